@@ -1,0 +1,45 @@
+"""Settings whose model depends on a registered name: `backbone = {name = "sasrec", ...}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BeforeValidator, ValidationError
+
+from mltfr.config.base import Config, explain
+from mltfr.errors import ConfigError
+from mltfr.registry import Registry
+
+
+class ComponentConfig(Config):
+    """Settings of one registered class; `name` says which."""
+
+    name: str
+    """Name of the registered class."""
+
+
+def component(registry: Registry[Any, Any]) -> BeforeValidator:
+    """Return the validator of a field that holds a component of `registry`.
+
+    The field accepts a name, a table of settings with a `name`, or a config object. Declare it as
+    `Annotated[SerializeAsAny[BackboneConfig], component(BACKBONES)]`.
+    """
+
+    def parse(value: Any) -> ComponentConfig:
+        if isinstance(value, ComponentConfig):
+            return value
+        settings = {"name": value} if isinstance(value, str) else value
+        if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+            raise ValueError(f"expected a {registry.kind}'s name or a table with one, got {value!r}")
+        try:
+            model = registry.get(settings["name"]).config
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        try:
+            parsed: ComponentConfig = model.model_validate(dict(settings))
+        except ValidationError as error:
+            raise ValueError(f"{registry.kind} '{settings['name']}': {explain(error, model)}") from error
+        return parsed
+
+    return BeforeValidator(parse)

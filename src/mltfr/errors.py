@@ -1,0 +1,51 @@
+"""Errors that a user can act on: each says what was given, what is allowed and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MltfrError(Exception):
+    """Base of all errors that mltfr raises on purpose; the command line prints them as one line."""
+
+    exit_code = 2
+
+
+class DataError(MltfrError):
+    """An interaction log, or another input file, is not what it should be."""
+
+
+class ConfigError(MltfrError):
+    """A setting, or a combination of settings, is not allowed."""
+
+
+class TokenTableError(MltfrError):
+    """A token table is unknown, damaged, or cannot be fetched."""
+
+
+class RunError(MltfrError):
+    """A run folder is missing, damaged, or from another version."""
+
+
+class ProtocolError(MltfrError):
+    """Numbers of different protocols were about to be compared."""
+
+
+class OutputError(MltfrError):
+    """A result could not be written."""
+
+
+class MissingExtraError(MltfrError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed. Install it with: pip install 'mltfr[{extra}]'")
+
+
+def one_of(given: str, allowed: Iterable[str]) -> str:
+    """Return the tail of an "unknown name" message: the closest name, and all that are allowed."""
+    names = sorted(allowed)
+    close = get_close_matches(given, names, n=1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}."

@@ -1,0 +1,109 @@
+"""What a fusion is: a correction of the hidden states, computed from token tables."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from mltfr.config import ComponentConfig
+from mltfr.registry import Registry
+from mltfr.tokens.table import PreparedTable
+
+
+class FusionConfig(ComponentConfig):
+    """Settings that every fusion has."""
+
+    site: int = Field(0, ge=0)
+    """Block after which `delta` is added."""
+
+
+@dataclass(frozen=True)
+class FusionInputs:
+    """What a fusion is built from.
+
+    Attributes:
+        hidden: hidden width D of the backbone.
+        is_causal: whether position t may use positions up to t only.
+        tables: the token tables, prepared as the config says; their order carries no meaning.
+        seed: seed of the fusion's own initial values.
+    """
+
+    hidden: int
+    is_causal: bool
+    tables: Sequence[PreparedTable] = field(default_factory=tuple)
+    seed: int = 0
+
+
+class Fusion(nn.Module, ABC):
+    """Turns the stack's input into a correction `delta` of the hidden states.
+
+    A fusion sees `(x, mask)` and its own token tables, nothing else: no item ids, no backbone, no targets.
+    """
+
+    needs_tables: bool = True
+    """Whether it reads token tables at all."""
+    tables_in_state: bool = True
+    """Whether `state_dict` holds all that scoring needs, so that a saved run works without the tables."""
+    rounds: int = 1
+    """Training rounds: 2 where the experts of round 1 make a frozen consensus expert for round 2."""
+    fisher_estimator: Literal["per-example", "batch"] = "per-example"
+    """How Fisher information is estimated between the rounds."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return `delta` `[B, L, D]`.
+
+        Args:
+            x: the stack's input `[B, L, D]`, zero at padding.
+            mask: bool `[B, L]`, True where the position holds an observed item: False at padding and at
+                a mask token. `delta` is wanted at mask tokens too.
+        """
+
+    def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Choose again what depends on the training users; called before an epoch, without gradient.
+
+        Args:
+            queries: `(x, mask)` batches of training histories, as `forward` gets them.
+        """
+
+    def set_progress(self, fraction: float) -> None:
+        """Say how much of the training is done, 0 to 1; anneals what has to be annealed."""
+
+    def fisher_parameters(self) -> Mapping[str, nn.Parameter]:
+        """Return the parameters whose Fisher information the merge needs, named as in `state_dict`."""
+        return {}
+
+    def merge(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the consensus expert's tensors from the experts and their Fisher information.
+
+        Args:
+            fisher: one tensor per entry of `fisher_parameters`, of the same shape.
+
+        Raises:
+            NotImplementedError: the fusion has one round only.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no consensus expert.")
+
+    def install_consensus(self, tensors: Mapping[str, Tensor]) -> None:
+        """Add the frozen consensus expert, its tensors being what `merge` returned.
+
+        Afterwards they stand in `state_dict` under `consensus.` + the same names, and are no parameters
+        that train. Called on the fusion of round 2, and when a run of round 2 is loaded.
+
+        Raises:
+            NotImplementedError: the fusion has one round only.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no consensus expert.")
+
+    def diagnostics(self) -> Mapping[str, float | Mapping[str, float]]:
+        """Return what is worth logging since the last call: router shares, filter entropy, ..."""
+        return {}
+
+
+FUSIONS: Registry[Fusion, FusionConfig] = Registry("fusion", "mltfr.fusion")
+register_fusion = FUSIONS.register

@@ -1,0 +1,1 @@
+"""Streaming scores and top-k over all items."""

@@ -1,0 +1,66 @@
+"""What a split is; how one is made stands in the modules beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mltfr.interactions.histories import Histories
+from mltfr.interactions.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Held-out predictions: given the first `cut` interactions of a user, predict the next.
+
+    Attributes:
+        user: int64 `[E]`, row in `Split.histories`.
+        cut: int64 `[E]`; the input is `histories[user][:cut]`, the target `histories[user][cut]`.
+    """
+
+    user: npt.NDArray[np.int64]
+    cut: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True)
+class Split:
+    """An interaction log divided into training, validation and test.
+
+    Attributes:
+        method: how it was made ("leave-one-out"), with its parameters; part of the protocol.
+        user_ids: the id of every row of `histories`.
+        vocabulary: the items of the training part, and no others.
+        histories: everything each user did, oldest first, coded by `vocabulary`.
+        train_length: int64 `[U]`; the first `train_length[u]` interactions are the training part.
+        validation: examples to choose everything on.
+        test: examples to score once.
+        left_out: why and how many users are missing from a part ("too short for test": 3).
+    """
+
+    method: str
+    user_ids: tuple[str, ...]
+    vocabulary: Vocabulary
+    histories: Histories
+    train_length: npt.NDArray[np.int64]
+    validation: Examples
+    test: Examples
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
+        """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""
+        return self.histories.items[self.histories.offsets[examples.user] + examples.cut]
+
+    def train_histories(self) -> Histories:
+        """Return the training part alone; held-out items are not in it."""
+        starts = self.histories.offsets[:-1]
+        keep = np.arange(len(self.histories.items)) < np.repeat(
+            starts + self.train_length, self.histories.lengths
+        )
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.train_length)])
+        return Histories(offsets, self.histories.items[keep])

@@ -1,0 +1,41 @@
+"""The items that training knows, and their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mltfr.interactions.histories import UNKNOWN
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Item ids in the order of their codes 1..I; code 0 is padding.
+
+    Attributes:
+        item_ids: id of code `c` at `item_ids[c - 1]`.
+        counts: int64 `[I + 1]`; training interactions of every code, 0 at padding.
+    """
+
+    item_ids: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Code of every item id."""
+        return {item: code for code, item in enumerate(self.item_ids, start=1)}
+
+    def encode(self, items: Iterable[str]) -> npt.NDArray[np.int32]:
+        """Return the codes of item ids, `UNKNOWN` for those that training has not seen."""
+        return np.fromiter((self.codes.get(item, UNKNOWN) for item in items), dtype=np.int32)
+
+    def decode(self, codes: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
+        """Return the ids of codes 1..I."""
+        return [self.item_ids[code - 1] for code in codes]

@@ -1,0 +1,95 @@
+"""The scorer: item vectors, a backbone, and a fusion plugged into its stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from mltfr.backbones import Backbone
+from mltfr.fusion import Fusion
+
+
+class SequentialModel(nn.Module):
+    """Scores the next item of a history: `readout(items) @ item_matrix().T`.
+
+    Args:
+        items: number of items I; codes are 1..I, 0 is padding.
+        backbone: the sequence encoder.
+        fusion: the correction of its hidden states; None for the bare backbone.
+        site: block after whose output `delta` is added.
+
+    Raises:
+        ValueError: `site` is not a block of the backbone.
+    """
+
+    def __init__(self, items: int, backbone: Backbone, fusion: Fusion | None = None, site: int = 0) -> None:
+        super().__init__()
+        if not 0 <= site < len(backbone.blocks):
+            raise ValueError(f"site is {site}, but the backbone has blocks 0 to {len(backbone.blocks) - 1}.")
+        self.items = items
+        self.mask_token = items + 1 if backbone.uses_mask_token else None
+        rows = items + 1 + int(backbone.uses_mask_token)
+        self.item_vectors = nn.Embedding(rows, backbone.hidden, padding_idx=0)
+        self.item_bias = nn.Parameter(torch.zeros(items + 1)) if backbone.uses_item_bias else None
+        self.backbone = backbone
+        self.fusion = fusion
+        self.site = site
+        self._fusion_off = False
+        with torch.no_grad():
+            backbone.reset_item_vectors(self.item_vectors.weight)
+            self.item_vectors.weight[0] = 0
+
+    def encode(self, items: Tensor) -> Tensor:
+        """Return hidden states `[B, L, D]` (one column more with an item bias) of codes `[B, L]`."""
+        mask = items != 0                                              # [B, L]
+        x, context = self.backbone.begin(self.item_vectors(items), mask)  # [B, L, D]
+        delta = self._delta(x, items, mask)                            # [B, L, D] or None
+        for index, block in enumerate(self.backbone.blocks):
+            x = block(x, context)                                      # [B, L, D]
+            if index == self.site and delta is not None:
+                x = x + delta
+        hidden = self.backbone.finish(x, mask)                         # [B, L, D]
+        if self.item_bias is None:
+            return hidden
+        return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
+
+    def readout(self, items: Tensor) -> Tensor:
+        """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`."""
+        if self.mask_token is not None:
+            token = items.new_full((len(items), 1), self.mask_token)
+            items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
+        return self.encode(items)[:, -1]
+
+    def item_matrix(self) -> Tensor:
+        """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""
+        weight = self.item_vectors.weight[: self.items + 1]
+        if self.item_bias is None:
+            return weight
+        return torch.cat([weight, self.item_bias.unsqueeze(-1)], dim=-1)
+
+    def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions."""
+        mask = items != 0
+        x, _ = self.backbone.begin(self.item_vectors(items), mask)
+        return x, self._observed(items, mask)
+
+    @contextmanager
+    def without_fusion(self) -> Iterator[None]:
+        """Score with `delta = 0` for a while: the zero-branch score."""
+        self._fusion_off = True
+        try:
+            yield
+        finally:
+            self._fusion_off = False
+
+    def _observed(self, items: Tensor, mask: Tensor) -> Tensor:
+        return mask if self.mask_token is None else mask & (items != self.mask_token)
+
+    def _delta(self, x: Tensor, items: Tensor, mask: Tensor) -> Tensor | None:
+        if self.fusion is None or self._fusion_off:
+            return None
+        delta: Tensor = self.fusion(x, self._observed(items, mask))
+        return delta * mask.unsqueeze(-1)

@@ -1,0 +1,1 @@
+"""Run folders: what a fitted recommender looks like on disk."""

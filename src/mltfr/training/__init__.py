@@ -1,0 +1,1 @@
+"""The training loop, its rounds, batches, checkpoints and loggers."""
