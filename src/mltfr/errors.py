@@ -24,6 +24,10 @@ class TokenTableError(MltfrError):
     """A token table is unknown, damaged, or cannot be fetched."""
 
 
+class FetchError(MltfrError):
+    """A file could not be fetched, or what arrived is not what was expected."""
+
+
 class RunError(MltfrError):
     """A run folder is missing, damaged, or from another version."""
 
