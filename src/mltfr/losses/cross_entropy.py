@@ -1,0 +1,122 @@
+"""Cross-entropy over all items, without ever holding all its logits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import cross_entropy
+
+from mltfr.losses.base import Loss, LossConfig, register_loss
+
+_SAFE_LOGIT = 40.0
+"""exp(±40), and a sum of a billion of them, are normal float32 numbers."""
+
+
+class CrossEntropyConfig(LossConfig):
+    """Settings of the full cross-entropy."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    chunk: int = Field(256, ge=1)
+    """Positions whose logits over all items exist at one time."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target's probability that is spread evenly over all items."""
+
+
+@register_loss("cross_entropy", CrossEntropyConfig)
+class CrossEntropy(Loss):
+    """Softmax over all items: minus the log-probability of the target."""
+
+    def __init__(self, config: CrossEntropyConfig, counts: Tensor) -> None:
+        super().__init__()
+        self.chunk = config.chunk
+        self.label_smoothing = config.label_smoothing
+
+    def per_position(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+        """Return the loss of every position `[P]`, by way of all logits `[P, I]`."""
+        logits = hidden @ items[1:].T  # [P, I]
+        return cross_entropy(logits, targets - 1, reduction="none", label_smoothing=self.label_smoothing)
+
+    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+        """Return the mean loss; at most `chunk` rows of logits exist at a time."""
+        loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            hidden, targets, items, self.chunk, self.label_smoothing
+        )
+        return loss
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """Mean cross-entropy whose gradients are computed in the forward pass, chunk by chunk.
+
+    With `E = exp(H Wᵀ)`, `z` the sums of its rows and `s` the label smoothing, the loss is the mean of
+    `log z - (1 - s) H·W[target] - s H·mean(W)`. Its gradient for H is `E W / z - (1 - s) W[target] - s mean(W)`,
+    that for W is `Eᵀ (H / z)` less what the targets and the mean take. The division by `z` is done on the
+    narrow factor, so that the wide matrix E is written once by the product and once by the exponential.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, targets: Tensor, items: Tensor, chunk: int, smoothing: float
+    ) -> Tensor:
+        dtypes = hidden.dtype, items.dtype
+        exact = torch.promote_types(items.dtype, torch.float32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            loss, *gradients = _loss_and_gradients(
+                hidden.to(exact), targets, items.to(exact), chunk, smoothing, *ctx.needs_input_grad[:3:2]
+            )
+        ctx.save_for_backward(*(g if g is None else g.to(d) for g, d in zip(gradients, dtypes, strict=True)))
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, items = (g if g is None else g * gradient for g in ctx.saved_tensors)
+        return hidden, None, items, None, None
+
+
+def _loss_and_gradients(
+    hidden: Tensor,
+    targets: Tensor,
+    items: Tensor,
+    chunk: int,
+    smoothing: float,
+    wants_hidden: bool,
+    wants_items: bool,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return the mean loss and its gradients for `hidden` `[P, D]` and `items` `[I + 1, D]`."""
+    candidates = items[1:]                                               # [I, D]
+    hidden_gradient = torch.empty_like(hidden) if wants_hidden else None
+    items_gradient = torch.zeros_like(items) if wants_items else None
+    average = candidates.mean(0)                                         # [D]
+    # Cauchy-Schwarz: where no logit can overflow, the usual subtraction of each row's maximum is not needed
+    shift = bool(hidden.norm(dim=1).amax() * candidates.norm(dim=1).amax() > _SAFE_LOGIT)
+    total = hidden.new_zeros(())
+    for start in range(0, len(hidden), chunk):
+        rows = slice(start, start + chunk)
+        h = hidden[rows]                                                 # [C, D]
+        wanted = (1 - smoothing) * items[targets[rows]] + smoothing * average  # [C, D]
+        logits = h @ candidates.T                                        # [C, I]
+        total -= (h * wanted).sum()
+        if shift:
+            highest = logits.amax(1, keepdim=True)                       # [C, 1]
+            logits.sub_(highest)
+            total += highest.sum()
+        exponentials = logits.exp_()                                     # [C, I]
+        sums = exponentials.sum(1, keepdim=True)                         # [C, 1]
+        total += sums.log().sum()
+        if hidden_gradient is not None:
+            torch.mm(exponentials, candidates, out=hidden_gradient[rows])
+            hidden_gradient[rows].div_(sums).sub_(wanted)
+        if items_gradient is not None:
+            items_gradient[1:].addmm_(exponentials.T, h / sums)
+    count = max(len(hidden), 1)
+    if hidden_gradient is not None:
+        hidden_gradient.div_(count)
+    if items_gradient is not None:
+        items_gradient.index_add_(0, targets, hidden, alpha=smoothing - 1)
+        items_gradient[1:].sub_(hidden.sum(0).mul_(smoothing / len(candidates)))
+        items_gradient.div_(count)
+    return total / count, hidden_gradient, items_gradient
