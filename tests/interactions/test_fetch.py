@@ -12,6 +12,12 @@ from mltfr import fetch
 from mltfr.errors import FetchError, OutputError
 
 
+def break_off(destination: Path, error: Exception) -> None:
+    with fetch.atomic_path(destination) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
 def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLTFR_HOME", str(tmp_path))
     assert fetch.home() == tmp_path
@@ -31,21 +37,16 @@ def test_atomic_path_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Pa
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     destination = tmp_path / "file.txt"
     destination.write_text("old")
-    with pytest.raises(ValueError, match="halfway"), fetch.atomic_path(destination) as temporary:
-        temporary.write_text("half")
-        raise ValueError("halfway")
+    with pytest.raises(ValueError, match="halfway"):
+        break_off(destination, ValueError("halfway"))
     assert destination.read_text() == "old"
     assert list(tmp_path.iterdir()) == [destination]
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     destination = tmp_path / "file.txt"
-    with (
-        pytest.raises(OutputError, match=r"file\.txt: the disk is full"),
-        fetch.atomic_path(destination) as path,
-    ):
-        path.write_text("half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OutputError, match=r"file\.txt: the disk is full"):
+        break_off(destination, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,7 +79,7 @@ def test_missing_pip_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.Monk
     fake.write_text("#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(fake))
-    with pytest.raises(FetchError, match="pip is missing.*ensurepip"):
+    with pytest.raises(FetchError, match=r"pip is missing.*ensurepip"):
         fetch.download_wheel("anything==1", tmp_path / "to")
 
 
