@@ -1,0 +1,154 @@
+"""Full-ranking evaluation of a scorer on one part of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mltfr.errors import DataError, ProtocolError
+from mltfr.evaluation.metrics import Values, rank_metrics
+from mltfr.evaluation.protocol import EvaluationProtocol
+from mltfr.evaluation.ranks import Ranks, rank_targets
+from mltfr.evaluation.slices import Mask, length_slices, popularity_slices
+from mltfr.inference import Rules, Scorer
+from mltfr.inference.top_k import Progress
+from mltfr.interactions import UNKNOWN, Examples, Split
+
+Part = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured, example by example and on average.
+
+    Attributes:
+        part: the part of the split.
+        protocol: how it was measured.
+        user: int64 `[E]`, row in `Split.histories` of every example.
+        ranks: the target's place in every example.
+        per_example: `{"hr@5": [E], ...}`.
+        metrics: their means.
+        unknown_targets: examples whose target training has not seen.
+        beyond_accuracy: coverage, Gini, novelty and popularity bias of the top lists.
+        slices: metrics and number of examples by target popularity and by history length.
+    """
+
+    part: Part
+    protocol: EvaluationProtocol
+    user: npt.NDArray[np.int64]
+    ranks: Ranks
+    per_example: Mapping[str, Values]
+    metrics: Mapping[str, float]
+    unknown_targets: int
+    beyond_accuracy: Mapping[str, float] = field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+
+    def to_json(self, run: str | None = None) -> dict[str, Any]:
+        """Return the document that `evaluate --json` prints, for the run folder `run`."""
+        document: dict[str, Any] = {
+            "run": run,
+            "split": self.part,
+            "users": len(np.unique(self.user)),
+            "examples": len(self.user),
+            "unknown_targets": self.unknown_targets,
+            "protocol": self.protocol.model_dump(mode="json"),
+            "protocol_hash": self.protocol.hash,
+            "metrics": dict(self.metrics),
+        }
+        if self.beyond_accuracy:
+            document["beyond_accuracy"] = dict(self.beyond_accuracy)
+        if self.slices:
+            document["slices"] = {by: {k: dict(v) for k, v in cut.items()} for by, cut in self.slices.items()}
+        return document
+
+
+def evaluate(
+    scorer: Scorer,
+    split: Split,
+    part: Part,
+    protocol: EvaluationProtocol | None = None,
+    *,
+    details: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Rank the target of every example of `part` among all training items.
+
+    Args:
+        scorer: scores the items; its codes are those of the split's vocabulary.
+        split: the interaction log, divided.
+        part: "validation" to choose by, "test" to report.
+        protocol: how to measure; by default `EvaluationProtocol(split=split.method)`.
+        details: whether to look at the top lists and at slices too; early stopping does without.
+        progress: told after every batch.
+
+    Raises:
+        ProtocolError: the protocol is for another kind of split.
+        DataError: the part holds no example.
+        MltfrError: a score is not a number.
+    """
+    protocol = protocol or EvaluationProtocol(split=split.method)
+    if protocol.split != split.method:
+        raise ProtocolError(f"The protocol is for '{protocol.split}', but the split is '{split.method}'.")
+    examples = _sample(split.validation if part == "validation" else split.test, protocol)
+    if not len(examples):
+        raise DataError(f"The {part} part holds no example: every history is too short. Use a longer log.")
+    targets = split.targets(examples)                                    # [E]
+    starts = split.histories.offsets[examples.user]
+    histories = [split.histories.items[s : s + cut] for s, cut in zip(starts, examples.cut, strict=True)]
+    ranks, top = rank_targets(
+        scorer,
+        histories,
+        targets,
+        Rules(remove_seen=protocol.remove_seen),
+        lists=max(protocol.cutoffs) if details else 0,
+        progress=progress,
+    )
+    per_example = rank_metrics(ranks, protocol.cutoffs)
+    evaluation = Evaluation(
+        part=part,
+        protocol=protocol,
+        user=examples.user,
+        ranks=ranks,
+        per_example=per_example,
+        metrics=_means(per_example),
+        unknown_targets=int(np.sum(targets == UNKNOWN)),
+    )
+    if not details:
+        return evaluation
+    from mltfr.evaluation.beyond_accuracy import beyond_accuracy  # scipy: not for early stopping
+
+    counts = split.vocabulary.counts
+    return replace(
+        evaluation,
+        beyond_accuracy=beyond_accuracy(top, counts, protocol.cutoffs),
+        slices={
+            "target_popularity": _sliced(per_example, popularity_slices(targets, counts)),
+            "history_length": _sliced(per_example, length_slices(examples.cut)),
+        },
+    )
+
+
+def _sample(examples: Examples, protocol: EvaluationProtocol) -> Examples:
+    """Draw `max_examples` examples, in their order; all if there are no more."""
+    if protocol.max_examples is None or protocol.max_examples >= len(examples):
+        return examples
+    random = np.random.default_rng(protocol.sample_seed)
+    drawn = np.sort(random.choice(len(examples), protocol.max_examples, replace=False))
+    return Examples(examples.user[drawn], examples.cut[drawn])
+
+
+def _means(per_example: Mapping[str, Values]) -> dict[str, float]:
+    return {name: float(values.mean()) for name, values in per_example.items()}
+
+
+def _sliced(per_example: Mapping[str, Values], slices: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
+    """Return the means of every slice that has examples, after their number."""
+    return {
+        name: {"examples": int(mask.sum()), **_means({k: values[mask] for k, values in per_example.items()})}
+        for name, mask in slices.items()
+        if mask.any()
+    }

@@ -1,0 +1,89 @@
+"""Where the target stands among all candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mltfr.errors import MltfrError
+from mltfr.inference import History, Rules, Scorer, TopK
+from mltfr.inference.rules import scored_batches
+from mltfr.inference.select import best_keys
+from mltfr.inference.top_k import Progress, empty_top_k, fill_top_k
+
+MISS = np.iinfo(np.int32).max
+"""Number of items before a target that is no candidate: it is never among the first k."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The target's place in every example.
+
+    Attributes:
+        higher: int64 `[E]`, candidates that score higher than the target; `MISS` if it is no candidate.
+        tied: int64 `[E]`, other candidates with exactly the target's score.
+    """
+
+    higher: npt.NDArray[np.int64]
+    tied: npt.NDArray[np.int64]
+
+
+def rank_targets(
+    scorer: Scorer,
+    histories: Sequence[History],
+    targets: npt.NDArray[np.integer],
+    rules: Rules,
+    *,
+    lists: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Ranks, TopK]:
+    """Rank every target among all items, and keep the first `lists` items of every example besides.
+
+    A batch is scored against all items at once, so that the target's score is one of the scores it is
+    compared with: computed apart, rounding could put a target before or behind itself.
+
+    Args:
+        scorer: scores the items.
+        histories: E histories.
+        targets: codes `[E]`; a target that is `UNKNOWN`, or that the rules forbid, is a miss.
+        rules: which items are candidates.
+        lists: length of the top lists; 0 for none.
+        progress: told after every batch.
+
+    Raises:
+        MltfrError: a score is not a number.
+    """
+    ranks = Ranks(np.full(len(histories), MISS, np.int64), np.zeros(len(histories), np.int64))
+    top = empty_top_k(len(histories), lists)
+    done = 0
+    for batch in scored_batches(scorer, histories, rules):
+        with torch.inference_mode():
+            scores = batch.scores(1, scorer.items + 1)                   # [B, I]
+            wanted = torch.from_numpy(np.asarray(targets[batch.index], np.int64))
+            higher, tied = _count(scores, wanted.to(scores.device))      # [B], [B]
+            ranks.higher[batch.index] = higher.cpu().numpy()
+            ranks.tied[batch.index] = tied.cpu().numpy()
+            if lists:
+                fill_top_k(top, batch.index, best_keys(scores, 1, lists))
+        done += len(batch.index)
+        if progress is not None:
+            progress(done, len(histories))
+    return ranks, top
+
+
+def _count(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Count the higher and the other equal scores of every row, int32 `[B]` each."""
+    target = scores.gather(1, (targets.clamp(min=1) - 1).unsqueeze(1))   # [B, 1]
+    if target.isnan().any():
+        raise MltfrError(
+            "The scores are not numbers (NaN): training has diverged. Train again with a lower learning rate."
+        )
+    higher = (scores > target).sum(1, dtype=torch.int32)                 # [B]
+    at_least = (scores >= target).sum(1, dtype=torch.int32)              # [B], the target among them
+    miss = (targets < 1) | (target.squeeze(1) == -torch.inf)
+    return higher.masked_fill(miss, MISS), (at_least - higher - 1).masked_fill(miss, 0)

@@ -1,0 +1,52 @@
+"""Histories as right-aligned batches, without wasted padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mltfr.interactions import UNKNOWN
+
+History = npt.NDArray[np.int32]
+"""Item codes of one user, oldest first; may hold `UNKNOWN`."""
+Codes = npt.NDArray[np.int64]
+
+
+def known_items(histories: Sequence[History]) -> tuple[Codes, Codes]:
+    """Return the row and the code of every known item, both int64 `[T]`, rows ascending, oldest first."""
+    lengths = np.fromiter((len(history) for history in histories), np.int64, len(histories))
+    if not lengths.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    rows = np.repeat(np.arange(len(histories)), lengths)               # [T]
+    codes = np.concatenate(histories).astype(np.int64, copy=False)     # [T]
+    known = codes != UNKNOWN
+    return (rows, codes) if known.all() else (rows[known], codes[known])
+
+
+def pad_right_aligned(histories: Sequence[History], max_length: int) -> Tensor:
+    """Return int64 codes `[B, L]`: unknown items dropped, the last `max_length` of the rest kept.
+
+    `L` is the longest history's length, at least 1, so that a history without a known item is all padding.
+    """
+    rows, codes = known_items(histories)                               # [T], [T]
+    lengths = np.bincount(rows, minlength=len(histories))              # [B]
+    from_end = np.cumsum(lengths)[rows] - 1 - np.arange(len(rows))     # [T], 0 at the newest item
+    width = max(1, min(max_length, int(lengths.max(initial=0))))
+    kept = from_end < max_length
+    batch = np.zeros((len(histories), width), np.int64)
+    batch[rows[kept], width - 1 - from_end[kept]] = codes[kept]
+    return torch.from_numpy(batch)
+
+
+def length_sorted_batches(histories: Sequence[History], size: int) -> list[Codes]:
+    """Return which histories go together: batches of at most `size` indices, longest histories first.
+
+    The order is stable, so the same histories always make the same batches.
+    """
+    lengths = np.fromiter((len(history) for history in histories), np.int64, len(histories))
+    order = np.argsort(-lengths, kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]

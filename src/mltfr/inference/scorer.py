@@ -1,0 +1,102 @@
+"""What scores items for histories: a model, or a baseline with the same two methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mltfr.inference.batches import History, pad_right_aligned
+from mltfr.model import SequentialModel
+
+
+class Scorer(Protocol):
+    """Scores all items for a batch of histories, a range of items at a time.
+
+    The two steps are apart so that a history is read once, however many ranges of items follow.
+    """
+
+    @property
+    def items(self) -> int:
+        """Number of items I; codes are 1..I."""
+
+    def queries(self, histories: Sequence[History]) -> Any:
+        """Return what `scores` needs to know of B histories; only this scorer looks into it."""
+
+    def scores(self, queries: Any, start: int, stop: int) -> Tensor:
+        """Return float32 scores `[B, stop - start]` of the item codes `start` to `stop - 1`.
+
+        The tensor is the caller's to write into.
+        """
+
+
+class ModelScorer:
+    """Scores by a sequential model.
+
+    It holds the item matrix as it is now: after the weights have changed, make a new scorer.
+    A history without a known item scores every item 0; see `FallbackScorer`.
+
+    Args:
+        model: the recommender's network, already on `device`.
+        device: where batches are sent.
+    """
+
+    def __init__(self, model: SequentialModel, device: torch.device | str = "cpu") -> None:
+        self.model = model
+        self.device = torch.device(device)
+        # BERT4Rec appends a mask token, which takes one position.
+        self.max_length = model.backbone.max_length - int(model.mask_token is not None)
+        self._vectors = model.item_matrix().detach().float()             # [I + 1, D]
+
+    @property
+    def items(self) -> int:
+        """Number of items I."""
+        return self.model.items
+
+    def queries(self, histories: Sequence[History]) -> Tensor:
+        """Return the hidden state that scores the next item, float32 `[B, D]`."""
+        batch = pad_right_aligned(histories, self.max_length)            # [B, L]
+        empty = batch[:, -1] == 0                                        # [B]
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                hidden = self.model.readout(batch.to(self.device)).float()  # [B, D]
+                if empty.any():  # attention over padding alone is not defined
+                    hidden[empty.to(self.device)] = 0
+        finally:
+            self.model.train(training)
+        return hidden
+
+    def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
+        """Return the inner products with item vectors, float32 `[B, stop - start]`."""
+        with torch.inference_mode():
+            return queries @ self._vectors[start:stop].T                 # [B, stop - start]
+
+
+class PopularityScorer:
+    """Scores by the number of training interactions, the same for everybody: the sanity baseline.
+
+    Args:
+        counts: int64 `[I + 1]`, training interactions of every code (`Vocabulary.counts`).
+    """
+
+    def __init__(self, counts: npt.NDArray[np.int64]) -> None:
+        self._counts = torch.from_numpy(np.asarray(counts, np.float32))  # [I + 1]
+
+    @property
+    def items(self) -> int:
+        """Number of items I."""
+        return len(self._counts) - 1
+
+    def queries(self, histories: Sequence[History]) -> int:
+        """Return how many histories there are; what is in them does not matter."""
+        return len(histories)
+
+    def scores(self, queries: int, start: int, stop: int) -> Tensor:
+        """Return the counts, float32 `[B, stop - start]`."""
+        return self._counts[start:stop].repeat(queries, 1)

@@ -1,0 +1,82 @@
+"""The k best of every row of scores, exactly, and in one order only.
+
+Order: higher score first, and among equal scores the lower item code first. Score and code are packed into
+one 64-bit key, which makes every key different; no sort then has a tie to break.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mltfr.errors import MltfrError
+
+GROUP = 32
+"""Items whose maximum stands for all of them in the first look."""
+_LOW = (1 << 32) - 1
+
+
+def best_keys(scores: Tensor, start: int, k: int) -> Tensor:
+    """Return the keys of the k best items of every row, int64 `[B, min(k, C)]`, best first.
+
+    Only groups with one of the k largest maxima can hold one of the k best: any item elsewhere has k items
+    before it, one in each of those groups (groups hold consecutive codes, so this holds under ties as well).
+    All items are looked at once to find the maxima, and `k * GROUP` of them are sorted.
+
+    Args:
+        scores: float32 `[B, C]` of the codes `start` to `start + C - 1`.
+        start: the first code.
+        k: how many.
+
+    Raises:
+        MltfrError: a score is not a number.
+    """
+    batch, width = scores.shape
+    groups = width // GROUP
+    codes = torch.arange(start, start + width, device=scores.device)
+    if groups <= 2 * k:
+        _check(scores)
+        return _best(pack(scores, codes), k)
+    grouped = scores[:, : groups * GROUP].view(batch, groups, GROUP)  # [B, groups, GROUP]
+    maxima = grouped.amax(2)                                             # [B, groups]
+    tail = scores[:, groups * GROUP :]                                   # [B, C % GROUP]
+    _check(maxima)
+    _check(tail)
+    first = _best(pack(maxima, torch.arange(groups, device=scores.device)), k)
+    chosen = unpack(first)[0].unsqueeze(2).expand(batch, k, GROUP)       # [B, k, GROUP]
+    values = grouped.gather(1, chosen)                                   # [B, k, GROUP]
+    inside = start + chosen * GROUP + torch.arange(GROUP, device=scores.device)
+    keys = pack(values, inside).flatten(1)                               # [B, k * GROUP]
+    return _best(torch.cat([keys, pack(tail, codes[groups * GROUP :])], dim=1), k)
+
+
+def merge_keys(kept: Tensor | None, more: Tensor, k: int) -> Tensor:
+    """Return the k best of two sets of keys, `[B, <= k]`, best first."""
+    return more if kept is None else _best(torch.cat([kept, more], dim=1), k)
+
+
+def pack(scores: Tensor, codes: Tensor) -> Tensor:
+    """Return int64 keys that compare as (score, then lower code)."""
+    bits = (scores + 0.0).view(torch.int32)  # adding 0 makes -0.0 equal 0.0
+    return (_flip(bits).long() << 32) | (_LOW - codes)
+
+
+def unpack(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the codes (int64) and the scores (float32) of keys."""
+    return _LOW - (keys & _LOW), _flip((keys >> 32).int()).view(torch.float32)
+
+
+def _flip(bits: Tensor) -> Tensor:
+    """Turn a float's bits into an integer that compares as the float does, and back."""
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
+def _best(keys: Tensor, k: int) -> Tensor:
+    return keys.topk(min(k, keys.shape[1]), dim=1).values
+
+
+def _check(scores: Tensor) -> None:
+    if scores.isnan().any():
+        raise MltfrError(
+            "The scores are not numbers (NaN): training has diverged. Train again with a lower learning rate."
+        )
