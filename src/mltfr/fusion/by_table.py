@@ -1,0 +1,67 @@
+"""The order in which a fusion keeps its tables, the names it keeps them under, and the consensus group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Generic, TypeVar, cast
+
+from torch import nn
+
+from mltfr.errors import ConfigError, one_of
+from mltfr.tokens.table import PreparedTable
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class ByTable(nn.ModuleDict, Generic[M]):
+    """One module for every table, named after it in `state_dict`."""
+
+    def __init__(self, modules: Mapping[str, M]) -> None:
+        super().__init__({module_key(name): module for name, module in modules.items()})
+
+    def of(self, name: str) -> M:
+        """Return the module of the table called `name`."""
+        return cast(M, self[module_key(name)])
+
+
+def by_name(tables: Sequence[PreparedTable]) -> list[PreparedTable]:
+    """Return the tables sorted by name, so that the order in a config cannot change anything.
+
+    Raises:
+        ConfigError: there is no table, or two have one name.
+    """
+    if not tables:
+        raise ConfigError("The fusion needs at least one token table. Name some with --tokens a,b,c.")
+    ordered = sorted(tables, key=lambda table: table.name)
+    for first, second in pairwise(ordered):
+        if first.name == second.name:
+            raise ConfigError(f"Token table '{first.name}' is given twice. Name every table once.")
+    return ordered
+
+
+def module_key(name: str) -> str:
+    """Return a table's name as a key of an `nn.ModuleDict`, which allows no dots; names stay distinct."""
+    key = name.replace("%", "%25").replace(".", "%2e")
+    return f"{key}%" if hasattr(nn.ModuleDict(), key) else key  # "keys" and "type" are attributes there
+
+
+def consensus_group(names: Sequence[str] | None, tables: Sequence[PreparedTable]) -> list[str]:
+    """Return the names of the consensus group, sorted; all tables if the config names none.
+
+    Raises:
+        ConfigError: the config names a table that the fusion does not have.
+    """
+    known = [table.name for table in tables]
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"consensus_group names '{name}', which is not fitted. {one_of(name, known)}")
+    return sorted(set(names)) if names else known
+
+
+def largest_group_of_one_width(tables: Sequence[PreparedTable]) -> list[str]:
+    """Return the names of the most tables that share a width; the smaller width if two are as many."""
+    widths: dict[int, list[str]] = {}
+    for table in tables:
+        widths.setdefault(table.shape[1], []).append(table.name)
+    return max(sorted(widths.items()), key=lambda item: len(item[1]))[1]

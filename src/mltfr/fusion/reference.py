@@ -1,0 +1,160 @@
+"""Preset `reference`: the published arithmetic, exactly, with its defects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from mltfr.errors import ConfigError
+from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
+from mltfr.fusion.by_table import (
+    ByTable,
+    by_name,
+    consensus_group,
+    largest_group_of_one_width,
+    module_key,
+)
+from mltfr.fusion.fisher import merge_by_fisher
+from mltfr.fusion.freeze import freeze
+from mltfr.fusion.reference_parts import ReferenceExpert, ReferenceFilter
+from mltfr.tokens.table import PreparedTable
+
+
+class ReferenceConfig(FusionConfig):
+    """Settings of the published arithmetic; the defaults are those published for SASRec."""
+
+    name: Literal["mltfr-reference"] = "mltfr-reference"
+    keep: int = Field(1, ge=1)
+    """Tokens kept per user and table (K): 1 with SASRec, BERT4Rec, LinRec; 10 with FMLP-Rec, BSARec."""
+    temperature: float = Field(0.5, gt=0)
+    """Temperature of the Gumbel softmax (tau)."""
+    heads: int = Field(4, ge=1)
+    """Heads of an expert (H)."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout on an expert's attention and on its output."""
+    consensus_group: tuple[str, ...] | None = None
+    """Tables whose experts are merged, all of one width; the largest such group if not given."""
+    consensus_weight: float = Field(0.01, ge=0)
+    """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
+
+
+@register_fusion("mltfr-reference", ReferenceConfig)
+class ReferenceFusion(Fusion):
+    """The published arithmetic, exactly: for comparison, not for use.
+
+    Args:
+        config: settings.
+        inputs: D, the raw token tables and the seed.
+
+    Raises:
+        ConfigError: settings that do not fit the tables or the hidden width.
+    """
+
+    tables_in_state = False
+    fisher_estimator = "batch"
+
+    def __init__(self, config: ReferenceConfig, inputs: FusionInputs) -> None:
+        super().__init__()
+        tables = by_name(inputs.tables)
+        if inputs.hidden % config.heads:
+            raise ConfigError(f"heads is {config.heads}, not a divisor of the hidden width {inputs.hidden}.")
+        for table in tables:
+            if config.keep > table.shape[0]:
+                raise ConfigError(f"keep is {config.keep}, but '{table.name}' has {table.shape[0]} tokens.")
+        self.config = config
+        self.hidden = inputs.hidden
+        self.rounds = 2 if config.consensus_weight > 0 else 1
+        self.names = [table.name for table in tables]
+        self.group = _group(config, tables)
+        self.group_width = next(table.shape[1] for table in tables if table.name == self.group[0])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(inputs.seed)
+            self.filters = ByTable({table.name: self._filter(table) for table in tables})
+            self.experts = ByTable({table.name: self._expert(table.shape[1]) for table in tables})
+            self.router = nn.Linear(inputs.hidden, len(tables))
+        self.consensus: nn.Module | None = None
+
+    def forward(self, x: Tensor, mask: Tensor, uniform: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return `delta` `[B, L, D]`; `uniform` `[B, V]` by table name replaces the noise that is drawn."""
+        rows = self.select(x, mask, uniform)                                        # {name: [S, W]}
+        delta = self.routed(x, rows)                                                # [B, L, D]
+        if self.consensus is not None:
+            source = torch.stack([rows[name] for name in self.group]).mean(0)       # [S, W]
+            delta = delta + self.config.consensus_weight * self.consensus(x, source)
+        return delta
+
+    def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, D]
+        """Return the mean over the whole history."""
+        count = mask.sum(1, keepdim=True).clamp(min=1)                              # [B, 1]
+        return (x * mask.unsqueeze(-1)).sum(1) / count
+
+    def select(self, x: Tensor, mask: Tensor, uniform: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        """Return the pooled rows `[S, W]` of every table, by name."""
+        query = self.query(x, mask)                                                 # [B, D]
+        rows = {}
+        for name in self.names:
+            token_filter = self.filters.of(name)
+            similarity = token_filter.similarity(query)                             # [B, V]
+            noise = torch.rand_like(similarity) if uniform is None else uniform[name]
+            rows[name], _ = token_filter.select(similarity, noise)
+        return rows
+
+    def router_weights(self, x: Tensor) -> Tensor:  # [B, L, D] -> [B, L, N]
+        """Return the weight of every expert at every position, in the order of the tables' names."""
+        return torch.softmax(self.router(x), dim=-1)
+
+    def routed(self, x: Tensor, rows: Mapping[str, Tensor]) -> Tensor:  # [B, L, D] -> [B, L, D]
+        """Return the routed sum of the experts."""
+        weights = self.router_weights(x).unsqueeze(-1).unbind(-2)                   # N x [B, L, 1]
+        read = [self.experts.of(name)(x, rows[name]) for name in self.names]
+        return torch.stack([weight * expert for weight, expert in zip(weights, read, strict=True)]).sum(0)
+
+    def fisher_parameters(self) -> dict[str, nn.Parameter]:
+        """Return all parameters of all experts."""
+        return {f"experts.{name}": parameter for name, parameter in self.experts.named_parameters()}
+
+    def merge(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the group's experts averaged by their Fisher information, as published."""
+        prefixes = [f"experts.{module_key(name)}." for name in self.group]
+        own = dict(self.fisher_parameters())
+        return merge_by_fisher(
+            [_under(prefix, own) for prefix in prefixes],
+            [_under(prefix, fisher) for prefix in prefixes],
+            mode="plain",
+        )
+
+    def install_consensus(self, tensors: Mapping[str, Tensor]) -> None:
+        """Add the frozen consensus expert."""
+        with torch.device("meta"):  # no random numbers are drawn
+            expert = self._expert(self.group_width)
+        expert.load_state_dict(dict(tensors), assign=True)
+        self.consensus = freeze(expert).to(self.router.weight.device).train(self.training)
+
+    def _filter(self, table: PreparedTable) -> ReferenceFilter:
+        embeddings = torch.from_numpy(np.array(table.vectors, dtype=np.float32))    # [V, W]
+        return ReferenceFilter(embeddings, self.hidden, self.config.keep, self.config.temperature)
+
+    def _expert(self, width: int) -> ReferenceExpert:
+        return ReferenceExpert(width, self.hidden, self.config.heads, self.config.dropout)
+
+
+def _group(config: ReferenceConfig, tables: Sequence[PreparedTable]) -> list[str]:
+    if not config.consensus_group:
+        return largest_group_of_one_width(tables)
+    group = consensus_group(config.consensus_group, tables)
+    widths = {table.name: table.shape[1] for table in tables if table.name in group}
+    if len(set(widths.values())) > 1:
+        raise ConfigError(
+            f"consensus_group has tables of different widths: {widths}. The published consensus expert reads "
+            "their mean: name tables of one width, or use the fusion 'mltfr'."
+        )
+    return group
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
