@@ -1,5 +1,8 @@
 """Token tables: where they come from, how they are prepared, where they are kept."""
 
+from mltfr.tokens.config import TokensConfig
+from mltfr.tokens.load import describe, load_tables
+from mltfr.tokens.store import TokenStore
 from mltfr.tokens.table import PreparedTable, TokenTable
 
-__all__ = ["PreparedTable", "TokenTable"]
+__all__ = ["PreparedTable", "TokenStore", "TokenTable", "TokensConfig", "describe", "load_tables"]

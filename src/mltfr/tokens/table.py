@@ -18,12 +18,14 @@ class TokenTable:
         embeddings: `[V, W]`, float16 or float32, often a read-only memory map.
         vocabulary: the string of every token, as the tokenizer writes it ("Ġchocolate", "##ing").
         provenance: where it came from: source, file, tensor, licence, SHA-256.
+        special: rows that the tokenizer itself calls control tokens.
     """
 
     name: str
     embeddings: npt.NDArray[Any]
     vocabulary: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    special: frozenset[int] = frozenset()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,0 +1,36 @@
+"""Settings of the token tables that a recommender draws on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from mltfr.config import Config
+
+DEFAULT_TABLES = ("smollm2-135m", "wordllama", "minilm-l6")
+
+
+class TokensConfig(Config):
+    """Which token tables, and how they are prepared."""
+
+    tables: tuple[str, ...] = DEFAULT_TABLES
+    """Names of token tables, of the catalogue or imported; their order has no meaning."""
+    prepare: Literal["default", "raw"] = "default"
+    """`default`: cleaned, centred, reduced, unit norm. `raw`: as shipped; `width` and `align` have no effect."""
+    width: int = Field(128, ge=1, le=4096)
+    """Common width that every table is reduced to."""
+    align: Literal["shared-words", "none"] = "shared-words"
+    """Whether tables are rotated onto each other by the words that their vocabularies share."""
+    control: Literal["none", "random", "shuffled"] = "none"
+    """Replace the vectors: `random` keeps each table's mean and covariance, `shuffled` each column's values."""
+    control_seed: int = Field(0, ge=0)
+    """Seed of the control."""
+
+    @field_validator("tables")
+    @classmethod
+    def _distinct(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted({name for name in tables if tables.count(name) > 1})
+        if twice:
+            raise ValueError(f"token table '{twice[0]}' is named twice. Name each table once.")
+        return tables

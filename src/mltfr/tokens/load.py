@@ -1,0 +1,187 @@
+"""One call from settings to token tables that a fusion can read: fetched, prepared, aligned, kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from mltfr.errors import TokenTableError
+from mltfr.tokens.alignment import align, shared_words
+from mltfr.tokens.catalogue import CATALOGUE, fetch_table
+from mltfr.tokens.config import TokensConfig
+from mltfr.tokens.controls import control_vectors
+from mltfr.tokens.layout import digest_json
+from mltfr.tokens.moments import unit_rows
+from mltfr.tokens.prepare import reduce_table, text_rows
+from mltfr.tokens.store import TokenStore
+from mltfr.tokens.table import PreparedTable, TokenTable
+from mltfr.tokens.words import Token, read_vocabulary, representatives
+
+ARITHMETIC = 1
+"""Raise it when prepared tables come out differently, so that kept ones are made again."""
+
+
+def _silent(message: str) -> None:
+    """Say nothing."""
+
+
+def load_tables(
+    config: TokensConfig, store: TokenStore | None = None, say: Callable[[str], None] = _silent
+) -> list[PreparedTable]:
+    """Return the prepared tables that the settings name, sorted by name.
+
+    A table that is missing is fetched if the catalogue knows it; what was prepared once is read from the
+    store by memory map.
+
+    Args:
+        config: which tables, and how.
+        store: where they are kept; the default store if not given.
+        say: called with one line before each step that takes time.
+
+    Raises:
+        TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
+        FetchError: a table cannot be fetched.
+        OutputError: the disk is full or cannot be written.
+    """
+    store = store or TokenStore()
+    for name in config.tables:
+        ensure_table(name, store, say)
+    return _Preparation(config, store, say).tables()
+
+
+def ensure_table(name: str, store: TokenStore, say: Callable[[str], None] = _silent) -> None:
+    """Fetch a table if the store lacks it.
+
+    Raises:
+        TokenTableError: it is unknown, or missing while MLTFR_OFFLINE=1.
+        FetchError: it cannot be fetched.
+    """
+    if name in store:
+        return
+    if name in CATALOGUE and os.environ.get("MLTFR_OFFLINE") == "1":
+        raise TokenTableError(
+            f"token table '{name}' is not in the store ({store.root}) and MLTFR_OFFLINE=1 forbids fetching it. "
+            f"With a connection run: MLTFR_OFFLINE=0 mltfr tokens get {name}"
+        )
+    if name in CATALOGUE:
+        say(f"fetching token table {name} (about {CATALOGUE[name].download} MB)")
+    fetch_table(name, store)
+
+
+def reference_table(provenances: dict[str, dict[str, Any]]) -> str:
+    """Return the table that the others are aligned to: the one with most tokens, whatever their order.
+
+    It shares the most words with the others; ties are broken by content, so names do not matter either.
+    """
+    return max(provenances, key=lambda name: (provenances[name]["shape"], _content(provenances[name])))
+
+
+def _content(provenance: dict[str, Any]) -> tuple[str, str]:
+    return provenance["sha256"], provenance["vocabulary_sha256"]
+
+
+class _Preparation:
+    """Prepares one set of tables; what several of them need is read once."""
+
+    def __init__(self, config: TokensConfig, store: TokenStore, say: Callable[[str], None]) -> None:
+        self.config, self.store, self.say = config, store, say
+        self.provenances = {name: store.provenance(name) for name in sorted(config.tables)}
+        self.raw: Callable[[str], TokenTable] = cache(store.open)
+        self.tokens: Callable[[str], list[Token]] = cache(self._tokens)
+        self.base: Callable[[str], PreparedTable] = cache(self._base)
+
+    def tables(self) -> list[PreparedTable]:
+        if not self.provenances:
+            return []
+        if self.config.prepare == "raw":
+            return [self._controlled(self._raw(name)) for name in self.provenances]
+        reference = reference_table(self.provenances) if self.config.align == "shared-words" else None
+        return [self._controlled(self._aligned(name, reference)) for name in self.provenances]
+
+    def _kept(self, name: str, settings: dict[str, Any], make: Callable[[], PreparedTable]) -> PreparedTable:
+        """Return the table that was kept for these settings, or make and keep it."""
+        made_from = {"arithmetic": ARITHMETIC, "content": _content(self.provenances[name]), **settings}
+        key = digest_json(made_from)
+        found = self.store.prepared(key)
+        if found is None:
+            self.say(f"preparing token table {name}")
+            made = make()
+            found = self.store.add_prepared(key, replace(made, report={**made.report, "settings": settings}))
+        return replace(found, name=name)
+
+    def _tokens(self, name: str) -> list[Token]:
+        table = self.raw(name)
+        return read_vocabulary(table.vocabulary, table.special)
+
+    def _raw(self, name: str) -> PreparedTable:
+        table, content = self.raw(name), _content(self.provenances[name])
+        words = tuple(token.word for token in self.tokens(name))
+        report = {"settings": {"prepare": "raw"}, "tokens_kept": len(words)}
+        return PreparedTable(name, table.embeddings, words, report, digest_json(["raw", content]))
+
+    def _base(self, name: str) -> PreparedTable:
+        settings = {"prepare": "default", "width": self.config.width}
+        return self._kept(
+            name, settings, lambda: reduce_table(self.raw(name), self.config.width, self.tokens(name))
+        )
+
+    def _aligned(self, name: str, reference: str | None) -> PreparedTable:
+        if reference is None:
+            return self.base(name)
+        if reference == name:
+            table = self.base(name)
+            return replace(table, report={**table.report, "alignment": {"reference": name}})
+        settings = {
+            "prepare": "default",
+            "width": self.config.width,
+            "reference": [reference, *_content(self.provenances[reference])],
+        }
+        return self._kept(name, settings, lambda: self._rotate(name, reference))
+
+    def _rotate(self, name: str, reference: str) -> PreparedTable:
+        table, target = self.base(name), self.base(reference)
+        own, other = self._representatives(name), self._representatives(reference)
+        words = shared_words(own, other)
+        fit = align(
+            table.vectors[[own[word] for word in words]], target.vectors[[other[word] for word in words]]
+        )
+        if fit is None:
+            report = {"reference": reference, "shared_words": len(words), "accuracy": None}
+            return replace(table, report={**table.report, "alignment": report})
+        rotated = unit_rows(table.vectors.astype(np.float32) @ fit.rotation.astype(np.float32))
+        report = {"reference": reference, **fit.report()}
+        vectors = rotated.astype(np.float16)
+        return replace(table, vectors=vectors, report={**table.report, "alignment": report})
+
+    def _representatives(self, name: str) -> dict[str, int]:
+        """Return a row of the prepared table for every word."""
+        tokens = self.tokens(name)
+        return representatives((kept, tokens[row]) for kept, row in enumerate(text_rows(tokens)))
+
+    def _controlled(self, table: PreparedTable) -> PreparedTable:
+        control, seed = self.config.control, self.config.control_seed
+        if control == "none":
+            return table
+        settings = {"control": control, "seed": seed, "of": table.fingerprint, "name": table.name}
+
+        def make() -> PreparedTable:
+            vectors = control_vectors(table.vectors, control, seed, table.name)
+            if self.config.prepare == "default":
+                vectors = unit_rows(vectors.astype(np.float32)).astype(np.float16)
+            return replace(table, vectors=vectors)
+
+        made = self._kept(table.name, settings, make)
+        return replace(made, report={**table.report, "control": control, "control_seed": seed})
+
+
+def describe(tables: Sequence[PreparedTable]) -> list[dict[str, Any]]:
+    """Return name, shape, fingerprint and report of every table, as a run records them."""
+    return [
+        {"name": table.name, "shape": list(table.shape), "fingerprint": table.fingerprint, **table.report}
+        for table in tables
+    ]

@@ -1,0 +1,58 @@
+"""Which tensor of a checkpoint is the token table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mltfr.errors import TokenTableError
+
+KNOWN = (
+    "model.embed_tokens.weight",
+    "embed_tokens.weight",
+    "language_model.model.embed_tokens.weight",
+    "model.language_model.embed_tokens.weight",
+    "model.decoder.embed_tokens.weight",
+    "embeddings.word_embeddings.weight",
+    "bert.embeddings.word_embeddings.weight",
+    "roberta.embeddings.word_embeddings.weight",
+    "distilbert.embeddings.word_embeddings.weight",
+    "transformer.word_embeddings.weight",
+    "word_embeddings.weight",
+    "transformer.wte.weight",
+    "wte.weight",
+    "gpt_neox.embed_in.weight",
+    "shared.weight",
+    "encoder.embed_tokens.weight",
+    "tok_embeddings.weight",
+    "model.tok_embeddings.weight",
+    "backbone.embeddings.weight",
+    "token_embd.weight",
+    "embedding.weight",
+    "embeddings.weight",
+    "embeddings",
+)
+"""Names under which checkpoints keep the table, the first that is there wins."""
+
+
+def choose_tensor(shapes: Mapping[str, Sequence[int]], wanted: str | None, where: str) -> str:
+    """Return the name of the token table.
+
+    Args:
+        shapes: shape of every tensor in the file.
+        wanted: a name given by the user, or None to go by the known names.
+        where: the file, for messages.
+
+    Raises:
+        TokenTableError: no tensor has that name or a known one, or it is not a matrix.
+    """
+    name = wanted or next((name for name in KNOWN if name in shapes), None)
+    if name is None or name not in shapes:
+        matrices = {key: shape for key, shape in shapes.items() if len(shape) == 2}
+        largest = sorted(matrices, key=lambda key: -max(matrices[key]))[:4]
+        listed = ", ".join(f"{key} {'x'.join(map(str, matrices[key]))}" for key in largest)
+        problem = f"no tensor '{wanted}'" if wanted else "no tensor has a known token table's name"
+        raise TokenTableError(f"{where}: {problem}. Pass --tensor NAME; its largest: {listed or 'none'}.")
+    if len(shapes[name]) != 2 or 0 in shapes[name]:
+        shape = "x".join(map(str, shapes[name]))
+        raise TokenTableError(f"{where}: tensor '{name}' is {shape}, a token table is a matrix V x W.")
+    return name

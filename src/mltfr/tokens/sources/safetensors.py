@@ -1,0 +1,187 @@
+"""Token tables in safetensors files, whole or in shards.
+
+The header is read here and the values straight from the file, a few rows at a time: the safetensors package
+hands numpy no bfloat16, and maps the whole file into memory.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mltfr.errors import TokenTableError
+from mltfr.tokens.sources.base import (
+    OpenTable,
+    TokenSource,
+    TokenSourceConfig,
+    register_source,
+    rows_per_chunk,
+)
+from mltfr.tokens.sources.names import choose_tensor
+from mltfr.tokens.vocabulary import find_vocabulary, read_vocabulary_file, unnamed
+
+INDEX = "model.safetensors.index.json"
+_TYPES = {"F16": (2, np.float16), "BF16": (2, np.float16), "F32": (4, np.float32), "F64": (8, np.float32)}
+"""Bytes a value has in the file, and the type it is read as.
+
+bfloat16 becomes float16: it has fewer digits, and embeddings lie well within float16's range.
+"""
+
+
+class SafetensorsConfig(TokenSourceConfig):
+    """A safetensors file, an index of shards, or a folder with either."""
+
+    name: Literal["safetensors"] = "safetensors"
+    path: Path
+    """The `.safetensors` file, `*.index.json`, or the folder."""
+    vocabulary: Path | None = None
+    """Vocabulary file; looked for beside the table if not given."""
+
+
+@register_source("safetensors", SafetensorsConfig)
+class SafetensorsSource(TokenSource):
+    """A safetensors file, or the shard of several that holds the table."""
+
+    def __init__(self, config: SafetensorsConfig) -> None:
+        self.config = config
+
+    @classmethod
+    def from_location(cls, location: str, tensor: str | None, vocabulary: Path | None) -> TokenSource | None:
+        """Recognise the file's ending, or a folder with such files in it."""
+        path = Path(location)
+        is_file = path.name.endswith((".safetensors", ".safetensors.index.json")) and path.exists()
+        if is_file or (path.is_dir() and any(path.glob("*.safetensors"))):
+            return cls(SafetensorsConfig(path=path, tensor=tensor, vocabulary=vocabulary))
+        return None
+
+    @contextmanager
+    def open(self) -> Iterator[OpenTable]:
+        """Find the shard and the tensor; values are read when the chunks are."""
+        path = shard(self.config.path, self.config.tensor)
+        header, start = read_header(path)
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        name = choose_tensor(
+            {key: entry["shape"] for key, entry in tensors.items()}, self.config.tensor, str(path)
+        )
+        kind, (rows, width), (begin, end) = (tensors[name][key] for key in ("dtype", "shape", "data_offsets"))
+        if kind not in _TYPES:
+            raise TokenTableError(
+                f"{path}: tensor '{name}' is of type {kind}. Known: {', '.join(_TYPES)}; "
+                "take an unquantised checkpoint, or a GGUF file."
+            )
+        size, dtype = _TYPES[kind]
+        if end - begin != rows * width * size or start + end > path.stat().st_size:
+            raise TokenTableError(f"{path}: damaged: tensor '{name}' is cut off. Fetch it again.")
+        beside = self.config.vocabulary or find_vocabulary(path.parent, path.stem)
+        yield OpenTable(
+            shape=(rows, width),
+            dtype=np.dtype(dtype),
+            chunks=lambda: _chunks(path, start + begin, (rows, width), kind),
+            strings=read_vocabulary_file(beside) if beside else unnamed(rows),
+            provenance={
+                "source": "safetensors",
+                "file": path.name,
+                "tensor": name,
+                "type": kind,
+                "vocabulary_file": beside.name if beside else None,
+            },
+        ).fitted()
+
+
+def shard(path: Path, tensor: str | None) -> Path:
+    """Return the file that holds the table.
+
+    Args:
+        path: a file, an index, or a folder with either.
+        tensor: the table's name, if given.
+
+    Raises:
+        TokenTableError: no such file, or the index is damaged or names no table.
+    """
+    if path.is_dir():
+        files = sorted(path.glob("*.safetensors"))
+        index = next(iter(sorted(path.glob("*.safetensors.index.json"))), None)
+        if index is None and len(files) > 1 and path / "model.safetensors" not in files:
+            listed = ", ".join(file.name for file in files[:4])
+            raise TokenTableError(f"{path}: several files and no {INDEX}: {listed}. Name the one to read.")
+        path = index or (path / "model.safetensors" if path / "model.safetensors" in files else files[0])
+    if not path.name.endswith(".index.json"):
+        return path
+    files_by_tensor = read_index(path)
+    name = choose_tensor(dict.fromkeys(files_by_tensor, (1, 1)), tensor, str(path))
+    return path.parent / files_by_tensor[name]
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Return the shard of every tensor, from an index file.
+
+    Raises:
+        TokenTableError: the index is damaged, or names a file outside its folder.
+    """
+    try:
+        files = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TokenTableError(f"{path}: damaged: not an index of shards. Fetch it again.") from error
+    if any(Path(str(file)).name != file for file in files.values()):
+        raise TokenTableError(f"{path}: names a shard outside its own folder, so it is not read.")
+    return files
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return a file's header and the place where the values begin.
+
+    Format: 8 bytes little-endian length, then JSON `{tensor: {dtype, shape, data_offsets}}`, then the values.
+
+    Raises:
+        TokenTableError: the file is missing or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            prefix = file.read(8)
+            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+            if not 2 <= length <= path.stat().st_size - 8:
+                raise TokenTableError(f"{path}: damaged: the header is cut off. Fetch it again.")
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise TokenTableError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise TokenTableError(f"{path}: damaged: the header is not JSON. Fetch it again.") from error
+    if not isinstance(header, dict) or not all(_is_entry(header[key]) for key in header if key[:2] != "__"):
+        raise TokenTableError(f"{path}: damaged: the header describes no tensors. Fetch it again.")
+    return header, 8 + length
+
+
+def _is_entry(entry: Any) -> bool:
+    try:
+        begin, end = entry["data_offsets"]
+        counts = [*entry["shape"], begin, end]
+        return isinstance(entry["dtype"], str) and all(isinstance(n, int) and n >= 0 for n in counts)
+    except (TypeError, KeyError, ValueError):
+        return False
+
+
+def _chunks(path: Path, start: int, shape: tuple[int, int], kind: str) -> Iterator[npt.NDArray[Any]]:
+    rows, width = shape
+    stored = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}[kind]
+    step = rows_per_chunk(width)
+    with path.open("rb") as file:
+        file.seek(start)
+        for first in range(0, rows, step):
+            count = min(step, rows - first) * width
+            values = np.fromfile(file, stored, count)
+            if len(values) != count:
+                raise TokenTableError(f"{path}: damaged: it ends within the table. Fetch it again.")
+            yield _floats(values, kind).reshape(-1, width)
+
+
+def _floats(values: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
+    if kind == "BF16":  # the upper half of a float32
+        return (values.astype(np.uint32) << 16).view(np.float32).astype(np.float16)
+    return values.astype(np.float32) if kind == "F64" else values

@@ -1,0 +1,197 @@
+"""The local store of token tables: content-addressed folders that describe themselves.
+
+    $MLTFR_HOME/tokens/
+        names/smollm2-135m.json         which folder has that name
+        tables/<sha256>/                table.npy, vocabulary.json, provenance.json
+        prepared/<sha256>/              table.npy, vocabulary.json, provenance.json
+
+A folder's name follows from its content, nothing in it ever changes, and tables are read by memory map.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mltfr.errors import TokenTableError
+from mltfr.fetch import atomic_path, home, sha256
+from mltfr.tokens.folders import new_folder, writing
+from mltfr.tokens.layout import (
+    digest_json,
+    digest_values,
+    read_folder,
+    read_provenance,
+    write_provenance,
+    write_table,
+    write_vocabulary,
+)
+from mltfr.tokens.sources.base import OpenTable
+from mltfr.tokens.table import PreparedTable, TokenTable
+from mltfr.tokens.vocabulary import TokenStrings
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class TokenStore:
+    """Token tables on the local disk.
+
+    Args:
+        root: the store's folder; `tokens` in `MLTFR_HOME` if not given.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or home() / "tokens"
+
+    def names(self) -> list[str]:
+        """Return the names of all tables, sorted."""
+        return sorted(path.stem for path in (self.root / "names").glob("*.json"))
+
+    def __contains__(self, name: str) -> bool:
+        return (self.root / "names" / f"{name}.json").is_file()
+
+    def add(self, name: str, table: OpenTable, licence: str = "", sha256: str | None = None) -> TokenTable:
+        """Write a table into the store, a few rows at a time, and return it from there.
+
+        Args:
+            name: its name from now on; an older table of that name is replaced.
+            table: an opened source.
+            licence: recorded with it.
+            sha256: what the checksum of the values must be, if known.
+
+        Raises:
+            TokenTableError: the name is not allowed, a value is not finite, or the checksum is wrong.
+            OutputError: the disk is full or cannot be written.
+        """
+        check_name(name)
+        with new_folder(self.root / "tables") as (folder, publish):
+            found = write_table(folder / "table.npy", table, name)
+            if sha256 is not None and found != sha256:
+                raise TokenTableError(
+                    f"{name}: wrong checksum: the table has SHA-256 {found}, {sha256} was expected. "
+                    "Nothing was kept; fetch it again."
+                )
+            vocabulary = write_vocabulary(folder / "vocabulary.json", table.strings)
+            provenance = {
+                **table.provenance,
+                "licence": licence,
+                "shape": list(table.shape),
+                "dtype": table.dtype.name,
+                "sha256": found,
+                "vocabulary_sha256": vocabulary,
+            }
+            address = write_provenance(folder / "provenance.json", provenance)
+            publish(address)
+        with (
+            writing(self.root),
+            atomic_path(self.root / "names" / f"{name}.json") as temporary,
+        ):
+            temporary.write_text(json.dumps({"folder": address}) + "\n", encoding="utf-8")
+        return self.open(name)
+
+    def put(self, table: TokenTable, licence: str = "") -> TokenTable:
+        """Write a table from memory into the store under its own name; see `add`."""
+        opened = OpenTable(
+            shape=table.shape,
+            dtype=table.embeddings.dtype,
+            chunks=lambda: iter([table.embeddings]),
+            strings=TokenStrings(table.vocabulary, table.special),
+            provenance={"source": "memory", **table.provenance},
+        )
+        return self.add(table.name, opened, licence)
+
+    def open(self, name: str) -> TokenTable:
+        """Return a table; its values are a read-only memory map.
+
+        Raises:
+            TokenTableError: the store has no such table, or its folder is damaged.
+        """
+        folder = self._folder(name)
+        values, strings, provenance = read_folder(folder, f"token table '{name}'", _remedy(name))
+        return TokenTable(name, values, strings.tokens, provenance, strings.special)
+
+    def provenance(self, name: str) -> dict[str, Any]:
+        """Return where a table came from, without reading it.
+
+        Raises:
+            TokenTableError: the store has no such table, or its folder is damaged.
+        """
+        return read_provenance(self._folder(name), f"token table '{name}'", _remedy(name))
+
+    def verify(self, name: str) -> None:
+        """Compare every byte of a table with its checksums.
+
+        Raises:
+            TokenTableError: something changed since it was written.
+        """
+        table, folder = self.open(name), self._folder(name)
+        if digest_values([table.embeddings]) != table.provenance["sha256"]:
+            raise TokenTableError(f"token table '{name}': damaged: wrong checksum. {_remedy(name)}")
+        if sha256(folder / "vocabulary.json") != table.provenance["vocabulary_sha256"]:
+            raise TokenTableError(f"token table '{name}': damaged vocabulary. {_remedy(name)}")
+
+    def prepared(self, key: str) -> PreparedTable | None:
+        """Return the prepared table that was kept under `key`, or None.
+
+        Raises:
+            TokenTableError: its folder is damaged.
+        """
+        folder = self.root / "prepared" / key
+        if not folder.is_dir():
+            return None
+        values, strings, report = read_folder(folder, "prepared token table", f"Delete {folder}.")
+        return PreparedTable(report["table"], values, strings.tokens, report, report["fingerprint"])
+
+    def add_prepared(self, key: str, table: PreparedTable) -> PreparedTable:
+        """Keep a prepared table under `key` and return it from there.
+
+        Args:
+            key: follows from everything that the table was made from.
+            table: the table; its report gains its name, checksums and fingerprint.
+
+        Raises:
+            OutputError: the disk is full or cannot be written.
+        """
+        with new_folder(self.root / "prepared") as (folder, publish):
+            strings = TokenStrings(table.words)
+            opened = OpenTable(table.shape, table.vectors.dtype, lambda: iter([table.vectors]), strings)
+            report = {
+                **table.report,
+                "table": table.name,
+                "shape": list(table.shape),
+                "sha256": write_table(folder / "table.npy", opened, table.name),
+                "vocabulary_sha256": write_vocabulary(folder / "vocabulary.json", strings),
+            }
+            report["fingerprint"] = digest_json([key, report["sha256"], report["vocabulary_sha256"]])
+            write_provenance(folder / "provenance.json", report)
+            publish(key)
+        kept = self.prepared(key)
+        if kept is None:
+            raise TokenTableError(f"{self.root}: the prepared table was removed while it was being written.")
+        return kept
+
+    def _folder(self, name: str) -> Path:
+        path = self.root / "names" / f"{name}.json"
+        try:
+            return self.root / "tables" / str(json.loads(path.read_text(encoding="utf-8"))["folder"])
+        except FileNotFoundError as error:
+            raise TokenTableError(f"token table '{name}' is not in the store. {_remedy(name)}") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TokenTableError(f"{path}: damaged. {_remedy(name)}") from error
+
+
+def check_name(name: str) -> None:
+    """Check a table's name.
+
+    Raises:
+        TokenTableError: it could not be a file's name everywhere.
+    """
+    if not _NAME.fullmatch(name):
+        raise TokenTableError(
+            f"'{name}' cannot be a token table's name. Allowed: small letters, digits, '.', '_' and '-'."
+        )
+
+
+def _remedy(name: str) -> str:
+    return f"Run: mltfr tokens get {name} (or import it again)."
