@@ -18,6 +18,8 @@ from mltfr.inference.top_k import Progress, empty_top_k, fill_top_k
 
 MISS = np.iinfo(np.int32).max
 """Number of items before a target that is no candidate: it is never among the first k."""
+LANES = 128
+"""Flags whose sum fits a byte."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,20 @@ def _count(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         raise MltfrError(
             "The scores are not numbers (NaN): training has diverged. Train again with a lower learning rate."
         )
-    higher = (scores > target).sum(1, dtype=torch.int32)                 # [B]
-    at_least = (scores >= target).sum(1, dtype=torch.int32)              # [B], the target among them
+    batch, items = scores.shape
+    flags = torch.zeros(batch, -(-items // LANES) * LANES, dtype=torch.bool, device=scores.device)
+    torch.gt(scores, target, out=flags[:, :items])
+    higher = _true_per_row(flags)                                        # [B]
+    torch.ge(scores, target, out=flags[:, :items])
+    at_least = _true_per_row(flags)                                      # [B], the target among them
     miss = (targets < 1) | (target.squeeze(1) == -torch.inf)
     return higher.masked_fill(miss, MISS), (at_least - higher - 1).masked_fill(miss, 0)
+
+
+def _true_per_row(flags: Tensor) -> Tensor:
+    """Count the True of every row, int32 `[B]`, of flags `[B, n * LANES]`.
+
+    Bytes are summed as bytes first: summed into wider numbers at once, all flags would be copied as such.
+    """
+    lanes = flags.view(torch.uint8).view(len(flags), -1, LANES)          # [B, n, LANES]
+    return lanes.sum(2, dtype=torch.uint8).sum(1, dtype=torch.int32)

@@ -1,0 +1,126 @@
+"""The model, popularity and the fallback as scorers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mltfr.backbones import Backbone, BackboneConfig
+from mltfr.inference import FallbackScorer, ModelScorer, PopularityScorer, pad_right_aligned, top_k
+from mltfr.interactions import UNKNOWN
+from mltfr.model import SequentialModel
+
+
+class Block(nn.Module):
+    """Means the positions up to each, over a NaN where there is nothing to mean."""
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        mean = x.cumsum(1) / mask.cumsum(1).unsqueeze(-1)
+        return x + self.dropout(torch.tanh(self.linear(mean)))
+
+
+class Toy(Backbone):
+    """A backbone as small as can be."""
+
+    is_causal = True
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        self.blocks = nn.ModuleList([Block(config.hidden, config.dropout)])
+        self.lengths: list[int] = []
+
+    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+        self.lengths.append(items.shape[1])
+        return items, mask
+
+    def finish(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x
+
+
+class MaskedToy(Toy):
+    """The same, read at a mask token and with item biases, as BERT4Rec is."""
+
+    is_causal = False
+    uses_mask_token = True
+    uses_item_bias = True
+
+
+def model(backbone: type[Toy] = Toy, items: int = 30) -> SequentialModel:
+    torch.manual_seed(0)
+    network = SequentialModel(items, backbone(BackboneConfig(name="toy", hidden=8, max_length=4, dropout=0.9)))
+    nn.init.normal_(network.item_vectors.weight)
+    if network.item_bias is not None:
+        nn.init.normal_(network.item_bias)
+    return network
+
+
+@pytest.mark.parametrize("backbone", [Toy, MaskedToy])
+def test_scores_are_readout_times_item_matrix_over_any_range(backbone: type[Toy]) -> None:
+    network = model(backbone)
+    scorer = ModelScorer(network)
+    histories = [np.array([3, UNKNOWN, 5], np.int32), np.array([7], np.int32)]
+    network.eval()
+    expected = network.readout(pad_right_aligned(histories, 4)) @ network.item_matrix().T
+    network.train()
+    queries = scorer.queries(histories)
+    torch.testing.assert_close(scorer.scores(queries, 1, 31), expected[:, 1:].detach())
+    torch.testing.assert_close(scorer.scores(queries, 11, 20), expected[:, 11:20].detach())
+
+
+def test_dropout_is_off_while_scoring_and_back_on_afterwards() -> None:
+    network = model().train()
+    scorer = ModelScorer(network)
+    histories = [np.array([3, 5], np.int32)]
+    assert torch.equal(scorer.queries(histories), scorer.queries(histories))
+    assert all(module.training for module in network.modules())
+    network.eval()
+    scorer.queries(histories)
+    assert not network.training
+
+
+def test_a_mask_token_takes_one_position_of_max_length() -> None:
+    long = [np.arange(1, 20, dtype=np.int32)]
+    for backbone, read in ((Toy, [16, 17, 18, 19]), (MaskedToy, [17, 18, 19])):
+        network = model(backbone)
+        scorer = ModelScorer(network)
+        queries = scorer.queries(long)
+        assert network.backbone.lengths == [4]
+        torch.testing.assert_close(queries, scorer.queries([np.array(read, np.int32)]))
+
+
+def test_no_known_item_scores_zero_and_leaves_the_others_alone() -> None:
+    scorer = ModelScorer(model())
+    histories = [np.array([3, 5], np.int32), np.array([UNKNOWN], np.int32), np.array([], np.int32)]
+    scores = scorer.scores(scorer.queries(histories), 1, 31)
+    torch.testing.assert_close(scores[:1], scorer.scores(scorer.queries(histories[:1]), 1, 31))
+    assert not scores[1:].any()
+
+
+def test_the_fallback_serves_only_histories_without_a_known_item() -> None:
+    counts = np.random.default_rng(0).permutation(31)
+    popular = PopularityScorer(counts)
+    scorer = ModelScorer(model())
+    both = FallbackScorer(scorer, popular)
+    histories = [np.array([], np.int32), np.array([3, 5], np.int32), np.array([UNKNOWN], np.int32)]
+    result = top_k(both, histories, 6)
+    assert result.codes[1].tolist() == top_k(scorer, histories[1:2], 6).codes[0].tolist()
+    for user in (0, 2):
+        assert result.codes[user].tolist() == (np.argsort(-counts[1:])[:6] + 1).tolist()
+    with pytest.raises(ValueError, match="The scorer knows 30 items, its fallback 2"):
+        FallbackScorer(scorer, PopularityScorer(np.array([0, 1, 1])))
+
+
+def test_popularity_scores_are_the_callers_to_write_into() -> None:
+    scorer = PopularityScorer(np.array([0, 4, 2]))
+    scorer.scores(2, 1, 3).fill_(-1)
+    assert scorer.scores(2, 1, 3).tolist() == [[4, 2], [4, 2]]
+    assert scorer.items == 2
