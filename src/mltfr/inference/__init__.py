@@ -2,6 +2,7 @@
 
 from mltfr.inference.batches import History, length_sorted_batches, pad_right_aligned
 from mltfr.inference.fallback import FallbackScorer, has_known_item
+from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, PopularityScorer, Scorer
 from mltfr.inference.top_k import TopK, top_k
@@ -11,11 +12,14 @@ __all__ = [
     "History",
     "ModelScorer",
     "PopularityScorer",
+    "Requests",
     "Rules",
     "Scorer",
     "TopK",
     "has_known_item",
     "length_sorted_batches",
     "pad_right_aligned",
+    "requests_of_histories",
+    "requests_of_users",
     "top_k",
 ]

@@ -1,0 +1,42 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test lint bench clean
+
+help:  ## Show what can be made.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# torch first and pinned: an open range would pull the CUDA build.
+$(VENV)/.base: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) torch
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(INSTALL) -e '.[test,lint]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.base
+	$(INSTALL) -e '.[bench]'
+	@touch $@
+
+demo: $(VENV)/.base  ## Fit MLTFR and its bare backbone on real data with real LLM token tables.
+	$(BIN)/mltfr demo
+
+test: $(VENV)/.dev  ## Run all tests that need no network.
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench  ## Measure speed and memory, and print a table.
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## Remove the environment and all caches.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,35 @@
+"""`mltfr evaluate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mltfr.cli.options import Json, Run
+
+
+def evaluate(
+    run: Run,
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    json: Json = False,
+) -> None:
+    """Rank the held-out items of a fitted run among all items that training knows."""
+    from mltfr.cli.output import print_scores
+    from mltfr.errors import ConfigError, one_of
+
+    if split not in ("test", "validation"):
+        raise ConfigError(f"Unknown split '{split}'. {one_of(split, ('test', 'validation'))}")
+    from mltfr.cli.progress import progress_bar
+    from mltfr.recommender import Recommender
+
+    recommender = Recommender.load(run)
+    with progress_bar("evaluating", quiet=json) as progress:
+        result = recommender.evaluate("test" if split == "test" else "validation", progress=progress)
+    document = result.to_json(str(run))
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(document, indent=2))
+    else:
+        print_scores(document)

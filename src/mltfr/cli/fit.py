@@ -1,0 +1,79 @@
+"""`mltfr fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mltfr.cli.options import Format, ItemColumn, SkipInvalid, TimestampColumn, UserColumn
+
+
+def fit(
+    file: Annotated[Path, typer.Argument(help="Interaction log: CSV, TSV, Parquet, JSON Lines, RecBole .inter, "
+                                              "sequence text, or a folder with train.txt and test.txt.")],
+    out: Annotated[Path, typer.Option(help="Run folder to write.", show_default=False)],
+    backbone: Annotated[str | None, typer.Option(help="Sequence encoder: sasrec, bert4rec.  [default: sasrec]")] = None,
+    fusion: Annotated[str | None, typer.Option(help="mltfr, or none for the bare backbone.  [default: mltfr]")] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(help="Token tables, separated by commas; see `mltfr tokens list`.  "
+                          "[default: smollm2-135m,wordllama,minilm-l6]"),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="default, or reference for the published arithmetic.")] = "default",
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings; RUN/config.toml repeats a run.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.batch_size=128.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs of a round.  [default: 100]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in the same folder.")] = False,
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    skip_invalid: SkipInvalid = False,
+) -> None:
+    """Fit a recommender to an interaction log, choose on validation, score test once.
+
+    Prints the test score beside validation, zero-branch and popularity. The run folder holds config.toml,
+    weights.safetensors, metrics.json, manifest.json and log.jsonl.
+    """
+    from mltfr.config import load_toml
+    from mltfr.runs import resolve
+    from mltfr.runs.folder import check_new
+
+    check_new(out, resume)
+    settings = resolve(
+        preset=preset,
+        file=load_toml(config) if config is not None else None,
+        backbone=backbone,
+        fusion=fusion,
+        tokens=[name.strip() for name in tokens.split(",") if name.strip()] if tokens is not None else None,
+        seed=seed,
+        epochs=epochs,
+        overrides=set_ or [],
+    )
+    from mltfr.cli.output import print_scores
+    from mltfr.interactions import load_interactions
+    from mltfr.recommender import Recommender
+    from mltfr.training import Interrupted, stop_request
+
+    log = load_interactions(
+        file,
+        format=format,
+        user_column=user_column,
+        item_column=item_column,
+        timestamp_column=timestamp_column,
+        skip_invalid=skip_invalid,
+    )
+    recommender = Recommender(config=settings)
+    with stop_request() as stop:
+        try:
+            recommender.fit(log, out, resume=resume, stop=stop)
+        except Interrupted:
+            typer.echo(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
+            raise typer.Exit(130) from None
+    print_scores(recommender.metrics)
+    typer.echo(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

@@ -1,0 +1,45 @@
+"""How results look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SHOWN = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20")
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]], caption: str | None = None) -> None:
+    """Print a table to stdout; the first column is text, the others are numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def score_row(name: str, metrics: Mapping[str, float]) -> list[str]:
+    """Return one row of a table of scores."""
+    return [name, *(f"{metrics[metric]:.4f}" for metric in SHOWN)]
+
+
+def print_scores(document: Mapping[str, Any]) -> None:
+    """Print the document of `metrics.json`, or of `evaluate`, with its protocol below."""
+    rows = [score_row(document["split"], document["metrics"])]
+    if "zero_branch" in document:
+        rows.append(score_row("test, zero branch", document["zero_branch"]))
+    if "popularity" in document:
+        rows.append(score_row("test, popularity", document["popularity"]))
+    if "validation" in document:
+        rows.append(score_row("validation", document["validation"]["metrics"]))
+    print_table(f"{document['users']:,} users", ["part", *SHOWN], rows, caption=describe_protocol(document))
+
+
+def describe_protocol(document: Mapping[str, Any]) -> str:
+    """Return one line that says how the numbers were measured."""
+    protocol = document["protocol"]
+    seen = "removed" if protocol["remove_seen"] else "kept"
+    return f"{protocol['split']}, full ranking, seen items {seen}; protocol {document['protocol_hash']}"

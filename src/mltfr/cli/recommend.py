@@ -1,0 +1,55 @@
+"""`mltfr recommend`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mltfr.cli.options import Run
+
+
+def recommend(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .jsonl.", show_default=False)],
+    k: Annotated[int, typer.Option("-k", min=1, help="Items a user gets.")] = 10,
+    users: Annotated[Path | None, typer.Option(help="Text file with one known user id a line; all users if not given.")] = None,
+    histories: Annotated[
+        Path | None,
+        typer.Option(help='JSON Lines {"user_id": "u1", "items": ["a", "b"]}, oldest first; users need not be known.'),
+    ] = None,
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Let items of the history come again.")] = False,
+    allow: Annotated[Path | None, typer.Option(help="Text file with the only item ids that may be recommended, one a line.")] = None,
+    deny: Annotated[Path | None, typer.Option(help="Text file with item ids that may not be recommended, one a line.")] = None,
+) -> None:
+    """Write the best items of every user as rows user_id, rank, item_id, score.
+
+    Known users are served from everything that the log says about them.
+    """
+    from mltfr.cli.files import check_output, read_histories, read_lines, write_frame
+    from mltfr.errors import DataError
+
+    check_output(out)
+    if users is not None and histories is not None:
+        raise DataError("Give --users or --histories, not both.")
+    wanted = read_lines(users) if users is not None else None
+    raw = read_histories(histories) if histories is not None else None
+    allowed = read_lines(allow) if allow is not None else None
+    denied = read_lines(deny) if deny is not None else []
+    from mltfr.cli.progress import progress_bar
+    from mltfr.recommender import Recommender
+
+    recommender = Recommender.load(run)
+    with progress_bar("recommending") as progress:
+        frame = recommender.recommend(
+            wanted,
+            raw,
+            k,
+            include_seen=True if include_seen else None,
+            allow=allowed,
+            deny=denied,
+            progress=progress,
+        )
+    write_frame(frame, out)
+    typer.echo(f"{frame['user_id'].n_unique():,} users, {len(frame):,} rows written to {out}")

@@ -1,0 +1,258 @@
+"""The public object: fit, evaluate, recommend, similar_items, save, load."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+import torch
+from torch.nn.functional import normalize
+
+from mltfr.config import load_toml
+from mltfr.errors import DataError, RunError, one_of
+from mltfr.evaluation import Evaluation, Part, evaluate
+from mltfr.inference import Requests, Rules, requests_of_histories, requests_of_users, top_k
+from mltfr.inference.top_k import Progress
+from mltfr.interactions import InteractionLog, Vocabulary, load_interactions
+from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
+from mltfr.training import Console, Reporter
+
+
+class Recommender:
+    """A sequential recommender that draws on token tables.
+
+    Args:
+        backbone: name of the sequence encoder, see `mltfr.backbones.BACKBONES`.
+        fusion: name of the fusion; "none" for the bare backbone.
+        tokens: names of token tables; by default three that need no account.
+        preset: "default", or "reference" for the published arithmetic and settings.
+        seed: seed of everything random.
+        epochs: most epochs of a round.
+        settings: further settings as `"training.batch_size=128"` texts, as on the command line.
+        config: complete settings, or the path of a TOML file with some; the other arguments override a file.
+
+    Raises:
+        ConfigError: an unknown name or setting, or a value out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: str | None = None,
+        fusion: str | None = None,
+        tokens: Iterable[str] | None = None,
+        preset: str = "default",
+        seed: int | None = None,
+        epochs: int | None = None,
+        settings: Iterable[str] = (),
+        config: RunConfig | str | Path | None = None,
+    ) -> None:
+        if isinstance(config, RunConfig):
+            self.config = config
+        else:
+            self.config = resolve(
+                preset=preset,
+                file=load_toml(Path(config)) if config is not None else None,
+                backbone=backbone,
+                fusion=fusion,
+                tokens=tokens,
+                seed=seed,
+                epochs=epochs,
+                overrides=settings,
+            )
+        self._fitted: Fitted | None = None
+
+    @property
+    def fitted(self) -> Fitted:
+        """The model with the data it was fitted to.
+
+        Raises:
+            RunError: nothing is fitted yet.
+        """
+        if self._fitted is None:
+            raise RunError("This recommender is not fitted yet. Call fit(log), or Recommender.load(folder).")
+        return self._fitted
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The document of `metrics.json`: test, validation, zero-branch and popularity scores."""
+        return self.fitted.metrics
+
+    def fit(
+        self,
+        log: InteractionLog | Any,
+        out: str | Path | None = None,
+        *,
+        resume: bool = False,
+        reporter: Reporter | None = None,
+        stop: Event | None = None,
+    ) -> Self:
+        """Split the log, train on its training part, choose on validation, and score test once.
+
+        Args:
+            log: an `InteractionLog`, or whatever `load_interactions` takes.
+            out: run folder to write, with checkpoints on the way; None keeps everything in memory.
+            resume: continue an interrupted run in `out`.
+            reporter: hears of the progress; by default the console (stderr).
+            stop: when set, training writes a checkpoint and raises `mltfr.training.Interrupted`.
+
+        Raises:
+            DataError: the log is not usable.
+            TokenTableError: a token table is unknown or cannot be had.
+            RunError: `out` holds something else, or a checkpoint of other data or settings.
+        """
+        log = log if isinstance(log, InteractionLog) else load_interactions(log)
+        folder = Path(out) if out is not None else None
+        self._fitted = fit(self.config, log, folder, resume=resume, reporter=reporter or Console(), stop=stop)
+        return self
+
+    def evaluate(
+        self, part: Part = "test", *, details: bool = True, zero_branch: bool = False, progress: Progress | None = None
+    ) -> Evaluation:
+        """Rank the held-out targets of a part among all items that training knows.
+
+        Args:
+            part: "test" or "validation".
+            details: whether to look beyond accuracy and at slices too.
+            zero_branch: score with the fusion's correction set to zero.
+            progress: told after every batch.
+
+        Raises:
+            RunError: nothing is fitted yet.
+        """
+        fitted = self.fitted
+        scorer, protocol = fitted.scorer(), fitted.protocol()
+        if not zero_branch:
+            return evaluate(scorer, fitted.split, part, protocol, details=details, progress=progress)
+        with fitted.model.without_fusion():
+            return evaluate(scorer, fitted.split, part, protocol, details=details, progress=progress)
+
+    def recommend(
+        self,
+        users: Iterable[str] | None = None,
+        histories: Mapping[str, Iterable[str]] | Sequence[Iterable[str]] | None = None,
+        k: int = 10,
+        *,
+        include_seen: bool | None = None,
+        allow: Iterable[str] | None = None,
+        deny: Iterable[str] = (),
+        progress: Progress | None = None,
+    ) -> pl.DataFrame:
+        """Return the k best items of every user as rows `user_id, rank, item_id, score`, users in input order.
+
+        Args:
+            users: ids of users of the log; everybody if neither users nor histories are given.
+            histories: item ids, oldest first, by user id or as a plain list; users need not be known.
+                Unknown items are skipped with a warning; a history of unknown items alone gets the most
+                popular items, also with a warning.
+            k: items a user gets; fewer where fewer are candidates.
+            include_seen: whether items of the history may come again; by default as in evaluation.
+            allow: item ids that may be recommended; all if not given.
+            deny: item ids that may not.
+            progress: told after every batch.
+
+        Raises:
+            DataError: a user, or an item of a list, is not known; both users and histories are given.
+            RunError: nothing is fitted yet.
+        """
+        vocabulary = self.fitted.split.vocabulary
+        if users is not None and histories is not None:
+            raise DataError("Give users or histories, not both.")
+        if histories is not None:
+            requests = requests_of_histories(vocabulary, histories)
+        else:
+            requests = requests_of_users(self.fitted.split, users)
+        _warn(requests)
+        remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
+        allowed = None if allow is None else _codes(vocabulary, allow)
+        rules = Rules(remove_seen, allowed, _codes(vocabulary, deny))
+        best = top_k(self.fitted.scorer(), requests.histories, k, rules, progress=progress)
+        rank = np.broadcast_to(np.arange(1, best.codes.shape[1] + 1), best.codes.shape)  # [U, k]
+        there = rank <= best.counts[:, None]                                             # [U, k]
+        items = pl.Series("item_id", vocabulary.item_ids, dtype=pl.String)
+        return pl.DataFrame(
+            {
+                "user_id": pl.Series(list(requests.user_ids), dtype=pl.String).gather(np.nonzero(there)[0]),
+                "rank": rank[there],
+                "item_id": items.gather(best.codes[there] - 1),
+                "score": best.scores[there],
+            }
+        )
+
+    def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
+        """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
+
+        Raises:
+            DataError: training has not seen the item.
+        """
+        model, vocabulary = self.fitted.model, self.fitted.split.vocabulary
+        (code,) = _codes(vocabulary, [item])
+        vectors = normalize(model.item_vectors.weight.detach()[1 : model.items + 1], dim=-1)  # [I, D]
+        cosine = vectors @ vectors[code - 1]                                                  # [I]
+        cosine[code - 1] = -torch.inf
+        best = cosine.topk(min(k, model.items - 1))
+        return pl.DataFrame(
+            {
+                "rank": np.arange(1, len(best.indices) + 1),
+                "item_id": vocabulary.decode((best.indices + 1).tolist()),
+                "cosine": best.values.cpu().numpy(),
+            }
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted recommender as a run folder.
+
+        Raises:
+            RunError: nothing is fitted yet, or `path` holds something else.
+        """
+        folder = Path(path)
+        check_new(folder, resume=False)
+        save_fitted(self.fitted, folder)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a run folder, after checking every file.
+
+        Raises:
+            RunError: there is no finished run, it is damaged, or from another version.
+        """
+        fitted = load_fitted(Path(path))
+        recommender = cls(config=fitted.config)
+        recommender._fitted = fitted
+        return recommender
+
+
+def _codes(vocabulary: Vocabulary, items: Iterable[str]) -> list[int]:
+    """Return the codes of items that training knows."""
+    ids = [str(item) for item in items]
+    missing = [item for item in ids if item not in vocabulary.codes]
+    if missing:
+        near = one_of(missing[0], vocabulary.item_ids).split("Known:")[0].strip()
+        raise DataError(
+            f"Item '{missing[0]}' does not occur in the training data ({len(missing)} of {len(ids)} do not). "
+            f"{near or 'Remove it from the list.'}"
+        )
+    return [vocabulary.codes[item] for item in ids]
+
+
+def _warn(requests: Requests) -> None:
+    """Say what was not understood in the histories."""
+    if requests.unknown:
+        some = ", ".join(list(requests.unknown)[:3])
+        total = sum(requests.unknown.values())
+        warnings.warn(
+            f"{len(requests.unknown)} items are not in the training data and were skipped ({total} times; {some}"
+            f"{', ...' if len(requests.unknown) > 3 else ''}).",
+            stacklevel=3,
+        )
+    nobody = requests.without_known_item
+    if nobody:
+        warnings.warn(
+            f"{len(nobody)} histories hold no item that training knows; they get the most popular items "
+            f"(first: user {nobody[0]}).",
+            stacklevel=3,
+        )

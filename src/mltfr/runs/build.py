@@ -1,0 +1,57 @@
+"""From settings to a model with its initial values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mltfr.backbones import BACKBONES
+from mltfr.errors import ConfigError
+from mltfr.fusion import FUSIONS, FusionInputs
+from mltfr.losses import LOSSES, Loss
+from mltfr.model import SequentialModel
+from mltfr.runs.config import RunConfig
+from mltfr.tokens import PreparedTable
+
+
+def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) -> SequentialModel:
+    """Return the model of a run, the same at every call.
+
+    The backbone and the item vectors get the values that they would have without a fusion, so that a fresh
+    recommender equals its bare backbone wherever the fusion's first output is zero.
+
+    Args:
+        config: the run's settings.
+        items: number of items I.
+        tables: the prepared token tables, or placeholders of their shapes.
+
+    Raises:
+        ConfigError: the fusion's site is not a block of the backbone.
+    """
+    blocks = getattr(config.backbone, "blocks", None)
+    if blocks is not None and config.fusion.site >= blocks:
+        raise ConfigError(
+            f"fusion.site is {config.fusion.site}, but the backbone has blocks 0 to {blocks - 1}. Lower it."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)  # type: ignore[call-arg]
+        fusion = None
+        if config.fusion.name != "none":
+            with torch.random.fork_rng(devices=[]):
+                inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed)
+                fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)  # type: ignore[call-arg]
+        return SequentialModel(items, backbone, fusion, config.fusion.site)
+
+
+def build_loss(config: RunConfig, counts: npt.NDArray[np.int64]) -> Loss:
+    """Return the training loss.
+
+    Args:
+        config: the run's settings.
+        counts: int64 `[I + 1]`, training interactions of every item code.
+    """
+    return LOSSES.get(config.loss.name).cls(config.loss, torch.from_numpy(counts))  # type: ignore[call-arg]

@@ -1,0 +1,61 @@
+"""Everything that decides a run's result, in one closed model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from mltfr.backbones import BACKBONES, BackboneConfig
+from mltfr.backbones.sasrec import SASRecConfig
+from mltfr.config import Config, component
+from mltfr.fusion import FUSIONS, FusionConfig
+from mltfr.fusion.mltfr import MLTFRConfig
+from mltfr.interactions import FilterConfig, SplitConfig
+from mltfr.losses import LOSSES, LossConfig
+from mltfr.losses.cross_entropy import CrossEntropyConfig
+from mltfr.tokens import TokensConfig
+from mltfr.training import TrainingConfig
+
+Preset = Literal["default", "reference"]
+
+
+class EvaluationConfig(Config):
+    """How scores are measured; the rest of the protocol is fixed."""
+
+    remove_seen: bool = True
+    """Whether items of the history are no candidates, in evaluation and in recommendations."""
+
+
+class RunConfig(Config):
+    """A run: from the interaction log to the test score."""
+
+    preset: Preset = "default"
+    """Preset that the settings began from; the settings below are complete without it."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of everything random."""
+    filters: FilterConfig = FilterConfig()
+    """Which interactions are kept."""
+    split: SplitConfig = SplitConfig()
+    """How the log is divided into training, validation and test."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How scores are measured."""
+    tokens: TokensConfig = TokensConfig()
+    """Token tables, and how they are prepared."""
+    backbone: Annotated[SerializeAsAny[BackboneConfig], component(BACKBONES)] = SASRecConfig()
+    """Sequence encoder."""
+    fusion: Annotated[SerializeAsAny[FusionConfig], component(FUSIONS)] = MLTFRConfig()
+    """Plug-in that draws on the token tables."""
+    loss: Annotated[SerializeAsAny[LossConfig], component(LOSSES)] = CrossEntropyConfig()
+    """Training loss."""
+    training: TrainingConfig = TrainingConfig()
+    """The training loop."""
+
+    @model_validator(mode="after")
+    def _tables_are_named(self) -> Self:
+        if FUSIONS.get(self.fusion.name).cls.needs_tables and not self.tokens.tables:
+            raise ValueError(
+                f"fusion '{self.fusion.name}' reads token tables, but tokens.tables is empty. "
+                "Name some (see `mltfr tokens list`), or choose fusion 'none'."
+            )
+        return self

@@ -1,0 +1,52 @@
+"""The data of a run on disk: items, histories and held-out examples, as Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from mltfr.fetch import atomic_path
+from mltfr.interactions import Examples, Histories, Split, Vocabulary
+
+
+def save_split(folder: Path, split: Split) -> None:
+    """Write `items.parquet`, `histories.parquet` and `examples.parquet`."""
+    vocabulary, histories = split.vocabulary, split.histories
+    items = pl.DataFrame({"item_id": list(vocabulary.item_ids), "count": vocabulary.counts[1:]})
+    users = pl.DataFrame({"user_id": list(split.user_ids), "train_length": split.train_length}).with_columns(
+        pl.Series("items", list(histories), dtype=pl.List(pl.Int32))
+    )
+    parts = {"validation": split.validation, "test": split.test}
+    examples = pl.concat(
+        pl.DataFrame({"part": [name] * len(part), "user": part.user, "cut": part.cut}) for name, part in parts.items()
+    )
+    for name, frame in {"items": items, "histories": users, "examples": examples}.items():
+        with atomic_path(folder / f"{name}.parquet") as path:
+            frame.write_parquet(path)
+
+
+def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
+    """Read what `save_split` wrote; the manifest knows the method and who was left out."""
+    items = pl.read_parquet(folder / "items.parquet")
+    users = pl.read_parquet(folder / "histories.parquet")
+    examples = pl.read_parquet(folder / "examples.parquet")
+    counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
+    lengths = users["items"].list.len().to_numpy().astype(np.int64)
+    flat = users["items"].explode().to_numpy().astype(np.int32)
+    parts = {
+        name: Examples(part["user"].to_numpy(), part["cut"].to_numpy())
+        for name in ("validation", "test")
+        for part in [examples.filter(pl.col("part") == name)]
+    }
+    return Split(
+        method=method,
+        user_ids=tuple(users["user_id"]),
+        vocabulary=Vocabulary(tuple(items["item_id"]), counts),
+        histories=Histories(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), flat),
+        train_length=users["train_length"].to_numpy(),
+        validation=parts["validation"],
+        test=parts["test"],
+        left_out=left_out,
+    )

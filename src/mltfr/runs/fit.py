@@ -1,0 +1,123 @@
+"""The main job: from an interaction log to a fitted and scored recommender."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import torch
+
+from mltfr.config import dump_toml
+from mltfr.errors import ConfigError
+from mltfr.evaluation import EvaluationProtocol, evaluate
+from mltfr.inference import ModelScorer
+from mltfr.interactions import InteractionLog, Split, apply_filters, split
+from mltfr.model import SequentialModel
+from mltfr.runs.build import build_loss, build_model
+from mltfr.runs.config import RunConfig
+from mltfr.runs.fitted import CONFIG, Fitted, describe_tables, save_fitted
+from mltfr.runs.folder import CHECKPOINT, check_new, write_text
+from mltfr.runs.scores import score
+from mltfr.tokens import load_tables
+from mltfr.training import Checkpoints, JsonLines, Reporter, Reporters, TensorBoard, train
+
+
+def fit(
+    config: RunConfig,
+    log: InteractionLog,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    stop: Event | None = None,
+) -> Fitted:
+    """Split the log, train on its training part, choose on validation, and score test once.
+
+    Args:
+        config: every setting.
+        log: the interaction log.
+        folder: run folder to write, with checkpoints on the way; None keeps everything in memory.
+        resume: continue an interrupted run in `folder`.
+        reporter: hears of the progress.
+        stop: when set, training writes a checkpoint and raises `Interrupted`.
+
+    Raises:
+        DataError: the log cannot be split as asked.
+        TokenTableError: a token table is unknown or cannot be had.
+        RunError: `folder` holds something else, or a checkpoint of other data or settings.
+        Interrupted: `stop` was set.
+    """
+    started = time.monotonic()
+    if folder is not None:
+        check_new(folder, resume)
+    filtered, report = apply_filters(log, config.filters)
+    data = split(filtered, config.split)
+    if not len(data.validation):
+        raise ConfigError("The validation part is empty, so no epoch can be chosen. Give a log with longer histories.")
+    tables = load_tables(config.tokens) if config.tokens.tables else []
+    facts: dict[str, Any] = {
+        "seed": config.seed,
+        "source": Path(log.source).name,
+        "data_fingerprint": log.fingerprint(),
+        "filters": report.to_json(),
+        "split": data.method,
+        "left_out": dict(data.left_out),
+        "tables": describe_tables(tables),
+    }
+    fingerprint = _fingerprint(config, facts)
+    checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
+    reporters = [reporter or Reporter()]
+    if folder is not None and checkpoints is not None:
+        saved = checkpoints.load() if resume else None
+        checkpoints.folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / CONFIG, dump_toml(config))
+        reporters.append(JsonLines(folder / "log.jsonl", saved[1]["history"] if saved is not None else []))
+        if config.training.tensorboard:
+            reporters.append(TensorBoard(folder / "tensorboard"))
+    everybody = Reporters(reporters)
+    try:
+        trained = train(
+            lambda: build_model(config, len(data.vocabulary), tables),
+            build_loss(config, data.vocabulary.counts),
+            data.train_histories(),
+            lambda model: _validation(model, data, config),
+            config.training,
+            seed=config.seed,
+            checkpoints=checkpoints,
+            resume=resume,
+            fingerprint=fingerprint,
+            reporter=everybody,
+            stop=stop,
+        )
+    finally:
+        everybody.close()
+    facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
+    fitted = Fitted(config, trained.model.eval(), data, facts)
+    fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
+    facts["wall_seconds"] = round(time.monotonic() - started, 1)
+    if folder is not None and checkpoints is not None:
+        save_fitted(fitted, folder)
+        checkpoints.clear()
+    return fitted
+
+
+def _validation(model: SequentialModel, data: Split, config: RunConfig) -> dict[str, float]:
+    protocol = EvaluationProtocol(
+        split=data.method,
+        remove_seen=config.evaluation.remove_seen,
+        max_examples=config.training.validation_examples,
+        sample_seed=config.seed,
+    )
+    scorer = ModelScorer(model, model.item_vectors.weight.device)
+    return dict(evaluate(scorer, data, "validation", protocol).metrics)
+
+
+def _fingerprint(config: RunConfig, facts: dict[str, Any]) -> str:
+    """Return a hash of all that a checkpoint depends on."""
+    values = {"config": config.model_dump(mode="json"), "torch": torch.__version__, **facts}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,109 @@
+"""A fitted recommender, and its way to and from a run folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mltfr.config import dump_toml, load_toml
+from mltfr.errors import OutputError, RunError
+from mltfr.evaluation import EvaluationProtocol
+from mltfr.fetch import atomic_path
+from mltfr.inference import FallbackScorer, ModelScorer, PopularityScorer, Scorer
+from mltfr.interactions import Split
+from mltfr.model import SequentialModel
+from mltfr.runs.build import build_model
+from mltfr.runs.config import RunConfig
+from mltfr.runs.data import load_split, save_split
+from mltfr.runs.folder import read_manifest, write_json, write_manifest, write_text
+from mltfr.tokens import PreparedTable, load_tables
+from mltfr.training import install_consensus
+
+CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model with the data it was fitted to.
+
+    Attributes:
+        config: every setting.
+        model: in evaluation mode, with its best weights.
+        split: the interaction log, divided.
+        facts: what the manifest says of the fit: fingerprints, tables, best epoch, wall time.
+        metrics: the document of `metrics.json`.
+    """
+
+    config: RunConfig
+    model: SequentialModel
+    split: Split
+    facts: dict[str, Any]
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def scorer(self) -> Scorer:
+        """Return what scores items: the model, and popularity for histories without a known item."""
+        model = ModelScorer(self.model, self.model.item_vectors.weight.device)
+        return FallbackScorer(model, self.popularity())
+
+    def popularity(self) -> PopularityScorer:
+        """Return the sanity baseline."""
+        return PopularityScorer(self.split.vocabulary.counts)
+
+    def protocol(self) -> EvaluationProtocol:
+        """Return how this recommender is measured."""
+        return EvaluationProtocol(split=self.split.method, remove_seen=self.config.evaluation.remove_seen)
+
+
+def describe_tables(tables: list[PreparedTable]) -> list[dict[str, Any]]:
+    """Return what a run remembers of its token tables."""
+    return [
+        {"name": t.name, "size": t.shape[0], "width": t.shape[1], "fingerprint": t.fingerprint, **t.report}
+        for t in tables
+    ]
+
+
+def save_fitted(fitted: Fitted, folder: Path) -> None:
+    """Write a run folder; the manifest comes last, so a folder without one is not finished.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    write_text(folder / CONFIG, dump_toml(fitted.config))
+    save_split(folder, fitted.split)
+    write_json(folder / METRICS, fitted.metrics)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
+    try:
+        with atomic_path(folder / WEIGHTS) as path:
+            save_file(weights, path)
+    except SafetensorError as error:
+        raise OutputError(f"{folder / WEIGHTS}: cannot be written ({error}). Free some space.") from error
+    write_manifest(folder, fitted.facts)
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """Read a run folder, after checking every file.
+
+    Raises:
+        RunError: there is no finished run, it is damaged, or from another version.
+    """
+    manifest = read_manifest(folder)
+    config = RunConfig.parse(load_toml(folder / CONFIG), str(folder / CONFIG))
+    split = load_split(folder, manifest["split"], manifest["left_out"])
+    items = len(split.vocabulary)
+    tables = [PreparedTable.placeholder(t["name"], t["size"], t["width"]) for t in manifest["tables"]]
+    model = build_model(config, items, tables)
+    if model.fusion is not None and not model.fusion.tables_in_state:
+        tables = load_tables(config.tokens)
+        if [t.fingerprint for t in tables] != [t["fingerprint"] for t in manifest["tables"]]:
+            raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
+        model = build_model(config, items, tables)
+    weights = load_file(folder / WEIGHTS)
+    install_consensus(model, weights)
+    model.load_state_dict(weights)
+    facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
+    return Fitted(config, model.eval(), split, facts, json.loads((folder / METRICS).read_text(encoding="utf-8")))

@@ -1,0 +1,108 @@
+"""The run folder: a fitted recommender that describes itself.
+
+    config.toml            every setting; `mltfr fit FILE --config` repeats the run
+    manifest.json          versions, seed, fingerprints, wall time, and the checksum of every file
+    metrics.json           test and validation scores with their protocol
+    weights.safetensors    the model
+    items.parquet          item ids in the order of their codes, with their training counts
+    histories.parquet      every user's history, and how much of it is training
+    examples.parquet       the held-out predictions
+    log.jsonl              one line per epoch
+
+The manifest is written last: a folder without one is not a finished run.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mltfr import __version__
+from mltfr.errors import RunError
+from mltfr.fetch import atomic_path, sha256
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+CHECKPOINT = "checkpoint"
+_PACKAGES = ("torch", "lightning-fabric", "numpy", "polars", "safetensors")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(document, indent=2) + "\n")
+
+
+def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Finish a run folder: add versions and the checksum of every file to `facts`, and write them."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
+    document = {
+        "format": FORMAT,
+        "mltfr": __version__,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "machine": platform.machine(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
+        "files": {path.name: sha256(path) for path in files if not path.name.startswith(".")},
+    }
+    write_json(folder / MANIFEST, document)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return a finished run's manifest, after checking its format and every checksum.
+
+    Raises:
+        RunError: there is no finished run, it is of another format, or a file is missing or damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        if (folder / CHECKPOINT).is_dir():
+            raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
+        raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Make one: mltfr fit FILE --out {folder}")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        given, files = manifest["format"], manifest["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: damaged ({error}). Fit the recommender again.") from error
+    if given != FORMAT:
+        raise RunError(
+            f"{folder}: written in run format {given} by mltfr {manifest.get('mltfr', 'unknown')}; this is mltfr "
+            f"{__version__}, which reads format {FORMAT}. Fit it again, or install that version."
+        )
+    for name, checksum in files.items():
+        if not (folder / name).is_file():
+            raise RunError(f"{folder / name}: missing, though the manifest lists it. Fit the recommender again.")
+        if sha256(folder / name) != checksum:
+            raise RunError(f"{folder / name}: damaged (its checksum differs from the manifest's). Fit it again.")
+    return manifest
+
+
+def check_new(folder: Path, resume: bool) -> None:
+    """Refuse to write over something that is already there.
+
+    Raises:
+        RunError: `folder` holds a finished run, an interrupted one and `resume` is not asked for, or
+            something else.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunError(f"{folder}: is a file. Give --out the name of a new folder.")
+    if (folder / MANIFEST).exists():
+        raise RunError(f"{folder}: holds a finished run. Choose another --out, or remove it first.")
+    if (folder / CHECKPOINT).exists():
+        if not resume:
+            raise RunError(f"{folder}: holds an interrupted run. Continue it with --resume, or remove it first.")
+    elif any(not path.name.startswith(".") and path.suffix != ".jsonl" for path in folder.iterdir()):
+        raise RunError(f"{folder}: is not empty and not a run. Choose another --out.")

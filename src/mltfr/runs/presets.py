@@ -1,0 +1,133 @@
+"""Presets, and the order in which settings override each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any, get_args
+
+from mltfr.config import apply_overrides
+from mltfr.errors import ConfigError, one_of
+from mltfr.runs.config import Preset, RunConfig
+
+DEFAULT_TABLES = ("smollm2-135m", "wordllama", "minilm-l6")
+"""Tables of a run that names none: three LLM families with permissive licences."""
+
+REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
+"""Fusions whose published arithmetic has a name of its own."""
+
+# Published settings, DESIGN.md 3.1: kept tokens K, consensus weight lambda, epochs of round 1.
+_REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
+    "sasrec": {
+        "backbone": {"norm": "pre", "input_norm": False, "scale_input": True, "activation": "relu", "inner": 1},
+        "fusion": {"keep": 1, "consensus_weight": 0.01},
+        "loss": {"name": "bce"},
+        "training": {"samples": "positions", "first_round_epochs": 20},
+    },
+    "bert4rec": {
+        "backbone": {},
+        "fusion": {"keep": 1, "consensus_weight": 0.2},
+        "loss": {"name": "cross_entropy"},
+        "training": {"mask_ratio": 0.5, "first_round_epochs": 100},
+    },
+}
+_REFERENCE = {
+    "tokens": {"prepare": "raw"},
+    "backbone": {"hidden": 64, "blocks": 2, "max_length": 50, "dropout": 0.2},
+    "training": {"batch_size": 128, "epochs": 100, "learning_rate": 1e-3, "gradient_clip": 0.0},
+}
+
+
+def resolve(
+    *,
+    preset: str = "default",
+    file: Mapping[str, Any] | None = None,
+    backbone: str | None = None,
+    fusion: str | None = None,
+    tokens: Iterable[str] | None = None,
+    seed: int | None = None,
+    epochs: int | None = None,
+    overrides: Iterable[str] = (),
+) -> RunConfig:
+    """Return the complete settings of a run.
+
+    Later wins: the preset, the config file, the flags, then the `KEY=VALUE` overrides.
+
+    Args:
+        preset: "default" or "reference"; a config file's own `preset` counts where this is "default".
+        file: nested settings of a config file.
+        backbone: name of a backbone.
+        fusion: name of a fusion.
+        tokens: names of token tables.
+        seed: seed of everything random.
+        epochs: most epochs of a round.
+        overrides: `KEY=VALUE` texts.
+
+    Raises:
+        ConfigError: an unknown name or setting, or a value out of range.
+    """
+    file = dict(file or {})
+    preset = file.get("preset", preset) if preset == "default" else preset
+    if preset not in get_args(Preset):
+        raise ConfigError(f"Unknown preset '{preset}'. {one_of(str(preset), get_args(Preset))}")
+    given = _without_none(
+        {
+            "seed": seed,
+            "backbone": {"name": backbone},
+            "fusion": {"name": fusion},
+            "tokens": {"tables": list(tokens) if tokens is not None else None},
+            "training": {"epochs": epochs},
+        }
+    )
+    given = apply_overrides(_merge(file, given), overrides)
+    values = _merge(_preset(preset, given), given)
+    if preset == "reference":
+        fusion_values = values["fusion"]
+        fusion_values["name"] = REFERENCE_NAMES.get(fusion_values["name"], fusion_values["name"])
+    return RunConfig.parse(values, "settings")
+
+
+def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    backbone, fusion = _name(given, "backbone", "sasrec"), _name(given, "fusion", "mltfr")
+    values: dict[str, Any] = {
+        "preset": preset,
+        "backbone": {"name": backbone},
+        "fusion": {"name": fusion},
+        "tokens": {"tables": [] if fusion == "none" else list(DEFAULT_TABLES)},
+    }
+    if preset == "reference":
+        if backbone not in _REFERENCE_BACKBONES:
+            raise ConfigError(
+                f"Preset 'reference' has no published settings for backbone '{backbone}'. "
+                f"{one_of(backbone, _REFERENCE_BACKBONES)}"
+            )
+        own = deepcopy(_REFERENCE_BACKBONES[backbone])
+        if fusion not in (*REFERENCE_NAMES, *REFERENCE_NAMES.values()):
+            own["fusion"] = {}
+        values = _merge(_merge(values, _REFERENCE), own)
+    return values
+
+
+def _name(given: Mapping[str, Any], key: str, default: str) -> str:
+    value = given.get(key, default)
+    return str(value.get("name", default)) if isinstance(value, Mapping) else str(value)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with those of `above` on top; another component's settings do not mix."""
+    merged = deepcopy(dict(below))
+    for key, value in above.items():
+        if isinstance(value, str) and key in ("backbone", "fusion", "loss"):
+            value = {"name": value}
+        old = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            same = value.get("name", old.get("name")) == old.get("name")
+            merged[key] = _merge(old, value) if same else deepcopy(dict(value))
+        else:
+            merged[key] = deepcopy(value)
+    return merged
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    cleaned = {k: _without_none(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    return {key: value for key, value in cleaned.items() if value is not None and value != {}}

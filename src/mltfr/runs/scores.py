@@ -1,0 +1,28 @@
+"""The scores that every run reports, measured once, after everything is chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mltfr.evaluation import evaluate
+from mltfr.runs.fitted import Fitted
+
+
+def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
+    """Return the document of `metrics.json`: test, and beside it what a reader needs to judge it.
+
+    Beside the test score stand the validation score, the zero-branch score (the same model with the fusion's
+    correction set to zero: if it is as good, the fusion contributes nothing) and popularity.
+
+    Args:
+        fitted: the model and its data.
+        run: the run folder's name, for the document.
+    """
+    split, protocol, scorer = fitted.split, fitted.protocol(), fitted.scorer()
+    document = evaluate(scorer, split, "test", protocol, details=True).to_json(run)
+    if len(split.validation):
+        document["validation"] = evaluate(scorer, split, "validation", protocol, details=True).to_json(run)
+    with fitted.model.without_fusion():
+        document["zero_branch"] = dict(evaluate(scorer, split, "test", protocol).metrics)
+    document["popularity"] = dict(evaluate(fitted.popularity(), split, "test", protocol).metrics)
+    return document

@@ -1,0 +1,128 @@
+"""Checkpoints: safetensors plus JSON, complete after a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mltfr.errors import OutputError, RunError
+from mltfr.fetch import atomic_path, sha256
+
+STATE = "state.json"
+
+
+class Checkpoints:
+    """The newest checkpoint of a run, in its own folder.
+
+    `state.json` names the tensor file that belongs to it and is renamed into place last, so that a kill
+    leaves either the old checkpoint or the new one, never a mixture.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint.
+
+        Args:
+            tensors: weights, optimiser state and random states by name.
+            state: what JSON can hold: round, epoch, batch, best so far, ...
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            name = f"tensors-{state['round']}-{state['epoch']}-{state['batch']}.safetensors"
+            with atomic_path(self.folder / name) as path:
+                save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
+            record = {**state, "tensors": name, "sha256": sha256(self.folder / name)}
+            with atomic_path(self.folder / STATE) as path:
+                path.write_text(json.dumps(record), encoding="utf-8")
+            for old in self.folder.glob("tensors-*.safetensors"):
+                if old.name != name:
+                    old.unlink(missing_ok=True)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"{self.folder}: the checkpoint cannot be written ({error}). "
+                "Free some space, then run the same command with --resume."
+            ) from error
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the tensors and the state, or None where there is no checkpoint.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
+        path = self.folder / STATE
+        if not path.exists():
+            return None
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            file = self.folder / state.pop("tensors")
+            if sha256(file) != state.pop("sha256"):
+                raise RunError(f"{file}: damaged (its checksum differs). Start again without --resume.")
+            return load_file(file), state
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            raise RunError(f"{path}: damaged ({error}). Start again without --resume.") from error
+
+    def clear(self) -> None:
+        """Remove the checkpoint; the state goes first, so that nothing points to missing tensors."""
+        if self.folder.exists():
+            (self.folder / STATE).unlink(missing_ok=True)
+            for file in self.folder.iterdir():
+                file.unlink(missing_ok=True)
+            self.folder.rmdir()
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimiser's state as flat tensors: `optimizer.<parameter>.<quantity>`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{number}.{key}": torch.as_tensor(value)
+        for number, entry in state.items()
+        for key, value in entry.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".", 2)
+            state.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def random_tensors() -> dict[str, Tensor]:
+    """Return the states of torch's random generators."""
+    states = {"random.cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"random.cuda.{n}": s for n, s in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def load_random(tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `random_tensors` returned, as far as this machine has the devices."""
+    torch.set_rng_state(tensors["random.cpu"])
+    for name, tensor in tensors.items():
+        if name.startswith("random.cuda.") and int(name.rsplit(".", 1)[1]) < torch.cuda.device_count():
+            torch.cuda.set_rng_state(tensor, int(name.rsplit(".", 1)[1]))
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with `prefix.` before every name."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose name begins with `prefix.`, without it."""
+    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

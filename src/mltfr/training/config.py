@@ -1,0 +1,64 @@
+"""Settings of the training loop."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mltfr.config import Config
+
+
+class TrainingConfig(Config):
+    """How a recommender is trained; everything is chosen on the validation part."""
+
+    samples: Literal["prefixes", "positions"] = "prefixes"
+    """Training samples of a causal backbone: every prefix of a history with its next item (strongest), or
+    whole histories with a target at every position (several times faster). Backbones with a mask token are
+    always trained by masking."""
+    mask_ratio: float = Field(0.2, gt=0, lt=1)
+    """Share of the items that are masked, for backbones with a mask token."""
+    epochs: int = Field(100, ge=1)
+    """Most epochs of a round."""
+    first_round_epochs: int | None = Field(None, ge=1)
+    """Most epochs of round 1, where there are two; the same as `epochs` if not given."""
+    second_round: Literal["fresh", "warm"] = "fresh"
+    """Whether round 2 starts from new parameters or from those of round 1."""
+    patience: int = Field(10, ge=1)
+    """Epochs without a better validation score after which a round ends."""
+    metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")
+    """Validation metric that chooses the best epoch."""
+    validate_every: int = Field(1, ge=1)
+    """Epochs between two validations."""
+    validation_examples: int | None = Field(None, ge=1)
+    """Validation examples used to choose the epoch, drawn once; all of them if not given."""
+    batch_size: int = Field(256, ge=1)
+    """Samples in a batch."""
+    bucket: int = Field(16, ge=1)
+    """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam, or Adam with decoupled weight decay."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Weight decay."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Course of the learning rate after the warm-up; the last two end at zero."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps in which the learning rate grows from zero."""
+    gradient_clip: float = Field(5.0, ge=0)
+    """Largest gradient norm; 0 leaves gradients alone."""
+    precision: Literal["32", "bf16"] = "32"
+    """Arithmetic of the step: float32, or bfloat16 where it is safe (mixed)."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """Device to train on: auto, cpu, cuda, cuda:1, mps."""
+    fisher_examples: int = Field(2048, ge=1)
+    """Training samples from which the Fisher information is estimated between the rounds."""
+    refresh_every: int = Field(1, ge=1)
+    """Epochs between two refreshes of the fusion's shortlists."""
+    refresh_histories: int = Field(2048, ge=1)
+    """Training histories whose queries choose the shortlists."""
+    checkpoint_seconds: float = Field(60.0, ge=0)
+    """Least time between two checkpoints inside an epoch; one is always written after an epoch."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files into the run folder (needs the extra `tensorboard`)."""

@@ -1,0 +1,251 @@
+"""One round of training: epochs, validation, the best weights, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mltfr.errors import ConfigError
+from mltfr.training.batches import epoch_generator, plan_epoch
+from mltfr.training.checkpoint import (
+    Checkpoints,
+    load_optimizer,
+    load_random,
+    optimizer_tensors,
+    random_tensors,
+    under_prefix,
+    with_prefix,
+)
+from mltfr.training.config import TrainingConfig
+from mltfr.training.interrupts import Interrupted
+from mltfr.training.optimizer import learning_rate, make_optimizer
+from mltfr.training.reporting import Record, Reporter
+from mltfr.training.samples import Samples
+from mltfr.training.step import TrainingStep
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
+
+
+@dataclass
+class RoundState:
+    """Where a round stands; what a checkpoint's JSON holds.
+
+    Attributes:
+        round: number of the round, from 1.
+        epoch: epochs done.
+        batch: batches done of the epoch under way.
+        step: batches done in the whole round.
+        best: best validation score so far, None before the first validation.
+        best_epoch: the epoch that reached it.
+        stale: validations since then.
+        loss_sum: summed loss of the epoch under way.
+        seconds: seconds spent on the epoch under way.
+        finished: whether the round has ended.
+        history: one record for every epoch of all rounds.
+    """
+
+    round: int = 1
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    stale: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    finished: bool = False
+    history: list[Record] = field(default_factory=list)
+
+
+class Round:
+    """Trains one model until validation no longer improves.
+
+    Args:
+        fabric: device and precision.
+        step: the model with its loss.
+        samples: what to train on.
+        validate: returns the validation metrics of the model as it is.
+        config: settings.
+        epochs: most epochs of this round.
+        state: where to begin; a fresh one unless a checkpoint is resumed.
+        seed: seed of order, masks and dropout.
+        rounds: how many rounds there are in all, for the reporter.
+        checkpoints: where the state is kept; None keeps none.
+        fingerprint: of data and settings, written into the checkpoint.
+        reporter: hears of the progress.
+        stop: when set, the round writes a checkpoint and raises.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        step: TrainingStep,
+        samples: Samples,
+        validate: Callable[[], dict[str, float]],
+        config: TrainingConfig,
+        *,
+        epochs: int,
+        state: RoundState,
+        seed: int,
+        rounds: int = 1,
+        checkpoints: Checkpoints | None = None,
+        fingerprint: str = "",
+        reporter: Reporter | None = None,
+        stop: Event | None = None,
+    ) -> None:
+        self.fabric, self.samples, self.validate, self.config = fabric, samples, validate, config
+        self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
+        self.checkpoints, self.fingerprint = checkpoints, fingerprint
+        self.reporter = reporter or Reporter()
+        self.stop = stop or Event()
+        self.model = step.model
+        optimizer = make_optimizer(config, step.parameters())
+        self.step, self.optimizer = fabric.setup(step, optimizer)
+        self.best_weights: dict[str, Tensor] = {}
+        self.batches = -(-len(samples) // config.batch_size)
+        self.saved_at = time.monotonic()
+        torch.manual_seed(int(epoch_generator(seed, state.round, 0).integers(2**63)))
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Continue from a checkpoint's tensors."""
+        self.model.load_state_dict(under_prefix("model", tensors))
+        self.best_weights = under_prefix("best", tensors)
+        load_optimizer(self.optimizer.optimizer, tensors)
+        load_random(tensors)
+
+    def run(self) -> dict[str, Tensor]:
+        """Train to the end of the round and return the best weights.
+
+        Raises:
+            Interrupted: `stop` was set; the checkpoint is written.
+            ConfigError: the loss is no longer a number.
+        """
+        state = self.state
+        self.reporter.round_started(state.round, self.rounds, self.epochs, self.batches)
+        while not state.finished:
+            self._epoch()
+            self._validate()
+            self.save()
+            self._stop_if_asked()
+        self.model.load_state_dict(self.best_weights)
+        return self.best_weights
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is a place for it."""
+        if self.checkpoints is None:
+            return
+        tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best_weights)
+        tensors |= optimizer_tensors(self.optimizer.optimizer) | random_tensors()
+        self.checkpoints.save(tensors, {**asdict(self.state), "fingerprint": self.fingerprint})
+        self.saved_at = time.monotonic()
+
+    def _epoch(self) -> None:
+        state, config = self.state, self.config
+        order = epoch_generator(self.seed, state.round, state.epoch, ORDER)
+        plan = plan_epoch(self.samples.lengths, config.batch_size, config.bucket, order)
+        if state.batch == 0 and state.epoch % config.refresh_every == 0:
+            self._refresh()
+        self.step.train()
+        total = self.epochs * len(plan)
+        loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.fabric.device)
+        begun = time.monotonic() - state.seconds
+        while state.batch < len(plan):
+            self._set_rate(learning_rate(config, state.step, total))
+            if self.model.fusion is not None:
+                self.model.fusion.set_progress(state.step / total)
+            random = np.random.default_rng([self.seed, state.round, state.epoch, BATCH, state.batch])
+            batch = self.samples.batch(plan[state.batch], random).to(self.fabric.device)
+            loss = self.step(batch.items, batch.targets)
+            self.optimizer.zero_grad()
+            self.fabric.backward(loss)
+            if config.gradient_clip:
+                self.fabric.clip_gradients(self.step, self.optimizer, max_norm=config.gradient_clip)
+            self.optimizer.step()
+            loss_sum += loss.detach()
+            state.batch += 1
+            state.step += 1
+            self.reporter.batch_done(state.epoch + 1, state.batch)
+            due = time.monotonic() - self.saved_at >= config.checkpoint_seconds
+            if state.batch < len(plan) and (due or self.stop.is_set()):
+                state.loss_sum, state.seconds = loss_sum.item(), time.monotonic() - begun
+                self.save()
+                self._stop_if_asked()
+        state.loss_sum, state.seconds = loss_sum.item(), time.monotonic() - begun
+        if not np.isfinite(state.loss_sum):
+            raise ConfigError(
+                f"The loss is no longer a number in epoch {state.epoch + 1}. Lower training.learning_rate "
+                f"(now {config.learning_rate:g}) or set training.precision = '32'."
+            )
+
+    def _validate(self) -> None:
+        state, config = self.state, self.config
+        epoch, mean = state.epoch + 1, state.loss_sum / state.batch
+        record: Record = {"round": state.round, "epoch": epoch, "step": state.step, "loss": mean}
+        last = epoch == self.epochs
+        if epoch % config.validate_every == 0 or last:
+            self.step.eval()
+            metrics = self.validate()
+            score = metrics[config.metric]
+            record["validation"] = {name: metrics[name] for name in dict.fromkeys((config.metric, "hr@10"))}
+            state.stale += 1
+            if state.best is None or score > state.best:
+                state.best, state.best_epoch, state.stale = score, epoch, 0
+                record["best"] = True
+                self.best_weights = {n: t.detach().cpu().clone() for n, t in self.model.state_dict().items()}
+        record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        record["seconds"] = round(state.seconds, 3)
+        record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}
+        state.history.append(record)
+        self.reporter.epoch_done(record)
+        state.epoch, state.batch, state.loss_sum, state.seconds = epoch, 0, 0.0, 0.0
+        state.finished = last or state.stale >= config.patience
+
+    def _refresh(self) -> None:
+        if self.model.fusion is None or not self.model.fusion.needs_tables:
+            return
+        random = epoch_generator(self.seed, self.state.round, self.state.epoch, REFRESH)
+        count = min(self.config.refresh_histories, len(self.samples))
+        chosen = np.sort(random.choice(len(self.samples), count, replace=False))
+        self.step.eval()
+        with torch.no_grad():
+            self.model.fusion.refresh(
+                self.model.fusion_inputs(self.samples.batch(part, random).to(self.fabric.device).items)
+                for part in np.array_split(chosen, -(-count // self.config.batch_size))
+            )
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Return the Fabric of one device.
+
+    Raises:
+        ConfigError: the device that was asked for is not there.
+    """
+    from lightning_fabric import Fabric  # slow to import, so only when something trains
+
+    kind, _, number = config.device.partition(":")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind == "auto":
+        kind = "cuda" if available["cuda"] else "cpu"
+    if not available[kind]:
+        raise ConfigError(f"training.device is '{config.device}', but torch finds no such device here. Use 'auto'.")
+    options: dict[str, Any] = {"devices": [int(number)] if number else 1}
+    precision: Any = "bf16-mixed" if config.precision == "bf16" else "32-true"
+    return Fabric(accelerator=kind, precision=precision, **options)

@@ -1,0 +1,173 @@
+"""Who hears of the training's progress: the console, the run's log, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltfr.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+Record = dict[str, Any]
+"""One epoch: round, epoch, step, loss, validation metrics, learning rate, seconds, diagnostics."""
+
+
+class Reporter:
+    """Hears everything and says nothing; the others override what they care about."""
+
+    def message(self, text: str) -> None:
+        """Hear a remark."""
+
+    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+        """Hear that a round begins, with how many epochs at most and how many batches in each."""
+
+    def batch_done(self, epoch: int, batch: int) -> None:
+        """Hear that a batch is done."""
+
+    def epoch_done(self, record: Record) -> None:
+        """Hear an epoch's result."""
+
+    def close(self) -> None:
+        """Let go of files and screens."""
+
+
+class Reporters(Reporter):
+    """Passes everything on to several reporters."""
+
+    def __init__(self, reporters: Sequence[Reporter]) -> None:
+        self.reporters = reporters
+
+    def message(self, text: str) -> None:
+        """Pass on a remark."""
+        for reporter in self.reporters:
+            reporter.message(text)
+
+    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+        """Pass on the start of a round."""
+        for reporter in self.reporters:
+            reporter.round_started(number, rounds, epochs, batches)
+
+    def batch_done(self, epoch: int, batch: int) -> None:
+        """Pass on a batch."""
+        for reporter in self.reporters:
+            reporter.batch_done(epoch, batch)
+
+    def epoch_done(self, record: Record) -> None:
+        """Pass on an epoch."""
+        for reporter in self.reporters:
+            reporter.epoch_done(record)
+
+    def close(self) -> None:
+        """Close them all."""
+        for reporter in self.reporters:
+            reporter.close()
+
+
+class Console(Reporter):
+    """Writes to stderr: a progress bar on a terminal, one line an epoch everywhere."""
+
+    def __init__(self, label: str = "") -> None:
+        from rich.console import Console as RichConsole
+
+        self.console = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self.label = f"{label} " if label else ""
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.round = ""
+        self.batches = 0
+
+    def message(self, text: str) -> None:
+        """Print a remark."""
+        self.console.print(self.label + text, markup=False)
+
+    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+        """Start a bar that names the round and counts its epochs."""
+        self.round = f"round {number} of {rounds}, " if rounds > 1 else ""
+        self.batches = batches
+        self._stop_bar()
+        if self.console.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task(f"{self.label}{self.round}epoch 1", total=batches)
+
+    def batch_done(self, epoch: int, batch: int) -> None:
+        """Move the bar."""
+        if self.bar is not None and self.task is not None:
+            description = f"{self.label}{self.round}epoch {epoch}"
+            self.bar.update(self.task, completed=batch, description=description)
+
+    def epoch_done(self, record: Record) -> None:
+        """Print one line."""
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in record.get("validation", {}).items())
+        star = " *" if record.get("best") else ""
+        self.message(
+            f"{self.round}epoch {record['epoch']}: loss {record['loss']:.4f}"
+            + (f", validation {scores}{star}" if scores else "")
+            + f" ({record['seconds']:.1f} s)"
+        )
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._stop_bar()
+
+    def _stop_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+class JsonLines(Reporter):
+    """Writes one JSON line an epoch into the run folder."""
+
+    def __init__(self, path: Path, history: Sequence[Record]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("w", encoding="utf-8")
+        for record in history:  # what a resumed run has already been through
+            self.epoch_done(record)
+
+    def epoch_done(self, record: Record) -> None:
+        """Write one line."""
+        self.file.write(json.dumps(record) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+class TensorBoard(Reporter):
+    """Writes TensorBoard event files."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard.writer import SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError("tensorboard", "tensorboard") from error
+        self.writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def epoch_done(self, record: Record) -> None:
+        """Write every number of the record."""
+        for name, value in flatten(record).items():
+            self.writer.add_scalar(name, value, record["step"])
+
+    def close(self) -> None:
+        """Close the event file."""
+        self.writer.close()
+
+
+def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the numbers of a nested record under names like `validation/ndcg@10`."""
+    flat: dict[str, float] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            flat[prefix + name] = float(value)
+    return flat

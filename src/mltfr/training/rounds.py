@@ -1,0 +1,165 @@
+"""All rounds of a training: the experts, their Fisher information, and the round with the consensus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+from torch import Tensor
+
+from mltfr.errors import RunError
+from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
+from mltfr.interactions import Histories
+from mltfr.losses import Loss
+from mltfr.model import SequentialModel
+from mltfr.training.batches import epoch_generator
+from mltfr.training.checkpoint import Checkpoints, under_prefix
+from mltfr.training.config import TrainingConfig
+from mltfr.training.loop import FISHER, Round, RoundState, make_fabric
+from mltfr.training.reporting import Record, Reporter
+from mltfr.training.samples import Samples, make_samples
+from mltfr.training.step import TrainingStep
+
+CONSENSUS = "fusion.consensus"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, at its best validation epoch.
+
+    Attributes:
+        model: with the best weights of the last round.
+        rounds: number of rounds that were trained.
+        best_epoch: epoch of the last round that scored best.
+        validation: that epoch's value of the chosen metric.
+        history: one record per epoch of every round.
+    """
+
+    model: SequentialModel
+    rounds: int
+    best_epoch: int
+    validation: float
+    history: list[Record]
+
+
+def train(
+    build: Callable[[], SequentialModel],
+    loss: Loss,
+    histories: Histories,
+    validate: Callable[[SequentialModel], dict[str, float]],
+    config: TrainingConfig,
+    *,
+    seed: int,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+    fingerprint: str = "",
+    reporter: Reporter | None = None,
+    stop: Event | None = None,
+) -> Trained:
+    """Train a model through all of its fusion's rounds.
+
+    Round 1 trains the experts and ends at its best validation epoch. Where the fusion has two rounds, the
+    experts are then merged by their Fisher information, and round 2 trains with the frozen consensus expert
+    added (DESIGN.md 3.1 and 3.2; MLTFR, arXiv 2604.18200, 2026).
+
+    Args:
+        build: returns the model with its initial values, the same at every call.
+        loss: training loss.
+        histories: the training part, and nothing else.
+        validate: returns the validation metrics of a model.
+        config: settings.
+        seed: seed of order, masks, dropout and noise.
+        checkpoints: where the state is kept; None keeps none.
+        resume: continue from the checkpoint, if there is one.
+        fingerprint: of data and settings; a checkpoint with another one is refused.
+        reporter: hears of the progress.
+        stop: when set, training writes a checkpoint and raises.
+
+    Raises:
+        Interrupted: `stop` was set.
+        RunError: the checkpoint is damaged or belongs to other data or settings.
+        ConfigError: settings that do not fit together.
+    """
+    reporter = reporter or Reporter()
+    fabric = make_fabric(config)
+    model = build().to(fabric.device)
+    loss = loss.to(fabric.device)
+    samples = make_samples(config, model, histories)
+    rounds = model.fusion.rounds if model.fusion is not None else 1
+    saved = checkpoints.load() if checkpoints is not None and resume else None
+    if saved is not None and saved[1].pop("fingerprint") != fingerprint:
+        raise RunError(
+            "The checkpoint was made from other data or settings. Give the same ones, or start again without --resume."
+        )
+    state = RoundState(**saved[1]) if saved is not None else RoundState()
+    tensors = saved[0] if saved is not None else None
+    while True:
+        if tensors is not None and state.round > 1:  # resumed
+            install_consensus(model, under_prefix("model", tensors))
+        number = state.round
+        one_round = Round(
+            fabric,
+            TrainingStep(model, loss),
+            samples,
+            lambda model=model: validate(model),  # type: ignore[misc]
+            config,
+            epochs=config.first_round_epochs or config.epochs if number < rounds else config.epochs,
+            state=state,
+            seed=seed,
+            rounds=rounds,
+            checkpoints=checkpoints,
+            fingerprint=fingerprint,
+            reporter=reporter,
+            stop=stop,
+        )
+        if tensors is not None:
+            one_round.restore(tensors)
+        best = one_round.run()
+        if number == rounds:
+            break
+        consensus = _merge(model, loss, samples, config, seed, reporter)
+        model = build().to(fabric.device)
+        if config.second_round == "warm":
+            model.load_state_dict(best)
+        if model.fusion is not None:
+            model.fusion.install_consensus(consensus)
+        state, tensors = RoundState(round=number + 1, history=state.history), None
+    return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
+
+
+def install_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:
+    """Give a model the consensus expert that a state dict of round 2 holds, so that it can be loaded."""
+    tensors = under_prefix(CONSENSUS, state)
+    if tensors and model.fusion is not None:
+        model.fusion.install_consensus(tensors)
+
+
+def _merge(
+    model: SequentialModel,
+    loss: Loss,
+    samples: Samples,
+    config: TrainingConfig,
+    seed: int,
+    reporter: Reporter,
+) -> dict[str, Tensor]:
+    """Return the consensus expert's tensors, from the experts at their best epoch; dropout and noise are off."""
+    fusion = model.fusion
+    if fusion is None:
+        raise ValueError("A bare backbone has no experts to merge.")
+    reporter.message("estimating the experts' Fisher information")
+    random = epoch_generator(seed, 1, 0, FISHER)
+    count = min(config.fisher_examples, len(samples))
+    chosen = random.choice(len(samples), count, replace=False)
+    chosen = chosen[np.argsort(samples.lengths[chosen], kind="stable")]
+    parts = np.array_split(chosen, -(-count // config.batch_size))
+    device = model.item_vectors.weight.device
+    batches = (samples.batch(part, random).to(device) for part in parts)
+    step = TrainingStep(model, loss).eval()
+    parameters = {f"model.fusion.{name}": value for name, value in fusion.fisher_parameters().items()}
+    if fusion.fisher_estimator == "batch":
+        fisher = estimate_fisher_of_batches(step, parameters, step, ((b.items, b.targets) for b in batches))
+    else:
+        fisher = estimate_fisher(step, parameters, step.dense, ((b.items, b.targets) for b in batches))
+    return fusion.merge({name.removeprefix("model.fusion."): value for name, value in fisher.items()})

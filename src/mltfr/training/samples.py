@@ -1,0 +1,158 @@
+"""Training samples: what a batch is made of, for every way of training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mltfr.errors import ConfigError, DataError
+from mltfr.inference.batches import pad_right_aligned
+from mltfr.interactions import Histories
+from mltfr.model import SequentialModel
+from mltfr.training.config import TrainingConfig
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's data.
+
+    Attributes:
+        items: int64 `[B, L]`, right-aligned codes.
+        targets: int64 `[B, T]`, the item wanted at each of the last `T <= L` positions, 0 for none.
+    """
+
+    items: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(self.items.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
+
+
+class Samples(ABC):
+    """All training samples of a log, addressed by number.
+
+    Sample `n` reads `items[start[n]:stop[n]]` of the flat training histories.
+    """
+
+    def __init__(self, histories: Histories, start: Indices, stop: Indices) -> None:
+        if len(start) == 0:
+            raise DataError(
+                "No user has two training interactions, so there is nothing to train on. "
+                "Give a log with longer histories."
+            )
+        self.items = histories.items
+        self.start = start
+        self.stop = stop
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def lengths(self) -> Indices:
+        """Interactions that each sample reads, int64 `[N]`."""
+        return self.stop - self.start
+
+    def _read(self, indices: Indices, drop_last: int = 0) -> list[npt.NDArray[np.int32]]:
+        return [self.items[self.start[n] : self.stop[n] - drop_last] for n in indices]
+
+    @abstractmethod
+    def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
+        """Return the samples called `indices` as one batch; `rng` draws what is random in it."""
+
+
+class PrefixSamples(Samples):
+    """Every prefix of a history is a sample, and its next item the only target."""
+
+    def __init__(self, histories: Histories, max_length: int) -> None:
+        ends = np.arange(len(histories.items), dtype=np.int64)   # the target's place
+        first = np.repeat(histories.offsets[:-1], histories.lengths)
+        keep = ends > first                                      # a history's first item has no prefix
+        start = np.maximum(first, ends - max_length)
+        super().__init__(histories, start[keep], ends[keep])
+
+    def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
+        """Return prefixes `[B, L]` and their next items `[B, 1]`."""
+        targets = self.items[self.stop[indices]].astype(np.int64)
+        items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max()))
+        return Batch(items, torch.from_numpy(targets).unsqueeze(1))
+
+
+class PositionSamples(Samples):
+    """A history is a sample, and every position's next item a target; long ones give several windows."""
+
+    def __init__(self, histories: Histories, max_length: int) -> None:
+        start, stop = _windows(histories, max_length + 1, overlap=1)
+        super().__init__(histories, start, stop)
+
+    def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
+        """Return histories `[B, L]` and the next item of every position `[B, L]`."""
+        longest = int(self.lengths[indices].max()) - 1
+        items = pad_right_aligned(self._read(indices, drop_last=1), longest)
+        targets = pad_right_aligned([sequence[1:] for sequence in self._read(indices)], longest)
+        return Batch(items, targets)
+
+
+class MaskedSamples(Samples):
+    """A history is a sample; some items are hidden behind the mask token and are the targets.
+
+    With probability one half only the last item is masked, which is how the model is read
+    (Sun et al. 2019, section 3.6, adds such samples).
+    """
+
+    def __init__(self, histories: Histories, max_length: int, mask_token: int, ratio: float) -> None:
+        start, stop = _windows(histories, max_length, overlap=0)
+        super().__init__(histories, start, stop)
+        self.mask_token = mask_token
+        self.ratio = ratio
+
+    def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
+        """Return partly masked histories `[B, L]` and the items behind the masks `[B, L]`."""
+        items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max())).numpy()
+        masked = rng.random(items.shape) < self.ratio
+        only_last = rng.random(len(items)) < 0.5
+        masked[only_last] = False
+        masked &= items != 0
+        masked[only_last | ~masked.any(axis=1), -1] = True       # every sample has a target
+        targets = np.where(masked, items, 0)
+        return Batch(torch.from_numpy(np.where(masked, self.mask_token, items)), torch.from_numpy(targets))
+
+
+def make_samples(config: TrainingConfig, model: SequentialModel, histories: Histories) -> Samples:
+    """Return the training samples that suit a backbone.
+
+    Raises:
+        ConfigError: a backbone that sees later positions would be trained to predict what it sees.
+        DataError: no history is long enough.
+    """
+    backbone = model.backbone
+    if model.mask_token is not None:
+        return MaskedSamples(histories, backbone.max_length, model.mask_token, config.mask_ratio)
+    if config.samples == "prefixes":
+        return PrefixSamples(histories, backbone.max_length)
+    if not backbone.is_causal:
+        raise ConfigError(
+            f"training.samples = 'positions' lets {type(backbone).__name__} see its targets, since its "
+            "positions see later ones. Use training.samples = 'prefixes'."
+        )
+    return PositionSamples(histories, backbone.max_length)
+
+
+def _windows(histories: Histories, size: int, overlap: int) -> tuple[Indices, Indices]:
+    """Cut histories, from their ends, into windows of `size` that share `overlap` items."""
+    lengths = histories.lengths
+    step = size - overlap
+    count = np.maximum(1, -(-(lengths - overlap) // step))       # windows of every user
+    user = np.repeat(np.arange(len(histories)), count)
+    number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+    stop = histories.offsets[1:][user] - number * step
+    start = np.maximum(histories.offsets[:-1][user], stop - size)
+    keep = stop - start >= 2
+    return start[keep], stop[keep]
