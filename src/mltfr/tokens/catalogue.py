@@ -12,6 +12,7 @@ from mltfr.errors import FetchError, MissingExtraError, TokenTableError, one_of
 from mltfr.tokens.folders import writing
 from mltfr.tokens.sources.base import TokenSourceConfig, build_source
 from mltfr.tokens.sources.hub import HubConfig
+from mltfr.tokens.sources.synthetic import SyntheticConfig
 from mltfr.tokens.sources.wheel import WheelConfig
 from mltfr.tokens.store import TokenStore
 from mltfr.tokens.table import TokenTable
@@ -39,7 +40,7 @@ class CatalogueEntry:
         licence: licence of the weights.
         shape: `(V, W)`.
         note: what a user should know.
-        download: rough size of what is fetched, in MB.
+        download: rough size of what is fetched, in MB; 0 for a table that is made here.
         sources: in the order they are tried.
     """
 
@@ -125,6 +126,22 @@ _ENTRIES = (
             ),
             CatalogueSource(HubConfig(repository="sentence-transformers/all-MiniLM-L6-v2")),
         ),
+    ),
+    CatalogueEntry(
+        name="synthetic",
+        licence="Apache-2.0",
+        shape=(4000, 64),
+        note="made-up words in clusters of meaning, for a try without a network",
+        download=0,
+        sources=(CatalogueSource(SyntheticConfig(tokens=4000, width=64, view=0)),),
+    ),
+    CatalogueEntry(
+        name="synthetic-2",
+        licence="Apache-2.0",
+        shape=(3000, 96),
+        note="the same words as another model would see them",
+        download=0,
+        sources=(CatalogueSource(SyntheticConfig(tokens=3000, width=96, view=1)),),
     ),
 )
 

@@ -41,7 +41,7 @@ def gaussian(table: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDA
     for start in range(0, len(table), step):
         part = result[start : start + step]
         noise = generator.standard_normal(part.shape, dtype=np.float32)
-        part[:] = noise @ root + mean.astype(np.float32)
+        part[:] = noise @ root + mean
     return result
 
 

@@ -27,23 +27,27 @@ def chunks(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) ->
         yield part.astype(np.float32)
 
 
+def mean_row(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -> Floats:
+    """Return the mean `[W]` of a table's rows, float32, summed up in float64."""
+    total = np.zeros(table.shape[1])
+    for chunk in chunks(table, rows):
+        total += chunk.sum(axis=0, dtype=np.float64)
+    return (total / (len(table) if rows is None else len(rows))).astype(np.float32)
+
+
 def moments(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
-    """Return the mean `[W]` and covariance `[W, W]` of a table's rows, summed up in float64.
+    """Return the mean `[W]`, float32, and the covariance `[W, W]`, float64, of a table's rows.
 
     Args:
         table: `[V, W]`, of any float type.
-        rows: the rows that count, all if not given.
+        rows: the rows that count, all if not given; at least one.
     """
-    count = len(table) if rows is None else len(rows)
-    mean = np.zeros(table.shape[1])
-    for chunk in chunks(table, rows):
-        mean += chunk.sum(axis=0, dtype=np.float64)
-    mean /= max(count, 1)
+    mean = mean_row(table, rows)
     covariance = np.zeros((table.shape[1], table.shape[1]))
     for chunk in chunks(table, rows):
-        centred = chunk - mean.astype(np.float32)  # [rows, W]
+        centred = chunk - mean                     # [rows, W]
         covariance += centred.T @ centred
-    return mean, covariance / max(count, 1)
+    return mean, covariance / (len(table) if rows is None else len(rows))
 
 
 def unit_rows(vectors: Floats) -> Floats:

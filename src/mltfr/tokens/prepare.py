@@ -43,7 +43,7 @@ def reduce_table(table: TokenTable, width: int, tokens: Sequence[Token] | None =
     vectors = np.zeros((len(rows), width), np.float16)
     start = 0
     for chunk in chunks(table.embeddings, rows):
-        projected = (chunk - mean.astype(np.float32)) @ basis.astype(np.float32)
+        projected = (chunk - mean) @ basis.astype(np.float32)
         vectors[start : start + len(chunk), : len(order)] = unit_rows(projected)
         start += len(chunk)
     total = float(np.clip(variances, 0, None).sum())

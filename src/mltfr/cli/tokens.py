@@ -1,0 +1,130 @@
+"""`mltfr tokens`: fetch, list, look at and import token tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="Token tables: fetch, list, look at and import them.", no_args_is_help=True)
+
+
+@app.command()
+def get(
+    names: Annotated[list[str], typer.Argument(help="Names of the catalogue, see `mltfr tokens list`.")],
+    again: Annotated[bool, typer.Option("--again", help="Fetch it even if it is there.")] = False,
+) -> None:
+    """Fetch token tables of the catalogue into the local store."""
+    from mltfr.tokens.catalogue import fetch_table
+    from mltfr.tokens.load import ensure_table
+    from mltfr.tokens.store import TokenStore
+
+    store = TokenStore()
+    for name in names:
+        if again:
+            _say(f"fetching token table {name}")
+            fetch_table(name, store)
+        else:
+            ensure_table(name, store, _say)
+        provenance = store.provenance(name)
+        rows, width = provenance["shape"]
+        typer.echo(f"{name}: {rows:,} x {width}, {provenance['licence'] or 'licence not known'}")
+
+
+@app.command("list")
+def list_tables() -> None:
+    """List the tables of the catalogue and of the local store."""
+    from mltfr.tokens.catalogue import CATALOGUE
+    from mltfr.tokens.store import TokenStore
+
+    store = TokenStore()
+    present = store.names()
+    rows = []
+    for name in [*CATALOGUE, *(name for name in present if name not in CATALOGUE)]:
+        entry = CATALOGUE.get(name)
+        kept = store.provenance(name) if name in present else {}
+        height, width = kept.get("shape") or (entry.shape if entry else (0, 0))
+        if kept:
+            state = "in the store"
+        else:
+            state = f"{entry.download} MB to fetch" if entry and entry.download else "made on use"
+        licence = kept.get("licence") or (entry.licence if entry else "not known")
+        note = entry.note if entry else f"imported from {kept.get('file')}"
+        rows.append((name, f"{height:,} x {width}", state, licence, note))
+    _table(("name", "table", "state", "licence", "note"), rows)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A table in the store.")],
+    near: Annotated[str | None, typer.Option(help="Print the tokens nearest to this word.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many tokens to print.")] = 10,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare every byte with the checksums.")] = False,
+) -> None:
+    """Show where a table came from, or what lies near a word in it."""
+    from mltfr.tokens.near import nearest
+    from mltfr.tokens.store import TokenStore
+    from mltfr.tokens.words import read_vocabulary
+
+    store = TokenStore()
+    if verify:
+        store.verify(name)
+        _say(f"{name}: every checksum is right")
+    if near is not None:
+        found = nearest(store.open(name), near, k)
+        if len(found.pieces) > 1:
+            _say(f"'{near}' is no single token of {name}: the mean of {' '.join(found.pieces)} is compared")
+        hits = [(hit.word, hit.token, f"{hit.cosine:.3f}") for hit in found.neighbours]
+        _table(("word", "token", "cosine"), hits)
+        return
+    table = store.open(name)
+    text = sum(token.is_text for token in read_vocabulary(table.vocabulary, table.special))
+    facts = {"text tokens": f"{text:,} of {len(table.vocabulary):,}", **table.provenance}
+    _table((name, ""), [(key, _plain(value)) for key, value in facts.items()])
+
+
+@app.command("import")
+def import_table(
+    name: Annotated[str, typer.Argument(help="The table's name from now on.")],
+    source: Annotated[
+        str, typer.Argument(help="A .safetensors, .gguf or .npy file, a folder, or a hub id OWNER/NAME.")
+    ],
+    tensor: Annotated[str | None, typer.Option(help="The table's name in the file.")] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="tokenizer.json, vocab.json or vocab.txt, if not beside the table.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, recorded with the table.")] = "",
+) -> None:
+    """Import the token table of any LLM; only the table is read, never the model."""
+    from mltfr.tokens.load import import_table as import_into
+    from mltfr.tokens.store import TokenStore
+
+    _say(f"reading the token table of {source}")
+    table = import_into(name, source, TokenStore(), tensor=tensor, vocabulary=vocabulary, licence=licence)
+    rows, width = table.shape
+    typer.echo(f"{name}: {rows:,} x {width}, from {table.provenance['file']}")
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return (" x " if isinstance(value[0], int) else ", ").join(str(part) for part in value)
+    return "" if value is None else str(value)
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in header:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # tokens may hold brackets, which rich would read as markup
+    Console(soft_wrap=False).print(table)
