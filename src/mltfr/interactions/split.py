@@ -54,7 +54,10 @@ class Split:
 
     def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
         """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""
-        return self.histories.items[self.histories.offsets[examples.user] + examples.cut]
+        targets: npt.NDArray[np.int32] = self.histories.items[
+            self.histories.offsets[examples.user] + examples.cut
+        ]
+        return targets
 
     def train_histories(self) -> Histories:
         """Return the training part alone; held-out items are not in it."""

@@ -1,0 +1,59 @@
+"""What must hold of every interaction, whatever file it came from."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import polars as pl
+
+from mltfr.errors import DataError
+from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
+from mltfr.interactions.timestamps import parse_timestamps
+
+ROW = "Every row needs user_id and item_id."
+
+
+def check(table: RawTable, skip_invalid: bool) -> RawTable:
+    """Return the table with string ids and numeric times, in stable order of time.
+
+    Raises:
+        DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
+            `skip_invalid` is off; or no row is left.
+    """
+    for column in (USER, ITEM):
+        ids = table.frame[column]
+        bad = ids.is_null() | ~ids.fill_null("").str.contains(r"\S")
+        table = table.reject(bad, partial(_empty, column), ROW, skip_invalid)
+    if TIME in table.frame.columns:
+        table = _without_repeats(parse_timestamps(table, skip_invalid), skip_invalid)
+    if table.frame.is_empty():
+        dropped = f" ({table.skipped:,} invalid ones were dropped)" if table.skipped else ""
+        raise DataError(f"{table.name}: no usable rows{dropped}. Expected at least one user and item.")
+    return _sorted(table)
+
+
+def _empty(column: str, row: int) -> str:
+    return f"{column} is empty"
+
+
+def _without_repeats(table: RawTable, skip_invalid: bool) -> RawTable:
+    """Reject rows that repeat an earlier one to the second: a log written twice, not a habit.
+
+    Without times, repeats are kept: buying an item again is an interaction.
+    """
+    frame = table.frame
+    repeats = ~frame.select(pl.struct(USER, ITEM, TIME).is_first_distinct()).to_series()
+
+    def found(row: int) -> str:
+        user, item, time = frame.select(USER, ITEM, TIME).row(row)
+        same = (pl.col(USER) == user) & (pl.col(ITEM) == item) & (pl.col(TIME) == time)
+        first = frame.select(same.arg_max()).item()
+        return f"repeats {table.place(first)} (user {user!r}, item {item!r}, timestamp {time})"
+
+    return table.reject(repeats, found, "An interaction with its time must stand once.", skip_invalid)
+
+
+def _sorted(table: RawTable) -> RawTable:
+    if TIME not in table.frame.columns or table.frame[TIME].is_sorted():
+        return table
+    return RawTable(table.name, table.frame.sort(TIME, maintain_order=True), table.place, table.skipped)

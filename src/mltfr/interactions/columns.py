@@ -1,0 +1,118 @@
+"""Which column holds the user, the item and the time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mltfr.errors import DataError
+
+USER_NAMES = (
+    "user_id",
+    "user",
+    "uid",
+    "reviewer_id",
+    "customer_id",
+    "customer",
+    "visitor_id",
+    "session_id",
+    "session",
+    "account_id",
+    "member_id",
+)
+ITEM_NAMES = (
+    "item_id",
+    "item",
+    "iid",
+    "movie_id",
+    "movie",
+    "product_id",
+    "product",
+    "parent_asin",
+    "asin",
+    "sku",
+    "article_id",
+    "book_id",
+    "business_id",
+    "song_id",
+    "track_id",
+    "video_id",
+    "news_id",
+)
+TIME_NAMES = (
+    "timestamp",
+    "time",
+    "ts",
+    "unix_review_time",
+    "unix_timestamp",
+    "unix_time",
+    "event_time",
+    "datetime",
+    "date",
+    "created_at",
+    "t_dat",
+)
+"""The usual names of the three columns, the likeliest first; case and underscores do not matter."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns that were asked for; None where the usual names are looked up."""
+
+    user: str | None = None
+    item: str | None = None
+    timestamp: str | None = None
+
+    def resolve(self, names: Sequence[str], source: str) -> tuple[str, str, str | None]:
+        """Return the columns of user, item and time, the last None where there is none.
+
+        Args:
+            names: the columns that exist.
+            source: what they belong to, for the message.
+
+        Raises:
+            DataError: a column is missing, or two roles share one column.
+        """
+        user = _find(self.user, USER_NAMES, names, "user", source)
+        item = _find(self.item, ITEM_NAMES, names, "item", source)
+        timestamp = _find(self.timestamp, TIME_NAMES, names, "timestamp", source)
+        if user is None or item is None:
+            role, usual = ("user", USER_NAMES) if user is None else ("item", ITEM_NAMES)
+            raise DataError(
+                f"{source}: no {role} column among {_listed(names)}. Expected {usual[0]} or a usual synonym "
+                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column."
+            )
+        if len({user, item, timestamp}) < 3:
+            raise DataError(
+                f"{source}: user, item and timestamp must be different columns, got {user}, {item}, {timestamp}. "
+                "Name them with --user-column, --item-column and --timestamp-column."
+            )
+        return user, item, timestamp
+
+
+def has_usual_names(names: Sequence[str], columns: Columns) -> bool:
+    """Say whether `names` looks like a header: it has a user's and an item's column."""
+    known = {canonical(name) for name in names}
+    user = columns.user in names if columns.user else not known.isdisjoint(map(canonical, USER_NAMES))
+    item = columns.item in names if columns.item else not known.isdisjoint(map(canonical, ITEM_NAMES))
+    return user and item
+
+
+def canonical(name: str) -> str:
+    """Return a name without case, spaces and underscores: userId, USER_ID and user-id are one."""
+    return re.sub(r"[\s_\-.]", "", name).lower()
+
+
+def _find(given: str | None, usual: Sequence[str], names: Sequence[str], role: str, source: str) -> str | None:
+    if given is not None:
+        if given not in names:
+            raise DataError(f"{source}: no column '{given}'. The file has {_listed(names)}. Correct --{role}-column.")
+        return given
+    by_name = {canonical(name): name for name in reversed(names)}
+    return next((by_name[c] for c in map(canonical, usual) if c in by_name), None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name[:40]) for name in names[:8])
+    return f"{shown}, ... ({len(names)} columns)" if len(names) > 8 else shown or "no columns"

@@ -1,0 +1,67 @@
+"""Which format a file has, told from its content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mltfr.errors import DataError
+from mltfr.interactions.columns import Columns, has_usual_names
+from mltfr.interactions.readers.delimited import DELIMITERS, find_delimiter, split_header
+from mltfr.interactions.readers.recbole import is_typed_header
+from mltfr.interactions.readers.sequence import read_words
+from mltfr.interactions.readers.text import HEAD, head
+
+FORMS = "CSV or TSV with a header, Parquet, JSON Lines, RecBole .inter, `user item item ...`, "
+FORMS += "`user : item item ...`, `user item`, or a folder with train.txt and test.txt"
+
+
+def detect(path: Path, columns: Columns) -> str:
+    """Return the name of a file's or folder's format.
+
+    Raises:
+        DataError: the content is empty, binary, or of no known format.
+    """
+    if path.is_dir():
+        return "folder"
+    content = head(path)
+    if content[:4] == b"PAR1":
+        return "parquet"
+    if b"\0" in content:
+        raise DataError(f"{path}: binary content of no known format. Expected {FORMS}.")
+    lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    if len(content) >= HEAD and len(lines) > 1:
+        lines.pop()  # cut off in the middle
+    if not lines:
+        raise DataError(f"{path}: the file holds blank lines only. Expected {FORMS}.")
+    return _of_lines(path, lines, columns)
+
+
+def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
+    first = lines[0]
+    if first.lstrip().startswith("{"):
+        return "jsonl"
+    if is_typed_header(first):
+        return "recbole"
+    delimiter = find_delimiter(first, columns)
+    if has_usual_names(split_header(first, delimiter), columns):
+        return "csv"
+    words = [line.split() for line in lines]
+    if all(len(row) > 1 and row[1] == ":" for row in words[:10]):
+        return "sequence-colon"
+    if any(mark in first for mark in DELIMITERS[:1] + DELIMITERS[2:4]) and len(first.split()) == 1:
+        return "csv"  # its reader says which column is missing
+    if len(first.split()) < 2:
+        raise DataError(f"{path}: line 1 is {first[:40]!r}, of no known format. Expected {FORMS}.")
+    return "pairs" if _is_pairs(path, words) else "sequence"
+
+
+def _is_pairs(path: Path, words: list[list[str]]) -> bool:
+    """Tell `user item` lines from histories: the lines have two words, and a user comes again.
+
+    Where no user comes again the two readings are the same log.
+    """
+    if len({row[0] for row in words}) < len(words):
+        return 2 * sum(len(row) == 2 for row in words) > len(words)
+    if any(len(row) != 2 for row in words):
+        return False
+    return bool((read_words(path).frame["words"].list.len() == 2).all())

@@ -1,0 +1,81 @@
+"""From a file, a folder or a table in memory to a checked interaction log."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mltfr.errors import DataError, one_of
+from mltfr.interactions.checks import check
+from mltfr.interactions.columns import Columns
+from mltfr.interactions.detect import detect
+from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.raw import RawTable
+from mltfr.interactions.readers import READERS, frame
+
+FORMATS = (*READERS, "folder")
+"""Names that `format` may have."""
+
+
+def load_interactions(
+    source: str | PathLike[str] | Any,
+    *,
+    format: str | None = None,
+    user_column: str | None = None,
+    item_column: str | None = None,
+    timestamp_column: str | None = None,
+    skip_invalid: bool = False,
+) -> InteractionLog:
+    """Read and check an interaction log.
+
+    Args:
+        source: a file, a folder with `train.txt` and `test.txt`, or a polars, pandas or Arrow table.
+        format: one of `FORMATS`; by default it is recognised by the content.
+        user_column: name of the users' column; by default the usual names are tried.
+        item_column: name of the items' column.
+        timestamp_column: name of the times' column; a log without one is taken to stand in order of time.
+        skip_invalid: drop invalid rows and count them (`InteractionLog.skipped`) instead of raising.
+
+    Returns:
+        The log, stably sorted by time where there is one.
+
+    Raises:
+        DataError: the source is not a usable log; the message names the line, what was found and the remedy.
+    """
+    columns = Columns(user_column, item_column, timestamp_column)
+    if not isinstance(source, str | PathLike):
+        table = check(frame.read(source, columns, skip_invalid), skip_invalid)
+        return InteractionLog(table.frame, skipped=table.skipped)
+    path = Path(source)
+    if format is not None and format not in FORMATS:
+        raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder. Check the path.")
+    name = format or detect(path, columns)
+    if name == "folder":
+        return _load_folder(path, skip_invalid)
+    table = check(_read(path, name, columns, skip_invalid), skip_invalid)
+    return InteractionLog(table.frame, str(path), name, skipped=table.skipped)
+
+
+def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, format '{name}' is a file's. Give the file, or format 'folder'.")
+    return READERS[name](path, columns, skip_invalid)
+
+
+def _load_folder(path: Path, skip_invalid: bool) -> InteractionLog:
+    """Read `train.txt` and `test.txt`, each in either sequence form."""
+    parts: dict[str, RawTable] = {}
+    for part in ("train", "test"):
+        file = path / f"{part}.txt"
+        if not file.is_file():
+            raise DataError(f"{path}: the folder has no {file.name}. Expected train.txt and test.txt in it.")
+        name = "sequence-colon" if detect(file, Columns()) == "sequence-colon" else "sequence"
+        parts[part] = check(_read(file, name, Columns(), skip_invalid), skip_invalid)
+    test: pl.DataFrame = parts["test"].frame
+    skipped = parts["train"].skipped + parts["test"].skipped
+    return InteractionLog(parts["train"].frame, str(path), "folder", test, skipped)

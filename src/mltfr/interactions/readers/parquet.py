@@ -1,0 +1,31 @@
+"""Parquet files."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+
+from mltfr.errors import DataError
+from mltfr.interactions.columns import Columns
+from mltfr.interactions.raw import RawTable
+from mltfr.interactions.readers import frame
+from mltfr.interactions.readers.text import compression
+
+
+def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
+    """Read the needed columns of a Parquet file, whatever codec it uses inside; gzip around it is undone.
+
+    Raises:
+        DataError: the file is damaged, or its columns are not those of a log.
+    """
+    source = gzip.decompress(path.read_bytes()) if compression(path) == "gzip" else path
+    try:
+        names = pl.read_parquet_schema(source)
+        wanted = [name for name in columns.resolve(list(names), str(path)) if name]
+        table = pl.read_parquet(source, columns=wanted)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: not a readable Parquet file ({reason}). Copy or write it again.") from error
+    return frame.read(table, columns, skip_invalid, str(path))

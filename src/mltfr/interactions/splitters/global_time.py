@@ -1,0 +1,73 @@
+"""Global-time: training before one moment, validation before a second, test from there on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mltfr.errors import DataError
+from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.raw import TIME, USER
+from mltfr.interactions.split import Examples, Split
+from mltfr.interactions.splitters.parts import Ints, assemble, group
+
+
+def global_time(
+    log: InteractionLog, validation_from: float, test_from: float, as_quantiles: bool, method: str
+) -> Split:
+    """Divide a log at two moments, the same for all users.
+
+    Every interaction of the validation and test part is an example with all that its user did before as
+    input. Users without a training interaction have no known history: they are left out and counted.
+
+    Args:
+        log: interactions with times.
+        validation_from: the moment at which validation starts.
+        test_from: the moment at which the test starts.
+        as_quantiles: whether the moments are shares of the interactions (0.8) instead of times.
+        method: how the split is called.
+
+    Raises:
+        DataError: the log has no times, or a part is empty.
+    """
+    if not log.has_timestamps:
+        raise DataError(f"{log.source}: a global-time split needs timestamps. Use leave-one-out, or add them.")
+    times = log.frame[TIME]
+    if as_quantiles:
+        validation_from, test_from = (_at(times, share) for share in (validation_from, test_from))
+    known = log.frame.filter(times < validation_from)[USER].unique()
+    if known.is_empty():
+        raise DataError(
+            f"{log.source}: nothing happened before {validation_from}, so there is no training part. "
+            f"Times go from {times[0]} to {times[-1]}; start validation later."
+        )
+    frame = log.frame.filter(pl.col(USER).is_in(known.implode()))
+    grouped = group(frame)
+    moments = frame[TIME].to_numpy()[grouped.order]
+    train_length = _count(moments < validation_from, grouped.offsets)
+    user = np.repeat(np.arange(len(grouped.lengths)), grouped.lengths)
+    in_test = moments >= test_from
+    in_validation = ~in_test & (moments >= validation_from)
+    left_out = {
+        "without a training interaction": log.frame[USER].n_unique() - len(known),
+        "without a validation interaction": int((_count(in_validation, grouped.offsets) == 0).sum()),
+        "without a test interaction": int((_count(in_test, grouped.offsets) == 0).sum()),
+    }
+    position = grouped.position
+    validation, test = (Examples(user[part], position[part]) for part in (in_validation, in_test))
+    return assemble(method, grouped, train_length, validation, test, left_out)
+
+
+def _at(times: pl.Series, share: float) -> float:
+    """Return the time before which about `share` of the interactions lie; times are sorted."""
+    return float(times[min(len(times) - 1, math.ceil(share * len(times)))])
+
+
+def _count(chosen: npt.NDArray[np.bool_], offsets: Ints) -> Ints:
+    """Return how many of every user's interactions are chosen, int64 `[U]`."""
+    totals: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(chosen)])
+    counts: Ints = totals[offsets[1:]] - totals[offsets[:-1]]
+    return counts
