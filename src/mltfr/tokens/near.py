@@ -11,7 +11,7 @@ from mltfr.errors import TokenTableError
 from mltfr.tokens.moments import chunks, mean_row, unit_rows
 from mltfr.tokens.prepare import text_rows
 from mltfr.tokens.table import TokenTable
-from mltfr.tokens.words import read_vocabulary, representatives
+from mltfr.tokens.words import Kind, read_vocabulary, representatives
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,19 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
         TokenTableError: the vocabulary cannot spell the word.
     """
     tokens = read_vocabulary(table.vocabulary, table.special)
-    row_of = representatives(enumerate(tokens))
-    pieces = _spell(word.strip().casefold(), row_of)
+    begins = representatives(enumerate(tokens))
+    goes_on = representatives(enumerate(tokens), prefer=Kind.PIECE)
+    spelled = _spell(word.strip().casefold(), begins)
+    pieces = [(begins if place == 0 else goes_on)[piece] for place, piece in enumerate(spelled)]
     if not pieces:
         raise TokenTableError(f"'{word}' cannot be spelled with tokens of '{table.name}'. Try another word.")
     rows = text_rows(tokens)
     centre = mean_row(table.embeddings, rows)                                              # [W]
-    own = table.embeddings[[row_of[piece] for piece in pieces]].astype(np.float32)         # [pieces, W]
+    own = table.embeddings[pieces].astype(np.float32)                                      # [pieces, W]
     query = unit_rows((own - centre).mean(axis=0, keepdims=True))[0]                       # [W]
     cosines = np.concatenate([unit_rows(chunk - centre) @ query for chunk in chunks(table.embeddings, rows)])
     found: list[Neighbour] = []
-    seen = set(pieces)
+    seen = set(spelled)
     for place in np.argsort(-cosines, kind="stable"):
         row = int(rows[place])
         if len(found) == k:
@@ -74,7 +76,7 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
         if (folded := tokens[row].word.casefold()) not in seen:
             seen.add(folded)
             found.append(Neighbour(tokens[row].word, table.vocabulary[row], float(cosines[place])))
-    return Nearest([table.vocabulary[row_of[piece]] for piece in pieces], found)
+    return Nearest([table.vocabulary[row] for row in pieces], found)
 
 
 def _spell(word: str, row_of: Mapping[str, int]) -> list[str]:

@@ -136,7 +136,7 @@ def read_vocabulary(vocabulary: Sequence[str], special: frozenset[int] = frozens
     return [read_token(token, style, row in special) for row, token in enumerate(vocabulary)]
 
 
-def representatives(tokens: Iterable[tuple[int, Token]]) -> dict[str, int]:
+def representatives(tokens: Iterable[tuple[int, Token]], prefer: Kind = Kind.WORD) -> dict[str, int]:
     """Return one row for every word, whatever its case.
 
     A token that begins a word comes before one inside words, lower case before capitals, an early row
@@ -144,13 +144,14 @@ def representatives(tokens: Iterable[tuple[int, Token]]) -> dict[str, int]:
 
     Args:
         tokens: (row, token) pairs; those that are no text are skipped.
+        prefer: `Kind.PIECE` puts tokens inside words first.
     """
     best: dict[str, tuple[bool, bool, int]] = {}
     for row, token in tokens:
         if not token.is_text:
             continue
         word = token.word.casefold()
-        rank = (token.kind is Kind.PIECE, token.word != word, row)
+        rank = (token.kind is not prefer, token.word != word, row)
         if word not in best or rank < best[word]:
             best[word] = rank
     return {word: rank[2] for word, rank in best.items()}
