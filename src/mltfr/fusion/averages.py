@@ -1,0 +1,24 @@
+"""Running averages of what is worth logging."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+class Averages:
+    """Averages of tensors since the last call of `read`, kept on their device: no step waits for them."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Add one value; all values of a name have one shape."""
+        value = value.detach()
+        total, count = self._sums.get(name, (value.new_zeros(()), 0))
+        self._sums[name] = (total + value, count + 1)
+
+    def read(self) -> dict[str, list[float]]:
+        """Return the averages, each as a list of its elements, and start again."""
+        averages = {name: (total / count).flatten().tolist() for name, (total, count) in self._sums.items()}
+        self._sums = {}
+        return averages

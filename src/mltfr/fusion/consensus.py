@@ -1,0 +1,67 @@
+"""The consensus expert of round 2: the experts of round 1, merged and frozen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mltfr.fusion.by_table import ByTable, module_key
+from mltfr.fusion.expert import AttentionCore, gather_sources
+from mltfr.fusion.fisher import merge_by_fisher
+
+Kept = tuple[Tensor, Tensor, Tensor]
+"""A table's shortlist rows `[M, W]`, the kept ones `[K, B, Q]`, and their log weights `[K, B, Q]`."""
+
+
+class ConsensusExpert(nn.Module):
+    """The merged core, reading all kept tokens of the group, each through its own table's adapter.
+
+    Args:
+        widths: width W of every table of the group.
+        hidden: width D.
+        heads: number of heads H.
+    """
+
+    def __init__(self, widths: Mapping[str, int], hidden: int, heads: int) -> None:
+        super().__init__()
+        self.core = AttentionCore(hidden, heads, dropout=0.0)
+        self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
+
+    def forward(self, x: Tensor, kept: Mapping[str, Kept]) -> Tensor:
+        """Return the consensus correction `[B, L, D]`; the tables of the group count the same beforehand."""
+        keys, values, log_weights = [], [], []
+        for name, (vectors, rows, log_weight) in kept.items():
+            key, value = gather_sources(self.core, self.adapters.of(name), vectors, rows)
+            keys.append(key)                                                    # [K, B, Q, D]
+            values.append(value)                                                # [K, B, Q, D]
+            log_weights.append(log_weight - math.log(len(kept)))                # [K, B, Q]
+        result: Tensor = self.core(x, torch.cat(keys), torch.cat(values), torch.cat(log_weights))
+        return result
+
+
+def merge_experts(
+    group: Sequence[str], experts: Mapping[str, Tensor], fisher: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the consensus expert's tensors: the cores merged, the adapters as they are.
+
+    Args:
+        group: names of the tables.
+        experts: state of all experts, named `{table}.core.*` and `{table}.adapter.*`.
+        fisher: Fisher information of the cores, named the same.
+    """
+    keys = [module_key(name) for name in group]
+    merged = merge_by_fisher(
+        [_under(f"{key}.core.", experts) for key in keys], [_under(f"{key}.core.", fisher) for key in keys]
+    )
+    tensors = {f"core.{name}": tensor for name, tensor in merged.items()}
+    for key in keys:
+        for name, tensor in _under(f"{key}.adapter.", experts).items():
+            tensors[f"adapters.{key}.{name}"] = tensor.detach().clone()
+    return tensors
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,32 @@
+"""Initial values: the same for every table, whatever the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from `seed` for a while and leave the global random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def variance_preserving(linear: nn.Linear) -> nn.Linear:
+    """Initialise a Linear in place so that it keeps the variance of its input; zero bias."""
+    nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def zero(linear: nn.Linear) -> nn.Linear:
+    """Initialise a Linear in place so that it returns zero."""
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear

@@ -1,0 +1,176 @@
+"""Preset `default` of the MLTFR fusion (arXiv 2604.18200): filter, experts, router, consensus expert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mltfr.errors import ConfigError
+from mltfr.fusion.averages import Averages
+from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
+from mltfr.fusion.by_table import ByTable, by_name, consensus_group
+from mltfr.fusion.consensus import ConsensusExpert, merge_experts
+from mltfr.fusion.expert import Expert
+from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
+from mltfr.fusion.freeze import freeze
+from mltfr.fusion.initial import seeded
+from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
+from mltfr.fusion.router import DEAD_BELOW, Router, entropy, shares
+from mltfr.fusion.spread import spread_queries
+
+
+class MltfrConfig(FusionConfig):
+    """Settings of token filtering and routing."""
+
+    name: Literal["mltfr"] = "mltfr"
+    filter: TokenFilterConfig = TokenFilterConfig()
+    """Which tokens of each table a position keeps."""
+    heads: int = Field(4, ge=1)
+    """Heads of an expert (H), a divisor of the hidden width."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout on an expert's attention and on its output."""
+    consensus_group: tuple[str, ...] = ()
+    """Tables whose experts make the consensus expert; all of them if none is named."""
+    consensus_weight: float = Field(0.1, ge=0)
+    """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
+
+
+@register_fusion("mltfr", MltfrConfig)
+class MltfrFusion(Fusion):
+    """Multi-LLM token filtering and routing, with a Fisher-weighted consensus expert in round 2.
+
+    Args:
+        config: settings.
+        inputs: D, whether positions look back only, the prepared tables and the seed. The tables are kept
+            sorted by name: their order in a config changes nothing.
+
+    Raises:
+        ConfigError: settings that do not fit the tables, the hidden width or the backbone.
+    """
+
+    def __init__(self, config: MltfrConfig, inputs: FusionInputs) -> None:
+        super().__init__()
+        if inputs.hidden % config.heads:
+            raise ConfigError(f"heads is {config.heads}, not a divisor of the hidden width {inputs.hidden}.")
+        if config.filter.query == "exponential" and not inputs.is_causal:
+            raise ConfigError(
+                "query = 'exponential' looks back from a position, but the backbone is bidirectional. "
+                "Set query to 'mean'."
+            )
+        tables = by_name(inputs.tables)
+        self.config = config
+        self.is_causal = inputs.is_causal
+        self.hidden = inputs.hidden
+        self.rounds = 2 if config.consensus_weight > 0 else 1
+        self.widths = {table.name: table.shape[1] for table in tables}
+        self.group = consensus_group(config.consensus_group, tables)
+        filters, experts = {}, {}
+        for table in tables:
+            with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
+                experts[table.name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
+                filters[table.name] = TokenFilter(table, inputs.hidden, config.filter)
+        self.filters = ByTable(filters)
+        self.experts = ByTable(experts)
+        with seeded(inputs.seed):
+            self.router = Router(inputs.hidden, len(tables))
+        self.consensus: nn.Module | None = None
+        self.averages = {name: Averages() for name in ("", *self.widths)}
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        """Return `delta`."""
+        query = self.query(x, mask)                                             # [B, Q, D]
+        weights = self.router(x)                                                # [B, L, N]
+        kept = {}
+        for name in self.widths:
+            token_filter = self.filters.of(name)
+            kept[name] = (token_filter.shortlist.vectors, *token_filter(query, self.averages[name]))
+        delta = torch.zeros_like(x)                                             # [B, L, D]
+        for name, weight in zip(self.widths, weights.unsqueeze(-1).unbind(-2), strict=True):
+            delta = delta + weight * self.experts.of(name)(x, *kept[name])
+        if self.consensus is not None:
+            group = {name: kept[name] for name in self.group}
+            delta = delta + self.config.consensus_weight * self.consensus(x, group)
+        if self.training:
+            self._watch(weights.detach(), mask, {name: part[2].detach() for name, part in kept.items()})
+        return delta
+
+    def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
+        """Return unit queries: one per position if the backbone is causal, else one per user (Q = 1)."""
+        if not self.is_causal:
+            query = history_mean(x, mask)
+        elif self.config.filter.query == "exponential":
+            query = prefix_decay(x, mask, self.config.filter.query_decay)
+        else:
+            query = prefix_mean(x, mask)
+        return functional.normalize(query, dim=-1)
+
+    @torch.no_grad()
+    def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Choose the shortlists again, from one query each of the first `refresh_queries` users."""
+        pairs = ((self.query(x, mask).expand_as(x), mask) for x, mask in queries)
+        asked = spread_queries(pairs, self.config.filter.refresh_queries)       # [Q, D]
+        if not len(asked):
+            return
+        for name in self.widths:
+            token_filter = self.filters.of(name)
+            stay = token_filter.shortlist.choose(asked, token_filter.project, self.config.filter.keep)
+            self.averages[name].add("shortlist_kept", torch.tensor(stay))
+
+    def set_progress(self, fraction: float) -> None:
+        """Anneal the noise of the token filters."""
+        config = self.config.filter
+        for name in self.widths:
+            self.filters.of(name).noise = config.noise * max(0.0, 1 - fraction / config.noise_until)
+
+    def fisher_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters of the experts' cores; adapters are not merged."""
+        return {
+            f"experts.{name}": parameter
+            for name, parameter in self.experts.named_parameters()
+            if ".core." in name
+        }
+
+    def merge(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the consensus expert's tensors: the group's cores merged, and its adapters."""
+        fisher = {name.removeprefix("experts."): tensor for name, tensor in fisher.items()}
+        return merge_experts(self.group, self.experts.state_dict(), fisher)
+
+    def install_consensus(self, tensors: Mapping[str, Tensor]) -> None:
+        """Add the frozen consensus expert."""
+        with torch.device("meta"):  # no random numbers are drawn
+            expert = ConsensusExpert(
+                {name: self.widths[name] for name in self.group}, self.hidden, self.config.heads
+            )
+        expert.load_state_dict(dict(tensors), assign=True)
+        self.consensus = freeze(expert).to(self.router.gate.weight.device).train(self.training)
+
+    def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
+        """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
+        result: dict[str, float | Mapping[str, float]] = {}
+        router = self.averages[""].read()
+        if router:
+            share = dict(zip(self.widths, router["share"], strict=True))
+            result = {
+                "router_share": share,
+                "router_entropy": router["entropy"][0],
+                "dead_experts": float(sum(value < DEAD_BELOW for value in share.values())),
+            }
+        found = {name: self.averages[name].read() for name in self.widths}
+        for quantity in ("entropy", "stability", "shortlist_kept"):
+            values = {name: read[quantity][0] for name, read in found.items() if quantity in read}
+            if values:
+                result[f"filter_{quantity}"] = values
+        result["filter_scale"] = {name: float(self.filters.of(name).log_scale.exp()) for name in self.widths}
+        return result
+
+    def _watch(self, weights: Tensor, mask: Tensor, log_weights: Mapping[str, Tensor]) -> None:
+        self.averages[""].add("share", shares(weights, mask))
+        self.averages[""].add("entropy", entropy(weights, mask))
+        for name, log_weight in log_weights.items():                            # [K, B, Q]
+            last = log_weight[..., -1]                                          # [K, B]
+            self.averages[name].add("entropy", -(last.exp() * last).sum(0).mean())

@@ -1,0 +1,40 @@
+"""The router: how much each expert counts at a position."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mltfr.fusion.initial import zero
+
+DEAD_BELOW = 0.01
+
+
+class Router(nn.Module):
+    """One softmax over the experts; all count the same at the start.
+
+    Args:
+        hidden: width D.
+        experts: number of experts N.
+    """
+
+    def __init__(self, hidden: int, experts: int) -> None:
+        super().__init__()
+        self.gate = zero(nn.Linear(hidden, experts))
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, L, D] -> [B, L, N]
+        """Return the weights; they sum to 1 at every position."""
+        weights: Tensor = self.gate(x).softmax(-1)
+        return weights
+
+
+def shares(weights: Tensor, mask: Tensor) -> Tensor:  # [B, L, N], [B, L] -> [N]
+    """Return every expert's mean weight over the observed positions."""
+    observed = mask.unsqueeze(-1).to(weights.dtype)                             # [B, L, 1]
+    return (weights * observed).sum((0, 1)) / observed.sum().clamp(min=1)
+
+
+def entropy(weights: Tensor, mask: Tensor) -> Tensor:  # [B, L, N], [B, L] -> []
+    """Return the mean entropy of the weights over the observed positions, in nats."""
+    observed = mask.to(weights.dtype)                                           # [B, L]
+    each = -(weights * weights.clamp(min=1e-12).log()).sum(-1)                  # [B, L]
+    return (each * observed).sum() / observed.sum().clamp(min=1)
