@@ -1,10 +1,12 @@
 """Interaction logs: readers, checks, filters, splits, vocabulary, statistics."""
 
+from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.histories import PADDING, UNKNOWN, Histories
 from mltfr.interactions.load import FORMATS, load_interactions
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splitters import SplitConfig, split
+from mltfr.interactions.statistics import Statistics, describe
 from mltfr.interactions.vocabulary import Vocabulary
 
 __all__ = [
@@ -12,11 +14,16 @@ __all__ = [
     "PADDING",
     "UNKNOWN",
     "Examples",
+    "FilterConfig",
+    "FilterReport",
     "Histories",
     "InteractionLog",
     "Split",
     "SplitConfig",
+    "Statistics",
     "Vocabulary",
+    "apply_filters",
+    "describe",
     "load_interactions",
     "split",
 ]

@@ -54,16 +54,12 @@ class Split:
 
     def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
         """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""
-        targets: npt.NDArray[np.int32] = self.histories.items[
-            self.histories.offsets[examples.user] + examples.cut
-        ]
+        targets: npt.NDArray[np.int32] = self.histories.items[self.histories.offsets[examples.user] + examples.cut]
         return targets
 
     def train_histories(self) -> Histories:
         """Return the training part alone; held-out items are not in it."""
         starts = self.histories.offsets[:-1]
-        keep = np.arange(len(self.histories.items)) < np.repeat(
-            starts + self.train_length, self.histories.lengths
-        )
+        keep = np.arange(len(self.histories.items)) < np.repeat(starts + self.train_length, self.histories.lengths)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.train_length)])
         return Histories(offsets, self.histories.items[keep])

@@ -78,7 +78,7 @@ def _seconds(moments: pl.Series) -> pl.Series:
     if isinstance(moments.dtype, pl.Datetime) and moments.dtype.time_zone is not None:
         moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     micros = moments.dt.timestamp("us")
-    return micros / 1_000_000 if (micros % 1_000_000).any() else micros // 1_000_000
+    return micros / 1_000_000 if (micros % 1_000_000 != 0).any() else micros // 1_000_000
 
 
 def _finite(values: pl.Series) -> pl.Series:

@@ -1,0 +1,103 @@
+"""What a log looks like, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mltfr.interactions.histories import UNKNOWN
+from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.raw import ITEM, TIME, USER
+from mltfr.interactions.splitters import SplitConfig, split
+
+QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Numbers about an interaction log.
+
+    Attributes:
+        source: where the log came from.
+        format: the format it was recognised as.
+        users: distinct users.
+        items: distinct items.
+        interactions: rows.
+        density: interactions / (users * items); above 1 where most repeat.
+        history_length: quantiles of the interactions per user.
+        item_popularity: quantiles of the interactions per item.
+        item_gini: Gini coefficient of the items' interactions: 0 all alike, near 1 few items have all.
+        first_timestamp: earliest time, None without times.
+        last_timestamp: latest time, None without times.
+        repeats: share of the interactions whose user chose that item before.
+        test_interactions: rows of the given test part, 0 where there is none.
+        test_users: users with a test item under the default split (the given one, else leave-one-out).
+        cold_test_items: share of those test items that the training part lacks; None without test users.
+        skipped: invalid rows that were dropped.
+        fingerprint: SHA-256 of the content.
+    """
+
+    source: str
+    format: str
+    users: int
+    items: int
+    interactions: int
+    density: float
+    history_length: Mapping[str, float]
+    item_popularity: Mapping[str, float]
+    item_gini: float
+    first_timestamp: float | None
+    last_timestamp: float | None
+    repeats: float
+    test_interactions: int
+    test_users: int
+    cold_test_items: float | None
+    skipped: int
+    fingerprint: str
+
+
+def describe(log: InteractionLog) -> Statistics:
+    """Return the statistics of a log; those of histories and items leave a given test part out."""
+    frame = log.frame
+    lengths = frame.group_by(USER).len()["len"].to_numpy()
+    popularity = frame.group_by(ITEM).len()["len"].to_numpy()
+    pairs = frame.select(pl.struct(USER, ITEM).n_unique()).item()
+    test_users, cold = 0, None
+    if log.test is not None or lengths.max() > 1:
+        parts = split(log, SplitConfig())
+        test_users = len(np.unique(parts.test.user))
+        cold = float((parts.targets(parts.test) == UNKNOWN).mean())
+    return Statistics(
+        source=log.source,
+        format=log.format,
+        users=len(lengths),
+        items=len(popularity),
+        interactions=len(frame),
+        density=len(frame) / (len(lengths) * len(popularity)),
+        history_length=_quantiles(lengths),
+        item_popularity=_quantiles(popularity),
+        item_gini=gini(popularity),
+        first_timestamp=frame[TIME][0] if log.has_timestamps else None,
+        last_timestamp=frame[TIME][-1] if log.has_timestamps else None,
+        repeats=1 - pairs / len(frame),
+        test_interactions=0 if log.test is None else len(log.test),
+        test_users=test_users,
+        cold_test_items=cold,
+        skipped=log.skipped,
+        fingerprint=log.fingerprint(),
+    )
+
+
+def gini(counts: npt.NDArray[np.integer]) -> float:
+    """Return the Gini coefficient of non-negative counts: `sum_i (2i - n - 1) x_i / (n sum_i x_i)`, sorted."""
+    ordered = np.sort(counts).astype(np.float64)
+    size = len(ordered)
+    return float(((2 * np.arange(1, size + 1) - size - 1) * ordered).sum() / (size * ordered.sum()))
+
+
+def _quantiles(counts: npt.NDArray[np.integer]) -> dict[str, float]:
+    return {name: float(np.quantile(counts, share)) for name, share in QUANTILES.items()}
