@@ -21,7 +21,8 @@ def ranks(places: list[tuple[int, int]]) -> Ranks:
     return Ranks(higher, tied)
 
 
-def test_equal_to_ranx_on_random_rankings() -> None:
+def test_equal_to_ranx_on_random_rankings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # compiling takes longer than all of this file
     ranx = pytest.importorskip("ranx")
     random = np.random.default_rng(0)
     scores = random.permuted(np.tile(np.arange(60.0), (40, 1)), axis=1)

@@ -112,12 +112,12 @@ def test_progress_counts_histories() -> None:
     assert calls == [(256, 300), (300, 300)]
 
 
-@pytest.mark.parametrize("items", [10, 1000])
-def test_scores_that_are_not_numbers_are_an_error(items: int) -> None:
+@pytest.mark.parametrize(("items", "where"), [(10, 4), (1000, 40), (1000, -1)])
+def test_scores_that_are_not_numbers_are_an_error(items: int, where: int) -> None:
     class Broken(HistoryScorer):
         def queries(self, histories: Sequence[np.ndarray]) -> np.ndarray:
             scores = super().queries(histories)
-            scores[:, -1] = -np.float32(np.nan)
+            scores[:, where] = -np.float32(np.nan)
             return scores
 
     with pytest.raises(MltfrError, match=r"not numbers \(NaN\): training has diverged"):
