@@ -14,20 +14,14 @@ app = typer.Typer(help="Token tables: fetch, list, look at and import them.", no
 @app.command()
 def get(
     names: Annotated[list[str], typer.Argument(help="Names of the catalogue, see `mltfr tokens list`.")],
-    again: Annotated[bool, typer.Option("--again", help="Fetch it even if it is there.")] = False,
 ) -> None:
-    """Fetch token tables of the catalogue into the local store."""
-    from mltfr.tokens.catalogue import fetch_table
+    """Fetch token tables of the catalogue into the local store; check those that are there."""
     from mltfr.tokens.load import ensure_table
     from mltfr.tokens.store import TokenStore
 
     store = TokenStore()
     for name in names:
-        if again:
-            _say(f"fetching token table {name}")
-            fetch_table(name, store)
-        else:
-            ensure_table(name, store, _say)
+        ensure_table(name, store, _say, verify=True)
         provenance = store.provenance(name)
         rows, width = provenance["shape"]
         typer.echo(f"{name}: {rows:,} x {width}, {provenance['licence'] or 'licence not known'}")

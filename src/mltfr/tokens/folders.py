@@ -7,9 +7,11 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from filecmp import cmp
 from pathlib import Path
+from typing import Protocol
 
 from mltfr.errors import OutputError
 
@@ -17,30 +19,46 @@ _STALE_AFTER = 24 * 3600.0
 """Seconds after which a temporary folder must come from a process that was killed."""
 
 
+class Publish(Protocol):
+    """Gives a finished folder its name."""
+
+    def __call__(self, name: str, repair: bool = False) -> None:
+        """Flush the files to the disk and rename the folder.
+
+        If the name is there already, because another process was first, that folder stands and this one is
+        discarded: names say what is inside, so both hold the same.
+
+        Args:
+            name: the folder's name.
+            repair: compare the two, and take the new one where they differ: the old one is damaged.
+        """
+
+
 @contextmanager
-def new_folder(parent: Path) -> Iterator[tuple[Path, Callable[[str], Path]]]:
+def new_folder(parent: Path) -> Iterator[tuple[Path, Publish]]:
     """Yield an empty temporary folder in `parent`, and a function that publishes it under a name.
 
-    The function flushes the files to the disk and renames the folder. If another process published the
-    same name first, that folder stands and this one is discarded: names say what is inside, so both
-    hold the same. A folder that was not published is removed.
+    A folder that was not published is removed.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
     """
     temporary = parent / f".{os.getpid()}-{secrets.token_hex(4)}.partial"
 
-    def publish(name: str) -> Path:
+    def publish(name: str, repair: bool = False) -> None:
         for path in (*sorted(temporary.iterdir()), temporary):
             _flush(path)
         destination = parent / name
+        if repair and destination.is_dir() and not _same(temporary, destination):
+            damaged = temporary.with_suffix(".damaged.partial")
+            destination.rename(damaged)
+            shutil.rmtree(damaged, ignore_errors=True)
         try:
             temporary.rename(destination)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
         _flush(parent)
-        return destination
 
     with writing(parent):
         try:
@@ -66,6 +84,14 @@ def writing(where: Path) -> Iterator[None]:
             f"{where}: cannot be written ({error.strerror or error}). Nothing was kept. "
             "Free some space, or point MLTFR_HOME to a folder with room."
         ) from error
+
+
+def _same(folder: Path, other: Path) -> bool:
+    files = sorted(path.name for path in folder.iterdir())
+    try:
+        return all(cmp(folder / file, other / file, shallow=False) for file in files)
+    except FileNotFoundError:
+        return False
 
 
 def _flush(path: Path) -> None:

@@ -57,15 +57,32 @@ def load_tables(
     return _Preparation(config, store, say).tables()
 
 
-def ensure_table(name: str, store: TokenStore, say: Callable[[str], None] = _silent) -> None:
+def ensure_table(
+    name: str, store: TokenStore, say: Callable[[str], None] = _silent, verify: bool = False
+) -> None:
     """Fetch a table if the store lacks it.
 
+    Args:
+        name: name of the table.
+        store: where it is kept.
+        say: called with one line before a download.
+        verify: compare a table that is there with its checksums, and fetch it again if it is damaged.
+
     Raises:
-        TokenTableError: it is unknown, or missing while MLTFR_OFFLINE=1.
+        TokenTableError: it is unknown, damaged beyond fetching, or missing while MLTFR_OFFLINE=1.
         FetchError: it cannot be fetched.
     """
     if name in store:
-        return
+        if not verify:
+            return
+        try:
+            store.verify(name)
+        except TokenTableError as error:
+            if name not in CATALOGUE:
+                raise
+            say(str(error))
+        else:
+            return
     if name in CATALOGUE and CATALOGUE[name].download and os.environ.get("MLTFR_OFFLINE") == "1":
         raise TokenTableError(
             f"token table '{name}' is not in the store ({store.root}) and MLTFR_OFFLINE=1 forbids fetching it. "

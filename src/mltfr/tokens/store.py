@@ -82,7 +82,7 @@ class TokenStore:
                 "vocabulary_sha256": vocabulary,
             }
             address = write_provenance(folder / "provenance.json", provenance)
-            publish(address)
+            publish(address, repair=True)
         with (
             writing(self.root),
             atomic_path(self.root / "names" / f"{name}.json") as temporary,
