@@ -30,7 +30,7 @@ class Scorer(Protocol):
     def scores(self, queries: Any, start: int, stop: int) -> Tensor:
         """Return float32 scores `[B, stop - start]` of the item codes `start` to `stop - 1`.
 
-        The tensor is the caller's to write into.
+        The tensor is the caller's to write into, in inference mode.
         """
 
 
