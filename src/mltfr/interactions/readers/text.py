@@ -50,7 +50,7 @@ def head(path: Path) -> bytes:
     kind = compression(path)
     if kind == "zstd":
         return "\n".join(line or "" for line in _unpacked_lines(path, n_rows=1000)).encode()[:HEAD]
-    with _damage(path), gzip.open(path) if kind == "gzip" else path.open("rb") as file:
+    with damage(path), gzip.open(path) if kind == "gzip" else path.open("rb") as file:
         return file.read(HEAD)
 
 
@@ -65,7 +65,7 @@ def table_source(path: Path) -> Path | bytes:
     """
     if compression(path) != "gzip":
         return path
-    with _damage(path), gzip.open(path) as file:
+    with damage(path), gzip.open(path) as file:
         return file.read()
 
 
@@ -89,7 +89,7 @@ def open_text(path: Path) -> Iterator[io.TextIOBase]:
     if kind == "zstd":
         yield io.StringIO("\n".join(line or "" for line in _unpacked_lines(path)))
         return
-    with _damage(path), gzip.open(path) if kind == "gzip" else path.open("rb") as file:
+    with damage(path), gzip.open(path) if kind == "gzip" else path.open("rb") as file:
         yield io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
 
 
@@ -112,7 +112,7 @@ def not_text(path: Path) -> DataError:
 
 def _unpacked_lines(path: Path, n_rows: int | None = None) -> pl.Series:
     source = table_source(path)
-    with _damage(path):
+    with damage(path):
         frame = pl.read_csv(
             source, has_header=False, separator=SEPARATOR, quote_char=None, infer_schema=False,
             new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False, n_rows=n_rows,
@@ -121,7 +121,7 @@ def _unpacked_lines(path: Path, n_rows: int | None = None) -> pl.Series:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """Turn what a damaged archive causes into one line."""
     try:
         yield

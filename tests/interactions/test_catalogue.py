@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mltfr.errors import DataError, FetchError
+from mltfr.interactions import catalogue, load_interactions
+from mltfr.interactions.catalogue import CATALOGUE, DataSet, Source, get_data
+
+CONTENT = b"u a b\n"
+
+
+class Fake(Source):
+    def __init__(self, content: bytes | None) -> None:
+        self.content = content
+        self.calls = 0
+
+    def fetch(self, folder: Path) -> Path:
+        self.calls += 1
+        if self.content is None:
+            raise FetchError("first address: cannot be reached.")
+        (folder / "data").write_bytes(self.content)
+        return folder / "data"
+
+
+@pytest.fixture
+def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DataSet:
+    monkeypatch.setenv("MLTFR_HOME", str(tmp_path))
+    data = DataSet("log.txt", sha256(CONTENT).hexdigest(), "free", (Fake(None), Fake(CONTENT)))
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"tiny": data})
+    return data
+
+
+def test_the_next_source_is_tried_and_the_result_kept(entry: DataSet, tmp_path: Path) -> None:
+    path = get_data("tiny")
+    assert path == tmp_path / "data" / "tiny" / "log.txt"
+    assert path.read_bytes() == CONTENT
+    assert get_data("tiny") == path
+    assert [source.calls for source in entry.sources if isinstance(source, Fake)] == [1, 1]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_damaged_copy_is_fetched_again(entry: DataSet) -> None:
+    get_data("tiny").write_bytes(b"damaged")
+    assert get_data("tiny").read_bytes() == CONTENT
+
+
+def test_a_wrong_checksum_is_not_kept(entry: DataSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"tiny": replace(entry, sources=(Fake(None), Fake(b"other")))})
+    with pytest.raises(FetchError, match=r"'tiny' could not be fetched. first address.*SHA-256 is .*, expected"):
+        get_data("tiny")
+    assert list((tmp_path / "data" / "tiny").iterdir()) == []
+
+
+def test_unknown_names_say_what_is_near() -> None:
+    with pytest.raises(DataError, match=r"Unknown data set 'ml-100'. Did you mean 'ml-100k'\?"):
+        get_data("ml-100")
+
+
+def test_every_entry_says_its_licence_and_checksum() -> None:
+    for data in CATALOGUE.values():
+        assert data.licence
+        assert len(data.sha256) == 64
+        assert data.sources
+
+
+@pytest.mark.network
+def test_ml_100k_comes_whole() -> None:
+    log = load_interactions(get_data("ml-100k"))
+    assert (len(log), log.frame["user_id"].n_unique(), log.frame["item_id"].n_unique()) == (100_000, 943, 1682)
