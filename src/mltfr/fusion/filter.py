@@ -85,10 +85,14 @@ class TokenFilter(nn.Module):
             int64 `[K, B, Q]` and float `[K, B, Q]`; the exponentials sum to 1 over K.
         """
         tokens = self.project(self.shortlist.vectors)                           # [M, D]
-        scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+        scale = self.scale()                                                    # []
         kept = self.select(query.detach(), tokens.detach(), scale.detach(), averages)  # [K, B, Q]
         score = scale * (query * functional.embedding(kept, tokens)).sum(-1)    # [K, B, Q]
         return kept, score.log_softmax(0)
+
+    def scale(self) -> Tensor:
+        """Return what cosines are multiplied by, a scalar."""
+        return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
 
     def project(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
         """Return the projected tokens, unit norm."""

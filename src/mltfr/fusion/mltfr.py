@@ -165,7 +165,7 @@ class MltfrFusion(Fusion):
             values = {name: read[quantity][0] for name, read in found.items() if quantity in read}
             if values:
                 result[f"filter_{quantity}"] = values
-        result["filter_scale"] = {name: float(self.filters.of(name).log_scale.exp()) for name in self.widths}
+        result["filter_scale"] = {name: self.filters.of(name).scale().item() for name in self.widths}
         return result
 
     def _watch(self, weights: Tensor, mask: Tensor, log_weights: Mapping[str, Tensor]) -> None:

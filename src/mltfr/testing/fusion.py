@@ -1,0 +1,263 @@
+"""The contract of a fusion: inherit `FusionContract` in a test file and name the fusion.
+
+The suite sees a fusion as the model does, plugged into a small backbone, and as `(x, mask) -> delta`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mltfr.backbones import Backbone, BackboneConfig
+from mltfr.fusion import FUSIONS, Fusion, FusionInputs
+from mltfr.model import SequentialModel
+from mltfr.tokens.table import PreparedTable
+
+HIDDEN = 16
+ITEMS = 30
+LENGTH = 7
+
+
+class ToyBlock(nn.Module):
+    """Adds a mixture of the positions before (causal) or of all positions."""
+
+    def __init__(self, is_causal: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(HIDDEN, HIDDEN)
+        self.is_causal = is_causal
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        """Return the block's output."""
+        kept = x * mask.unsqueeze(-1)
+        mixed = kept.cumsum(1) if self.is_causal else kept.sum(1, keepdim=True)
+        return x + torch.tanh(self.linear(mixed))
+
+
+class ToyBackbone(Backbone):
+    """The smallest backbone with two blocks, without dropout."""
+
+    is_causal = True
+
+    def __init__(self) -> None:
+        super().__init__(BackboneConfig(name="toy", hidden=HIDDEN, max_length=LENGTH + 8))
+        self.blocks = nn.ModuleList(ToyBlock(self.is_causal) for _ in range(2))
+
+    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+        """Return the item vectors, and the mask for the blocks."""
+        return 10 * items, mask
+
+    def finish(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the stack's output."""
+        return x
+
+
+class ToyBidirectional(ToyBackbone):
+    """The same with every position seeing all others."""
+
+    is_causal = False
+
+
+def random_table(name: str, size: int = 60, width: int = 12, seed: int = 0) -> PreparedTable:
+    """Return a table of unit Gaussian vectors in float16, read-only as a memory map from the store is."""
+    generator = np.random.default_rng([seed, *name.encode()])
+    vectors = generator.normal(size=(size, width))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    vectors.setflags(write=False)
+    return PreparedTable(name, vectors, tuple(f"word{index}" for index in range(size)))
+
+
+class FusionContract:
+    """What every fusion must satisfy. A subclass sets `name`, and `settings` where it needs some.
+
+    Tables have different sizes and widths. Checks that do not apply to a fusion (its class says that it
+    needs no tables, or keeps none in its state) are skipped.
+    """
+
+    name: ClassVar[str]
+    """Registered name of the fusion."""
+    settings: ClassVar[dict[str, Any]] = {}
+    """Its settings."""
+    starts_at_zero: ClassVar[bool] = True
+    """Whether a fresh fusion changes nothing."""
+
+    @pytest.fixture(params=[True, False], ids=["causal", "bidirectional"])
+    def is_causal(self, request: pytest.FixtureRequest) -> bool:
+        return bool(request.param)
+
+    @pytest.fixture
+    def tables(self) -> list[PreparedTable]:
+        return [random_table("b", 60, 12), random_table("a.1", 50, 8), random_table("c", 40, 12)]
+
+    def build(self, tables: Sequence[PreparedTable], is_causal: bool, seed: int = 3) -> Fusion:
+        entry = FUSIONS.get(self.name)
+        config = entry.config.model_validate({"name": self.name, **self.settings})
+        inputs = FusionInputs(hidden=HIDDEN, is_causal=is_causal, tables=tables, seed=seed)
+        return entry.cls(config, inputs)
+
+    def awake(self, tables: Sequence[PreparedTable], is_causal: bool) -> Fusion:
+        """Return a fusion whose parameters have moved away from their start, so that `delta` is not zero."""
+        fusion = self.build(tables, is_causal)
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in fusion.parameters():
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+        return fusion
+
+    def batch(self, users: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Return `x` `[B, L, D]`, zero at padding, and the mask of right-aligned histories."""
+        generator = torch.Generator().manual_seed(seed)
+        lengths = torch.randint(1, LENGTH + 1, (users, 1), generator=generator)
+        mask = torch.arange(LENGTH) >= LENGTH - lengths
+        x = torch.randn(users, LENGTH, HIDDEN, generator=generator)
+        return x * mask.unsqueeze(-1), mask
+
+    def model(self, fusion: Fusion | None, is_causal: bool) -> SequentialModel:
+        """Return a model on the toy backbone; its item vectors are the same every time."""
+        torch.manual_seed(0)
+        return SequentialModel(ITEMS, (ToyBackbone if is_causal else ToyBidirectional)(), fusion)
+
+    def histories(self) -> Tensor:
+        """Return codes `[B, L]`, right-aligned."""
+        _, mask = self.batch(users=6)
+        codes = torch.randint(1, ITEMS + 1, mask.shape, generator=torch.Generator().manual_seed(2))
+        return codes * mask
+
+    def test_fresh_recommender_equals_its_bare_backbone_to_the_bit(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        if not self.starts_at_zero:
+            pytest.skip("a fresh one does not start at zero")
+        fusion = self.build(tables, is_causal)
+        for mode in (False, True):
+            model = self.model(fusion, is_causal).train(mode)
+            bare = self.model(None, is_causal).train(mode)
+            assert torch.equal(model.encode(self.histories()), bare.encode(self.histories()))
+
+    def test_scores_do_not_depend_on_the_batch(self, tables: list[PreparedTable], is_causal: bool) -> None:
+        fusion = self.awake(tables, is_causal).eval()
+        x, mask = self.batch()
+        together = fusion(x, mask) * mask.unsqueeze(-1)
+        for user in range(len(x)):
+            own = mask[user]
+            alone = fusion(x[user : user + 1, own], mask[user : user + 1, own])  # without padding too
+            torch.testing.assert_close(together[user, own], alone[0], rtol=1e-5, atol=1e-5)
+
+    def test_padding_before_a_history_changes_nothing(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        fusion = self.awake(tables, is_causal).eval()
+        x, mask = self.batch()
+        longer = fusion(nn.functional.pad(x, (0, 0, 4, 0)), nn.functional.pad(mask, (4, 0)))[:, 4:]
+        torch.testing.assert_close(longer[mask], fusion(x, mask)[mask], rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+    def test_a_later_item_never_changes_an_earlier_position(
+        self, tables: list[PreparedTable], training: bool
+    ) -> None:
+        fusion = self.awake(tables, is_causal=True)
+        model = self.model(fusion, is_causal=True).train(training)
+        codes = torch.randint(1, ITEMS + 1, (4, LENGTH), generator=torch.Generator().manual_seed(4))
+        for place in range(1, LENGTH):
+            changed = codes.clone()
+            changed[:, place:] = codes[:, place:] % ITEMS + 1
+            torch.manual_seed(9)  # the same noise and dropout in both
+            before = model.encode(codes)[:, :place]
+            torch.manual_seed(9)
+            after = model.encode(changed)[:, :place]
+            torch.testing.assert_close(before, after, rtol=1e-5, atol=1e-5)
+
+    def test_two_identical_requests_get_identical_answers(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        fusion = self.awake(tables, is_causal).eval()
+        x, mask = self.batch()
+        assert torch.equal(fusion(x, mask), fusion(x, mask))
+
+    def test_every_parameter_gets_a_gradient_from_the_second_step_on(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        fusion = self.build(tables, is_causal)
+        self.train(fusion, is_causal, steps=1)
+        fusion.zero_grad()
+        self.train(fusion, is_causal, steps=1)
+        without = [
+            name for name, parameter in fusion.named_parameters()
+            if parameter.grad is None or float(parameter.grad.abs().max()) < 1e-12
+        ]  # fmt: skip
+        assert without == []
+        assert all(not buffer.requires_grad for buffer in fusion.buffers())
+
+    def test_training_leaves_the_tables_as_they_are(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        before = [table.vectors.tobytes() for table in tables]
+        fusion = self.build(tables, is_causal)
+        buffers = {name: buffer.clone() for name, buffer in fusion.named_buffers()}
+        self.train(fusion, is_causal, steps=3)
+        assert [table.vectors.tobytes() for table in tables] == before
+        for name, buffer in fusion.named_buffers():
+            assert torch.equal(buffer, buffers[name]), name
+        largest = max(table.vectors.size for table in tables)
+        assert all(p.numel() != largest for p in fusion.parameters()), "a table is a parameter"
+
+    def test_a_saved_state_scores_without_the_tables(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        fusion = self.awake(tables, is_causal).eval()
+        if not fusion.tables_in_state:
+            pytest.skip("its state does not hold what scoring needs of the tables")
+        x, mask = self.batch()
+        fusion.refresh([(x, mask)])
+        loaded = self.build([PreparedTable.placeholder(t.name, *t.shape) for t in tables], is_causal).eval()
+        loaded.load_state_dict({name: value.clone() for name, value in fusion.state_dict().items()})
+        assert torch.equal(loaded(x, mask), fusion(x, mask))
+
+    def test_the_order_of_the_tables_does_not_matter(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        deltas = []
+        for order in (tables, tables[::-1]):
+            fusion = self.build(order, is_causal)
+            self.train(fusion, is_causal, steps=2)
+            deltas.append(fusion.eval()(*self.batch()))
+        torch.testing.assert_close(deltas[0], deltas[1], rtol=1e-6, atol=1e-6)
+
+    @pytest.mark.parametrize("count", [1, 2, 3])
+    def test_any_number_of_tables_works(self, tables: list[PreparedTable], count: int) -> None:
+        fusion = self.build(tables[:count], is_causal=True)
+        self.train(fusion, is_causal=True, steps=2)
+        delta = fusion.eval()(*self.batch())
+        assert delta.shape == (5, LENGTH, HIDDEN)
+        assert torch.isfinite(delta).all()
+
+    def test_a_user_without_observed_items_gets_finite_numbers(
+        self, tables: list[PreparedTable], is_causal: bool
+    ) -> None:
+        fusion = self.awake(tables, is_causal)
+        x = torch.zeros(2, LENGTH, HIDDEN, requires_grad=True)
+        delta = fusion(x, torch.zeros(2, LENGTH, dtype=torch.bool))
+        (gradient,) = torch.autograd.grad(delta.sum() + x.sum(), x)
+        assert torch.isfinite(delta).all()
+        assert torch.isfinite(gradient).all()
+
+    def test_diagnostics_are_numbers(self, tables: list[PreparedTable], is_causal: bool) -> None:
+        fusion = self.build(tables, is_causal)
+        self.train(fusion, is_causal, steps=2)
+        for name, value in fusion.diagnostics().items():
+            values = value.values() if not isinstance(value, float) else [value]
+            assert all(np.isfinite(number) for number in values), name
+
+    def train(self, fusion: Fusion, is_causal: bool, steps: int) -> None:
+        """Train the whole toy model for a few steps towards random targets; leaves the last gradients."""
+        model = self.model(fusion, is_causal).train()
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+        targets = torch.randn(6, LENGTH, HIDDEN, generator=torch.Generator().manual_seed(5))
+        for _ in range(steps):
+            optimiser.zero_grad()
+            (model.encode(self.histories()) - targets).square().mean().backward()
+            optimiser.step()

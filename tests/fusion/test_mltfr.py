@@ -1,0 +1,256 @@
+"""The default preset: routing, rounds, noise and configuration."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mltfr.config import Config
+from mltfr.errors import ConfigError
+from mltfr.fusion import FusionInputs
+from mltfr.fusion.by_table import ByTable
+from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
+from mltfr.tokens.table import PreparedTable
+
+TABLES = [random_table("a", 40, 8), random_table("b.2", 30, 12), random_table("c", 50, 12)]
+SMALL = {"keep": 3, "shortlist": 12}
+
+
+def build(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settings: object) -> MltfrFusion:
+    config = MltfrConfig.parse({"filter": SMALL, **settings})
+    return MltfrFusion(config, FusionInputs(HIDDEN, is_causal, tables, seed=1))
+
+
+def awake(is_causal: bool = True, **settings: object) -> MltfrFusion:
+    fusion = build(is_causal, **settings)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in fusion.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+    return fusion
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    return FusionContract().batch()
+
+
+def test_router_weights_sum_to_one_and_can_exceed_nine_tenths() -> None:
+    fusion = build()
+    x, _ = batch()
+    weights = fusion.router(x)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
+    torch.testing.assert_close(weights, torch.full_like(weights, 1 / 3))
+    with torch.no_grad():
+        fusion.router.gate.bias[1] = 5.0
+    assert (fusion.router(x)[..., 1] > 0.9).all()
+
+
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
+    """The whole of round 1 and 2 from the definitions, one position at a time, in double precision."""
+    fusion = awake(is_causal, consensus_group=["a", "c"], consensus_weight=0.3).eval().double()
+    fusion.install_consensus({k: v + 0.1 for k, v in fusion.merge(fusion.fisher_parameters()).items()})
+    x, mask = batch()
+    x = x.double()
+    delta = fusion(x, mask)
+
+    def attend(core, position, rows, log_weight):
+        heads, width = fusion.config.heads, HIDDEN // fusion.config.heads
+        query, keys, values = core.query(position), core.key(rows), core.value(rows)
+        read = []
+        for h in range(heads):
+            part = slice(h * width, (h + 1) * width)
+            logits = keys[:, part] @ query[part] / math.sqrt(width) + log_weight
+            read.append(torch.softmax(logits, 0) @ values[:, part])
+        return core.output(torch.cat(read))
+
+    for user in range(len(x)):
+        observed = [t for t in range(x.shape[1]) if mask[user, t]]
+        for t in observed:
+            seen = [s for s in observed if s <= t] if is_causal else observed
+            query = x[user, seen].mean(0)
+            router = torch.softmax(fusion.router.gate(x[user, t]), 0)
+            expected = torch.zeros(HIDDEN, dtype=torch.double)
+            rows_of_group, weight_of_group = [], []
+            for n, name in enumerate(fusion.widths):
+                token_filter, expert = fusion.filters.of(name), fusion.experts.of(name)
+                vectors = token_filter.shortlist.vectors
+                projected = token_filter.projection(vectors)
+                cosine = torch.stack([torch.cosine_similarity(query, token, dim=0) for token in projected])
+                kept = sorted(range(len(cosine)), key=lambda m: -cosine[m].item())[: fusion.config.filter.keep]
+                score = token_filter.log_scale.exp() * cosine[kept]
+                log_weight = torch.log_softmax(score, 0)
+                expected = expected + router[n] * attend(
+                    expert.core, x[user, t], expert.adapter(vectors[kept]), log_weight
+                )
+                if name in ("a", "c"):
+                    rows_of_group.append(fusion.consensus.adapters.of(name)(vectors[kept]))
+                    weight_of_group.append(log_weight - math.log(2))
+            consensus = attend(
+                fusion.consensus.core, x[user, t], torch.cat(rows_of_group), torch.cat(weight_of_group)
+            )
+            expected = expected + 0.3 * consensus
+            torch.testing.assert_close(delta[user, t], expected)
+
+
+def test_exponential_query_decays_over_the_prefix() -> None:
+    fusion = build(filter={**SMALL, "query": "exponential", "query_decay": 0.5})
+    x, mask = batch()
+    query = fusion.query(x, mask)
+    user = int(mask.sum(1).argmax())
+    places = mask[user].nonzero().flatten()
+    running = torch.zeros(HIDDEN)
+    for t in places:
+        running = 0.5 * running + x[user, t]
+        torch.testing.assert_close(query[user, t], torch.nn.functional.normalize(running, dim=0))
+
+
+def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
+    fusion = awake(filter={**SMALL, "noise": 5.0, "noise_until": 0.5}, dropout=0.0)
+    x, mask = batch()
+    quiet = fusion.eval()(x, mask)
+    fusion.train()
+    assert not torch.allclose(fusion(x, mask), quiet)
+    fusion.set_progress(0.25)
+    assert fusion.filters.of("a").noise == 2.5
+    fusion.set_progress(0.5)
+    torch.testing.assert_close(fusion(x, mask), quiet)
+
+
+def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
+    fusion = awake(filter={**SMALL, "noise": 5.0}).train()
+    token_filter = fusion.filters.of("a")
+    x, mask = batch()
+    query = fusion.query(x, mask)
+    kept, log_weight = token_filter(query, fusion.averages["a"])
+    tokens = token_filter.project(token_filter.shortlist.vectors)
+    score = token_filter.scale() * torch.einsum("bld,kbld->kbl", query, tokens[kept])
+    torch.testing.assert_close(log_weight, score.log_softmax(0))
+
+
+def test_round_2_adds_a_frozen_merged_expert() -> None:
+    first = awake()
+    fisher = {name: torch.rand_like(value) for name, value in first.fisher_parameters().items()}
+    tensors = first.merge(fisher)
+    second = build()
+    assert set(fisher) <= set(second.state_dict())
+    second.install_consensus(tensors)
+    trainable = set(dict(build().named_parameters()))
+    assert set(dict(second.named_parameters())) == trainable, "the consensus expert has parameters that train"
+    state = second.state_dict()
+    for name, value in tensors.items():
+        assert torch.equal(state[f"consensus.{name}"], value)
+    assert {n for n in state if n.startswith("consensus.")} == {f"consensus.{name}" for name in tensors}
+    adapter = first.experts.of("b.2").adapter.weight
+    assert torch.equal(second.consensus.adapters.of("b.2").weight, adapter)
+    x, mask = batch()
+    delta = second.eval()(x, mask)
+    assert delta.abs().max() > 0
+    routed = build().eval()(x, mask)  # zero: a fresh fusion
+    kept = {
+        name: (second.filters.of(name).shortlist.vectors,
+               *second.filters.of(name)(second.query(x, mask), second.averages[name]))
+        for name in second.group
+    }  # fmt: skip
+    torch.testing.assert_close(delta, routed + 0.1 * second.consensus(x, kept))
+
+
+def test_round_2_state_scores_after_loading() -> None:
+    first = awake()
+    second = awake()
+    second.install_consensus(first.merge(first.fisher_parameters()))
+    state = second.state_dict()
+    loaded = build(tables=[PreparedTable.placeholder(t.name, *t.shape) for t in TABLES])
+    prefix = "consensus."
+    loaded.install_consensus({n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)})
+    loaded.load_state_dict(state)
+    x, mask = batch()
+    assert torch.equal(loaded.eval()(x, mask), second.eval()(x, mask))
+
+
+def test_installing_keeps_the_mode_and_draws_no_random_numbers() -> None:
+    fusion = build().eval()
+    before = torch.get_rng_state()
+    fusion.install_consensus(awake().merge(awake().fisher_parameters()))
+    torch.manual_seed(1)
+    assert not any(module.training for module in fusion.modules())
+    torch.set_rng_state(before)
+    build()
+    assert torch.equal(torch.get_rng_state(), before), "building a fusion moves the global random state"
+
+
+def test_all_cores_and_adapters_of_one_width_start_the_same() -> None:
+    experts = build().experts
+    for name, value in experts.of("a").core.state_dict().items():
+        assert torch.equal(value, experts.of("b.2").core.state_dict()[name])
+    assert torch.equal(experts.of("b.2").adapter.weight, experts.of("c").adapter.weight)
+
+
+def test_a_table_starts_the_same_whatever_the_others_are() -> None:
+    alone, together = build(tables=TABLES[1:2]).state_dict(), build().state_dict()
+    own = [name for name in alone if "b%2e2" in name]
+    assert own
+    assert all(torch.equal(alone[name], together[name]) for name in own)
+
+
+def test_rounds_follow_from_the_consensus_weight() -> None:
+    assert build().rounds == 2
+    assert build(consensus_weight=0).rounds == 1
+
+
+def test_diagnostics_of_training() -> None:
+    fusion = awake().train()
+    for _ in range(3):
+        fusion(*batch())
+    found = fusion.diagnostics()
+    assert sum(found["router_share"].values()) == pytest.approx(1.0)
+    assert 0 <= found["router_entropy"] <= math.log(3) + 1e-6
+    assert found["dead_experts"] == 0
+    assert all(0 <= value <= math.log(3) + 1e-6 for value in found["filter_entropy"].values())
+    assert all(0 <= value <= 1 for value in found["filter_stability"].values())
+    assert list(found["filter_scale"]) == ["a", "b.2", "c"]
+    with torch.no_grad():
+        fusion.router.gate.bias[0] = -20.0
+    fusion(*batch())
+    assert fusion.diagnostics()["dead_experts"] == 1
+    fusion.eval()(*batch())
+    assert "router_share" not in fusion.diagnostics(), "averages start again, and only training counts"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"filter": {"keep": 1}}, "filter.keep: Input should be greater than or equal to 2, got 1"),
+        ({"filter": {"keep": 9, "shortlist": 8}}, "keep is 9, more than the shortlist's 8 tokens"),
+        ({"filter": {"kep": 9}}, "unknown setting 'filter.kep'. Did you mean 'keep'?"),
+    ],
+)
+def test_wrong_settings(settings: dict[str, Config], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        MltfrConfig.parse(settings)
+    assert message in str(error.value)
+
+
+def test_settings_that_do_not_fit() -> None:
+    with pytest.raises(ConfigError, match="heads is 5, not a divisor of the hidden width 16"):
+        build(heads=5)
+    with pytest.raises(ConfigError, match=r"consensus_group names 'd', which is not fitted.*Known: a, b.2, c"):
+        build(consensus_group=["d"])
+    with pytest.raises(ConfigError, match="backbone is bidirectional"):
+        build(is_causal=False, filter={**SMALL, "query": "exponential"})
+    with pytest.raises(ConfigError, match="keep is 8, but token table 'tiny' has 5 tokens"):
+        build(tables=[random_table("tiny", 5)], filter={})
+    with pytest.raises(ConfigError, match="at least one token table"):
+        build(tables=[])
+    with pytest.raises(ConfigError, match="'a' is given twice"):
+        build(tables=[TABLES[0], TABLES[0]])
+
+
+def test_table_names_stay_distinct_in_state_dict() -> None:
+    names = ["a.b", "a%2eb", "keys", "keys%", "type"]
+    modules = ByTable({name: torch.nn.Linear(1, 1) for name in names})
+    assert len({id(modules.of(name)) for name in names}) == len(names)
+    assert len(modules.state_dict()) == 2 * len(names)

@@ -1,0 +1,21 @@
+"""The default preset keeps every promise of a fusion."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mltfr.testing.fusion import FusionContract
+
+
+class TestMltfr(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}}
+
+
+class TestMltfrWholeVocabulary(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 512, "keep": 4}}
+
+
+class TestNoFusion(FusionContract):
+    name = "none"

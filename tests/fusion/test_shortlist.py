@@ -1,0 +1,135 @@
+"""The shortlist covers what the training users ask for, with bounded memory and no randomness."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mltfr.fusion import FusionInputs, shortlist
+from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
+from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.shortlist import Shortlist
+from mltfr.fusion.spread import spread_queries
+from mltfr.testing.fusion import HIDDEN, random_table
+from mltfr.tokens.table import PreparedTable
+
+TABLE = random_table("t", 300, 12)
+
+
+def unit(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.normalize(tensor, dim=-1)
+
+
+def token_filter(size: int = 20, keep: int = 4) -> TokenFilter:
+    torch.manual_seed(0)
+    return TokenFilter(TABLE, HIDDEN, TokenFilterConfig(keep=keep, shortlist=size))
+
+
+def cosines(queries: torch.Tensor, filter_: TokenFilter) -> torch.Tensor:
+    rows = torch.tensor(TABLE.vectors.astype(np.float32)) * 12**0.5
+    return (queries @ unit(filter_.projection(rows)).T).detach()
+
+
+@pytest.mark.parametrize(("tokens", "queries"), [(8192, 1024), (32, 7)])
+def test_choice_follows_the_coverage_rule(
+    monkeypatch: pytest.MonkeyPatch, tokens: int, queries: int
+) -> None:
+    monkeypatch.setattr(shortlist, "TOKENS_AT_ONCE", tokens)
+    monkeypatch.setattr(shortlist, "QUERIES_AT_ONCE", queries)
+    filter_ = token_filter()
+    asked = unit(torch.randn(15, HIDDEN, generator=torch.Generator().manual_seed(1)))
+    with torch.no_grad():
+        filter_.shortlist.choose(asked, filter_.project, filter_.keep)
+    cosine = cosines(asked, filter_)
+    counts = np.zeros(300, dtype=int)
+    for row in cosine:
+        counts[np.argsort(-row.numpy(), kind="stable")[:4]] += 1
+    best = cosine.amax(0).numpy()
+    expected = sorted(range(300), key=lambda t: (-counts[t], -best[t], t))[:20]
+    assert filter_.shortlist.ids.tolist() == sorted(expected)
+    rows = TABLE.vectors[filter_.shortlist.ids.numpy()].astype(np.float32) * np.float32(12**0.5)
+    assert np.array_equal(filter_.shortlist.vectors.numpy(), rows)
+
+
+def test_positions_keep_what_they_would_keep_of_the_whole_vocabulary() -> None:
+    """The shortlist has room for every query's best tokens, so nothing is lost by it."""
+    filter_ = token_filter(size=80)
+    asked = unit(torch.randn(15, HIDDEN, generator=torch.Generator().manual_seed(1)))
+    with torch.no_grad():
+        filter_.shortlist.choose(asked, filter_.project, filter_.keep)
+    filter_.eval()
+    kept, _ = filter_(asked.unsqueeze(0), None)                                 # [K, 1, 15]
+    found = filter_.shortlist.ids[kept[:, 0].T].sort(-1).values
+    assert torch.equal(found, cosines(asked, filter_).topk(4).indices.sort(-1).values)
+
+
+def test_fresh_shortlist_is_spread_evenly_and_whole_tables_stay_whole() -> None:
+    ids = Shortlist(TABLE, 20).ids
+    assert ids.tolist() == list(range(0, 300, 15))
+    whole = Shortlist(TABLE, 512)
+    assert whole.ids.tolist() == list(range(300))
+    assert whole.is_whole
+    assert whole.choose(torch.zeros(1, HIDDEN), lambda rows: rows, 4) == 1.0
+    assert whole.ids.tolist() == list(range(300))
+
+
+def test_shortlist_of_the_whole_vocabulary_equals_filtering_all_of_it() -> None:
+    filter_ = token_filter(size=1000).eval()
+    asked = unit(torch.randn(1, 9, HIDDEN, generator=torch.Generator().manual_seed(1)))
+    kept, _ = filter_(asked, None)
+    assert torch.equal(kept[:, 0].T, cosines(asked[0], filter_).topk(4).indices)
+
+
+def test_building_reads_no_more_than_the_shortlist() -> None:
+    """A placeholder of 10 TB is no problem."""
+    table = PreparedTable("huge", np.broadcast_to(np.float16(0), (10**10, 512)), ())
+    assert Shortlist(table, 20).vectors.shape == (20, 512)
+
+
+def test_refresh_is_deterministic_and_draws_no_random_numbers() -> None:
+    def refreshed() -> torch.Tensor:
+        config = MltfrConfig(filter={"keep": 3, "shortlist": 12, "refresh_queries": 20})
+        fusion = MltfrFusion(config, FusionInputs(HIDDEN, True, [TABLE], seed=2))
+        generator = torch.Generator().manual_seed(7)
+        mask = torch.arange(6) >= torch.randint(0, 6, (40, 1), generator=generator)
+        before = torch.get_rng_state()
+        fusion.refresh([(torch.randn(40, 6, HIDDEN, generator=generator), mask)])
+        assert torch.equal(torch.get_rng_state(), before)
+        assert fusion.diagnostics()["filter_shortlist_kept"]["t"] < 1
+        return fusion.filters.of("t").shortlist.ids
+
+    assert torch.equal(refreshed(), refreshed())
+
+
+def test_queries_are_observed_ones_spread_over_the_positions_of_few_users() -> None:
+    mask = torch.arange(10) >= torch.randint(0, 11, (200, 1), generator=torch.Generator().manual_seed(0))
+    position = torch.arange(10.0).expand(200, 10)
+    user = torch.arange(200.0).unsqueeze(1).expand(200, 10)
+    asked = spread_queries(
+        ((torch.stack([position, user], -1)[a : a + 50], mask[a : a + 50]) for a in (0, 50, 100)), 120
+    )
+    users = asked[:, 1].long()
+    assert len(asked) == min(120, int(mask[:150].any(1).sum()))
+    assert users.tolist() == mask.any(1).nonzero().flatten()[: len(users)].tolist()
+    assert mask[users, asked[:, 0].long()].all()
+    full = spread_queries([(position.unsqueeze(-1)[:100], torch.ones(100, 10, dtype=torch.bool))], 100)
+    counts = torch.bincount(full.flatten().long())
+    assert len(counts) == 10
+    assert counts.min() >= 8
+
+
+def test_no_batch_is_read_beyond_the_limit() -> None:
+    def batches():
+        yield torch.zeros(5, 2, 3), torch.ones(5, 2, dtype=torch.bool)
+        raise AssertionError("read on")
+
+    assert spread_queries(batches(), 5).shape == (5, 3)
+
+
+def test_refresh_without_any_history_changes_nothing() -> None:
+    fusion = MltfrFusion(MltfrConfig(filter={"shortlist": 12}), FusionInputs(HIDDEN, True, [TABLE]))
+    before = fusion.filters.of("t").shortlist.ids.clone()
+    fusion.refresh([])
+    fusion.refresh([(torch.zeros(2, 3, HIDDEN), torch.zeros(2, 3, dtype=torch.bool))])
+    assert torch.equal(fusion.filters.of("t").shortlist.ids, before)
