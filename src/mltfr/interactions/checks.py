@@ -42,7 +42,7 @@ def _without_repeats(table: RawTable, skip_invalid: bool) -> RawTable:
     Without times, repeats are kept: buying an item again is an interaction.
     """
     frame = table.frame
-    repeats = ~frame.select(pl.struct(USER, ITEM, TIME).is_first_distinct()).to_series()
+    repeats = _repeats(frame.select(USER, ITEM, TIME))
 
     def found(row: int) -> str:
         user, item, time = frame.select(USER, ITEM, TIME).row(row)
@@ -51,6 +51,17 @@ def _without_repeats(table: RawTable, skip_invalid: bool) -> RawTable:
         return f"repeats {table.place(first)} (user {user!r}, item {item!r}, timestamp {time})"
 
     return table.reject(repeats, found, "An interaction with its time must stand once.", skip_invalid)
+
+
+def _repeats(frame: pl.DataFrame) -> pl.Series:
+    """Say of every row whether an equal one stands before it; rows are compared only where hashes meet."""
+    hashes = frame.hash_rows()
+    repeats = pl.repeat(False, len(frame), eager=True)
+    if hashes.n_unique() == len(frame):
+        return repeats
+    alike = hashes.is_duplicated().arg_true()
+    first = frame[alike].select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    return repeats.scatter(alike.filter(~first), True)
 
 
 def _sorted(table: RawTable) -> RawTable:
