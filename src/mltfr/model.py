@@ -79,11 +79,11 @@ class SequentialModel(nn.Module):
     @contextmanager
     def without_fusion(self) -> Iterator[None]:
         """Score with `delta = 0` for a while: the zero-branch score."""
-        self._fusion_off = True
+        before, self._fusion_off = self._fusion_off, True
         try:
             yield
         finally:
-            self._fusion_off = False
+            self._fusion_off = before
 
     def _observed(self, items: Tensor, mask: Tensor) -> Tensor:
         return mask if self.mask_token is None else mask & (items != self.mask_token)

@@ -20,7 +20,7 @@ class CrossEntropyConfig(LossConfig):
     """Settings of the full cross-entropy."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
-    chunk: int = Field(256, ge=1)
+    chunk: int = Field(64, ge=1)
     """Positions whose logits over all items exist at one time."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target's probability that is spread evenly over all items."""
@@ -52,9 +52,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """Mean cross-entropy whose gradients are computed in the forward pass, chunk by chunk.
 
     With `E = exp(H Wᵀ)`, `z` the sums of its rows and `s` the label smoothing, the loss is the mean of
-    `log z - (1 - s) H·W[target] - s H·mean(W)`. Its gradient for H is `E W / z - (1 - s) W[target] - s mean(W)`,
-    that for W is `Eᵀ (H / z)` less what the targets and the mean take. The division by `z` is done on the
-    narrow factor, so that the wide matrix E is written once by the product and once by the exponential.
+    `log z - (1 - s) H·W[target] - s H·mean(W)`. The gradient for H is `E W / z` less what the target and the
+    mean take, that for W is `Eᵀ (H / z)` less the same. The division by `z` is done on the narrow factor, so
+    that the wide matrix E is written only twice, by the product and by the exponential.
     """
 
     @staticmethod
