@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -82,6 +83,10 @@ def zstd(content: bytes) -> bytes:
 
 MANY = GOOD.encode() + b"".join(b"user%d,item%d,%d\n" % (n, n * 7919 % 1000, n) for n in range(20_000))
 
+_buffer = io.BytesIO()
+pl.DataFrame({"user": ["u"], "item": ["a"]}).write_parquet(_buffer)
+PARQUET = _buffer.getvalue()
+
 FILES: dict[str, tuple[bytes, str]] = {
     "empty file": (b"", r"the file is empty. Expected one interaction a line"),
     "empty gzip": (gzip.compress(b""), r"blank lines only"),
@@ -94,6 +99,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "latin-1 json": (b'{"user_id": "caf\xe9", "item_id": 1}\n', r"line 1: byte 0xe9 is not UTF-8"),
     "rubbish": (bytes(range(256)) * 20, r"binary content of no known format. Expected CSV"),
     "rubbish parquet": (b"PAR1" + bytes(500), r"not a readable Parquet file"),
+    "truncated parquet": (PARQUET[:-100], r"not a readable Parquet file .*Copy or write it again"),
+    "truncated parquet in gzip": (gzip.compress(PARQUET)[:-20], r"truncated|not a readable Parquet file"),
     "one word": (b"hello\n", r"line 1 is 'hello', of no known format"),
     "JSON array": (b'[{"user_id": 1}]\n', r"a JSON array. Expected JSON Lines"),
 }

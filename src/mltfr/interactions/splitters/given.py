@@ -24,7 +24,7 @@ def given(log: InteractionLog, method: str) -> Split:
     if log.test is None:
         raise DataError(f"{log.source}: has no given test part. Use a folder with train.txt and test.txt.")
     users = log.frame[USER].unique(maintain_order=True)
-    test_part = log.test.filter(pl.col(USER).is_in(users.implode()))
+    test_part = log.test.join(users.to_frame(), on=USER, how="semi", maintain_order="left")
     grouped = group(pl.concat([log.frame.select(USER, ITEM), test_part.select(USER, ITEM)]))
     tested = pl.DataFrame({USER: users}).join(
         test_part.group_by(USER).len("tested"), on=USER, how="left", maintain_order="left"

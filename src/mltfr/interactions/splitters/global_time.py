@@ -44,7 +44,7 @@ def global_time(
             f"{log.source}: nothing happened before {validation_from}, so there is no training part. "
             f"Times go from {times[0]} to {times[-1]}; start validation later."
         )
-    frame = log.frame.filter(pl.col(USER).is_in(known.implode()))
+    frame = log.frame.join(known.to_frame(), on=USER, how="semi", maintain_order="left")
     grouped = group(frame)
     moments = frame[TIME].to_numpy()[grouped.order]
     train_length = _count(moments < validation_from, grouped.offsets)

@@ -52,7 +52,9 @@ def group(frame: pl.DataFrame) -> Grouped:
     user_ids, users = _codes(frame[USER])
     item_ids, items = _codes(frame[ITEM])
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(users, minlength=len(user_ids)))])
-    order = np.argsort(users, kind="stable")
+    keys = (users.astype(np.int64) << 32) | np.arange(len(users))  # sorting keys is faster than a stable argsort
+    keys.sort()
+    order = keys & 0xFFFF_FFFF
     return Grouped(user_ids, offsets, order, item_ids, items[order])
 
 
