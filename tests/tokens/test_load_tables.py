@@ -81,6 +81,19 @@ def test_tables_without_a_shared_word_stay_as_they_are(store: TokenStore, tmp_pa
     np.testing.assert_array_equal(tables["unnamed"].vectors, alone["unnamed"].vectors)
 
 
+def test_alignment_is_fitted_on_whole_words(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path)
+    values = np.random.default_rng(0).standard_normal((2, 60, 8)).astype(np.float32)
+    words = [f"word{n}" for n in range(60)]
+    first = tuple("▁" + word for word in words)
+    second = (*("▁" + word for word in words[:40]), *words[40:])      # 20 of them as pieces
+    store.put(TokenTable("first", values[0], first))
+    store.put(TokenTable("second", values[1], second))
+    tables = load(store, "first", "second", width=8)
+    fitted = [table.report["alignment"].get("shared_words") for table in tables.values()]
+    assert 40 in fitted
+
+
 def test_raw_tables_are_as_shipped(store: TokenStore) -> None:
     raw = load(store, "one", prepare="raw")["one"]
     np.testing.assert_array_equal(raw.vectors, store.open("one").embeddings)

@@ -93,11 +93,11 @@ def test_quality_is_measured_on_words_that_were_held_out() -> None:
     generator = np.random.default_rng(0)
     source = generator.standard_normal((400, 16))
     good = align(source, source @ rotation(16) + 0.1 * generator.standard_normal((400, 16)))
-    noise = align(source, generator.standard_normal((400, 16)))
+    noise = align(generator.standard_normal((60, 32)), generator.standard_normal((60, 32)))
     assert good is not None
     assert noise is not None
     assert good.accuracy > 0.95
-    assert noise.accuracy < 0.05          # a rotation fitted to noise does not carry over
+    assert noise.accuracy < 0.2           # 30 words fit a rotation of 32 dimensions, which carries nothing over
     assert (good.shared_words, good.held_out_words) == (400, 200)
 
 

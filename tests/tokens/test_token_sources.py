@@ -245,6 +245,7 @@ class TestHub(TokenSourceContract):
         shards = {"a": "model-1.safetensors", NAME: "model-2.safetensors"}
         (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
         write_tokenizer(folder / "tokenizer.json", VOCABULARY)
+        (folder / "vocab.txt").write_text("not needed")
         (folder / "pytorch_model.bin").write_bytes(b"never")
         return FolderHub(folder)
 
