@@ -47,6 +47,10 @@ class MissingExtraError(MltfrError):
         super().__init__(f"{package} is not installed. Install it with: pip install 'mltfr[{extra}]'")
 
 
+class MltfrWarning(UserWarning):
+    """Something was done otherwise than asked, and the user should know; printed as one line."""
+
+
 def one_of(given: str, allowed: Iterable[str]) -> str:
     """Return the tail of an "unknown name" message: the closest name, and all that are allowed."""
     names = sorted(allowed)

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import normalize
 
 from mltfr.config import load_toml
-from mltfr.errors import DataError, RunError, one_of
+from mltfr.errors import DataError, MltfrWarning, RunError, one_of
 from mltfr.evaluation import Evaluation, Part, evaluate
 from mltfr.inference import Requests, Rules, requests_of_histories, requests_of_users, top_k
 from mltfr.inference.top_k import Progress
@@ -247,6 +247,7 @@ def _warn(requests: Requests) -> None:
         warnings.warn(
             f"{len(requests.unknown)} items are not in the training data and were skipped ({total} times; {some}"
             f"{', ...' if len(requests.unknown) > 3 else ''}).",
+            MltfrWarning,
             stacklevel=3,
         )
     nobody = requests.without_known_item
@@ -254,5 +255,6 @@ def _warn(requests: Requests) -> None:
         warnings.warn(
             f"{len(nobody)} histories hold no item that training knows; they get the most popular items "
             f"(first: user {nobody[0]}).",
+            MltfrWarning,
             stacklevel=3,
         )

@@ -11,23 +11,30 @@ from mltfr.cli.options import Format, ItemColumn, SkipInvalid, TimestampColumn, 
 
 
 def fit(
-    file: Annotated[Path, typer.Argument(help="Interaction log: CSV, TSV, Parquet, JSON Lines, RecBole .inter, "
-                                              "sequence text, or a folder with train.txt and test.txt.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Interaction log: CSV, TSV, Parquet, JSON Lines, RecBole .inter, "
+            "sequence text, or a folder with train.txt and test.txt."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Run folder to write.", show_default=False)],
-    backbone: Annotated[str | None, typer.Option(help="Sequence encoder: sasrec, bert4rec.  [default: sasrec]")] = None,
-    fusion: Annotated[str | None, typer.Option(help="mltfr, or none for the bare backbone.  [default: mltfr]")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Sequence encoder: sasrec, bert4rec.  \\[default: sasrec]")] = None,
+    fusion: Annotated[str | None, typer.Option(help="mltfr, or none for the bare backbone.  \\[default: mltfr]")] = None,
     tokens: Annotated[
         str | None,
-        typer.Option(help="Token tables, separated by commas; see `mltfr tokens list`.  "
-                          "[default: smollm2-135m,wordllama,minilm-l6]"),
+        typer.Option(
+            help="Token tables, separated by commas; see `mltfr tokens list`.  "
+            "\\[default: smollm2-135m,wordllama,minilm-l6]"
+        ),
     ] = None,
     preset: Annotated[str, typer.Option(help="default, or reference for the published arithmetic.")] = "default",
     config: Annotated[Path | None, typer.Option(help="TOML file with settings; RUN/config.toml repeats a run.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.batch_size=128.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most epochs of a round.  [default: 100]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  \\[default: 0]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs of a round.  \\[default: 100]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in the same folder.")] = False,
     format: Format = None,
     user_column: UserColumn = None,

@@ -15,7 +15,7 @@ from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
 from mltfr.cli.fit import fit
 from mltfr.cli.recommend import recommend
-from mltfr.errors import MltfrError
+from mltfr.errors import MltfrError, MltfrWarning
 
 app = typer.Typer(
     name="mltfr",
@@ -65,5 +65,5 @@ def main() -> None:
 
 def _one_line(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
     """Print a warning that is meant for the user as one line; those of libraries stay silent."""
-    if category is UserWarning and "mltfr" in str(place[0] if place else ""):
+    if issubclass(category, MltfrWarning):
         typer.echo(f"mltfr: {message}", err=True)

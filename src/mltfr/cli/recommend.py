@@ -14,14 +14,20 @@ def recommend(
     run: Run,
     out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .jsonl.", show_default=False)],
     k: Annotated[int, typer.Option("-k", min=1, help="Items a user gets.")] = 10,
-    users: Annotated[Path | None, typer.Option(help="Text file with one known user id a line; all users if not given.")] = None,
+    users: Annotated[
+        Path | None, typer.Option(help="Text file with one known user id a line; all users if not given.")
+    ] = None,
     histories: Annotated[
         Path | None,
         typer.Option(help='JSON Lines {"user_id": "u1", "items": ["a", "b"]}, oldest first; users need not be known.'),
     ] = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Let items of the history come again.")] = False,
-    allow: Annotated[Path | None, typer.Option(help="Text file with the only item ids that may be recommended, one a line.")] = None,
-    deny: Annotated[Path | None, typer.Option(help="Text file with item ids that may not be recommended, one a line.")] = None,
+    allow: Annotated[
+        Path | None, typer.Option(help="Text file with the only item ids that may be recommended, one a line.")
+    ] = None,
+    deny: Annotated[
+        Path | None, typer.Option(help="Text file with item ids that may not be recommended, one a line.")
+    ] = None,
 ) -> None:
     """Write the best items of every user as rows user_id, rank, item_id, score.
 

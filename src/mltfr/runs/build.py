@@ -38,12 +38,12 @@ def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) 
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)  # type: ignore[call-arg]
+        backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)
         fusion = None
         if config.fusion.name != "none":
             with torch.random.fork_rng(devices=[]):
                 inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed)
-                fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)  # type: ignore[call-arg]
+                fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         return SequentialModel(items, backbone, fusion, config.fusion.site)
 
 
@@ -54,4 +54,4 @@ def build_loss(config: RunConfig, counts: npt.NDArray[np.int64]) -> Loss:
         config: the run's settings.
         counts: int64 `[I + 1]`, training interactions of every item code.
     """
-    return LOSSES.get(config.loss.name).cls(config.loss, torch.from_numpy(counts))  # type: ignore[call-arg]
+    return LOSSES.get(config.loss.name).cls(config.loss, torch.from_numpy(counts))

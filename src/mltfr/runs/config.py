@@ -10,7 +10,7 @@ from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.backbones.sasrec import SASRecConfig
 from mltfr.config import Config, component
 from mltfr.fusion import FUSIONS, FusionConfig
-from mltfr.fusion.mltfr import MLTFRConfig
+from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, SplitConfig
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
@@ -44,7 +44,7 @@ class RunConfig(Config):
     """Token tables, and how they are prepared."""
     backbone: Annotated[SerializeAsAny[BackboneConfig], component(BACKBONES)] = SASRecConfig()
     """Sequence encoder."""
-    fusion: Annotated[SerializeAsAny[FusionConfig], component(FUSIONS)] = MLTFRConfig()
+    fusion: Annotated[SerializeAsAny[FusionConfig], component(FUSIONS)] = MltfrConfig()
     """Plug-in that draws on the token tables."""
     loss: Annotated[SerializeAsAny[LossConfig], component(LOSSES)] = CrossEntropyConfig()
     """Training loss."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,10 +20,10 @@ from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
 from mltfr.runs.build import build_loss, build_model
 from mltfr.runs.config import RunConfig
-from mltfr.runs.fitted import CONFIG, Fitted, describe_tables, save_fitted
+from mltfr.runs.fitted import CONFIG, LOG, Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, check_new, write_text
 from mltfr.runs.scores import score
-from mltfr.tokens import load_tables
+from mltfr.tokens import describe, load_tables
 from mltfr.training import Checkpoints, JsonLines, Reporter, Reporters, TensorBoard, train
 
 
@@ -59,24 +59,25 @@ def fit(
     data = split(filtered, config.split)
     if not len(data.validation):
         raise ConfigError("The validation part is empty, so no epoch can be chosen. Give a log with longer histories.")
-    tables = load_tables(config.tokens) if config.tokens.tables else []
+    reporter = reporter or Reporter()
+    tables = load_tables(config.tokens, say=reporter.message) if config.tokens.tables else []
     facts: dict[str, Any] = {
         "seed": config.seed,
         "source": Path(log.source).name,
         "data_fingerprint": log.fingerprint(),
-        "filters": report.to_json(),
+        "filters": [asdict(step) for step in report.steps],
         "split": data.method,
         "left_out": dict(data.left_out),
-        "tables": describe_tables(tables),
+        "tables": describe(tables),
     }
     fingerprint = _fingerprint(config, facts)
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
-    reporters = [reporter or Reporter()]
+    reporters = [reporter]
     if folder is not None and checkpoints is not None:
         saved = checkpoints.load() if resume else None
         checkpoints.folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / CONFIG, dump_toml(config))
-        reporters.append(JsonLines(folder / "log.jsonl", saved[1]["history"] if saved is not None else []))
+        reporters.append(JsonLines(folder / LOG, saved[1]["history"] if saved is not None else []))
         if config.training.tensorboard:
             reporters.append(TensorBoard(folder / "tensorboard"))
     everybody = Reporters(reporters)
@@ -97,7 +98,7 @@ def fit(
     finally:
         everybody.close()
     facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
-    fitted = Fitted(config, trained.model.eval(), data, facts)
+    fitted = Fitted(config, trained.model.eval(), data, facts, history=trained.history)
     fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     if folder is not None and checkpoints is not None:

@@ -24,7 +24,7 @@ from mltfr.runs.folder import read_manifest, write_json, write_manifest, write_t
 from mltfr.tokens import PreparedTable, load_tables
 from mltfr.training import install_consensus
 
-CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.json", "weights.safetensors"
+CONFIG, METRICS, WEIGHTS, LOG = "config.toml", "metrics.json", "weights.safetensors", "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Fitted:
         split: the interaction log, divided.
         facts: what the manifest says of the fit: fingerprints, tables, best epoch, wall time.
         metrics: the document of `metrics.json`.
+        history: one record per epoch, as in `log.jsonl`.
     """
 
     config: RunConfig
@@ -44,6 +45,7 @@ class Fitted:
     split: Split
     facts: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
@@ -59,14 +61,6 @@ class Fitted:
         return EvaluationProtocol(split=self.split.method, remove_seen=self.config.evaluation.remove_seen)
 
 
-def describe_tables(tables: list[PreparedTable]) -> list[dict[str, Any]]:
-    """Return what a run remembers of its token tables."""
-    return [
-        {"name": t.name, "size": t.shape[0], "width": t.shape[1], "fingerprint": t.fingerprint, **t.report}
-        for t in tables
-    ]
-
-
 def save_fitted(fitted: Fitted, folder: Path) -> None:
     """Write a run folder; the manifest comes last, so a folder without one is not finished.
 
@@ -76,6 +70,7 @@ def save_fitted(fitted: Fitted, folder: Path) -> None:
     write_text(folder / CONFIG, dump_toml(fitted.config))
     save_split(folder, fitted.split)
     write_json(folder / METRICS, fitted.metrics)
+    write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in fitted.history))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
     try:
         with atomic_path(folder / WEIGHTS) as path:
@@ -95,7 +90,7 @@ def load_fitted(folder: Path) -> Fitted:
     config = RunConfig.parse(load_toml(folder / CONFIG), str(folder / CONFIG))
     split = load_split(folder, manifest["split"], manifest["left_out"])
     items = len(split.vocabulary)
-    tables = [PreparedTable.placeholder(t["name"], t["size"], t["width"]) for t in manifest["tables"]]
+    tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
     model = build_model(config, items, tables)
     if model.fusion is not None and not model.fusion.tables_in_state:
         tables = load_tables(config.tokens)
@@ -106,4 +101,6 @@ def load_fitted(folder: Path) -> Fitted:
     install_consensus(model, weights)
     model.load_state_dict(weights)
     facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
-    return Fitted(config, model.eval(), split, facts, json.loads((folder / METRICS).read_text(encoding="utf-8")))
+    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    return Fitted(config, model.eval(), split, facts, metrics, history)

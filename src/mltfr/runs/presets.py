@@ -10,9 +10,6 @@ from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
 from mltfr.runs.config import Preset, RunConfig
 
-DEFAULT_TABLES = ("smollm2-135m", "wordllama", "minilm-l6")
-"""Tables of a run that names none: three LLM families with permissive licences."""
-
 REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
 """Fusions whose published arithmetic has a name of its own."""
 
@@ -93,8 +90,9 @@ def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "preset": preset,
         "backbone": {"name": backbone},
         "fusion": {"name": fusion},
-        "tokens": {"tables": [] if fusion == "none" else list(DEFAULT_TABLES)},
     }
+    if fusion == "none":
+        values["tokens"] = {"tables": []}
     if preset == "reference":
         if backbone not in _REFERENCE_BACKBONES:
             raise ConfigError(

@@ -20,7 +20,7 @@ def plan_epoch(lengths: Indices, size: int, bucket: int, rng: np.random.Generato
     batches shuffled: padding stays small and every sample appears exactly once.
     """
     order = rng.permutation(len(lengths))
-    batches = []
+    batches: list[Indices] = []
     for start in range(0, len(order), size * bucket):
         run = order[start : start + size * bucket]
         run = run[np.argsort(lengths[run], kind="stable")]

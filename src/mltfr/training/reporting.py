@@ -150,7 +150,7 @@ class TensorBoard(Reporter):
             from torch.utils.tensorboard.writer import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("tensorboard", "tensorboard") from error
-        self.writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer: Any = SummaryWriter(str(folder))
 
     def epoch_done(self, record: Record) -> None:
         """Write every number of the record."""

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import SMALL, run, write_log
+
+OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "3", "--set", "training.checkpoint_seconds=0")
+
+
+def start(store, *arguments):
+    environment = {**os.environ, "MLTFR_HOME": str(store), "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1"}
+    command = [sys.executable, "-c", "from mltfr.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process, folder, round_number, batches):
+    """Wait until the checkpoint has got as far as a round and some batches of any epoch."""
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            state = json.loads((folder / "checkpoint/state.json").read_text())
+        except (OSError, ValueError):
+            state = {"round": 0, "step": 0}
+        if (state["round"], state["step"]) >= (round_number, batches):
+            return
+        time.sleep(0.005)
+    pytest.fail(f"training ended before it could be interrupted: {process.stderr.read()}")
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, store):
+    folder = tmp_path_factory.mktemp("straight")
+    write_log(folder / "log.csv")
+    run("fit", folder / "log.csv", "--out", folder / "run", *OPTIONS, home=store)
+    return folder
+
+
+@pytest.mark.parametrize(("round_number", "batches"), [(1, 2), (1, 17), (2, 3), (2, 20)])
+def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, store, straight, round_number, batches):
+    out = tmp_path / "run"
+    process = start(store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
+    wait_for(process, out, round_number, batches)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "manifest.json").exists()
+    refused = run("fit", straight / "log.csv", "--out", out, *OPTIONS, home=store, check=False)
+    assert refused.returncode == 2
+    assert "holds an interrupted run. Continue it with --resume" in refused.stderr
+    run("fit", straight / "log.csv", "--out", out, *OPTIONS, "--resume", home=store)
+    assert (out / "weights.safetensors").read_bytes() == (straight / "run/weights.safetensors").read_bytes()
+    metrics = [json.loads((f / "metrics.json").read_text())["metrics"] for f in (out, straight / "run")]
+    assert metrics[0] == metrics[1]
+    assert not (out / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number):
+    out = tmp_path / "run"
+    options = (*OPTIONS, "--set", "training.checkpoint_seconds=3600")
+    process = start(store, "fit", straight / "log.csv", "--out", out, *options, "--epochs", "500")
+    time.sleep(0.2)
+    deadline = time.monotonic() + 60
+    while not (out / "log.jsonl").exists() or not (out / "log.jsonl").read_text():
+        assert time.monotonic() < deadline, "training did not start"
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with the same command and --resume" in errors
+    assert "Traceback" not in errors
+    assert (out / "checkpoint/state.json").exists()
+
+
+def test_other_settings_do_not_continue_a_run(tmp_path, store, straight):
+    out = tmp_path / "run"
+    process = start(store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
+    wait_for(process, out, 1, 1)
+    process.kill()
+    process.wait()
+    other = (*OPTIONS, "--seed", "5", "--resume")
+    done = run("fit", straight / "log.csv", "--out", out, *other, home=store, check=False)
+    assert done.returncode == 2
+    assert "made from other data or settings" in done.stderr
