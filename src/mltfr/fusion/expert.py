@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from mltfr.backbones.dropout import Dropout
 from mltfr.fusion.initial import variance_preserving, zero
+from mltfr.fusion.rows import pick_rows
 
 
 class AttentionCore(nn.Module):
@@ -27,7 +28,7 @@ class AttentionCore(nn.Module):
         self.key = variance_preserving(nn.Linear(hidden, hidden, bias=False))
         self.value = variance_preserving(nn.Linear(hidden, hidden))
         self.output = zero(nn.Linear(hidden, hidden))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.heads = heads
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, log_weight: Tensor) -> Tensor:
@@ -86,4 +87,4 @@ def gather_sources(
 ) -> tuple[Tensor, Tensor]:  # [M, W], [K, B, Q] -> 2 x [K, B, Q, D]
     """Return keys and values of the kept tokens, projected once for the whole shortlist."""
     adapted = adapter(vectors)                                                  # [M, D]
-    return functional.embedding(kept, core.key(adapted)), functional.embedding(kept, core.value(adapted))
+    return pick_rows(core.key(adapted), kept), pick_rows(core.value(adapted), kept)

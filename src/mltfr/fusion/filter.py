@@ -14,6 +14,7 @@ from mltfr.config import Config
 from mltfr.errors import ConfigError
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.initial import variance_preserving
+from mltfr.fusion.rows import pick_rows
 from mltfr.fusion.shortlist import Shortlist
 from mltfr.tokens.table import PreparedTable
 
@@ -87,7 +88,7 @@ class TokenFilter(nn.Module):
         tokens = self.project(self.shortlist.vectors)                           # [M, D]
         scale = self.scale()                                                    # []
         kept = self.select(query.detach(), tokens.detach(), scale.detach(), averages)  # [K, B, Q]
-        score = scale * (query * functional.embedding(kept, tokens)).sum(-1)    # [K, B, Q]
+        score = scale * (query * pick_rows(tokens, kept)).sum(-1)    # [K, B, Q]
         return kept, score.log_softmax(0)
 
     def scale(self) -> Tensor:

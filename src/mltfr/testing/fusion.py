@@ -259,5 +259,5 @@ class FusionContract:
         targets = torch.randn(6, LENGTH, HIDDEN, generator=torch.Generator().manual_seed(5))
         for _ in range(steps):
             optimiser.zero_grad()
-            (model.encode(self.histories()) - targets).square().mean().backward()
+            torch.autograd.backward((model.encode(self.histories()) - targets).square().mean())
             optimiser.step()
