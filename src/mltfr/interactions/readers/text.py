@@ -75,10 +75,7 @@ def read_lines(path: Path) -> pl.Series:
     Raises:
         DataError: the file is missing, empty, damaged, or not UTF-8 text.
     """
-    try:
-        lines = _unpacked_lines(path)
-    except pl.exceptions.ComputeError as error:
-        raise not_text(path) from error
+    lines = _unpacked_lines(path)
     return lines.set(~lines.str.contains(r"\S").fill_null(False), None)
 
 
@@ -107,16 +104,21 @@ def not_text(path: Path) -> DataError:
                         f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8. Expected UTF-8 text. "
                         "Convert the file, for example with: iconv -f latin1 -t utf-8"
                     )
-    return DataError(f"{path}: not UTF-8 text. Convert the file, for example with: iconv -f latin1 -t utf-8")
+    return DataError(
+        f"{path}: not UTF-8 text, or a truncated archive. Convert the content to UTF-8, or copy the file again."
+    )
 
 
 def _unpacked_lines(path: Path, n_rows: int | None = None) -> pl.Series:
     source = table_source(path)
-    with damage(path):
-        frame = pl.read_csv(
-            source, has_header=False, separator=SEPARATOR, quote_char=None, infer_schema=False,
-            new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False, n_rows=n_rows,
-        )  # fmt: skip
+    try:
+        with damage(path):
+            frame = pl.read_csv(
+                source, has_header=False, separator=SEPARATOR, quote_char=None, infer_schema=False,
+                new_columns=["line"], truncate_ragged_lines=True, raise_if_empty=False, n_rows=n_rows,
+            )  # fmt: skip
+    except pl.exceptions.ComputeError as error:
+        raise not_text(path) from error
     return frame["line"] if frame.width else pl.Series("line", [], dtype=pl.String)
 
 
