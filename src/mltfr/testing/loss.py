@@ -14,6 +14,7 @@ from mltfr.losses import LOSSES, Loss
 ITEMS = 12
 HIDDEN = 5
 POSITIONS = 9
+Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class LossContract:
@@ -37,7 +38,7 @@ class LossContract:
         return self.build()
 
     @pytest.fixture
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self) -> Batch:
         """Hidden states `[P, D]`, targets `[P]` and item vectors `[I + 1, D]`, in float64."""
         generator = torch.Generator().manual_seed(4)
         hidden = torch.randn(POSITIONS, HIDDEN, generator=generator, dtype=torch.float64)
@@ -51,7 +52,7 @@ class LossContract:
         value: Tensor = loss(hidden, targets, items)
         return value
 
-    def test_the_mean_is_that_of_the_positions(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_the_mean_is_that_of_the_positions(self, loss: Loss, batch: Batch) -> None:
         mean = self.evaluate(loss, *batch)
         torch.manual_seed(7)
         each = loss.per_position(*batch)
@@ -59,18 +60,18 @@ class LossContract:
         assert each.shape == (POSITIONS,)
         torch.testing.assert_close(mean, each.mean())
 
-    def test_gradients_are_those_of_the_positions(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_gradients_are_those_of_the_positions(self, loss: Loss, batch: Batch) -> None:
         hidden, _, items = batch
         fused = torch.autograd.grad(3 * self.evaluate(loss, *batch), (hidden, items))
         torch.manual_seed(7)
         plain = torch.autograd.grad(3 * loss.per_position(*batch).mean(), (hidden, items))
         torch.testing.assert_close(fused, plain)
 
-    def test_gradients_equal_finite_differences(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_gradients_equal_finite_differences(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = batch
         assert torch.autograd.gradcheck(lambda h, w: self.evaluate(loss, h, targets, w), (hidden, items))
 
-    def test_padding_is_no_candidate(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_padding_is_no_candidate(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = batch
         for seed in range(50):
             value = self.evaluate(loss, hidden, targets, items, seed)
@@ -79,7 +80,7 @@ class LossContract:
             assert (gradient[0] == 0).all()
             torch.testing.assert_close(self.evaluate(loss, hidden, targets, planted, seed), value)
 
-    def test_every_item_is_a_candidate(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_every_item_is_a_candidate(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = batch
         reached = torch.zeros(ITEMS + 1, dtype=torch.bool)
         for seed in range(100):
@@ -87,7 +88,7 @@ class LossContract:
             reached |= (torch.autograd.grad(value, items)[0] != 0).any(1)
         assert reached[1:].all()
 
-    def test_a_higher_target_score_lowers_the_loss(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_a_higher_target_score_lowers_the_loss(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = (tensor.detach() for tensor in batch)
         for position in range(POSITIONS):
             h, target = hidden[position : position + 1], targets[position : position + 1]
@@ -95,17 +96,17 @@ class LossContract:
             raised[target] += 0.5 * h
             assert self.evaluate(loss, h, target, raised) < self.evaluate(loss, h, target, items)
 
-    def test_only_scores_count(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_only_scores_count(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = (tensor.detach() for tensor in batch)
         rotation = torch.linalg.qr(torch.randn(HIDDEN, HIDDEN, dtype=torch.float64)).Q
         rotated = self.evaluate(loss, hidden @ rotation, targets, items @ rotation)
         torch.testing.assert_close(rotated, self.evaluate(loss, hidden, targets, items))
 
-    def test_one_seed_gives_one_value(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_one_seed_gives_one_value(self, loss: Loss, batch: Batch) -> None:
         assert torch.equal(self.evaluate(loss, *batch), self.evaluate(loss, *batch))
         assert torch.equal(self.evaluate(loss, *batch), self.evaluate(self.build(), *batch))
 
-    def test_large_scores_stay_finite(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_large_scores_stay_finite(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = batch
         value = self.evaluate(loss, 1e3 * hidden.float(), targets, items.float())
         gradients = torch.autograd.grad(value, (hidden, items))
@@ -116,7 +117,7 @@ class LossContract:
         assert not loss.state_dict()
         assert not list(loss.parameters())
 
-    def test_per_example_gradients_by_vmap(self, loss: Loss, batch: tuple[Tensor, ...]) -> None:
+    def test_per_example_gradients_by_vmap(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = (tensor.detach() for tensor in batch)
 
         def example(h: Tensor, target: Tensor) -> Tensor:

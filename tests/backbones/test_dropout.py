@@ -1,0 +1,50 @@
+"""The fast dropout is dropout."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mltfr.backbones.dropout import Dropout
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.83])
+def test_rate_scale_and_independence(probability: float) -> None:
+    torch.manual_seed(0)
+    dropped = Dropout(probability)(torch.ones(400, 501))
+    kept = dropped != 0
+    assert abs(kept.double().mean().item() - (1 - probability)) < 0.005
+    assert dropped[kept].unique().tolist() == pytest.approx([1 / (1 - probability)], rel=1e-4)
+    both = (kept[:, 1:] & kept[:, :-1]).double().mean().item()  # neighbours share a 64-bit draw
+    assert abs(both - (1 - probability) ** 2) < 0.005
+
+
+def test_the_gradient_passes_where_the_value_did() -> None:
+    x = torch.ones(7, 9, requires_grad=True)  # 63 elements: not a whole number of draws
+    dropped = Dropout(0.4)(x)
+    dropped.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, dropped.detach())
+
+
+def test_it_follows_the_global_seed() -> None:
+    x = torch.ones(50)
+    torch.manual_seed(1)
+    first = Dropout(0.5)(x)
+    torch.manual_seed(1)
+    assert torch.equal(Dropout(0.5)(x), first)
+    assert not torch.equal(Dropout(0.5)(x), first)
+
+
+def test_nothing_is_dropped_outside_training_nor_at_zero() -> None:
+    x = torch.randn(50)
+    assert Dropout(0.5).eval()(x) is x
+    assert Dropout(0.0)(x) is x
+
+
+def test_views_and_low_precision() -> None:
+    x = torch.ones(6, 8, dtype=torch.bfloat16).T
+    dropped = Dropout(0.5)(x)
+    assert dropped.dtype == torch.bfloat16
+    assert set(dropped.unique().tolist()) <= {0.0, 2.0}
+    assert Dropout(0.5)(torch.empty(0, 4)).shape == (0, 4)

@@ -1,0 +1,156 @@
+"""Item vectors, backbone and fusion together."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mltfr.backbones.bert4rec import BERT4Rec, BERT4RecConfig
+from mltfr.backbones.sasrec import SASRec, SASRecConfig
+from mltfr.fusion import Fusion, FusionInputs
+from mltfr.fusion.none import NoFusion, NoFusionConfig
+from mltfr.model import SequentialModel
+
+ITEMS = 20
+
+
+class Spy(Fusion):
+    """Remembers what it saw, and adds one everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        self.seen = (x, mask)
+        return torch.ones_like(x)
+
+
+def sasrec(fusion: Fusion | None = None, site: int = 0) -> SequentialModel:
+    torch.manual_seed(0)
+    return SequentialModel(ITEMS, SASRec(SASRecConfig(hidden=8, max_length=6)), fusion, site).eval()
+
+
+def bert4rec(fusion: Fusion | None = None) -> SequentialModel:
+    torch.manual_seed(0)
+    return SequentialModel(ITEMS, BERT4Rec(BERT4RecConfig(hidden=8, max_length=6)), fusion).eval()
+
+
+@pytest.fixture
+def items() -> Tensor:
+    return torch.tensor([[0, 0, 3, 4], [5, 6, 7, 8]])
+
+
+@pytest.mark.parametrize("site", [-1, 2])
+def test_a_site_must_be_a_block(site: int) -> None:
+    with pytest.raises(ValueError, match=f"site is {site}, but the backbone has blocks 0 to 1"):
+        sasrec(site=site)
+
+
+def test_item_vectors() -> None:
+    assert sasrec().item_vectors.weight.shape == (ITEMS + 1, 8)
+    assert bert4rec().item_vectors.weight.shape == (ITEMS + 2, 8)
+    for model in (sasrec(), bert4rec()):
+        assert not model.item_vectors.weight[0].any()
+        assert model.item_vectors.weight[1:].std().item() == pytest.approx(0.02, rel=0.2)
+
+
+def test_no_fusion_equals_the_bare_backbone_to_the_bit(items: Tensor) -> None:
+    none = NoFusion(NoFusionConfig(), FusionInputs(hidden=8, is_causal=True))
+    assert torch.equal(sasrec(none).encode(items), sasrec().encode(items))
+
+
+@pytest.mark.parametrize("site", [0, 1])
+def test_delta_is_added_after_the_block_at_the_site(items: Tensor, site: int) -> None:
+    model = sasrec(Spy(), site)
+    mask = items != 0
+    x, context = model.backbone.begin(model.item_vectors(items), mask)
+    for index, block in enumerate(model.backbone.blocks):
+        x = block(x, context)
+        if index == site:
+            x = x + mask.unsqueeze(-1).float()  # never at padding
+    torch.testing.assert_close(model.encode(items), model.backbone.finish(x, mask), rtol=0, atol=0)
+
+
+def test_the_fusion_sees_the_input_of_the_stack(items: Tensor) -> None:
+    spy = Spy()
+    model = sasrec(spy)
+    model.encode(items)
+    x, mask = model.fusion_inputs(items)
+    assert spy.seen is not None
+    assert torch.equal(spy.seen[0], x)
+    assert torch.equal(spy.seen[1], mask)
+    assert torch.equal(mask, items != 0)
+    assert not x[~mask].any()
+
+
+def test_without_fusion_is_the_zero_branch(items: Tensor) -> None:
+    model, bare = sasrec(Spy()), sasrec()
+    fused = model.encode(items)
+    with model.without_fusion():
+        with model.without_fusion():
+            assert torch.equal(model.encode(items), bare.encode(items))
+        assert torch.equal(model.encode(items), bare.encode(items))
+    assert torch.equal(model.encode(items), fused)
+    assert not torch.equal(fused, bare.encode(items))
+
+
+def test_the_fusion_is_back_after_an_error(items: Tensor) -> None:
+    model = sasrec(Spy())
+    fused = model.encode(items)
+    with pytest.raises(RuntimeError, match="stop"), model.without_fusion():
+        raise RuntimeError("stop")
+    assert torch.equal(model.encode(items), fused)
+
+
+def test_a_causal_backbone_is_read_at_the_last_item(items: Tensor) -> None:
+    model = sasrec()
+    assert torch.equal(model.readout(items), model.encode(items)[:, -1])
+
+
+def test_bert4rec_is_read_at_an_appended_mask_token(items: Tensor) -> None:
+    model = bert4rec()
+    masked = torch.cat([items, torch.full((2, 1), ITEMS + 1)], dim=1)
+    assert torch.equal(model.readout(items), model.encode(masked)[:, -1])
+    moved = bert4rec()
+    with torch.no_grad():
+        moved.item_vectors.weight[ITEMS + 1] += torch.arange(8) / 10
+    assert not torch.allclose(moved.readout(items), model.readout(items))
+
+
+def test_the_mask_token_takes_the_place_of_the_oldest_item() -> None:
+    model = bert4rec()
+    full = torch.tensor([[1, 2, 3, 4, 5, 6]])
+    assert torch.equal(model.readout(full), model.readout(full[:, 1:]))
+
+
+def test_a_fusion_observes_items_only(items: Tensor) -> None:
+    spy = Spy()
+    model = bert4rec(spy)
+    model.readout(items)
+    assert spy.seen is not None
+    x, mask = spy.seen
+    assert torch.equal(mask[:, :-1], items != 0)
+    assert not mask[:, -1].any()
+    assert x[:, -1].any()  # the stack still gets the mask token
+
+
+def test_delta_reaches_the_mask_token(items: Tensor) -> None:
+    model = bert4rec(Spy())
+    fused = model.readout(items)
+    with model.without_fusion():
+        assert not torch.equal(model.readout(items), fused)
+
+
+def test_an_item_bias_is_one_more_column(items: Tensor) -> None:
+    model = bert4rec()
+    assert model.item_bias is not None
+    with torch.no_grad():
+        model.item_bias.copy_(torch.arange(ITEMS + 1.0))
+    hidden, matrix = model.readout(items), model.item_matrix()
+    assert hidden.shape == (2, 9)
+    assert matrix.shape == (ITEMS + 1, 9)
+    wanted = hidden[:, :8] @ model.item_vectors.weight[: ITEMS + 1].T + model.item_bias
+    torch.testing.assert_close(hidden @ matrix.T, wanted)
+    assert isinstance(model.item_bias, nn.Parameter)
