@@ -127,7 +127,7 @@ def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     query = fusion.query(x, mask)
     kept, log_weight = token_filter(query, fusion.averages["a"])
     tokens = token_filter.project(token_filter.shortlist.vectors)
-    score = token_filter.scale() * torch.einsum("bld,kbld->kbl", query, tokens[kept])
+    score = token_filter.scale() * torch.einsum("bld,kbld->kbl", query, tokens[kept.rows])
     torch.testing.assert_close(log_weight, score.log_softmax(0))
 
 

@@ -60,7 +60,7 @@ def test_positions_keep_what_they_would_keep_of_the_whole_vocabulary() -> None:
         filter_.shortlist.choose(asked, filter_.project, filter_.keep)
     filter_.eval()
     kept, _ = filter_(asked.unsqueeze(0), None)                                 # [K, 1, 15]
-    found = filter_.shortlist.ids[kept[:, 0].T].sort(-1).values
+    found = filter_.shortlist.ids[kept.rows[:, 0].T].sort(-1).values
     assert torch.equal(found, cosines(asked, filter_).topk(4).indices.sort(-1).values)
 
 
@@ -78,7 +78,7 @@ def test_shortlist_of_the_whole_vocabulary_equals_filtering_all_of_it() -> None:
     filter_ = token_filter(size=1000).eval()
     asked = unit(torch.randn(1, 9, HIDDEN, generator=torch.Generator().manual_seed(1)))
     kept, _ = filter_(asked, None)
-    assert torch.equal(kept[:, 0].T, cosines(asked[0], filter_).topk(4).indices)
+    assert torch.equal(kept.rows[:, 0].T, cosines(asked[0], filter_).topk(4).indices)
 
 
 def test_building_reads_no_more_than_the_shortlist() -> None:

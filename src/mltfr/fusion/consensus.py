@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from mltfr.fusion.by_table import ByTable, module_key
-from mltfr.fusion.expert import AttentionCore, gather_sources
+from mltfr.fusion.expert import AttentionCore, Source
 from mltfr.fusion.fisher import merge_by_fisher
-
-Kept = tuple[Tensor, Tensor, Tensor]
-"""A table's shortlist rows `[M, W]`, the kept ones `[K, B, Q]`, and their log weights `[K, B, Q]`."""
 
 
 class ConsensusExpert(nn.Module):
@@ -30,15 +26,18 @@ class ConsensusExpert(nn.Module):
         self.core = AttentionCore(hidden, heads, dropout=0.0)
         self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
 
-    def forward(self, x: Tensor, kept: Mapping[str, Kept]) -> Tensor:
-        """Return the consensus correction `[B, L, D]`; the tables of the group count the same beforehand."""
-        keys, values, log_weights = [], [], []
-        for name, (vectors, rows, log_weight) in kept.items():
-            key, value = gather_sources(self.core, self.adapters.of(name), vectors, rows)
-            keys.append(key)                                                    # [K, B, Q, D]
-            values.append(value)                                                # [K, B, Q, D]
-            log_weights.append(log_weight - math.log(len(kept)))                # [K, B, Q]
-        result: Tensor = self.core(x, torch.cat(keys), torch.cat(values), torch.cat(log_weights))
+    def forward(self, x: Tensor, group: Mapping[str, Source]) -> Tensor:
+        """Return the consensus correction `[B, L, D]`; the tables of the group count the same beforehand.
+
+        Args:
+            x: `[B, L, D]`.
+            group: of every table the shortlist's rows `[M, W]`, those kept, and their log weights.
+        """
+        sources = [
+            (self.adapters.of(name)(vectors), kept, log_weight - math.log(len(group)))
+            for name, (vectors, kept, log_weight) in group.items()
+        ]
+        result: Tensor = self.core(x, sources)
         return result
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from mltfr.backbones.dropout import Dropout
 from mltfr.fusion.initial import variance_preserving, zero
-from mltfr.fusion.rows import pick_rows
+from mltfr.fusion.rows import Kept, row_dot, row_sum
+
+Source = tuple[Tensor, Kept, Tensor]
+"""A table's rows as an expert reads them `[M, D]`, those that are kept, and their log weights `[K, B, Q]`."""
 
 
 class AttentionCore(nn.Module):
@@ -31,21 +36,23 @@ class AttentionCore(nn.Module):
         self.dropout = Dropout(dropout)
         self.heads = heads
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, log_weight: Tensor) -> Tensor:
+    def forward(self, x: Tensor, sources: Sequence[Source]) -> Tensor:
         """Return what every position reads from its kept tokens, `[B, L, D]`.
 
         Args:
             x: `[B, L, D]`.
-            keys: `[K, B, Q, D]`, Q being L, or 1 where all positions of a user share their tokens.
-            values: `[K, B, Q, D]`.
-            log_weight: `[K, B, Q]`, added to the logits of every head.
+            sources: the adapted rows of one table or several `[M, D]`, those that are kept, and their log
+                weights `[K, B, Q]`, which are added to the logits of every head.
         """
-        heads = (self.heads, x.shape[-1] // self.heads)
         query = self.query(x) * (self.heads / x.shape[-1]) ** 0.5               # [B, L, D]
-        logits = torch.unflatten(query * keys, -1, heads).sum(-1)                 # [K, B, L, H]
-        attention = (logits + log_weight.unsqueeze(-1)).softmax(0)              # [K, B, L, H]
-        weight = self.dropout(attention).unsqueeze(-1)                          # [K, B, L, H, 1]
-        read = (weight * torch.unflatten(values, -1, heads)).sum(0).flatten(-2)  # [B, L, D]
+        logits = torch.cat(
+            [row_dot(query, self.key(rows), kept, self.heads) + weight.unsqueeze(-1)
+             for rows, kept, weight in sources]
+        )  # [N * K, B, L, H]                                                  # fmt: skip
+        attention = torch.split(self.dropout(logits.softmax(0)), len(logits) // len(sources))
+        read = torch.zeros_like(x)                                              # [B, L, D]
+        for share, (rows, kept, _) in zip(attention, sources, strict=True):
+            read = read + row_sum(share, self.value(rows), kept)
         result: Tensor = self.dropout(self.output(read))
         return result
 
@@ -68,23 +75,14 @@ class Expert(nn.Module):
         self.core = AttentionCore(hidden, heads, dropout)
         self.adapter = variance_preserving(nn.Linear(width, hidden))
 
-    def forward(self, x: Tensor, vectors: Tensor, kept: Tensor, log_weight: Tensor) -> Tensor:
+    def forward(self, x: Tensor, vectors: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
         """Return the correction of one table, `[B, L, D]`.
 
         Args:
             x: `[B, L, D]`.
             vectors: the shortlist's rows `[M, W]`.
-            kept: rows of the shortlist `[K, B, Q]`.
-            log_weight: `[K, B, Q]`.
+            kept: those that are kept.
+            log_weight: their log weights `[K, B, Q]`.
         """
-        keys, values = gather_sources(self.core, self.adapter, vectors, kept)   # 2 x [K, B, Q, D]
-        result: Tensor = self.core(x, keys, values, log_weight)
+        result: Tensor = self.core(x, [(self.adapter(vectors), kept, log_weight)])
         return result
-
-
-def gather_sources(
-    core: AttentionCore, adapter: nn.Module, vectors: Tensor, kept: Tensor
-) -> tuple[Tensor, Tensor]:  # [M, W], [K, B, Q] -> 2 x [K, B, Q, D]
-    """Return keys and values of the kept tokens, projected once for the whole shortlist."""
-    adapted = adapter(vectors)                                                  # [M, D]
-    return pick_rows(core.key(adapted), kept), pick_rows(core.value(adapted), kept)

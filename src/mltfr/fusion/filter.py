@@ -14,7 +14,7 @@ from mltfr.config import Config
 from mltfr.errors import ConfigError
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.initial import variance_preserving
-from mltfr.fusion.rows import pick_rows
+from mltfr.fusion.rows import Kept, row_dot
 from mltfr.fusion.shortlist import Shortlist
 from mltfr.tokens.table import PreparedTable
 
@@ -73,7 +73,7 @@ class TokenFilter(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(START_SCALE)))
         self.noise = config.noise
 
-    def forward(self, query: Tensor, averages: Averages) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, averages: Averages) -> tuple[Kept, Tensor]:
         """Return the kept tokens, as rows of the shortlist, and the log of their weights.
 
         K comes first: sums over the kept tokens then run over contiguous memory.
@@ -83,12 +83,13 @@ class TokenFilter(nn.Module):
             averages: takes what is worth logging.
 
         Returns:
-            int64 `[K, B, Q]` and float `[K, B, Q]`; the exponentials sum to 1 over K.
+            Rows `[K, B, Q]` and float `[K, B, Q]`; the exponentials sum to 1 over K.
         """
         tokens = self.project(self.shortlist.vectors)                           # [M, D]
         scale = self.scale()                                                    # []
-        kept = self.select(query.detach(), tokens.detach(), scale.detach(), averages)  # [K, B, Q]
-        score = scale * (query * pick_rows(tokens, kept)).sum(-1)    # [K, B, Q]
+        rows = self.select(query.detach(), tokens.detach(), scale.detach(), averages)  # [K, B, Q]
+        kept = Kept(rows, by_hand=self.training or not torch.is_grad_enabled())
+        score = scale * row_dot(query, tokens, kept).squeeze(-1)                # [K, B, Q]
         return kept, score.log_softmax(0)
 
     def scale(self) -> Tensor:
