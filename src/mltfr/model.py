@@ -42,16 +42,29 @@ class SequentialModel(nn.Module):
             backbone.reset_item_vectors(self.item_vectors.weight)
             self.item_vectors.weight[0] = 0
 
-    def encode(self, items: Tensor) -> Tensor:
-        """Return hidden states `[B, L, D]` (one column more with an item bias) of codes `[B, L]`."""
+    def encode(self, items: Tensor, newest: int | None = None) -> Tensor:
+        """Return the hidden states of codes `[B, L]`.
+
+        Args:
+            items: right-aligned codes `[B, L]`.
+            newest: how many positions, from the end, are wanted; all if not given.
+
+        Returns:
+            `[B, newest or L, D]`, with one column of ones more where items have a bias.
+        """
+        newest = newest or items.shape[1]
         mask = items != 0                                              # [B, L]
         x, context = self.backbone.begin(self.item_vectors(items), mask)  # [B, L, D]
         delta = self._delta(x, items, mask)                            # [B, L, D] or None
+        last = len(self.backbone.blocks) - 1
         for index, block in enumerate(self.backbone.blocks):
-            x = block(x, context)                                      # [B, L, D]
+            if index < last or newest == items.shape[1]:
+                x = block(x, context)                                  # [B, L, D]
+            else:
+                x = self.backbone.last_block(x, context, newest)       # [B, newest, D]
             if index == self.site and delta is not None:
-                x = x + delta
-        hidden = self.backbone.finish(x, mask)                         # [B, L, D]
+                x = x + delta[:, -x.shape[1] :]
+        hidden = self.backbone.finish(x, mask[:, -newest:])            # [B, newest, D]
         if self.item_bias is None:
             return hidden
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
@@ -61,7 +74,7 @@ class SequentialModel(nn.Module):
         if self.mask_token is not None:
             token = items.new_full((len(items), 1), self.mask_token)
             items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
-        return self.encode(items)[:, -1]
+        return self.encode(items, newest=1)[:, -1]
 
     def item_matrix(self) -> Tensor:
         """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""

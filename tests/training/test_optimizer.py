@@ -10,7 +10,9 @@ from mltfr.training.optimizer import learning_rate, make_optimizer
 
 def test_constant_rate_after_the_warm_up():
     config = TrainingConfig(learning_rate=0.1, warmup_steps=4)
-    assert [learning_rate(config, step, 100) for step in (0, 1, 3, 4, 99)] == pytest.approx([0.025, 0.05, 0.1, 0.1, 0.1])
+    assert [learning_rate(config, step, 100) for step in (0, 1, 3, 4, 99)] == pytest.approx(
+        [0.025, 0.05, 0.1, 0.1, 0.1]
+    )
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

@@ -32,9 +32,7 @@ def pairs_of(batch):
 
 @given(histories_of_codes, st.integers(1, 4))
 def test_prefixes_are_all_pairs_of_a_history_and_its_next_item(sequences, max_length):
-    expected = sorted(
-        (tuple(s[max(0, end - max_length) : end]), s[end]) for s in sequences for end in range(1, len(s))
-    )
+    expected = sorted((tuple(s[max(0, end - max_length) : end]), s[end]) for s in sequences for end in range(1, len(s)))
     histories = Histories.from_sequences(sequences)
     if not expected:
         with pytest.raises(DataError, match="No user has two training interactions"):

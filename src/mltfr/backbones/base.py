@@ -58,6 +58,14 @@ class Backbone(nn.Module, ABC):
             The stack's input `x` `[B, L, D]`, zero at padding, and whatever the blocks need besides.
         """
 
+    def last_block(self, x: Tensor, context: Any, newest: int) -> Tensor:
+        """Run the last block and return its output at the `newest` positions only, `[B, newest, D]`.
+
+        Override it where the other positions need not be computed for that.
+        """
+        out: Tensor = self.blocks[-1](x, context)[:, -newest:]
+        return out
+
     @abstractmethod
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:
         """Turn the stack's output `[B, L, D]` into what is compared with item vectors, `[B, L, D]`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -59,19 +59,20 @@ class PostNorm(nn.Module):
         self.norm = nn.LayerNorm(hidden, eps=NORM_EPS)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, *context: Tensor) -> Tensor:  # [B, L, D] -> [B, L, D]
-        """Apply the sublayer, add its input, normalise."""
-        normalised: Tensor = self.norm(x + self.dropout(self.sublayer(x, *context)))
+    def forward(self, x: Tensor, *context: Any) -> Tensor:  # [B, L, D] -> [B, L, D]
+        """Apply the sublayer, add its input, normalise; a sublayer may return the newest positions only."""
+        changed: Tensor = self.dropout(self.sublayer(x, *context))
+        normalised: Tensor = self.norm(x[:, -changed.shape[1] :] + changed)
         return normalised
 
 
 class PreNorm(PostNorm):
     """`x + dropout(sublayer(LayerNorm(x)))`, as in SASRec (Kang & McAuley 2018, section III-B)."""
 
-    def forward(self, x: Tensor, *context: Tensor) -> Tensor:  # [B, L, D] -> [B, L, D]
+    def forward(self, x: Tensor, *context: Any) -> Tensor:  # [B, L, D] -> [B, L, D]
         """Normalise, apply the sublayer, add its input."""
         changed: Tensor = self.dropout(self.sublayer(self.norm(x), *context))
-        return x + changed
+        return x[:, -changed.shape[1] :] + changed
 
 
 _RESIDUALS: dict[Norm, type[PostNorm]] = {"post": PostNorm, "pre": PreNorm}
@@ -103,9 +104,18 @@ class TransformerBlock(nn.Module):
         self.attention = residual(SelfAttention(hidden, heads, dropout), hidden, dropout)
         self.feed_forward = residual(FeedForward(hidden, inner * hidden, activation), hidden, dropout)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:  # [B, L, D], [B, 1, L, L] -> [B, L, D]
-        """Run the block; `bias` is what `attention_bias` returns."""
-        out: Tensor = self.feed_forward(self.attention(x, bias))
+    def forward(self, x: Tensor, bias: Tensor, newest: int | None = None) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: `[B, L, D]`.
+            bias: what `attention_bias` returns, `[B, 1, L, L]`.
+            newest: how many positions, from the end, are wanted; all if not given.
+
+        Returns:
+            `[B, newest or L, D]`.
+        """
+        out: Tensor = self.feed_forward(self.attention(x, bias, newest))
         return out
 
 

@@ -24,7 +24,7 @@ class TrainingConfig(Config):
     """Most epochs of round 1, where there are two; the same as `epochs` if not given."""
     second_round: Literal["fresh", "warm"] = "fresh"
     """Whether round 2 starts from new parameters or from those of round 1."""
-    patience: int = Field(10, ge=1)
+    patience: int = Field(5, ge=1)
     """Epochs without a better validation score after which a round ends."""
     metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")
     """Validation metric that chooses the best epoch."""

@@ -19,14 +19,14 @@ class TrainingStep(nn.Module):
 
     def forward(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> []
         """Return the mean loss over the positions that have a target."""
-        hidden = self.model.encode(items)[:, -targets.shape[1] :]  # [B, T, D]
-        wanted = targets > 0                                       # [B, T]
+        hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
+        wanted = targets > 0                                 # [B, T]
         loss: Tensor = self.loss(hidden[wanted], targets[wanted], self.model.item_matrix())
         return loss
 
     def dense(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> []
         """Return the summed loss of the same positions, without shapes that depend on values (for vmap)."""
-        hidden = self.model.encode(items)[:, -targets.shape[1] :].flatten(0, 1)  # [B * T, D]
-        wanted = targets.flatten()                                               # [B * T]
+        hidden = self.model.encode(items, targets.shape[1]).flatten(0, 1)  # [B * T, D]
+        wanted = targets.flatten()                                         # [B * T]
         losses = self.loss.per_position(hidden, wanted.clamp(min=1), self.model.item_matrix())
         return torch.where(wanted > 0, losses, torch.zeros_like(losses)).sum()
