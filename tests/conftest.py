@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: results to the bit need one number of threads
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip tests that need a package registry unless they are asked for."""
