@@ -88,7 +88,7 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
                 )
                 if name in ("a", "c"):
                     rows_of_group.append(fusion.consensus.adapters.of(name)(vectors[kept]))
-                    weight_of_group.append(log_weight - math.log(2))
+                    weight_of_group.append(log_weight)
             consensus = attend(
                 fusion.consensus.core, x[user, t], torch.cat(rows_of_group), torch.cat(weight_of_group)
             )

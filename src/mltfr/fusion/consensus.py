@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
@@ -27,14 +26,16 @@ class ConsensusExpert(nn.Module):
         self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
 
     def forward(self, x: Tensor, group: Mapping[str, Source]) -> Tensor:
-        """Return the consensus correction `[B, L, D]`; the tables of the group count the same beforehand.
+        """Return the consensus correction `[B, L, D]`.
+
+        The weights of each table sum to 1, so before the keys count all tables have the same share.
 
         Args:
             x: `[B, L, D]`.
             group: of every table the shortlist's rows `[M, W]`, those kept, and their log weights.
         """
         sources = [
-            (self.adapters.of(name)(vectors), kept, log_weight - math.log(len(group)))
+            (self.adapters.of(name)(vectors), kept, log_weight)
             for name, (vectors, kept, log_weight) in group.items()
         ]
         result: Tensor = self.core(x, sources)
