@@ -1,0 +1,108 @@
+"""Training steps one at a time, and epochs as the training loop runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from harness.clock import Stopwatch, Times
+from mltfr.interactions import Split
+from mltfr.model import SequentialModel
+from mltfr.runs import RunConfig
+from mltfr.runs.build import build_loss, build_model
+from mltfr.tokens import PreparedTable
+from mltfr.training import Reporter, Trained, train
+from mltfr.training.batches import epoch_generator, plan_epoch
+from mltfr.training.loop import make_fabric
+from mltfr.training.optimizer import make_optimizer
+from mltfr.training.reporting import Record
+from mltfr.training.samples import Batch, make_samples
+from mltfr.training.step import TrainingStep
+
+
+class Stepper:
+    """A model that trains one given batch at a time: what the loop does for each batch, without making it."""
+
+    def __init__(self, config: RunConfig, split: Split, tables: Sequence[PreparedTable] = ()) -> None:
+        self.config = config.training
+        self.model = build_model(config, len(split.vocabulary), tables)
+        self.samples = make_samples(config.training, self.model, split.train_histories())
+        step = TrainingStep(self.model, build_loss(config, split.vocabulary.counts))
+        self.fabric = make_fabric(config.training)
+        self.step, self.optimizer = self.fabric.setup(step, make_optimizer(config.training, step.parameters()))
+        self.step.train()
+
+    @property
+    def batches_of_an_epoch(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.samples) // self.config.batch_size)
+
+    def batches(self, number: int, seed: int) -> list[Batch]:
+        """Return some batches of the first epoch."""
+        plan = plan_epoch(
+            self.samples.lengths, self.config.batch_size, self.config.bucket, epoch_generator(seed, 1, 0)
+        )
+        return [self.samples.batch(indices, np.random.default_rng(seed)) for indices in plan[:number]]
+
+    def run(self, batch: Batch) -> None:
+        """Train on one batch."""
+        loss = self.step(batch.items, batch.targets)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if self.config.gradient_clip:
+            self.fabric.clip_gradients(self.step, self.optimizer, max_norm=self.config.gradient_clip)
+        self.optimizer.step()
+
+    def refresh(self, seed: int) -> None:
+        """Choose the shortlists again, as the loop does before an epoch."""
+        fusion = self.model.fusion
+        if fusion is None:
+            return
+        random = np.random.default_rng(seed)
+        count = min(self.config.refresh_histories, len(self.samples))
+        chosen = np.sort(random.choice(len(self.samples), count, replace=False))
+        self.step.eval()
+        fusion.refresh(
+            self.model.fusion_inputs(self.samples.batch(part, random).items)
+            for part in np.array_split(chosen, -(-count // self.config.batch_size))
+        )
+        self.step.train()
+
+
+class EpochTimes(Reporter):
+    """Takes the time of every epoch, from its first batch's making to its last update."""
+
+    def __init__(self) -> None:
+        self.watch = Stopwatch()
+        self.times = Times([], [])
+
+    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+        """Start the watch."""
+        self.watch.lap()
+
+    def epoch_done(self, record: Record) -> None:
+        """Note the time and start again."""
+        cpu, wall = self.watch.lap()
+        self.times.cpu.append(cpu)
+        self.times.wall.append(wall)
+
+
+def train_epochs(
+    config: RunConfig, split: Split, epochs: int, tables: Sequence[PreparedTable] = ()
+) -> tuple[SequentialModel, Times]:
+    """Train whole epochs of one round by the project's own loop, without validation."""
+    clock = EpochTimes()
+    score = {"hr@10": 0.0, config.training.metric: 0.0}
+    training = config.training.model_copy(update={"epochs": epochs, "patience": epochs})
+    build: Callable[[], SequentialModel] = lambda: build_model(config, len(split.vocabulary), tables)  # noqa: E731
+    trained: Trained = train(
+        build,
+        build_loss(config, split.vocabulary.counts),
+        split.train_histories(),
+        lambda model: score,
+        training,
+        seed=config.seed,
+        reporter=clock,
+    )
+    return trained.model, clock.times

@@ -1,0 +1,102 @@
+"""One request: the ten best items of one history, exactly."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from harness.clock import Stopwatch
+from harness.data import read_split
+from harness.models import configure, ready_model
+from harness.result import Budget, Result
+from harness.settings import Settings
+from harness.tables import get_tables
+from mltfr.inference import ModelScorer, top_k
+from mltfr.interactions import Examples, Histories, Split, Vocabulary
+from mltfr.recommender import Recommender
+from mltfr.runs import Fitted, RunConfig, save_fitted
+from mltfr.tokens import PreparedTable, describe
+
+REQUESTS = 100
+MILLION = 1_000_000
+
+
+def request(settings: Settings) -> list[Result]:
+    """The log's own items."""
+    split = read_split(settings)
+    return _requests(settings, configure(settings), split, (), Budget(None, 3), "bare SASRec")
+
+
+def request_mltfr(settings: Settings) -> list[Result]:
+    """The log's own items, with three tables."""
+    split = read_split(settings)
+    tables, origin = get_tables(settings, 3)
+    config = configure(settings, fusion="mltfr", tables=tables)
+    return _requests(settings, config, split, tables, Budget(None, 3), f"mltfr, 3 tables, {origin}")
+
+
+def request_million(settings: Settings) -> list[Result]:
+    """A million items, of which a thousand users have about twenty each."""
+    random = np.random.default_rng(settings.seed)
+    users = 1000
+    lengths = random.integers(10, 31, users)
+    histories = Histories(np.r_[0, lengths.cumsum()], random.integers(1, MILLION + 1, lengths.sum(), np.int32))
+    vocabulary = Vocabulary(tuple(map(str, range(1, MILLION + 1))), np.r_[0, np.ones(MILLION, np.int64)])
+    cuts = [Examples(np.arange(users), lengths - back) for back in (2, 1)]
+    ids = tuple(map(str, range(users)))
+    split = Split("leave-one-out", ids, vocabulary, histories, histories.lengths - 2, *cuts)
+    return _requests(settings, configure(settings), split, (), Budget(None, 15), "bare SASRec")
+
+
+def _requests(
+    settings: Settings,
+    config: RunConfig,
+    split: Split,
+    tables: Sequence[PreparedTable],
+    budget: Budget,
+    label: str,
+) -> list[Result]:
+    fitted = Fitted(
+        config=config,
+        model=ready_model(config, split, tables),
+        split=split,
+        facts={"split": split.method, "left_out": {}, "tables": describe(tables)},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        save_fitted(fitted, Path(folder) / "run")
+        recommender = Recommender.load(Path(folder) / "run")
+    histories = [split.histories[user] for user in range(min(REQUESTS, len(split.user_ids)))]
+    named = [split.vocabulary.decode(history) for history in histories]
+    scorer = ModelScorer(fitted.model)
+    what = f"one request, {len(split.vocabulary):,} items, exact top 10, p50: {label}"
+    asked = {
+        "Recommender.recommend": ([lambda h=h: recommender.recommend(histories=[h], k=10) for h in named], budget),
+        "scoring and selection alone": ([lambda h=h: top_k(scorer, [h], 10) for h in histories], Budget()),
+    }
+    results = []
+    for by, (requests, bound) in asked.items():
+        cpu, wall = _p50(requests, settings.repeats)
+        note = f"CPU {median(cpu):.2f} ms"
+        results.append(Result(f"{what}, {by}", "ms", wall, "wall", budget=bound, note=note))
+    return results
+
+
+def _p50(requests: list[Callable[[], object]], repeats: int) -> tuple[list[float], list[float]]:
+    """Return the medians over the requests, of CPU and wall milliseconds, one per repeat."""
+    for warm_up in requests[:3]:
+        warm_up()
+    cpu, wall = [], []
+    for _ in range(repeats):
+        watch = Stopwatch()
+        times = []
+        for ask in requests:
+            watch.lap()
+            ask()
+            times.append(watch.lap())
+        cpu.append(1000 * median(time[0] for time in times))
+        wall.append(1000 * median(time[1] for time in times))
+    return cpu, wall

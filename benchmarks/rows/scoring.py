@@ -1,0 +1,69 @@
+"""Scoring everybody: evaluation, top lists, and what the fusion adds to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from harness.clock import alternate, measure, ratios
+from harness.data import read_split
+from harness.models import configure, ready_model
+from harness.result import Budget, Result
+from harness.settings import Settings
+from harness.tables import get_tables
+from mltfr.evaluation import evaluate
+from mltfr.inference import ModelScorer, length_sorted_batches, top_k
+
+GROUP = 1024
+
+
+def fusion_inference(settings: Settings) -> list[Result]:
+    """Top 20 of some users, bare and fused, in turn; and the reading of the histories alone."""
+    split = read_split(settings)
+    histories = list(split.histories)[: 8 * GROUP]
+    groups = [histories[start : start + GROUP] for start in range(0, len(histories), GROUP)]
+    tables, origin = get_tables(settings, 3)
+    scorers = {
+        "bare": ModelScorer(ready_model(configure(settings), split)),
+        "mltfr": ModelScorer(ready_model(configure(settings, fusion="mltfr", tables=tables), split, tables)),
+    }
+
+    def read(scorer: ModelScorer, group: list[object]) -> None:
+        for index in length_sorted_batches(group, 256):
+            scorer.queries([group[i] for i in index])
+
+    def compare(action: Callable[..., object], *more: object) -> list[float]:
+        sides = {name: [partial(action, scorer, group, *more) for group in groups] for name, scorer in scorers.items()}
+        times = alternate(sides, settings.repeats)
+        return ratios(times["mltfr"], times["bare"])
+
+    whole, reading = compare(top_k, 20), compare(read)
+    what = "mltfr inference over bare inference, 3 tables"
+    return [
+        Result(f"{what}: top 20", "x", whole, "ratio of CPU", budget=Budget(None, 1.1), note=origin),
+        Result(f"{what}: reading histories alone", "x", reading, "ratio of CPU", note=origin),
+    ]
+
+
+def evaluation(settings: Settings) -> list[Result]:
+    """Full-ranking evaluation, as early stopping does it, and with all the details of a report."""
+    split = read_split(settings)
+    scorer = ModelScorer(ready_model(configure(settings), split))
+    short = measure(lambda: evaluate(scorer, split, "test"), settings.repeats)
+    long = measure(lambda: evaluate(scorer, split, "test", details=True), settings.repeats)
+    what = f"full-ranking evaluation, {len(split.test):,} users"
+    return [
+        Result(what, "s", short.cpu, wall=short.wall, budget=Budget(4, 2)),
+        Result(f"{what}, with slices and beyond accuracy", "s", long.cpu, wall=long.wall),
+    ]
+
+
+def top_20(settings: Settings) -> list[Result]:
+    """Top 20 for all users, seen items removed."""
+    split = read_split(settings)
+    histories = list(split.histories)
+    scorer = ModelScorer(ready_model(configure(settings), split))
+    times = measure(lambda: top_k(scorer, histories, 20), settings.repeats)
+    rates = [len(histories) / time for time in times.cpu]
+    budget = Budget(None, 20_000, at_least=True)
+    return [Result("top 20 for all users, seen removed", "users/s", rates, wall=times.wall, budget=budget)]
