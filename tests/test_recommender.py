@@ -152,6 +152,15 @@ def test_every_backbone_with_every_preset(log, tmp_path, backbone, preset, fusio
     assert_same_weights(Recommender.load(tmp_path / "run"), recommender)
 
 
+@pytest.mark.parametrize("loss", ["bce", "gbce", "sampled_softmax"])
+@pytest.mark.parametrize("samples", ["prefixes", "positions"])
+def test_every_loss_with_both_rounds(log, loss, samples):
+    settings = (*MLTFR, f"loss.name={loss}", f"training.samples={samples}")
+    trained = fit(log, settings=settings, epochs=1)
+    assert [r["round"] for r in trained.fitted.history] == [1, 2]
+    assert trained.fitted.model.fusion.consensus is not None
+
+
 @pytest.mark.parametrize("control", ["random", "shuffled"])
 def test_a_control_is_one_line_and_has_as_many_parameters(log, fitted, control):
     other = fit(log, settings=(*MLTFR, f"tokens.control={control}"))

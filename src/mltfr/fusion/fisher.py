@@ -61,7 +61,9 @@ def estimate_fisher(
     total = {name: torch.zeros_like(tensor) for name, tensor in values.items()}
     count = 0
     for batch in batches:
-        gradients_of = vmap(grad(example_loss), in_dims=(None, *[0] * len(batch)))
+        gradients_of = vmap(
+            grad(example_loss), in_dims=(None, *[0] * len(batch)), randomness="different"  # negatives are drawn
+        )
         for chunk in zip(*(torch.split(tensor, chunk_size) for tensor in batch), strict=True):
             for name, gradient in gradients_of(values, *chunk).items():
                 total[name] += gradient.square().sum(0)

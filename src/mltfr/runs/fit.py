@@ -102,6 +102,8 @@ def fit(
     fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     if folder is not None and checkpoints is not None:
+        for leftover in folder.glob(".*.partial"):  # of a process that was killed
+            leftover.unlink()
         save_fitted(fitted, folder)
         checkpoints.clear()
     return fitted

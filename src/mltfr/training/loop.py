@@ -169,7 +169,9 @@ class Round:
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
             if config.gradient_clip:
-                self.fabric.clip_gradients(self.step, self.optimizer, max_norm=config.gradient_clip)
+                self.fabric.clip_gradients(
+                    self.step, self.optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False
+                )
             self.optimizer.step()
             loss_sum += loss.detach()
             state.batch += 1

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mltfr.backbones import BACKBONES
+from mltfr.errors import ConfigError, MltfrError, RunError
+from mltfr.interactions import Histories
+from mltfr.losses import LOSSES
+from mltfr.model import SequentialModel
+from mltfr.training import Checkpoints, Interrupted, Reporter, TrainingConfig, train
+
+ITEMS = 12
+HISTORIES = Histories.from_sequences([[(start + step) % ITEMS + 1 for step in range(6)] for start in range(40)])
+SMALL = {"batch_size": 32, "device": "cpu"}
+
+
+def build():
+    torch.manual_seed(0)
+    entry = BACKBONES.get("sasrec")
+    return SequentialModel(ITEMS, entry.cls(entry.config(hidden=16, heads=2, max_length=6, dropout=0.1)))
+
+
+def loss():
+    entry = LOSSES.get("cross_entropy")
+    counts = np.bincount(HISTORIES.items, minlength=ITEMS + 1)
+    return entry.cls(entry.config(), torch.from_numpy(counts))
+
+
+def run(scores, **more):
+    """Train with validation scores that are given in advance, one an epoch."""
+    given = iter(scores)
+    metric = lambda model: {"ndcg@10": next(given), "hr@10": 0.0}  # noqa: E731
+    config = TrainingConfig(**SMALL | more.pop("config", {}))
+    return train(build, loss(), HISTORIES, metric, config, seed=0, **more)
+
+
+def test_it_learns():
+    trained = run([0.1, 0.2, 0.3, 0.4, 0.5], config={"epochs": 5, "learning_rate": 0.01})
+    losses = [record["loss"] for record in trained.history]
+    assert losses[-1] < 0.5 * losses[0]
+    items = torch.tensor([[3, 4, 5]])
+    scores = trained.model.eval().readout(items) @ trained.model.item_matrix().T
+    assert scores[0, 1:].argmax().item() + 1 == 6
+
+
+def test_it_keeps_the_best_epoch_and_stops_when_patience_ends():
+    weights = {}
+
+    class Watch(Reporter):
+        def epoch_done(self, record):
+            weights[record["epoch"]] = None
+
+    trained = run([0.1, 0.5, 0.2, 0.3, 0.4, 0.9], config={"epochs": 6, "patience": 3}, reporter=Watch())
+    assert (trained.best_epoch, trained.validation) == (2, 0.5)
+    assert list(weights) == [1, 2, 3, 4, 5]
+    best = run([0.1, 0.5], config={"epochs": 2})
+    for name, value in trained.model.state_dict().items():
+        assert torch.equal(value, best.model.state_dict()[name])
+
+
+def test_validation_can_be_rarer_than_epochs():
+    trained = run([0.2, 0.1, 0.3], config={"epochs": 5, "validate_every": 2})
+    assert [record["epoch"] for record in trained.history if "validation" in record] == [2, 4, 5]
+    assert trained.best_epoch == 5
+
+
+def test_small_bucketed_batches_see_every_sample():
+    trained = run([0.1], config={"epochs": 1, "batch_size": 7})
+    assert trained.history[0]["step"] == -(-40 * 5 // 7)
+
+
+def test_a_diverging_loss_is_said_with_a_remedy():
+    with pytest.raises(
+        ConfigError, match=r"no longer a number in epoch 1. Lower training.learning_rate \(now 1e\+30\)"
+    ):
+        run([0.1] * 3, config={"epochs": 3, "learning_rate": 1e30, "gradient_clip": 0})
+
+
+def test_a_missing_device_is_said():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match="torch finds no such device here"):
+        run([0.1], config={"device": "cuda"})
+
+
+def test_a_stop_request_ends_the_step_and_resumes_to_the_same_bits(tmp_path):
+    from threading import Event
+
+    stop = Event()
+
+    class StopAt(Reporter):
+        def batch_done(self, epoch, batch):
+            if (epoch, batch) == (2, 3):
+                stop.set()
+
+    config = {"epochs": 3, "batch_size": 20}
+    straight = run([0.1, 0.2, 0.3], config=config)
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(Interrupted):
+        run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
+    _, state = checkpoints.load()
+    assert (state["epoch"], state["batch"], state["best_epoch"]) == (1, 3, 1)
+    resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, resume=True)
+    for name, value in straight.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert [r["loss"] for r in straight.history] == [r["loss"] for r in resumed.history]
+    with pytest.raises(RunError, match="made from other data or settings"):
+        run([0.1], config=config, checkpoints=checkpoints, resume=True, fingerprint="another")
+
+
+def test_bf16_trains_nearly_the_same():
+    exact, mixed = (
+        run([0.1] * 3, config={"epochs": 3, "precision": precision, "learning_rate": 0.01})
+        for precision in ("32", "bf16")
+    )
+    assert mixed.history[-1]["loss"] == pytest.approx(exact.history[-1]["loss"], rel=0.1)
+    assert mixed.model.item_vectors.weight.dtype == torch.float32
+
+
+def test_scores_that_are_no_numbers_are_an_error():
+    model = build()
+    with torch.no_grad():
+        model.item_vectors.weight.fill_(float("nan"))
+    from mltfr.inference import ModelScorer, top_k
+
+    with pytest.raises(MltfrError, match="diverged"):
+        top_k(ModelScorer(model), [np.array([1, 2], np.int32)], 3)
