@@ -1,0 +1,244 @@
+"""Write the parts of the documentation that the code knows: `python docs/generate.py [--check]`.
+
+A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. With `--check` nothing is written; the exit
+code is 1 if a file is out of date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from mltfr import Recommender, load_interactions
+from mltfr.backbones import BACKBONES
+from mltfr.cli.main import app
+from mltfr.fusion import FUSIONS
+from mltfr.interactions import FORMATS
+from mltfr.interactions.catalogue import CATALOGUE as DATA
+from mltfr.losses import LOSSES
+from mltfr.registry import Registry
+from mltfr.runs import resolve
+from mltfr.runs.config import RunConfig
+from mltfr.tokens.catalogue import CATALOGUE as TABLES
+from mltfr.tokens.sources import TOKEN_SOURCES
+
+ROOT = Path(__file__).parents[1]
+FILES = ("README.md", "docs/reference.md")
+SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+NOT_SET = "not set"
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [list(header)]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def value(given: Any) -> str:
+    """Return a setting as it is written in TOML."""
+    if isinstance(given, BaseModel):
+        given = given.model_dump(mode="json")
+    if isinstance(given, tuple):
+        given = list(given)
+    return NOT_SET if given is None else f"`{json.dumps(given, ensure_ascii=False)}`"
+
+
+def allowed(field: FieldInfo) -> str:
+    """Return what a setting may be: its choices, its range, or its type."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    optional = get_origin(field.annotation) is not tuple and type(None) in get_args(field.annotation)
+    kind = kinds[0] if optional and len(kinds) == 1 else field.annotation
+    if get_origin(kind) is Literal:
+        return ", ".join(value(choice) for choice in get_args(kind))
+    metadata = [*field.metadata, *getattr(kind, "__metadata__", ())]
+    kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+    names = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
+    if kind == tuple[str, ...]:
+        text = "list of texts"
+    else:
+        text = names.get(kind, " or ".join(names.get(part, "") for part in kinds).strip())
+    limits = [f"{SIGNS[sign]} {getattr(m, sign):,}" for m in metadata for sign in SIGNS if hasattr(m, sign)]
+    patterns = [f"`{m.pattern}`" for m in metadata if getattr(m, "pattern", None)]
+    return ", ".join([text, *limits, *patterns])
+
+
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]]:
+    """Yield a row for every setting of a config model; those of nested models get dotted keys."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if name == "name":
+            continue
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from settings(kind, f"{prefix}{name}.")
+            continue
+        default = "required" if field.is_required() else value(field.get_default(call_default_factory=True))
+        yield [f"`{prefix}{name}`", default, allowed(field), field.description or ""]
+
+
+def settings_table(model: type[BaseModel], prefix: str = "") -> str:
+    """Return the table of a model's settings, or a line that says there are none."""
+    rows = list(settings(model, prefix))
+    return table(("key", "default", "allowed", "meaning"), rows) if rows else "It has no settings."
+
+
+def config_keys() -> str:
+    """Return the tables of all sections of a config file, but those of registered parts."""
+    top = [[f"`{n}`", value(f.default), allowed(f), f.description or ""]
+           for n, f in RunConfig.model_fields.items() if not isinstance(f.default, BaseModel)]  # fmt: skip
+    parts = ["Top level:", table(("key", "default", "allowed", "meaning"), top)]
+    for name in ("filters", "split", "evaluation", "tokens", "training"):
+        field = RunConfig.model_fields[name]
+        parts += [f"### `[{name}]`", field.description or "", settings_table(type(field.default), f"{name}.")]
+    return "\n\n".join(parts)
+
+
+def registered(registry: Registry[Any, Any], prefix: str) -> str:
+    """Return the entries of a registry, each with its settings."""
+    parts = [table(("name", "what it is"), [[f"`{entry.name}`", entry.summary] for entry in registry])]
+    for entry in registry:
+        parts += [f"#### `{entry.name}`", settings_table(entry.config, prefix)]
+    return "\n\n".join(parts)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings under dotted keys."""
+    result: dict[str, Any] = {}
+    for key, found in settings.items():
+        result |= flat(found, f"{prefix}{key}.") if isinstance(found, Mapping) else {prefix + key: found}
+    return result
+
+
+def preset() -> str:
+    """Return what the preset `reference` changes, for every backbone that it has settings for."""
+    parts = []
+    for backbone in ("sasrec", "bert4rec"):
+        plain, other = (flat(resolve(preset=name, backbone=backbone).model_dump(mode="json"))
+                        for name in ("default", "reference"))  # fmt: skip
+        rows = [[f"`{key}`", value(plain[key]) if key in plain else "-", value(found)]
+                for key, found in other.items() if key != "preset" and plain.get(key, "-") != found]  # fmt: skip
+        parts += [f"With `--backbone {backbone}`:", table(("key", "default", "reference"), rows)]
+    return "\n\n".join(parts)
+
+
+def commands() -> str:
+    """Return every command with its arguments and options."""
+    parts = []
+    for path, command in _walk("mltfr", typer.main.get_command(app)):
+        rows = []
+        for parameter in command.params:
+            is_option = parameter.opts[0].startswith("-")
+            name = ", ".join(parameter.opts) if is_option else (parameter.metavar or parameter.name.upper())
+            if is_option and not getattr(parameter, "is_flag", False):
+                name += f" {parameter.metavar or parameter.name.strip('_').upper()}"
+            given = parameter.default if isinstance(parameter.default, str | int | Path) else None
+            note = " Required." if is_option and parameter.required else ""
+            note += f" Default: `{given}`." if given not in (None, "") and given is not False else ""
+            text = re.sub(r"\.?\s*\\\[default: (.*)\]", r". Default: `\1`", parameter.help or "")
+            rows.append([f"`{name}`", f"{text.rstrip('.')}.{note}" if text else note])
+        what = inspect.cleandoc(command.help or "")
+        parts += [f"### `{path}`", what, *([table(("argument or option", "meaning"), rows)] if rows else [])]
+    return "\n\n".join(parts)
+
+
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    members = getattr(command, "commands", None)
+    if not members:
+        yield path, command
+    for name, member in (members or {}).items():
+        yield from _walk(f"{path} {name}", member)
+
+
+def api() -> str:
+    """Return the signatures and docstrings of what `import mltfr` offers."""
+    parts = ["### `load_interactions`", described(load_interactions, "load_interactions")]
+    parts += ["### `Recommender`", described(Recommender, "Recommender")]
+    for name, member in vars(Recommender).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property):
+            parts += [f"#### `Recommender.{name}`", docstring(member.__doc__)]
+        else:
+            bound = getattr(Recommender, name)
+            parts += [f"#### `Recommender.{name}`", described(bound, f"Recommender.{name}")]
+    return "\n\n".join(parts)
+
+
+def described(member: Any, name: str) -> str:
+    """Return a signature without types, and the docstring."""
+    found = inspect.signature(member).parameters.values()
+    kept = [p.replace(annotation=inspect.Parameter.empty) for p in found if p.name != "self"]
+    return f"```python\n{name}{inspect.Signature(kept)}\n```\n\n{docstring(member.__doc__)}"
+
+
+def docstring(text: str | None) -> str:
+    """Return a docstring with its sections as lists."""
+    lines = []
+    for line in inspect.cleandoc(text or "").split("\n"):
+        if re.fullmatch(r"(Args|Returns|Raises|Attributes):", line):
+            lines += [f"**{line}**", ""]
+        elif match := re.fullmatch(r" {4}(\w+): (.*)", line):
+            lines.append(f"- `{match[1]}`: {match[2]}")
+        else:
+            lines.append(f"  {line.strip()}" if line.startswith(" ") else line)
+    return "\n".join(lines)
+
+
+def token_tables() -> str:
+    """Return the catalogue of token tables with their licences."""
+    rows = [[f"`{e.name}`", f"{e.shape[0]:,} x {e.shape[1]}", f"{e.download} MB" if e.download else "made here",
+             e.licence, e.note] for e in TABLES.values()]  # fmt: skip
+    return table(("name", "table", "download", "licence", "note"), rows)
+
+
+def data_sets() -> str:
+    """Return the catalogue of public data sets."""
+    return table(("name", "licence"), [[f"`{name}`", entry.licence] for name, entry in DATA.items()])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "api": api,
+    "config": config_keys,
+    "preset": preset,
+    "backbones": lambda: registered(BACKBONES, "backbone."),
+    "fusions": lambda: registered(FUSIONS, "fusion."),
+    "losses": lambda: registered(LOSSES, "loss."),
+    "sources": lambda: registered(TOKEN_SOURCES, ""),
+    "tables": token_tables,
+    "data": data_sets,
+    "formats": lambda: ", ".join(f"`{name}`" for name in FORMATS) + ".",
+}
+
+
+def updated(text: str) -> str:
+    """Return a page with all its generated parts written anew."""
+
+    def write(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{PARTS[match[2]]()}\n{match[3]}"
+
+    return re.sub(r"(<!-- begin:(\w+) -->)\n.*?(<!-- end:\2 -->)", write, text, flags=re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or check them; return the exit code."""
+    stale = [name for name in FILES if updated(old := (ROOT / name).read_text("utf-8")) != old]
+    for name in stale:
+        if arguments != ["--check"]:
+            (ROOT / name).write_text(updated((ROOT / name).read_text("utf-8")), "utf-8")
+        sys.stdout.write(f"{name}: {'is out of date' if arguments else 'written'}\n")
+    return 1 if stale and arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

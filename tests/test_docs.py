@@ -1,0 +1,133 @@
+"""The documentation says what the code does: generated parts, commands, settings, links and files."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+from mltfr.cli.main import app
+from mltfr.errors import ConfigError
+from mltfr.runs import resolve
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FIT_FLAGS = {"--backbone": "backbone", "--fusion": "fusion", "--preset": "preset"}
+
+
+def load_generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Return the words of every `mltfr` command in shell blocks and comments of config files."""
+    blocks = re.findall(r"^```(?:bash|sh)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    lines = [line.strip() for line in joined.split("\n")] + re.findall(r"^#\s+(mltfr .*)$", text, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines if re.match(r"(\w+=\S+ )*mltfr ", line)]
+
+
+COMMANDS = [
+    pytest.param(words, id=f"{page.name}: {' '.join(words)}"[:90])
+    for page in [*PAGES, *CONFIGS]
+    for words in commands_of(page.read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/reference.md"])
+def test_generated_parts_are_up_to_date(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    assert load_generator().updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"
+
+
+def test_the_generator_sees_what_is_stale() -> None:
+    generator = load_generator()
+    stale = "before\n<!-- begin:data -->\nold\n<!-- end:data -->\nafter\n"
+    fresh = generator.updated(stale)
+    assert "ml-100k" in fresh
+    assert "old" not in fresh
+    assert (fresh.startswith("before\n"), fresh.endswith("\nafter\n")) == (True, True)
+
+
+def test_every_setting_has_a_description() -> None:
+    text = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    assert not re.findall(r"^\| `.*\|\s*\|$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_file_is_complete_and_valid(path: Path) -> None:
+    config = resolve(file=tomllib.loads(path.read_text("utf-8")))
+    assert config.preset == ("reference" if "reference" in path.stem else "default")
+    assert config.backbone.name == ("bert4rec" if "bert4rec" in path.stem else "sasrec")
+
+
+def test_the_default_config_file_is_the_default() -> None:
+    file = tomllib.loads((ROOT / "configs" / "sasrec.toml").read_text("utf-8"))
+    assert resolve(file=file) == resolve()
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) > 30
+    assert commands_of("```bash\nmltfr fit \\\n  a.csv --out b\n```\n```toml\nmltfr = 1\n```") == [
+        ["mltfr", "fit", "a.csv", "--out", "b"]
+    ]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_exists_with_its_options(words: list[str]) -> None:
+    while words[0] != "mltfr":
+        words = words[1:]
+    command: Any = typer.main.get_command(app)
+    words = words[1:]
+    while words and getattr(command, "commands", None) and not words[0].startswith("-"):
+        assert words[0] in command.commands
+        command, words = command.commands[words[0]], words[1:]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    assert not [word for word in words if word.startswith("-") and word not in known]
+    if command.name == "fit":
+        values: dict[str, Any] = {
+            key: words[words.index(flag) + 1] for flag, key in FIT_FLAGS.items() if flag in words
+        }
+        pairs = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+        file = words[words.index("--config") + 1] if "--config" in words else ""
+        given = tomllib.loads((ROOT / file).read_text("utf-8")) if file.startswith("configs/") else {}
+        resolve(**values, file=given, overrides=pairs)
+
+
+def test_a_wrong_setting_in_a_command_is_seen() -> None:
+    with pytest.raises(ConfigError, match="unknown setting"):
+        test_every_command_exists_with_its_options(shlex.split("mltfr fit a --out b --set training.epoch=3"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, target
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text("utf-8")
+    assert [page.name for page in sorted(folder.glob("*.md")) if f"({page.name})" not in index] == ["README.md"]

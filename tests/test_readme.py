@@ -1,0 +1,54 @@
+"""The Python of the README runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mltfr.runs import resolve
+from mltfr.tokens import TokenStore, TokenTable
+
+README = Path(__file__).parents[1] / "README.md"
+TABLES = {"smollm2-135m": 24, "wordllama": 16, "minilm-l6": 20}
+
+
+def small_log(path: Path, users: int = 40, items: int = 12) -> None:
+    """Write a log of users u0, u1, ... who walk through items i0, i1, ... in order."""
+    random = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"i{(start + step) % items}", step)
+        for user, start in enumerate(random.integers(items, size=users))
+        for step in range(int(random.integers(4, 9)))
+    ]
+    pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row").write_csv(path)
+
+
+@pytest.fixture
+def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _own_home: None) -> None:
+    """Stand in a folder with a small log; small tables have the real names; one epoch a round."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLTFR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MLTFR_OFFLINE", "1")
+    small_log(tmp_path / "interactions.csv")
+    store = TokenStore()
+    words = tuple(f"▁word{number}" for number in range(600))
+    for name, width in TABLES.items():
+        values = np.random.default_rng(width).normal(size=(len(words), width)).astype(np.float32)
+        store.put(TokenTable(name, values, words))
+    monkeypatch.setattr("mltfr.recommender.resolve", lambda **given: resolve(**{**given, "epochs": 1}))
+
+
+@pytest.mark.usefixtures("_small")
+def test_the_ten_lines_run_as_they_stand() -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    names: dict[str, object] = {}
+    exec(compile(code, str(README), "exec"), names)
+    recommender = names["rec"]
+    assert (recommender.config.fusion.name, len(recommender.config.tokens.tables)) == ("mltfr", 3)
+    assert Path("runs/mine/manifest.json").exists()
+    assert [record["epoch"] for record in recommender.fitted.history] == [1, 1]
+    assert recommender.recommend(users=["u1"], k=10)["user_id"].unique().to_list() == ["u1"]
