@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 
 import polars as pl
@@ -90,3 +91,9 @@ def test_filters_that_do_not_fit_the_log_are_refused() -> None:
         FilterConfig.parse({"since": "soon"})
     with pytest.raises(ConfigError, match=r"since \(5.0\) must lie before until"):
         FilterConfig.parse({"since": 5, "until": "1970-01-01"})
+
+
+def test_dates_of_a_config_file_are_dates() -> None:
+    table = tomllib.loads("since = 1970-01-01\nuntil = 1970-01-01T00:00:03")
+    assert FilterConfig.parse(table) == FilterConfig(since="1970-01-01", until="1970-01-01T00:00:03")
+    assert len(apply_filters(log_of(LOG), FilterConfig.parse(table))[0]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Literal, Self
 
 import polars as pl
@@ -33,6 +34,11 @@ class FilterConfig(Config):
     """k-core: users and items with fewer interactions are removed until none is left."""
     most_recent: NonNegativeInt = 0
     """Interactions kept of every user, the last ones."""
+
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, date) else value  # TOML has dates of its own
 
     @field_validator("since", "until")
     @classmethod
