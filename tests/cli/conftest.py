@@ -1,48 +1,13 @@
-"""A small log and two small token tables, as files, for the command line."""
+"""Two small token tables for the command line."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-SMALL = (
-    "--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "tokens.width=8",
-    "--set", "fusion.filter.shortlist=16", "--set", "fusion.filter.keep=4", "--set", "training.batch_size=32",
-)  # fmt: skip
-"""Settings that train in a moment."""
-
-
-def run(*arguments: str | Path, home: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run `mltfr` in its own process."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1"}
-    if home is not None:
-        environment["MLTFR_HOME"] = str(home)
-    command = [sys.executable, "-c", "from mltfr.cli.main import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
-
-
-def write_log(path: Path, users: int = 60, items: int = 25, seed: int = 0) -> dict[str, list[str]]:
-    """Write a CSV log in which item i is mostly followed by item i + 1; return the histories."""
-    random = np.random.default_rng(seed)
-    histories: dict[str, list[str]] = {}
-    for user in range(users):
-        length = int(random.integers(4, 14))
-        steps = np.where(random.random(length) < 0.8, 1, random.integers(1, items, length))
-        codes = (random.integers(items) + np.cumsum(steps)) % items
-        histories[f"u{user}"] = list(dict.fromkeys(f"i{code}" for code in codes))
-    rows = ["user_id,item_id,timestamp"]
-    rows += [f"{user},{item},{time}" for user, items_ in histories.items() for time, item in enumerate(items_)]
-    path.write_text("\n".join(rows) + "\n")
-    return histories
+from command_line import run
 
 
 @pytest.fixture(scope="session")

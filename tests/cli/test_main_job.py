@@ -6,7 +6,7 @@ import tomllib
 
 import polars as pl
 import pytest
-from conftest import SMALL, run, write_log
+from command_line import SMALL, run, write_log
 
 TABLES = ("--tokens", "alpha,beta")
 

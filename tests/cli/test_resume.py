@@ -4,18 +4,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
-from conftest import SMALL, run, write_log
+from command_line import COMMAND, SMALL, run, write_log
 
 OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "3", "--set", "training.checkpoint_seconds=0")
 
 
 def start(store, *arguments):
     environment = {**os.environ, "MLTFR_HOME": str(store), "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1"}
-    command = [sys.executable, "-c", "from mltfr.cli.main import main; main()", *map(str, arguments)]
+    command = [*COMMAND, *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +18,8 @@ from mltfr.cli.evaluate import evaluate
 from mltfr.cli.fit import fit
 from mltfr.cli.recommend import recommend
 from mltfr.errors import MltfrError, MltfrWarning
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
 
 app = typer.Typer(
     name="mltfr",
@@ -53,14 +57,43 @@ def _root(
 def main() -> None:
     """Run the command line: a user's mistake ends in one line on stderr and exit code 2."""
     warnings.showwarning = _one_line
+    warnings.simplefilter("always", MltfrWarning)
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()  # what cannot be written shows here, and not while Python shuts down
     except MltfrError as error:
-        typer.echo(f"mltfr: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        code = _fail(str(error), error.exit_code)
+    except UsageError as error:
+        code = _fail(_usage(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("stopped.", 130)
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        code = _drop_stdout(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = _drop_stdout(_fail(f"{where}{error.strerror or error}. Check the disk and the permissions.", 2))
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> int:
+    """Print an error as one line, whatever it quotes, and return the exit code."""
+    if message:
+        typer.echo(f"mltfr: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _usage(error: Any) -> str:
+    """Return what was wrong with the arguments, and where they are explained; "" where help was printed."""
+    message = str(error.format_message()).strip()
+    command = error.ctx.command_path if error.ctx is not None else "mltfr"
+    return f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See: {command} --help" if message else ""
+
+
+def _drop_stdout(code: int) -> int:
+    """Point stdout to nowhere, so that Python does not stumble over it again at the end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _one_line(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:

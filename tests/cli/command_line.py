@@ -1,0 +1,80 @@
+"""How tests run the command line, and the small log that they give it."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+
+from mltfr.cli.main import main
+
+COMMAND = [sys.executable, "-c", "from mltfr.cli.main import main; main()"]
+
+SMALL = (
+    "--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "tokens.width=8",
+    "--set", "fusion.filter.shortlist=16", "--set", "fusion.filter.keep=4", "--set", "training.batch_size=32",
+)  # fmt: skip
+"""Settings that train in a moment."""
+
+
+def run(
+    *arguments: str | Path, home: Path | None = None, check: bool = True, process: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run `mltfr`, here or, much slower, in a process of its own; both compute with one thread."""
+    environment = {"MLTFR_OFFLINE": "1", "COLUMNS": "160"}
+    if home is not None:
+        environment["MLTFR_HOME"] = str(home)
+    words = [str(argument) for argument in arguments]
+    done = (_in_process if process else _here)(words, environment)
+    assert "Traceback" not in done.stderr, done.stderr
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def _in_process(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *arguments]
+    environment = {**os.environ, **environment, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def _here(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    out, errors, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with (
+            patch.dict(os.environ, environment),
+            patch.object(sys, "argv", ["mltfr", *arguments]),
+            redirect_stdout(out),
+            redirect_stderr(errors),
+            warnings.catch_warnings(),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+    finally:
+        torch.set_num_threads(threads)
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), errors.getvalue())
+
+
+def write_log(path: Path, users: int = 60, items: int = 25, seed: int = 0) -> dict[str, list[str]]:
+    """Write a CSV log in which item i is mostly followed by item i + 1; return the histories."""
+    random = np.random.default_rng(seed)
+    histories: dict[str, list[str]] = {}
+    for user in range(users):
+        length = int(random.integers(4, 14))
+        steps = np.where(random.random(length) < 0.8, 1, random.integers(1, items, length))
+        codes = (random.integers(items) + np.cumsum(steps)) % items
+        histories[f"u{user}"] = list(dict.fromkeys(f"i{code}" for code in codes))
+    rows = ["user_id,item_id,timestamp"]
+    rows += [f"{user},{item},{time}" for user, items_ in histories.items() for time, item in enumerate(items_)]
+    path.write_text("\n".join(rows) + "\n")
+    return histories
