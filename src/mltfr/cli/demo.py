@@ -53,6 +53,8 @@ def _make_room(out: Path) -> None:
     from mltfr.errors import RunError
     from mltfr.fetch import atomic_path
 
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out}: is a file. Give --out the name of a folder.")
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).exists():
             raise RunError(f"{out}: holds something that is no demo. Choose another --out.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,36 +21,50 @@ def check_output(path: Path) -> None:
     """Refuse, before any work is done, a file name that says no format.
 
     Raises:
-        OutputError: the ending is not one of `SUFFIXES`, or the path is a folder.
+        OutputError: the ending is not one of `SUFFIXES`, the path is a folder, or it cannot be written.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: the ending says the format; expected one of {', '.join(SUFFIXES)}.")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder. Give the name of a file.")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise OutputError(f"{path}: cannot be written, {there} is no folder to write to. Choose another --out.")
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
     """Write a table in the format that the file's ending says, whole or not at all."""
     with atomic_path(path) as temporary:
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             frame.write_csv(temporary)
-        elif path.suffix == ".parquet":
+        elif path.suffix.lower() == ".parquet":
             frame.write_parquet(temporary)
         else:
             frame.write_ndjson(temporary)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty.
+def read_ids(path: Path, known: Container[str], what: str, remedy: str) -> list[str]:
+    """Return the ids of a text file, one a line; empty lines are nothing.
+
+    Args:
+        path: the file.
+        known: the ids that may stand there.
+        what: what the ids are, for messages ("user").
+        remedy: what to do about an unknown one.
 
     Raises:
-        DataError: the file cannot be read, or holds nothing.
+        DataError: the file cannot be read, holds nothing, or an id that training has not seen.
     """
-    lines = [line.strip() for line in _text(path).splitlines()]
-    lines = [line for line in lines if line]
-    if not lines:
+    lines = [line.strip() for line in _lines(path)]
+    unknown = [number for number, line in enumerate(lines, start=1) if line and line not in known]
+    if unknown:
+        more = f" ({len(unknown):,} such lines)" if len(unknown) > 1 else ""
+        found = f"{what} '{lines[unknown[0] - 1]}'"
+        raise DataError(f"{path}, line {unknown[0]}: {found} is not in the training log{more}. {remedy}")
+    ids = [line for line in lines if line]
+    if not ids:
         raise DataError(f"{path}: empty. Give one id a line.")
-    return lines
+    return ids
 
 
 def read_histories(path: Path) -> dict[str, list[str]]:
@@ -58,19 +74,20 @@ def read_histories(path: Path) -> dict[str, list[str]]:
         DataError: a line is something else, or a user comes twice.
     """
     histories: dict[str, list[str]] = {}
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         expected = 'expected {"user_id": "u1", "items": ["a", "b"]}'
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error}); {expected}.") from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: found {line.strip()[:80]}, which is not JSON; {expected}.") from error
         if not isinstance(row, dict) or set(row) != {"user_id", "items"} or not isinstance(row["items"], list):
             raise DataError(f"{where}: found {line.strip()[:80]}; {expected}.")
-        if not all(isinstance(value, str | int) for value in [row["user_id"], *row["items"]]):
-            raise DataError(f"{where}: ids must be texts or whole numbers; {expected}.")
+        wrong = [value for value in [row["user_id"], *row["items"]] if not _is_id(value)]
+        if wrong:
+            raise DataError(f"{where}: found {json.dumps(wrong[0])}, but ids are texts or whole numbers; {expected}.")
         user = str(row["user_id"])
         if user in histories:
             raise DataError(f"{where}: user '{user}' comes a second time. Give every user one line.")
@@ -80,9 +97,14 @@ def read_histories(path: Path) -> dict[str, list[str]]:
     return histories
 
 
-def _text(path: Path) -> str:
+def _is_id(value: object) -> bool:
+    return value != "" and isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _lines(path: Path) -> list[str]:
+    """Return a text file's lines; only line feeds end one, as everywhere else in mltfr."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:

@@ -13,9 +13,9 @@ from mltfr.cli.options import Run
 def recommend(
     run: Run,
     out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .jsonl.", show_default=False)],
-    k: Annotated[int, typer.Option("-k", min=1, help="Items a user gets.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many items every user gets, at most.")] = 10,
     users: Annotated[
-        Path | None, typer.Option(help="Text file with one known user id a line; all users if not given.")
+        Path | None, typer.Option(help="Text file with one user id of the log a line; all users if not given.")
     ] = None,
     histories: Annotated[
         Path | None,
@@ -29,24 +29,28 @@ def recommend(
         Path | None, typer.Option(help="Text file with item ids that may not be recommended, one a line.")
     ] = None,
 ) -> None:
-    """Write the best items of every user as rows user_id, rank, item_id, score.
+    """Write every user's best next items, as rows user_id, rank, item_id, score.
 
-    Known users are served from everything that the log says about them.
+    Users of the log are served from their whole history, validation and test included.
     """
-    from mltfr.cli.files import check_output, read_histories, read_lines, write_frame
+    from mltfr.cli.files import check_output, read_histories, read_ids, write_frame
     from mltfr.errors import DataError
 
     check_output(out)
     if users is not None and histories is not None:
         raise DataError("Give --users or --histories, not both.")
-    wanted = read_lines(users) if users is not None else None
     raw = read_histories(histories) if histories is not None else None
-    allowed = read_lines(allow) if allow is not None else None
-    denied = read_lines(deny) if deny is not None else []
     from mltfr.cli.progress import progress_bar
     from mltfr.recommender import Recommender
 
     recommender = Recommender.load(run)
+    split = recommender.fitted.split
+    items, other = split.vocabulary.codes, "Remove it from the list."
+    wanted = None
+    if users is not None:
+        wanted = read_ids(users, set(split.user_ids), "user", "Remove it, or give histories instead: --histories FILE.")
+    allowed = read_ids(allow, items, "item", other) if allow is not None else None
+    denied = read_ids(deny, items, "item", other) if deny is not None else []
     with progress_bar("recommending") as progress:
         frame = recommender.recommend(
             wanted,

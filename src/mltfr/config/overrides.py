@@ -21,7 +21,7 @@ def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[st
     result = deepcopy(values)
     for override in overrides:
         key, separator, text = override.partition("=")
-        if not separator or not key.strip():
+        if not separator or not all(part.strip() for part in key.split(".")):
             raise ConfigError(f"--set {override!r} is not KEY=VALUE. Example: --set training.epochs=50")
         *path, last = key.strip().split(".")
         table = result
@@ -37,6 +37,7 @@ def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> dict[st
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return document["value"] if len(document) == 1 else text  # further lines would be further settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mltfr.errors import DataError, FetchError, one_of
+from mltfr.errors import DataError, FetchError, OutputError, one_of
 from mltfr.fetch import atomic_path, download_url, download_wheel, extract_member, home, sha256
 
 
@@ -97,7 +98,8 @@ def get_data(name: str) -> Path:
 
     Raises:
         DataError: the name is unknown.
-        FetchError: no source could be reached, or what came has another checksum.
+        FetchError: no source could be reached, what came has another checksum, or MLTFR_OFFLINE=1.
+        OutputError: the folder cannot be written.
     """
     if name not in CATALOGUE:
         raise DataError(f"Unknown data set '{name}'. {one_of(name, CATALOGUE)}")
@@ -105,8 +107,18 @@ def get_data(name: str) -> Path:
     path = home() / "data" / name / data.file
     if path.is_file() and sha256(path) == data.sha256:
         return path
+    if os.environ.get("MLTFR_OFFLINE") == "1":
+        raise FetchError(
+            f"'{name}' is not stored in {path.parent} and MLTFR_OFFLINE=1 forbids fetching it. "
+            f"With a connection run: MLTFR_OFFLINE=0 mltfr data get {name}"
+        )
     failures: list[str] = []
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent}: cannot be made ({error.strerror}). Point MLTFR_HOME to a folder that you may write to."
+        ) from error
     for source in data.sources:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             try:

@@ -69,6 +69,8 @@ def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTab
 
 def _load_folder(path: Path, skip_invalid: bool) -> InteractionLog:
     """Read `train.txt` and `test.txt`, each in either sequence form."""
+    if not path.is_dir():
+        raise DataError(f"{path}: is a file; format 'folder' reads train.txt and test.txt in a folder.")
     parts: dict[str, RawTable] = {}
     for part in ("train", "test"):
         file = path / f"{part}.txt"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
@@ -20,8 +21,8 @@ from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
 from mltfr.runs.build import build_loss, build_model
 from mltfr.runs.config import RunConfig
-from mltfr.runs.fitted import CONFIG, LOG, Fitted, save_fitted
-from mltfr.runs.folder import CHECKPOINT, check_new, write_text
+from mltfr.runs.fitted import Fitted, save_fitted
+from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
 from mltfr.runs.scores import score
 from mltfr.tokens import describe, load_tables
 from mltfr.training import Checkpoints, JsonLines, Reporter, Reporters, TensorBoard, train
@@ -50,6 +51,7 @@ def fit(
         DataError: the log cannot be split as asked.
         TokenTableError: a token table is unknown or cannot be had.
         RunError: `folder` holds something else, or a checkpoint of other data or settings.
+        OutputError: the disk is full, or `folder` cannot be written.
         Interrupted: `stop` was set.
     """
     started = time.monotonic()
@@ -71,42 +73,42 @@ def fit(
         "tables": describe(tables),
     }
     fingerprint = _fingerprint(config, facts)
-    checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
-    reporters = [reporter]
-    if folder is not None and checkpoints is not None:
-        saved = checkpoints.load() if resume else None
-        checkpoints.folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / CONFIG, dump_toml(config))
-        reporters.append(JsonLines(folder / LOG, saved[1]["history"] if saved is not None else []))
-        if config.training.tensorboard:
-            reporters.append(TensorBoard(folder / "tensorboard"))
-    everybody = Reporters(reporters)
-    try:
-        trained = train(
-            lambda: build_model(config, len(data.vocabulary), tables),
-            build_loss(config, data.vocabulary.counts),
-            data.train_histories(),
-            lambda model: _validation(model, data, config),
-            config.training,
-            seed=config.seed,
-            checkpoints=checkpoints,
-            resume=resume,
-            fingerprint=fingerprint,
-            reporter=everybody,
-            stop=stop,
-        )
-    finally:
-        everybody.close()
-    facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
-    fitted = Fitted(config, trained.model.eval(), data, facts, history=trained.history)
-    fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
-    facts["wall_seconds"] = round(time.monotonic() - started, 1)
-    if folder is not None and checkpoints is not None:
-        for leftover in folder.glob(".*.partial"):  # of a process that was killed
-            leftover.unlink()
-        save_fitted(fitted, folder)
-        checkpoints.clear()
-    return fitted
+    with open_run(folder) if folder is not None else nullcontext():
+        checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
+        reporters = [reporter]
+        if folder is not None and checkpoints is not None:
+            saved = checkpoints.load() if resume else None
+            write_text(folder / CONFIG, dump_toml(config))
+            reporters.append(JsonLines(folder / LOG, saved[1]["history"] if saved is not None else []))
+            if config.training.tensorboard:
+                reporters.append(TensorBoard(folder / TENSORBOARD))
+        everybody = Reporters(reporters)
+        try:
+            trained = train(
+                lambda: build_model(config, len(data.vocabulary), tables),
+                build_loss(config, data.vocabulary.counts),
+                data.train_histories(),
+                lambda model: _validation(model, data, config),
+                config.training,
+                seed=config.seed,
+                checkpoints=checkpoints,
+                resume=resume,
+                fingerprint=fingerprint,
+                reporter=everybody,
+                stop=stop,
+            )
+        finally:
+            everybody.close()
+        facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
+        fitted = Fitted(config, trained.model.eval(), data, facts, history=trained.history)
+        fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
+        facts["wall_seconds"] = round(time.monotonic() - started, 1)
+        if folder is not None and checkpoints is not None:
+            for leftover in folder.glob(".*.partial"):  # of a process that was killed
+                leftover.unlink()
+            save_fitted(fitted, folder)
+            checkpoints.clear()
+        return fitted
 
 
 def _validation(model: SequentialModel, data: Split, config: RunConfig) -> dict[str, float]:

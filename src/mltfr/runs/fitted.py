@@ -20,11 +20,20 @@ from mltfr.model import SequentialModel
 from mltfr.runs.build import build_model
 from mltfr.runs.config import RunConfig
 from mltfr.runs.data import load_split, save_split
-from mltfr.runs.folder import read_manifest, write_json, write_manifest, write_text
+from mltfr.runs.folder import (
+    CONFIG,
+    LOG,
+    MANIFEST,
+    METRICS,
+    WEIGHTS,
+    damage,
+    read_manifest,
+    write_json,
+    write_manifest,
+    write_text,
+)
 from mltfr.tokens import PreparedTable, load_tables
 from mltfr.training import install_consensus
-
-CONFIG, METRICS, WEIGHTS, LOG = "config.toml", "metrics.json", "weights.safetensors", "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -87,20 +96,24 @@ def load_fitted(folder: Path) -> Fitted:
         RunError: there is no finished run, it is damaged, or from another version.
     """
     manifest = read_manifest(folder)
-    config = RunConfig.parse(load_toml(folder / CONFIG), str(folder / CONFIG))
-    split = load_split(folder, manifest["split"], manifest["left_out"])
+    with damage(folder / CONFIG):
+        config = RunConfig.parse(load_toml(folder / CONFIG))
+    with damage(folder):
+        split = load_split(folder, manifest["split"], manifest["left_out"])
+        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    with damage(folder / MANIFEST):
+        tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
     items = len(split.vocabulary)
-    tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
     model = build_model(config, items, tables)
     if model.fusion is not None and not model.fusion.tables_in_state:
         tables = load_tables(config.tokens)
         if [t.fingerprint for t in tables] != [t["fingerprint"] for t in manifest["tables"]]:
             raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
         model = build_model(config, items, tables)
-    weights = load_file(folder / WEIGHTS)
-    install_consensus(model, weights)
-    model.load_state_dict(weights)
+    with damage(folder / WEIGHTS):
+        weights = load_file(folder / WEIGHTS)
+        install_consensus(model, weights)
+        model.load_state_dict(weights)
     facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
     return Fitted(config, model.eval(), split, facts, metrics, history)

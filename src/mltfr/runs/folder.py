@@ -15,21 +15,30 @@ The manifest is written last: a folder without one is not a finished run.
 from __future__ import annotations
 
 import json
+import os
 import platform
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
+
 from mltfr import __version__
-from mltfr.errors import RunError
+from mltfr.errors import ConfigError, OutputError, RunError
 from mltfr.fetch import atomic_path, sha256
+from mltfr.training.checkpoint import STATE
 
 FORMAT = 1
-MANIFEST = "manifest.json"
-CHECKPOINT = "checkpoint"
+MANIFEST, CONFIG, METRICS, WEIGHTS = "manifest.json", "config.toml", "metrics.json", "weights.safetensors"
+LOG, CHECKPOINT, TENSORBOARD = "log.jsonl", "checkpoint", "tensorboard"
 _PACKAGES = ("torch", "lightning-fabric", "numpy", "polars", "safetensors")
+
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, RuntimeError, ConfigError, PolarsError, SafetensorError)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,15 +75,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         RunError: there is no finished run, it is of another format, or a file is missing or damaged.
     """
     path = folder / MANIFEST
+    if not folder.exists():
+        raise RunError(f"{folder}: no such folder. Make one: mltfr fit FILE --out {folder}")
     if not path.is_file():
         if (folder / CHECKPOINT).is_dir():
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
         raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Make one: mltfr fit FILE --out {folder}")
-    try:
+    with damage(path):
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        given, files = manifest["format"], manifest["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}). Fit the recommender again.") from error
+        given, files = manifest["format"], dict(manifest["files"])
     if given != FORMAT:
         raise RunError(
             f"{folder}: written in run format {given} by mltfr {manifest.get('mltfr', 'unknown')}; this is mltfr "
@@ -88,6 +97,44 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file causes into one line.
+
+    Raises:
+        RunError: a file that belongs to a run cannot be read, or holds something else.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+        raise RunError(f"{path}: damaged, or of another version ({reason}). Fit the recommender again.") from error
+
+
+@contextmanager
+def open_run(folder: Path) -> Iterator[None]:
+    """Make a run folder; after an error, keep it only where a checkpoint in it can be continued.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    try:
+        (folder / CHECKPOINT).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}). Choose another --out.") from error
+    try:
+        yield
+    except BaseException:
+        if not (folder / CHECKPOINT / STATE).exists():
+            for name in (CHECKPOINT, TENSORBOARD):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            for path in (folder / CONFIG, folder / LOG):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):  # something else lies in it
+                folder.rmdir()
+        raise
+
+
 def check_new(folder: Path, resume: bool) -> None:
     """Refuse to write over something that is already there.
 
@@ -99,10 +146,12 @@ def check_new(folder: Path, resume: bool) -> None:
         return
     if not folder.is_dir():
         raise RunError(f"{folder}: is a file. Give --out the name of a new folder.")
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"{folder}: may not be written. Choose another --out.")
     if (folder / MANIFEST).exists():
         raise RunError(f"{folder}: holds a finished run. Choose another --out, or remove it first.")
     if (folder / CHECKPOINT).exists():
         if not resume:
             raise RunError(f"{folder}: holds an interrupted run. Continue it with --resume, or remove it first.")
-    elif any(not path.name.startswith(".") and path.suffix != ".jsonl" for path in folder.iterdir()):
+    elif any(not path.name.startswith(".") for path in folder.iterdir()):
         raise RunError(f"{folder}: is not empty and not a run. Choose another --out.")

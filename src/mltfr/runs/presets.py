@@ -45,6 +45,7 @@ def resolve(
     seed: int | None = None,
     epochs: int | None = None,
     overrides: Iterable[str] = (),
+    where: str = "settings",
 ) -> RunConfig:
     """Return the complete settings of a run.
 
@@ -59,6 +60,7 @@ def resolve(
         seed: seed of everything random.
         epochs: most epochs of a round.
         overrides: `KEY=VALUE` texts.
+        where: where the settings come from, for messages.
 
     Raises:
         ConfigError: an unknown name or setting, or a value out of range.
@@ -81,7 +83,7 @@ def resolve(
     if preset == "reference":
         fusion_values = values["fusion"]
         fusion_values["name"] = REFERENCE_NAMES.get(fusion_values["name"], fusion_values["name"])
-    return RunConfig.parse(values, "settings")
+    return RunConfig.parse(values, where)
 
 
 def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +120,8 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         if isinstance(value, str) and key in ("backbone", "fusion", "loss"):
             value = {"name": value}
         old = merged.get(key)
+        if isinstance(value, Mapping) and not isinstance(old, Mapping | str | None):
+            raise ConfigError(f"'{key}' is {old!r}, but it is a table of settings, as in `[{key}]`.")
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             same = value.get("name", old.get("name")) == old.get("name")
             merged[key] = _merge(old, value) if same else deepcopy(dict(value))

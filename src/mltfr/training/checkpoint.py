@@ -16,6 +16,7 @@ from mltfr.errors import OutputError, RunError
 from mltfr.fetch import atomic_path, sha256
 
 STATE = "state.json"
+REMEDY = "Remove the run folder and start again without --resume."
 
 
 class Checkpoints:
@@ -68,10 +69,10 @@ class Checkpoints:
             state = json.loads(path.read_text(encoding="utf-8"))
             file = self.folder / state.pop("tensors")
             if sha256(file) != state.pop("sha256"):
-                raise RunError(f"{file}: damaged (its checksum differs). Start again without --resume.")
+                raise RunError(f"{file}: damaged (its checksum differs). {REMEDY}")
             return load_file(file), state
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
-            raise RunError(f"{path}: damaged ({error}). Start again without --resume.") from error
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise RunError(f"{path}: damaged ({error}). {REMEDY}") from error
 
     def clear(self) -> None:
         """Remove the checkpoint; the state goes first, so that nothing points to missing tensors."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltfr.errors import MissingExtraError
+from mltfr.errors import MissingExtraError, OutputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -127,19 +128,31 @@ class JsonLines(Reporter):
     """Writes one JSON line an epoch into the run folder."""
 
     def __init__(self, path: Path, history: Sequence[Record]) -> None:
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = path.open("w", encoding="utf-8")
         for record in history:  # what a resumed run has already been through
             self.epoch_done(record)
 
     def epoch_done(self, record: Record) -> None:
-        """Write one line."""
-        self.file.write(json.dumps(record) + "\n")
-        self.file.flush()
+        """Write one line.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        try:
+            self.file.write(json.dumps(record) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: cannot be written ({error.strerror}). "
+                "Free some space, then run the same command with --resume."
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
-        self.file.close()
+        with suppress(OSError):  # a line that could not be written has been an error already
+            self.file.close()
 
 
 class TensorBoard(Reporter):

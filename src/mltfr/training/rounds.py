@@ -15,7 +15,7 @@ from mltfr.interactions import Histories
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
 from mltfr.training.batches import epoch_generator
-from mltfr.training.checkpoint import Checkpoints, under_prefix
+from mltfr.training.checkpoint import REMEDY, Checkpoints, under_prefix
 from mltfr.training.config import TrainingConfig
 from mltfr.training.loop import FISHER, Round, RoundState, make_fabric
 from mltfr.training.reporting import Record, Reporter
@@ -91,7 +91,7 @@ def train(
     saved = checkpoints.load() if checkpoints is not None and resume else None
     if saved is not None and saved[1].pop("fingerprint") != fingerprint:
         raise RunError(
-            "The checkpoint was made from other data or settings. Give the same ones, or start again without --resume."
+            f"The checkpoint was made from other data or settings. Give the same ones. Otherwise: {REMEDY}"
         )
     state = RoundState(**saved[1]) if saved is not None else RoundState()
     tensors = saved[0] if saved is not None else None
