@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimestampColumn, UserColumn
+
 if TYPE_CHECKING:
     from mltfr.interactions.statistics import Statistics
 
@@ -14,7 +16,7 @@ app = typer.Typer(help="Fetch public data sets and describe interaction logs.", 
 
 
 @app.command()
-def get(name: Annotated[str, typer.Argument(help="Name of the data set, for example ml-100k.")]) -> None:
+def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set: ml-100k.")]) -> None:
     """Fetch a public data set and print its path."""
     from mltfr.interactions.catalogue import CATALOGUE, get_data
 
@@ -25,13 +27,13 @@ def get(name: Annotated[str, typer.Argument(help="Name of the data set, for exam
 
 @app.command()
 def describe(
-    file: Annotated[Path, typer.Argument(help="Interaction log: a file, or a folder with train and test.")],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    format: Annotated[str | None, typer.Option(help="Format of the file; recognised by content.")] = None,
-    user_column: Annotated[str | None, typer.Option(help="Column of the user ids.")] = None,
-    item_column: Annotated[str | None, typer.Option(help="Column of the item ids.")] = None,
-    timestamp_column: Annotated[str | None, typer.Option(help="Column of the times.")] = None,
-    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Drop invalid rows.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`.")],
+    json: Json = False,
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    skip_invalid: SkipInvalid = False,
 ) -> None:
     """Print the statistics of an interaction log."""
     import dataclasses

@@ -22,7 +22,7 @@ EXTRAS = {
 
 
 def doctor(json: Json = False) -> None:
-    """Show what this installation has and can do: versions, devices, extras, store, known parts."""
+    """Show what this installation has and can do: versions, devices, extras, store, models."""
     report = examine()
     if json:
         from json import dumps

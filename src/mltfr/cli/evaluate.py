@@ -11,10 +11,10 @@ from mltfr.cli.options import Json, Run
 
 def evaluate(
     run: Run,
-    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    split: Annotated[str, typer.Option(help="Which held-out items: test or validation.")] = "test",
     json: Json = False,
 ) -> None:
-    """Rank the held-out items of a fitted run among all items that training knows."""
+    """Score a fitted run again: rank each user's held-out item among all items that training knows."""
     from mltfr.cli.output import print_scores
     from mltfr.errors import ConfigError, one_of
 

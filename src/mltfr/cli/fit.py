@@ -14,27 +14,43 @@ def fit(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Interaction log: CSV, TSV, Parquet, JSON Lines, RecBole .inter, "
-            "sequence text, or a folder with train.txt and test.txt."
+            metavar="FILE",
+            help="Interaction log: CSV, TSV, Parquet, JSON Lines (each also .gz or .zst), RecBole .inter, "
+            "sequence text, or a folder with train.txt and test.txt.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Run folder to write.", show_default=False)],
-    backbone: Annotated[str | None, typer.Option(help="Sequence encoder: sasrec, bert4rec.  \\[default: sasrec]")] = None,
-    fusion: Annotated[str | None, typer.Option(help="mltfr, or none for the bare backbone.  \\[default: mltfr]")] = None,
+    out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],
+    backbone: Annotated[
+        str | None, typer.Option(help="Sequence encoder: sasrec or bert4rec.", show_default="sasrec")
+    ] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(help="How token tables are used: mltfr, or none for the bare backbone.", show_default="mltfr"),
+    ] = None,
     tokens: Annotated[
         str | None,
         typer.Option(
-            help="Token tables, separated by commas; see `mltfr tokens list`.  "
-            "\\[default: smollm2-135m,wordllama,minilm-l6]"
+            help="Token tables, separated by commas; see `mltfr tokens list`. Missing ones are fetched.",
+            show_default="smollm2-135m,wordllama,minilm-l6",
         ),
     ] = None,
-    preset: Annotated[str, typer.Option(help="default, or reference for the published arithmetic.")] = "default",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings; RUN/config.toml repeats a run.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.batch_size=128.")
+    preset: Annotated[
+        str, typer.Option(help="Settings to begin from: default, or reference for the published ones.")
+    ] = "default",
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with settings; a run's own config.toml repeats that run.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  \\[default: 0]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most epochs of a round.  \\[default: 100]")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One setting, as in training.batch_size=128; may come several times."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default="0")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Most epochs of a round; validation usually ends it earlier.", show_default="100"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in the same folder.")] = False,
     format: Format = None,
     user_column: UserColumn = None,
@@ -42,10 +58,11 @@ def fit(
     timestamp_column: TimestampColumn = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
-    """Fit a recommender to an interaction log, choose on validation, score test once.
+    """Fit a recommender to an interaction log and score it.
 
-    Prints the test score beside validation, zero-branch and popularity. The run folder holds config.toml,
-    weights.safetensors, metrics.json, manifest.json and log.jsonl.
+    Trains on each user's older interactions, chooses the best epoch on validation, and scores test once.
+    Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of
+    popularity. The run folder holds all that the other commands need, config.toml and metrics.json among it.
     """
     from mltfr.config import load_toml
     from mltfr.runs import resolve
@@ -61,6 +78,7 @@ def fit(
         seed=seed,
         epochs=epochs,
         overrides=set_ or [],
+        where="settings" if config is None else f"settings (with {config})",
     )
     from mltfr.cli.output import print_scores
     from mltfr.interactions import load_interactions

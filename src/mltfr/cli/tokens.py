@@ -13,7 +13,9 @@ app = typer.Typer(help="Token tables: fetch, list, look at and import them.", no
 
 @app.command()
 def get(
-    names: Annotated[list[str], typer.Argument(help="Names of the catalogue, see `mltfr tokens list`.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Names of the catalogue, see `mltfr tokens list`.")
+    ],
 ) -> None:
     """Fetch token tables of the catalogue into the local store; check those that are there."""
     from mltfr.tokens.load import ensure_table
@@ -52,7 +54,7 @@ def list_tables() -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A table in the store.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A table in the store, see `mltfr tokens list`.")],
     near: Annotated[str | None, typer.Option(help="Print the tokens nearest to this word.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many tokens to print.")] = 10,
     verify: Annotated[bool, typer.Option("--verify", help="Compare every byte with the checksums.")] = False,
@@ -81,11 +83,14 @@ def show(
 
 @app.command("import")
 def import_table(
-    name: Annotated[str, typer.Argument(help="The table's name from now on.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The table's name from now on.")],
     source: Annotated[
-        str, typer.Argument(help="A .safetensors, .gguf or .npy file, a folder, or a hub id OWNER/NAME.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A .safetensors, .gguf or .npy file, a folder, or a hub id OWNER/NAME."
+        ),
     ],
-    tensor: Annotated[str | None, typer.Option(help="The table's name in the file.")] = None,
+    tensor: Annotated[str | None, typer.Option(help="The tensor's name in the file, if it is not a usual one.")] = None,
     vocabulary: Annotated[
         Path | None, typer.Option(help="tokenizer.json, vocab.json or vocab.txt, if not beside the table.")
     ] = None,
