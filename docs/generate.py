@@ -141,10 +141,12 @@ def commands() -> str:
             name = ", ".join(parameter.opts) if is_option else (parameter.metavar or parameter.name.upper())
             if is_option and not getattr(parameter, "is_flag", False):
                 name += f" {parameter.metavar or parameter.name.strip('_').upper()}"
-            given = parameter.default if isinstance(parameter.default, str | int | Path) else None
+            shown = getattr(parameter, "show_default", None)
+            given = next((d for d in (shown, parameter.default) if isinstance(d, str | int | Path) and
+                          not isinstance(d, bool)), None)  # fmt: skip
             note = " Required." if is_option and parameter.required else ""
-            note += f" Default: `{given}`." if given not in (None, "") and given is not False else ""
-            text = re.sub(r"\.?\s*\\\[default: (.*)\]", r". Default: `\1`", parameter.help or "")
+            note += f" Default: `{given}`." if given not in (None, "") else ""
+            text = parameter.help or ""
             rows.append([f"`{name}`", f"{text.rstrip('.')}.{note}" if text else note])
         what = inspect.cleandoc(command.help or "")
         parts += [f"### `{path}`", what, *([table(("argument or option", "meaning"), rows)] if rows else [])]

@@ -1,18 +1,20 @@
-"""The Python of the README runs as it stands."""
+"""The Python of the README and of the how-to runs as it stands."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from mltfr import Recommender
 from mltfr.runs import resolve
 from mltfr.tokens import TokenStore, TokenTable
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 TABLES = {"smollm2-135m": 24, "wordllama": 16, "minilm-l6": 20}
 
 
@@ -25,6 +27,16 @@ def small_log(path: Path, users: int = 40, items: int = 12) -> None:
         for step in range(int(random.integers(4, 9)))
     ]
     pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row").write_csv(path)
+
+
+def python_of(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def run(code: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(code, "documentation", "exec"), names)
+    return names
 
 
 @pytest.fixture
@@ -44,11 +56,23 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _own_home: None) -> 
 
 @pytest.mark.usefixtures("_small")
 def test_the_ten_lines_run_as_they_stand() -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    names: dict[str, object] = {}
-    exec(compile(code, str(README), "exec"), names)
-    recommender = names["rec"]
+    (code,) = python_of((ROOT / "README.md").read_text("utf-8"))
+    recommender = run(code)["rec"]
     assert (recommender.config.fusion.name, len(recommender.config.tokens.tables)) == ("mltfr", 3)
     assert Path("runs/mine/manifest.json").exists()
     assert [record["epoch"] for record in recommender.fitted.history] == [1, 1]
     assert recommender.recommend(users=["u1"], k=10)["user_id"].unique().to_list() == ["u1"]
+
+
+@pytest.mark.usefixtures("_small")
+def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, name in enumerate(("mltfr", "plain")):
+        Recommender(fusion="none", seed=seed).fit("interactions.csv", f"runs/{name}")
+    text = (ROOT / "docs" / "how-to.md").read_text("utf-8").partition("\n## Add a part\n")[0]
+    snippets = python_of(text)
+    for code in snippets:
+        run(code)
+    printed = capsys.readouterr().out
+    assert len(snippets) == 2
+    assert "PairedTest(difference=" in printed
+    assert "cosine" in printed
