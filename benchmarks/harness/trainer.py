@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from harness.clock import Stopwatch, Times
-from mltfr.interactions import Split
+from mltfr.interactions import Histories, Split
 from mltfr.model import SequentialModel
 from mltfr.runs import RunConfig
 from mltfr.runs.build import build_loss, build_model
 from mltfr.tokens import PreparedTable
-from mltfr.training import Reporter, Trained, train
+from mltfr.training import Reporter, Reporters, Trained, train
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.loop import make_fabric
 from mltfr.training.optimizer import make_optimizer
@@ -39,11 +39,14 @@ class Stepper:
         return -(-len(self.samples) // self.config.batch_size)
 
     def batches(self, number: int, seed: int) -> list[Batch]:
-        """Return some batches of the first epoch."""
-        plan = plan_epoch(
-            self.samples.lengths, self.config.batch_size, self.config.bucket, epoch_generator(seed, 1, 0)
-        )
-        return [self.samples.batch(indices, np.random.default_rng(seed)) for indices in plan[:number]]
+        """Return batches of the first epoch that stand for all: evenly spaced by size, in random order."""
+        random = epoch_generator(seed, 1, 0)
+        lengths = self.samples.lengths
+        plan = plan_epoch(lengths, self.config.batch_size, self.config.bucket, random)
+        plan.sort(key=lambda indices: len(indices) * int(lengths[indices].max()))
+        places = (np.arange(number) + 0.5) * len(plan) / number
+        chosen = random.permutation(np.minimum(places.astype(int), len(plan) - 1))
+        return [self.samples.batch(plan[place], random) for place in chosen]
 
     def run(self, batch: Batch) -> None:
         """Train on one batch."""
@@ -89,20 +92,41 @@ class EpochTimes(Reporter):
 
 
 def train_epochs(
-    config: RunConfig, split: Split, epochs: int, tables: Sequence[PreparedTable] = ()
+    config: RunConfig,
+    split: Split,
+    epochs: int,
+    tables: Sequence[PreparedTable] = (),
+    users: int | None = None,
+    reporter: Reporter | None = None,
 ) -> tuple[SequentialModel, Times]:
-    """Train whole epochs of one round by the project's own loop, without validation."""
+    """Train whole epochs by the project's own loop, without validation.
+
+    Args:
+        config: settings.
+        split: the log.
+        epochs: epochs of every round.
+        tables: token tables.
+        users: how many users to train on; all if not given.
+        reporter: hears of the progress besides.
+
+    Returns:
+        The model, and the times of all epochs.
+    """
     clock = EpochTimes()
+    histories = split.train_histories()
+    if users is not None:
+        offsets = histories.offsets[: users + 1]
+        histories = Histories(offsets, histories.items[: offsets[-1]])
     score = {"hr@10": 0.0, config.training.metric: 0.0}
     training = config.training.model_copy(update={"epochs": epochs, "patience": epochs})
     build: Callable[[], SequentialModel] = lambda: build_model(config, len(split.vocabulary), tables)  # noqa: E731
     trained: Trained = train(
         build,
         build_loss(config, split.vocabulary.counts),
-        split.train_histories(),
+        histories,
         lambda model: score,
         training,
         seed=config.seed,
-        reporter=clock,
+        reporter=Reporters([clock, reporter or Reporter()]),
     )
     return trained.model, clock.times

@@ -25,7 +25,7 @@ class Row:
 ROWS = {
     "epoch-bce": Row("rows.training", "bce"),
     "epoch-bce-paper-block": Row("rows.training", "bce_paper_block"),
-    "epoch-bce-prefixes": Row("rows.training", "bce_prefixes"),
+    "epoch-bce-prefixes": Row("rows.training", "bce_prefixes", large=True),
     "epoch-ce": Row("rows.training", "cross_entropy"),
     "epoch-ce-prefixes": Row("rows.training", "cross_entropy_prefixes"),
     "epoch-ce-mltfr": Row("rows.training", "cross_entropy_mltfr"),
@@ -34,6 +34,7 @@ ROWS = {
     "fusion-step-ce-prefixes": Row("rows.fusion", "step_cross_entropy_prefixes"),
     "fusion-step-reference": Row("rows.fusion", "step_reference"),
     "fusion-refresh": Row("rows.fusion", "refresh"),
+    "fusion-merge": Row("rows.merging", "merge"),
     "fusion-inference": Row("rows.scoring", "fusion_inference"),
     "evaluation": Row("rows.scoring", "evaluation"),
     "top-20": Row("rows.scoring", "top_20"),

@@ -14,8 +14,8 @@ from harness.tables import get_tables
 from harness.trainer import Stepper
 from mltfr.training.samples import Batch
 
-STEPS = 24
-REFERENCE_STEPS = 3
+STEPS = 16
+REFERENCE_STEPS = 2
 
 
 def step_bce(settings: Settings) -> list[Result]:

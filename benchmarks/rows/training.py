@@ -41,9 +41,11 @@ def cross_entropy_prefixes(settings: Settings) -> list[Result]:
 
 
 def cross_entropy_mltfr(settings: Settings) -> list[Result]:
-    """An epoch with three tables, the refresh of the shortlists included, and its memory."""
+    """Round 1 with three tables, the refresh of the shortlists included, and its memory."""
+    label, memory = "mltfr, 3 tables", Budget(800, 600)
+    one_round = "fusion.consensus_weight=0"
     return _train(
-        settings, "cross_entropy", "positions", Budget(), Budget(800, 600), number=3, epochs=1, label="mltfr, 3 tables"
+        settings, "cross_entropy", "positions", Budget(), memory, one_round, number=3, epochs=1, label=label
     )
 
 
