@@ -63,7 +63,7 @@ def allowed(field: FieldInfo) -> str:
         return ", ".join(value(choice) for choice in get_args(kind))
     metadata = [*field.metadata, *getattr(kind, "__metadata__", ())]
     kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    names = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
+    names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
     if kind == tuple[str, ...]:
         text = "list of texts"
     else:
