@@ -13,7 +13,7 @@ from mltfr.runs.config import Preset, RunConfig
 REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
 """Fusions whose published arithmetic has a name of its own."""
 
-# Published settings, DESIGN.md 3.1: kept tokens K, consensus weight lambda, epochs of round 1.
+# Published settings: kept tokens K, consensus weight lambda, epochs of round 1.
 _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
     "sasrec": {
         "backbone": {"norm": "pre", "input_norm": False, "scale_input": True, "activation": "relu", "inner": 1},
@@ -31,7 +31,7 @@ _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
 _REFERENCE = {
     "tokens": {"prepare": "raw"},
     "backbone": {"hidden": 64, "blocks": 2, "max_length": 50, "dropout": 0.2},
-    "training": {"batch_size": 128, "epochs": 100, "learning_rate": 1e-3, "gradient_clip": 0.0},
+    "training": {"batch_size": 128, "epochs": 100, "learning_rate": 1e-3, "gradient_clip": 0.0, "patience": 100},
 }
 
 

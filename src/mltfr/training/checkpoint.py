@@ -50,6 +50,8 @@ class Checkpoints:
             for old in self.folder.glob("tensors-*.safetensors"):
                 if old.name != name:
                     old.unlink(missing_ok=True)
+        except OutputError as error:
+            raise OutputError(f"{error} Then run the same command with --resume.") from error
         except (OSError, SafetensorError) as error:
             raise OutputError(
                 f"{self.folder}: the checkpoint cannot be written ({error}). "

@@ -20,8 +20,9 @@ class TrainingConfig(Config):
     """Share of the items that are masked, for backbones with a mask token."""
     epochs: int = Field(100, ge=1)
     """Most epochs of a round."""
-    first_round_epochs: int | None = Field(None, ge=1)
-    """Most epochs of round 1, where there are two; the same as `epochs` if not given."""
+    first_round_epochs: int = Field(10, ge=1)
+    """Most epochs of round 1, where there are two, if `epochs` allows as many: its experts only have to be worth
+    merging."""
     second_round: Literal["fresh", "warm"] = "fresh"
     """Whether round 2 starts from new parameters or from those of round 1."""
     patience: int = Field(5, ge=1)

@@ -62,7 +62,7 @@ def train(
 
     Round 1 trains the experts and ends at its best validation epoch. Where the fusion has two rounds, the
     experts are then merged by their Fisher information, and round 2 trains with the frozen consensus expert
-    added (DESIGN.md 3.1 and 3.2; MLTFR, arXiv 2604.18200, 2026).
+    added (MLTFR, arXiv 2604.18200, 2026; docs/concepts.md has the equations).
 
     Args:
         build: returns the model with its initial values, the same at every call.
@@ -105,7 +105,7 @@ def train(
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
             config,
-            epochs=config.first_round_epochs or config.epochs if number < rounds else config.epochs,
+            epochs=min(config.first_round_epochs, config.epochs) if number < rounds else config.epochs,
             state=state,
             seed=seed,
             rounds=rounds,
