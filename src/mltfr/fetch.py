@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -57,16 +58,28 @@ def atomic_path(destination: Path) -> Iterator[Path]:
             _flush(destination.parent)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        number = _os_error(error)
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OutputError(
-                f"{destination}: the disk is full ({error.strerror}). Nothing was written; free some space."
+                f"{destination}: the disk is full ({os.strerror(number)}). Nothing was written; free some space."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise OutputError(
-                f"{destination}: cannot be written ({error.strerror}). Choose a folder that you may write to."
+                f"{destination}: cannot be written ({os.strerror(number)}). Choose a folder that you may write to."
             ) from error
         raise
+
+
+def _os_error(error: Exception) -> int:
+    """Return the operating system's number of an error, 0 if it has none.
+
+    Polars and safetensors tell it in the text only ("No space left on device (os error 28)").
+    """
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    return int(told[1]) if told else 0
 
 
 def _flush(path: Path) -> None:

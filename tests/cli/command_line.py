@@ -24,6 +24,8 @@ SMALL = (
     "--set", "fusion.filter.shortlist=16", "--set", "fusion.filter.keep=4", "--set", "training.batch_size=32",
 )  # fmt: skip
 """Settings that train in a moment."""
+FIT = ("--tokens", "alpha,beta", *SMALL, "--epochs", "1")
+"""What a quick fit needs beside a log and a folder."""
 
 
 def run(
@@ -63,6 +65,24 @@ def _here(arguments: list[str], environment: dict[str, str]) -> subprocess.Compl
     finally:
         torch.set_num_threads(threads)
     return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), errors.getvalue())
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def refused(folder: Path, store: Path, *arguments: str | Path, process: bool = False) -> str:
+    """Run a command that must fail; return its error after looking for what it left in `folder` and the store."""
+    before = files_of(folder), files_of(store)
+    done = run(*arguments, home=store, check=False, process=process)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2, done.stderr
+    assert [line.startswith("mltfr: ") for line in lines].count(True) == 1, done.stderr
+    assert lines[-1].startswith("mltfr: "), done.stderr  # what comes before is progress
+    assert done.stdout == ""
+    assert (files_of(folder), files_of(store)) == before
+    return lines[-1].removeprefix("mltfr: ")
 
 
 def write_log(path: Path, users: int = 60, items: int = 25, seed: int = 0) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Two small token tables for the command line."""
+"""Two small token tables and a finished run, for the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import run
+from command_line import FIT, run, write_log
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +22,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "vocabulary.json").write_text(json.dumps([f"{word}{n}" for n, word in enumerate(words[:40])]))
         run("tokens", "import", name, folder / "table.npy", "--vocabulary", folder / "vocabulary.json", home=home)
     return home
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
+    """Return a folder with `log.csv` and the finished `run`; only to be read."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_log(folder / "log.csv")
+    run("fit", folder / "log.csv", "--out", folder / "run", *FIT, home=store)
+    return folder

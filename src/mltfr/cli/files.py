@@ -25,6 +25,8 @@ def check_output(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: the ending says the format; expected one of {', '.join(SUFFIXES)}.")
+    if not str(path).isprintable():
+        raise OutputError(f"{str(path)!a}: a file name with characters that cannot be printed. Choose another --out.")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder. Give the name of a file.")
     there = next(folder for folder in path.absolute().parents if folder.exists())

@@ -59,8 +59,9 @@ def main() -> None:
     warnings.showwarning = _one_line
     warnings.simplefilter("always", MltfrWarning)
     try:
-        code = app(standalone_mode=False)
-        sys.stdout.flush()  # what cannot be written shows here, and not while Python shuts down
+        code = app(prog_name="mltfr", standalone_mode=False)
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()  # what cannot be written shows here, and not while Python shuts down
     except MltfrError as error:
         code = _fail(str(error), error.exit_code)
     except UsageError as error:
@@ -91,7 +92,7 @@ def _usage(error: Any) -> str:
 
 def _drop_stdout(code: int) -> int:
     """Point stdout to nowhere, so that Python does not stumble over it again at the end."""
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mltfr.config import dump_toml, load_toml
-from mltfr.errors import OutputError, RunError
+from mltfr.errors import RunError
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.fetch import atomic_path
 from mltfr.inference import FallbackScorer, ModelScorer, PopularityScorer, Scorer
@@ -81,11 +80,8 @@ def save_fitted(fitted: Fitted, folder: Path) -> None:
     write_json(folder / METRICS, fitted.metrics)
     write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in fitted.history))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
-    try:
-        with atomic_path(folder / WEIGHTS) as path:
-            save_file(weights, path)
-    except SafetensorError as error:
-        raise OutputError(f"{folder / WEIGHTS}: cannot be written ({error}). Free some space.") from error
+    with atomic_path(folder / WEIGHTS) as path:
+        save_file(weights, path)
     write_manifest(folder, fitted.facts)
 
 

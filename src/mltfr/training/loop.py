@@ -246,7 +246,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
         kind = "cuda" if available["cuda"] else "cpu"
-    if not available[kind]:
+    if not available[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
         raise ConfigError(f"training.device is '{config.device}', but torch finds no such device here. Use 'auto'.")
     options: dict[str, Any] = {"devices": [int(number)] if number else 1}
     precision: Any = "bf16-mixed" if config.precision == "bf16" else "32-true"
