@@ -6,7 +6,7 @@ import gc
 import resource
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -42,7 +42,7 @@ def measure(action: Callable[[], object], repeats: int, warm_up: int = 1) -> Tim
 
 
 def alternate(
-    sides: Mapping[Name, list[Callable[[], object]]], repeats: int, warm_up: int = 1
+    sides: Mapping[Name, Sequence[Callable[[], object]]], repeats: int, warm_up: int = 1
 ) -> dict[Name, Times]:
     """Run the actions of several sides in turn, and sum each side's times in every repeat.
 

@@ -55,7 +55,7 @@ def refresh(settings: Settings) -> list[Result]:
     for number in (3, 4):
         tables, origin = get_tables(settings, number)
         fused = Stepper(configure(settings, fusion="mltfr", tables=tables), split, tables)
-        refreshed = measure(lambda fused=fused: fused.refresh(settings.seed), settings.repeats)
+        refreshed = measure(partial(fused.refresh, settings.seed), settings.repeats)
         run = _run(fused, fused.batches(STEPS, settings.seed))
         stepped = alternate({"": run}, settings.repeats)[""]
         epochs = [time / STEPS * fused.batches_of_an_epoch for time in stepped.cpu]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -46,9 +47,9 @@ def request_million(settings: Settings) -> list[Result]:
     lengths = random.integers(10, 31, users)
     histories = Histories(np.r_[0, lengths.cumsum()], random.integers(1, MILLION + 1, lengths.sum(), np.int32))
     vocabulary = Vocabulary(tuple(map(str, range(1, MILLION + 1))), np.r_[0, np.ones(MILLION, np.int64)])
-    cuts = [Examples(np.arange(users), lengths - back) for back in (2, 1)]
+    validation, test = (Examples(np.arange(users), lengths - back) for back in (2, 1))
     ids = tuple(map(str, range(users)))
-    split = Split("leave-one-out", ids, vocabulary, histories, histories.lengths - 2, *cuts)
+    split = Split("leave-one-out", ids, vocabulary, histories, lengths - 2, validation, test)
     return _requests(settings, configure(settings), split, (), Budget(None, 15), "bare SASRec")
 
 
@@ -73,9 +74,11 @@ def _requests(
     named = [split.vocabulary.decode(history) for history in histories]
     scorer = ModelScorer(fitted.model)
     what = f"one request, {len(split.vocabulary):,} items, exact top 10, p50: {label}"
-    asked = {
-        "Recommender.recommend": ([lambda h=h: recommender.recommend(histories=[h], k=10) for h in named], budget),
-        "scoring and selection alone": ([lambda h=h: top_k(scorer, [h], 10) for h in histories], Budget()),
+    public = [partial(recommender.recommend, histories=[history], k=10) for history in named]
+    inner = [partial(top_k, scorer, [history], 10) for history in histories]
+    asked: dict[str, tuple[list[Callable[[], object]], Budget]] = {
+        "Recommender.recommend": (public, budget),
+        "scoring and selection alone": (inner, Budget()),
     }
     results = []
     for by, (requests, bound) in asked.items():

@@ -12,7 +12,7 @@ from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
 from mltfr.evaluation import evaluate
-from mltfr.inference import ModelScorer, length_sorted_batches, top_k
+from mltfr.inference import History, ModelScorer, length_sorted_batches, top_k
 
 GROUP = 1024
 
@@ -28,7 +28,7 @@ def fusion_inference(settings: Settings) -> list[Result]:
         "mltfr": ModelScorer(ready_model(configure(settings, fusion="mltfr", tables=tables), split, tables)),
     }
 
-    def read(scorer: ModelScorer, group: list[object]) -> None:
+    def read(scorer: ModelScorer, group: list[History]) -> None:
         for index in length_sorted_batches(group, 256):
             scorer.queries([group[i] for i in index])
 
