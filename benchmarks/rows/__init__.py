@@ -27,7 +27,7 @@ ROWS = {
     "epoch-bce-paper-block": Row("rows.training", "bce_paper_block"),
     "epoch-bce-prefixes": Row("rows.training", "bce_prefixes", large=True),
     "epoch-ce": Row("rows.training", "cross_entropy"),
-    "epoch-ce-prefixes": Row("rows.training", "cross_entropy_prefixes"),
+    "epoch-ce-prefixes": Row("rows.training", "cross_entropy_prefixes", large=True),
     "epoch-ce-mltfr": Row("rows.training", "cross_entropy_mltfr"),
     "fusion-step-bce": Row("rows.fusion", "step_bce"),
     "fusion-step-ce": Row("rows.fusion", "step_cross_entropy"),

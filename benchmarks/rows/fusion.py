@@ -42,7 +42,7 @@ def step_reference(settings: Settings) -> list[Result]:
         tables, origin = get_tables(settings, number, raw=True)
         fused = Stepper(configure(settings, fusion="mltfr", tables=tables, preset="reference"), split, tables)
         batches = bare.batches(REFERENCE_STEPS, settings.seed)
-        times = alternate({"bare": _run(bare, batches), "fused": _run(fused, batches)}, settings.repeats)
+        times = alternate({"bare": _run(bare, batches), "fused": _run(fused, batches)}, min(2, settings.repeats))
         what = f"published arithmetic over bare step: bce, {number} table(s){_rows(number)}"
         results.append(Result(what, "x", ratios(times["fused"], times["bare"]), "ratio of CPU", note=origin))
     return results

@@ -74,9 +74,11 @@ def _requests(
     named = [split.vocabulary.decode(history) for history in histories]
     scorer = ModelScorer(fitted.model)
     what = f"one request, {len(split.vocabulary):,} items, exact top 10, p50: {label}"
-    public = [partial(recommender.recommend, histories=[history], k=10) for history in named]
-    inner = [partial(top_k, scorer, [history], 10) for history in histories]
-    asked: dict[str, tuple[list[Callable[[], object]], Budget]] = {
+    public: list[Callable[[], object]] = [
+        partial(recommender.recommend, histories=[history], k=10) for history in named
+    ]
+    inner: list[Callable[[], object]] = [partial(top_k, scorer, [history], 10) for history in histories]
+    asked = {
         "Recommender.recommend": (public, budget),
         "scoring and selection alone": (inner, Budget()),
     }
