@@ -35,8 +35,11 @@ def fit(
         ),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="Settings to begin from: default, or reference for the published ones.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            help="Settings to begin from: default, or reference for the published ones.", show_default="default"
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file with settings; a run's own config.toml repeats that run.")
     ] = None,

@@ -8,7 +8,11 @@ from typing import Any, get_args
 
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
+from mltfr.fusion import FUSIONS
 from mltfr.runs.config import Preset, RunConfig
+
+DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
+"""What a run takes that names none."""
 
 REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
 """Fusions whose published arithmetic has a name of its own."""
@@ -37,7 +41,7 @@ _REFERENCE = {
 
 def resolve(
     *,
-    preset: str = "default",
+    preset: str | None = None,
     file: Mapping[str, Any] | None = None,
     backbone: str | None = None,
     fusion: str | None = None,
@@ -52,7 +56,8 @@ def resolve(
     Later wins: the preset, the config file, the flags, then the `KEY=VALUE` overrides.
 
     Args:
-        preset: "default" or "reference"; a config file's own `preset` counts where this is "default".
+        preset: "default" or "reference"; a config file that names another one is refused, since its settings
+            are those of that preset.
         file: nested settings of a config file.
         backbone: name of a backbone.
         fusion: name of a fusion.
@@ -65,12 +70,9 @@ def resolve(
     Raises:
         ConfigError: an unknown name or setting, or a value out of range.
     """
-    file = dict(file or {})
-    preset = file.get("preset", preset) if preset == "default" else preset
-    if preset not in get_args(Preset):
-        raise ConfigError(f"Unknown preset '{preset}'. {one_of(str(preset), get_args(Preset))}")
-    given = _without_none(
+    flags = _without_none(
         {
+            "preset": preset,
             "seed": seed,
             "backbone": {"name": backbone},
             "fusion": {"name": fusion},
@@ -78,23 +80,32 @@ def resolve(
             "training": {"epochs": epochs},
         }
     )
-    given = apply_overrides(_merge(file, given), overrides)
-    values = _merge(_preset(preset, given), given)
-    if preset == "reference":
-        fusion_values = values["fusion"]
-        fusion_values["name"] = REFERENCE_NAMES.get(fusion_values["name"], fusion_values["name"])
+    file = _named(file or {})
+    given = apply_overrides(_merge(file, flags), overrides)
+    chosen = str(given.get("preset", "default"))
+    if chosen not in get_args(Preset):
+        raise ConfigError(f"Unknown preset '{chosen}'. {one_of(chosen, get_args(Preset))}")
+    if file.get("preset", chosen) != chosen:
+        raise ConfigError(
+            f"{where}: the settings are those of preset '{file['preset']}', but preset '{chosen}' is asked for. "
+            "Leave out one of the two."
+        )
+    values = _merge(_preset(chosen, given), given)
+    if chosen == "reference":
+        name = values["fusion"]["name"]
+        values["fusion"]["name"] = REFERENCE_NAMES.get(name, name)
+    if not FUSIONS.get(values["fusion"]["name"]).cls.needs_tables and tokens is None:
+        values = _merge(values, {"tokens": {"tables": []}})  # nothing reads them
     return RunConfig.parse(values, where)
 
 
 def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    backbone, fusion = _name(given, "backbone", "sasrec"), _name(given, "fusion", "mltfr")
+    backbone, fusion = _name(given, "backbone"), _name(given, "fusion")
     values: dict[str, Any] = {
         "preset": preset,
         "backbone": {"name": backbone},
         "fusion": {"name": fusion},
     }
-    if fusion == "none":
-        values["tokens"] = {"tables": []}
     if preset == "reference":
         if backbone not in _REFERENCE_BACKBONES:
             raise ConfigError(
@@ -108,9 +119,18 @@ def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _name(given: Mapping[str, Any], key: str, default: str) -> str:
-    value = given.get(key, default)
-    return str(value.get("name", default)) if isinstance(value, Mapping) else str(value)
+def _named(file: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's settings with the names of backbone and fusion, where it sets something of them only."""
+    values = deepcopy(dict(file))
+    for key, name in DEFAULT_NAMES.items():
+        if isinstance(values.get(key), Mapping):
+            values[key] = {"name": name, **values[key]}
+    return values
+
+
+def _name(given: Mapping[str, Any], key: str) -> str:
+    value = given.get(key, DEFAULT_NAMES[key])
+    return str(value.get("name", DEFAULT_NAMES[key])) if isinstance(value, Mapping) else str(value)
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
