@@ -135,3 +135,11 @@ def test_codes_in_lists_are_checked() -> None:
 
 def test_nothing_asked_nothing_answered() -> None:
     assert top_k(HistoryScorer(5), [], 3).codes.shape == (0, 3)
+
+
+def test_a_k_beyond_the_catalogue_costs_no_more_than_the_catalogue() -> None:
+    histories = [np.array([1], np.int32), np.array([2, 3], np.int32)]
+    whole, beyond = (top_k(HistoryScorer(5), histories, k) for k in (5, 10**12))
+    assert beyond.codes.shape == (2, 5)
+    assert beyond.counts.tolist() == [4, 3]
+    np.testing.assert_array_equal(beyond.codes, whole.codes)

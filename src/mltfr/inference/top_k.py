@@ -23,7 +23,7 @@ class TopK:
     """The best items of every history, in the order in which the histories were given.
 
     Attributes:
-        codes: int64 `[U, k]`, best first; 0 beyond `counts`.
+        codes: int64 `[U, k]`, best first; 0 beyond `counts`. A k larger than the catalogue is the catalogue's size.
         scores: float32 `[U, k]`; minus infinity beyond `counts`.
         counts: int64 `[U]`; k, or the number of candidates where the rules leave fewer.
     """
@@ -58,6 +58,7 @@ def top_k(
     """
     if k < 1 or chunk < 1:
         raise ValueError(f"k and chunk must be at least 1, got k={k} and chunk={chunk}.")
+    k = min(k, scorer.items)
     result = empty_top_k(len(histories), k)
     done = 0
     for batch in scored_batches(scorer, histories, rules or Rules()):
