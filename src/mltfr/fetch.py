@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -42,8 +43,9 @@ def sha256(path: Path) -> str:
 def atomic_path(destination: Path) -> Iterator[Path]:
     """Yield a temporary path beside `destination`; what is written there replaces it, whole or not at all.
 
-    Missing parent folders are made. On success the file is flushed to the disk and renamed; when the block
-    raises, the temporary file is removed and `destination` stays as it was.
+    Missing parent folders are made. On success the file gets the permissions of any new file, whatever its
+    writer thought of, is flushed to the disk and renamed; when the block raises, the temporary file is removed
+    and `destination` stays as it was.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -52,7 +54,9 @@ def atomic_path(destination: Path) -> Iterator[Path]:
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         try:
+            mode = _mode_of_new_file(temporary)
             yield temporary
+            temporary.chmod(mode)
             _flush(temporary)
             os.replace(temporary, destination)
             _flush(destination.parent)
@@ -80,6 +84,17 @@ def _os_error(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno:
         return error.errno
     return int(told[1]) if told else 0
+
+
+def _mode_of_new_file(path: Path) -> int:
+    """Return the permissions that a new file at `path` gets.
+
+    Asking for the umask means setting it, for all threads; making a file and looking at it does not.
+    """
+    path.touch(exist_ok=False)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()
+    return mode
 
 
 def _flush(path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import zipfile
 from pathlib import Path
@@ -32,6 +33,20 @@ def test_atomic_path_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Pa
             temporary.write_text(text)
         assert destination.read_text() == text
     assert list(destination.parent.iterdir()) == [destination]
+
+
+def test_every_writer_leaves_a_file_with_the_usual_permissions(tmp_path: Path) -> None:
+    def private(path: Path) -> None:
+        path.touch(mode=0o600)  # as safetensors does
+
+    before = os.umask(0o027)
+    try:
+        for name, write in (("a", Path.touch), ("b", private)):
+            with fetch.atomic_path(tmp_path / name) as temporary:
+                write(temporary)
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o640
+    finally:
+        os.umask(before)
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
