@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from mltfr.errors import DataError, MltfrError, ProtocolError
 from mltfr.evaluation import EvaluationProtocol, Part, evaluate, rank_targets
 from mltfr.evaluation.ranks import MISS
+from mltfr.evaluation.significance import compare
 from mltfr.inference import PopularityScorer, Rules, top_k
 from mltfr.interactions import UNKNOWN, Examples, Histories, Split, Vocabulary
 
@@ -128,6 +131,28 @@ def test_scores_that_are_not_numbers_are_an_error_and_no_perfect_rank() -> None:
     scorer.vectors[:] = torch.nan
     with pytest.raises(MltfrError, match="training has diverged"):
         evaluate(scorer, random_split(), "validation")
+
+
+def test_its_text_is_short() -> None:
+    result = evaluate(RandomVectors(200), random_split(), "test", details=True)
+    text = repr(result)
+    assert re.match(r"Evaluation\(test, 300 users, hr@5 0\.\d{4}, ", text)
+    assert text.endswith(f"protocol {result.protocol.hash})")
+    assert len(text) < 300
+
+
+def test_evaluations_are_paired_only_on_the_same_examples() -> None:
+    split = random_split()
+    first = evaluate(RandomVectors(200), split, "test")
+    assert compare(first, evaluate(RandomVectors(200, seed=1), split, "test"), "ndcg@10").difference
+    others = [random_split(seed=1)]  # as many users, other histories
+    others.append(replace(split, user_ids=tuple(f"v{u}" for u in range(300))))
+    others.append(replace(split, vocabulary=Vocabulary(tuple(f"j{i}" for i in range(200)), split.vocabulary.counts)))
+    for other in others:
+        second = evaluate(RandomVectors(200), other, "test")
+        assert np.array_equal(first.user, second.user)
+        with pytest.raises(ProtocolError, match=r"different examples.*same split of the same log"):
+            compare(first, second, "ndcg@10")
 
 
 def test_document() -> None:

@@ -52,7 +52,8 @@ def test_holm_by_hand() -> None:
 
 def evaluation(values: list[float], user: list[int], **changes: object) -> Evaluation:
     nothing = np.zeros(len(user), np.int64)
-    settings = {"part": "test", "protocol": EvaluationProtocol(split="leave-last-2"), "unknown_targets": 0, **changes}
+    settings = {"part": "test", "protocol": EvaluationProtocol(split="leave-last-2"), "unknown_targets": 0,
+                "examples_digest": "one", **changes}  # fmt: skip
     per_example = {"hr@10": np.array(values)}
     return Evaluation(
         user=np.array(user), ranks=Ranks(nothing, nothing), per_example=per_example, metrics={}, **settings
@@ -73,5 +74,5 @@ def test_only_like_is_compared_with_like() -> None:
         compare(first, evaluation([1, 0], [3, 4], protocol=other), "hr@10")
     with pytest.raises(ProtocolError, match="One was measured on test, the other on validation"):
         compare(first, evaluation([1, 0], [3, 4], part="validation"), "hr@10")
-    with pytest.raises(ProtocolError, match="measured on different users"):
-        compare(first, evaluation([1, 0], [3, 5]), "hr@10")
+    with pytest.raises(ProtocolError, match="measured on different examples"):
+        compare(first, evaluation([1, 0], [3, 4], examples_digest="two"), "hr@10")

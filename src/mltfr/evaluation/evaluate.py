@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -33,6 +35,7 @@ class Evaluation:
         per_example: `{"hr@5": [E], ...}`.
         metrics: their means.
         unknown_targets: examples whose target training has not seen.
+        examples_digest: SHA-256 of who was asked for what among which items; equal where evaluations may be paired.
         beyond_accuracy: coverage, Gini, novelty and popularity bias of the top lists.
         slices: metrics and number of examples by target popularity and by history length.
     """
@@ -44,11 +47,17 @@ class Evaluation:
     per_example: Mapping[str, Values]
     metrics: Mapping[str, float]
     unknown_targets: int
+    examples_digest: str
     beyond_accuracy: Mapping[str, float] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+        users = len(np.unique(self.user))
+        return f"Evaluation({self.part}, {users} users, {metrics}, protocol {self.protocol.hash})"
+
     def to_json(self, run: str | None = None) -> dict[str, Any]:
-        """Return the document that `evaluate --json` prints, for the run folder `run`."""
+        """Return the document that `evaluate --json` prints, for the run folder called `run`."""
         document: dict[str, Any] = {
             "run": run,
             "split": self.part,
@@ -116,6 +125,7 @@ def evaluate(
         per_example=per_example,
         metrics=_means(per_example),
         unknown_targets=int(np.sum(targets == UNKNOWN)),
+        examples_digest=_digest(split, examples),
     )
     if not details:
         return evaluation
@@ -139,6 +149,16 @@ def _sample(examples: Examples, protocol: EvaluationProtocol) -> Examples:
     random = np.random.default_rng(protocol.sample_seed)
     drawn = np.sort(random.choice(len(examples), protocol.max_examples, replace=False))
     return Examples(examples.user[drawn], examples.cut[drawn])
+
+
+def _digest(split: Split, examples: Examples) -> str:
+    """Return the SHA-256 of the examples' users, history lengths and targets, and of the candidates."""
+    digest = hashlib.sha256()
+    users = [split.user_ids[row] for row in examples.user]
+    for part in (split.method, users, split.vocabulary.item_ids, examples.cut.tolist()):
+        digest.update(json.dumps(part).encode())
+    digest.update(np.ascontiguousarray(split.targets(examples), "<i4").tobytes())
+    return digest.hexdigest()
 
 
 def _means(per_example: Mapping[str, Values]) -> dict[str, float]:

@@ -73,14 +73,17 @@ def compare(first: Evaluation, second: Evaluation, metric: str, *, seed: int = 0
     """Compare two evaluations by one metric; a user with several examples counts by their mean.
 
     Raises:
-        ProtocolError: protocols, parts or users differ.
+        ProtocolError: protocols or parts differ, or the users, their targets or the candidates do.
         DataError: there are fewer than two users.
     """
     require_same(first.protocol, second.protocol)
     if first.part != second.part:
         raise ProtocolError(f"One was measured on {first.part}, the other on {second.part}.")
-    if not np.array_equal(first.user, second.user):
-        raise ProtocolError("The two were measured on different users. Evaluate both on the same split.")
+    if first.examples_digest != second.examples_digest:
+        raise ProtocolError(
+            "The two were measured on different examples: their users, targets or candidates are not the same. "
+            "Evaluate both on the same split of the same log."
+        )
     return paired_test(per_user(first, metric), per_user(second, metric), seed=seed)
 
 
