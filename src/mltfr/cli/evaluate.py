@@ -26,7 +26,7 @@ def evaluate(
     recommender = Recommender.load(run)
     with progress_bar("evaluating", quiet=json) as progress:
         result = recommender.evaluate("test" if split == "test" else "validation", progress=progress)
-    document = result.to_json(str(run))
+    document = result.to_json(run.resolve().name)
     if json:
         from json import dumps
 
