@@ -210,8 +210,18 @@ def test_the_tables_are_data_and_stay_as_they_are(log):
 def test_what_is_not_known_is_said(fitted):
     with pytest.raises(DataError, match="User 'nobody' is not in the training log"):
         fitted.recommend(users=["nobody"])
-    with pytest.raises(DataError, match="Item 'x' does not occur in the training data"):
-        fitted.recommend(users=["u1"], allow=["x"])
+    with pytest.raises(DataError, match=r"None of the 2 items of allow occurs in the training data \(first: 'x'\)"):
+        fitted.recommend(users=["u1"], allow=["x", "y"])
+    with pytest.warns(MltfrWarning, match=r"1 items of allow are not in the training data and were skipped \(x\)"):
+        assert fitted.recommend(users=["u1"], allow=["x", "i1"], include_seen=True)["item_id"].to_list() == ["i1"]
+    with pytest.warns(MltfrWarning, match="2 items of deny are not in the training data"):
+        assert "i1" not in fitted.recommend(deny=["x", "i1", "y", "x"], include_seen=True)["item_id"]
+    with pytest.raises(DataError, match="Item 'i' does not occur in the training data"):
+        fitted.similar_items("i")
+    with pytest.raises(DataError, match="users is the text 'u1'; expected a list of user ids"):
+        fitted.recommend(users="u1")
+    with pytest.raises(DataError, match="deny is the text 'i1'; expected a list of item ids"):
+        fitted.recommend(deny="i1")
     with pytest.raises(DataError, match="expected a list of item ids"):
         fitted.recommend(histories=["i1"])
     with pytest.warns(MltfrWarning, match="1 items are not in the training data"):
@@ -222,6 +232,22 @@ def test_what_is_not_known_is_said(fitted):
         fitted.recommend(histories=[["i1"]])
     with pytest.raises(RunError, match="not fitted yet"):
         Recommender(tokens=TABLES, settings=MLTFR).recommend()
+
+
+def test_names_of_tables_may_be_one_text():
+    for text in ("alpha, beta", ["alpha", "beta"]):
+        assert list(Recommender(tokens=text).config.tokens.tables) == ["alpha", "beta"]
+    assert list(Recommender(tokens="wordllama").config.tokens.tables) == ["wordllama"]
+    assert Recommender(settings="training.epochs=7").config.training.epochs == 7
+
+
+@pytest.mark.parametrize("name", ["backbone", "fusion", "tokens", "preset", "seed", "epochs", "settings"])
+def test_complete_settings_stand_alone(name):
+    config = resolve(fusion="none")
+    given = {"seed": 0, "epochs": 3, "settings": ["seed=3"], "preset": "default"}.get(name, "none")
+    with pytest.raises(ConfigError, match=f"complete settings, so {name} cannot be given beside it. Leave config out"):
+        Recommender(config=config, **{name: given})
+    assert Recommender(config=config).config is config
 
 
 def test_similar_items(fitted):

@@ -14,11 +14,19 @@ import torch
 from torch.nn.functional import normalize
 
 from mltfr.config import load_toml
-from mltfr.errors import DataError, MltfrWarning, RunError, one_of
+from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
 from mltfr.evaluation import Evaluation, Part, evaluate
-from mltfr.inference import Requests, Rules, requests_of_histories, requests_of_users, top_k
+from mltfr.inference import (
+    ItemList,
+    Requests,
+    Rules,
+    codes_of_list,
+    requests_of_histories,
+    requests_of_users,
+    top_k,
+)
 from mltfr.inference.top_k import Progress
-from mltfr.interactions import InteractionLog, Vocabulary, load_interactions
+from mltfr.interactions import InteractionLog, load_interactions
 from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
 
@@ -29,41 +37,49 @@ class Recommender:
     Args:
         backbone: name of the sequence encoder, see `mltfr.backbones.BACKBONES`.
         fusion: name of the fusion; "none" for the bare backbone.
-        tokens: names of token tables; by default three that need no account.
+        tokens: names of token tables, as a list or separated by commas; by default three that need no account.
         preset: "default", or "reference" for the published arithmetic and settings.
         seed: seed of everything random.
         epochs: most epochs of a round.
         settings: further settings as `"training.batch_size=128"` texts, as on the command line.
-        config: complete settings, or the path of a TOML file with some; the other arguments override a file.
+        config: complete settings, or the path of a TOML file with some; the other arguments override a file,
+            and cannot be given beside complete settings.
 
     Raises:
-        ConfigError: an unknown name or setting, or a value out of range.
+        ConfigError: an unknown name or setting, a value out of range, or arguments beside complete settings.
     """
 
     def __init__(
         self,
         backbone: str | None = None,
         fusion: str | None = None,
-        tokens: Iterable[str] | None = None,
-        preset: str = "default",
+        tokens: Iterable[str] | str | None = None,
+        preset: str | None = None,
         seed: int | None = None,
         epochs: int | None = None,
-        settings: Iterable[str] = (),
+        settings: Iterable[str] | str = (),
         config: RunConfig | str | Path | None = None,
     ) -> None:
+        flags: dict[str, Any] = {
+            "preset": preset,
+            "backbone": backbone,
+            "fusion": fusion,
+            "tokens": _names(tokens) if isinstance(tokens, str) else tokens,
+            "seed": seed,
+            "epochs": epochs,
+        }
+        overrides = [settings] if isinstance(settings, str) else list(settings)
         if isinstance(config, RunConfig):
+            given = [name for name, value in flags.items() if value is not None] + ["settings"] * bool(overrides)
+            if given:
+                raise ConfigError(
+                    f"config holds complete settings, so {', '.join(given)} cannot be given beside it. "
+                    "Leave config out, give the path of a TOML file instead, or change the RunConfig itself."
+                )
             self.config = config
         else:
-            self.config = resolve(
-                preset=preset,
-                file=load_toml(Path(config)) if config is not None else None,
-                backbone=backbone,
-                fusion=fusion,
-                tokens=tokens,
-                seed=seed,
-                epochs=epochs,
-                overrides=settings,
-            )
+            file = load_toml(Path(config)) if config is not None else None
+            self.config = resolve(file=file, overrides=overrides, **flags)
         self._fitted: Fitted | None = None
 
     @property
@@ -152,11 +168,12 @@ class Recommender:
             k: items a user gets; fewer where fewer are candidates.
             include_seen: whether items of the history may come again; by default as in evaluation.
             allow: item ids that may be recommended; all if not given.
-            deny: item ids that may not.
+            deny: item ids that may not. Items that training has not seen are skipped in both lists with a warning.
             progress: told after every batch.
 
         Raises:
-            DataError: a user, or an item of a list, is not known; both users and histories are given.
+            DataError: a user is not known, nor any item of `allow`; both users and histories are given; a text
+                stands where a list is expected.
             RunError: nothing is fitted yet.
         """
         vocabulary = self.fitted.split.vocabulary
@@ -166,10 +183,16 @@ class Recommender:
             requests = requests_of_histories(vocabulary, histories)
         else:
             requests = requests_of_users(self.fitted.split, users)
-        _warn(requests)
+        allowed = None if allow is None else codes_of_list(vocabulary, allow, "allow")
+        denied = codes_of_list(vocabulary, deny, "deny")
+        if allowed is not None and allowed.unknown and not allowed.codes:
+            raise DataError(
+                f"None of the {len(allowed.unknown)} items of allow occurs in the training data "
+                f"(first: '{allowed.unknown[0]}'). Give ids as the log writes them."
+            )
+        _warn(requests, *(found for found in (allowed, denied) if found is not None))
         remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
-        allowed = None if allow is None else _codes(vocabulary, allow)
-        rules = Rules(remove_seen, allowed, _codes(vocabulary, deny))
+        rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
         best = top_k(self.fitted.scorer(), requests.histories, k, rules, progress=progress)
         rank = np.broadcast_to(np.arange(1, best.codes.shape[1] + 1), best.codes.shape)  # [U, k]
         there = rank <= best.counts[:, None]                                             # [U, k]
@@ -190,7 +213,10 @@ class Recommender:
             DataError: training has not seen the item.
         """
         model, vocabulary = self.fitted.model, self.fitted.split.vocabulary
-        (code,) = _codes(vocabulary, [item])
+        if item not in vocabulary.codes:
+            near = one_of(item, vocabulary.item_ids).split("Known:")[0].strip()
+            raise DataError(f"Item '{item}' does not occur in the training data. {near}".strip())
+        code = vocabulary.codes[item]
         vectors = normalize(model.item_vectors.weight.detach()[1 : model.items + 1], dim=-1)  # [I, D]
         cosine = vectors @ vectors[code - 1]                                                  # [I]
         cosine[code - 1] = -torch.inf
@@ -226,30 +252,34 @@ class Recommender:
         return recommender
 
 
-def _codes(vocabulary: Vocabulary, items: Iterable[str]) -> list[int]:
-    """Return the codes of items that training knows."""
-    ids = [str(item) for item in items]
-    missing = [item for item in ids if item not in vocabulary.codes]
-    if missing:
-        near = one_of(missing[0], vocabulary.item_ids).split("Known:")[0].strip()
-        raise DataError(
-            f"Item '{missing[0]}' does not occur in the training data ({len(missing)} of {len(ids)} do not). "
-            f"{near or 'Remove it from the list.'}"
-        )
-    return [vocabulary.codes[item] for item in ids]
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _warn(requests: Requests) -> None:
-    """Say what was not understood in the histories."""
+def _first(items: Iterable[str]) -> str:
+    """Return the first three items as one text."""
+    some = list(items)
+    return ", ".join(some[:3]) + (", ..." if len(some) > 3 else "")
+
+
+def _warn(requests: Requests, *lists: ItemList) -> None:
+    """Say what was not understood in the histories and lists."""
     if requests.unknown:
-        some = ", ".join(list(requests.unknown)[:3])
         total = sum(requests.unknown.values())
         warnings.warn(
-            f"{len(requests.unknown)} items are not in the training data and were skipped ({total} times; {some}"
-            f"{', ...' if len(requests.unknown) > 3 else ''}).",
+            f"{len(requests.unknown)} items are not in the training data and were skipped ({total} times; "
+            f"{_first(requests.unknown)}).",
             MltfrWarning,
             stacklevel=3,
         )
+    for found in lists:
+        if found.unknown:
+            warnings.warn(
+                f"{len(found.unknown)} items of {found.name} are not in the training data and were skipped "
+                f"({_first(found.unknown)}).",
+                MltfrWarning,
+                stacklevel=3,
+            )
     nobody = requests.without_known_item
     if nobody:
         warnings.warn(

@@ -110,6 +110,14 @@ def test_lists_and_seen_items(fitted, store):
     frame = pl.read_csv(folder / "lists.csv")
     assert frame["user_id"].unique(maintain_order=True).to_list() == ["u3", "u1"]
     assert set(frame["item_id"]) == {"i1", "i3"}
+    for option, skipped, left in (("--allow", "i2\nnew\n", {"i2"}), ("--deny", "new\nnewer\ni2\n", None)):
+        (folder / "some.txt").write_text(skipped)
+        done = run(*arguments, option, folder / "some.txt", "--include-seen", "-k", "99", home=store)
+        count, names = (1, "new") if option == "--allow" else (2, "new, newer")
+        text = f"{count} items of {option[2:]} are not in the training data and were skipped ({names})."
+        assert done.stderr.splitlines() == [f"mltfr: {text}"]
+        items = set(pl.read_csv(folder / "lists.csv")["item_id"])
+        assert items == left if left else "i2" not in items
     run(*arguments, home=store)
     for user, item in pl.read_csv(folder / "lists.csv").select("user_id", "item_id").iter_rows():
         assert item not in histories[user]

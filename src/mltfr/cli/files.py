@@ -45,24 +45,25 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
             frame.write_ndjson(temporary)
 
 
-def read_ids(path: Path, known: Container[str], what: str, remedy: str) -> list[str]:
+def read_ids(path: Path, known_users: Container[str] | None = None) -> list[str]:
     """Return the ids of a text file, one a line; empty lines are nothing.
 
     Args:
         path: the file.
-        known: the ids that may stand there.
-        what: what the ids are, for messages ("user").
-        remedy: what to do about an unknown one.
+        known_users: the ids that may stand there; any if not given.
 
     Raises:
-        DataError: the file cannot be read, holds nothing, or an id that training has not seen.
+        DataError: the file cannot be read, holds nothing, or a user whom the log does not know.
     """
     lines = [line.strip() for line in _lines(path)]
-    unknown = [number for number, line in enumerate(lines, start=1) if line and line not in known]
-    if unknown:
-        more = f" ({len(unknown):,} such lines)" if len(unknown) > 1 else ""
-        found = f"{what} '{lines[unknown[0] - 1]}'"
-        raise DataError(f"{path}, line {unknown[0]}: {found} is not in the training log{more}. {remedy}")
+    if known_users is not None:
+        unknown = [number for number, line in enumerate(lines, start=1) if line and line not in known_users]
+        if unknown:
+            more = f" ({len(unknown):,} such lines)" if len(unknown) > 1 else ""
+            raise DataError(
+                f"{path}, line {unknown[0]}: user '{lines[unknown[0] - 1]}' is not in the training log{more}. "
+                "Remove it, or give histories instead: --histories FILE."
+            )
     ids = [line for line in lines if line]
     if not ids:
         raise DataError(f"{path}: empty. Give one id a line.")

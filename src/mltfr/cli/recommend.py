@@ -31,7 +31,8 @@ def recommend(
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
-    Users of the log are served from their whole history, validation and test included.
+    Users of the log are served from their whole history, validation and test included. Items that training has
+    not seen are skipped in histories and lists, with a warning.
     """
     from mltfr.cli.files import check_output, read_histories, read_ids, write_frame
     from mltfr.errors import DataError
@@ -44,13 +45,11 @@ def recommend(
     from mltfr.recommender import Recommender
 
     recommender = Recommender.load(run)
-    split = recommender.fitted.split
-    items, other = split.vocabulary.codes, "Remove it from the list."
     wanted = None
     if users is not None:
-        wanted = read_ids(users, set(split.user_ids), "user", "Remove it, or give histories instead: --histories FILE.")
-    allowed = read_ids(allow, items, "item", other) if allow is not None else None
-    denied = read_ids(deny, items, "item", other) if deny is not None else []
+        wanted = read_ids(users, known_users=set(recommender.fitted.split.user_ids))
+    allowed = read_ids(allow) if allow is not None else None
+    denied = read_ids(deny) if deny is not None else []
     with progress_bar("recommending") as progress:
         frame = recommender.recommend(
             wanted,

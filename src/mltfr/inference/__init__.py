@@ -2,7 +2,7 @@
 
 from mltfr.inference.batches import History, length_sorted_batches, pad_right_aligned
 from mltfr.inference.fallback import FallbackScorer, has_known_item
-from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
+from mltfr.inference.requests import ItemList, Requests, codes_of_list, requests_of_histories, requests_of_users
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, PopularityScorer, Scorer
 from mltfr.inference.top_k import TopK, top_k
@@ -10,12 +10,14 @@ from mltfr.inference.top_k import TopK, top_k
 __all__ = [
     "FallbackScorer",
     "History",
+    "ItemList",
     "ModelScorer",
     "PopularityScorer",
     "Requests",
     "Rules",
     "Scorer",
     "TopK",
+    "codes_of_list",
     "has_known_item",
     "length_sorted_batches",
     "pad_right_aligned",
