@@ -50,9 +50,15 @@ def test_a_damaged_copy_is_fetched_again(entry: DataSet) -> None:
 
 def test_a_wrong_checksum_is_not_kept(entry: DataSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(catalogue, "CATALOGUE", {"tiny": replace(entry, sources=(Fake(None), Fake(b"other")))})
-    with pytest.raises(FetchError, match=r"'tiny' could not be fetched. first address.*SHA-256 is .*, expected"):
+    with pytest.raises(DataError, match=r"'tiny' could not be fetched. first address.*SHA-256 is .*, expected"):
         get_data("tiny")
     assert list((tmp_path / "data" / "tiny").iterdir()) == []
+
+
+def test_what_cannot_be_reached_is_a_fetch_error(entry: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"tiny": replace(entry, sources=(Fake(None),))})
+    with pytest.raises(FetchError, match=r"'tiny' could not be fetched. first address: cannot be reached"):
+        get_data("tiny")
 
 
 def test_unknown_names_say_what_is_near() -> None:

@@ -97,8 +97,8 @@ def get_data(name: str) -> Path:
     It lies under `data/` in `mltfr.fetch.home()`; what is stored is checked before it is used.
 
     Raises:
-        DataError: the name is unknown.
-        FetchError: no source could be reached, what came has another checksum, or MLTFR_OFFLINE=1.
+        DataError: the name is unknown, or what came has another checksum.
+        FetchError: no source could be reached, or MLTFR_OFFLINE=1.
         OutputError: the folder cannot be written.
     """
     if name not in CATALOGUE:
@@ -113,6 +113,7 @@ def get_data(name: str) -> Path:
             f"With a connection run: MLTFR_OFFLINE=0 mltfr data get {name}"
         )
     failures: list[str] = []
+    damaged = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -123,13 +124,16 @@ def get_data(name: str) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             try:
                 fetched = source.fetch(Path(folder))
-                found = sha256(fetched)
-                if found != data.sha256:
-                    raise FetchError(f"{source}: SHA-256 is {found}, expected {data.sha256}.")
             except FetchError as error:
                 failures.append(str(error))
+                continue
+            found = sha256(fetched)
+            if found != data.sha256:
+                failures.append(f"{source}: SHA-256 is {found}, expected {data.sha256}.")
+                damaged = True
                 continue
             with atomic_path(path) as temporary:
                 shutil.move(fetched, temporary)
             return path
-    raise FetchError(f"'{name}' could not be fetched. " + " ".join(failures))
+    failure = DataError if damaged else FetchError  # what can be reached, but is damaged, is not to be worked around
+    raise failure(f"'{name}' could not be fetched. " + " ".join(failures))
