@@ -26,7 +26,7 @@ class TrainingConfig(Config):
     second_round: Literal["fresh", "warm"] = "fresh"
     """Whether round 2 starts from new parameters or from those of round 1."""
     patience: int = Field(5, ge=1)
-    """Epochs without a better validation score after which a round ends."""
+    """Validations in a row without a better score after which a round ends."""
     metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")
     """Validation metric that chooses the best epoch."""
     validate_every: int = Field(1, ge=1)
@@ -54,7 +54,8 @@ class TrainingConfig(Config):
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """Device to train on: auto, cpu, cuda, cuda:1, mps."""
     fisher_examples: int = Field(2048, ge=1)
-    """Training samples from which the Fisher information is estimated between the rounds."""
+    """Training samples from which the Fisher information is estimated between the rounds; fusion mltfr-reference
+    takes all of them, in batches, as published."""
     refresh_every: int = Field(1, ge=1)
     """Epochs between two refreshes of the fusion's shortlists."""
     refresh_histories: int = Field(2048, ge=1)

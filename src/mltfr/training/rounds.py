@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mltfr.errors import RunError
@@ -14,7 +15,7 @@ from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.interactions import Histories
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
-from mltfr.training.batches import epoch_generator
+from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import REMEDY, Checkpoints, under_prefix
 from mltfr.training.config import TrainingConfig
 from mltfr.training.loop import FISHER, Round, RoundState, make_fabric
@@ -23,6 +24,8 @@ from mltfr.training.samples import Samples, make_samples
 from mltfr.training.step import TrainingStep
 
 CONSENSUS = "fusion.consensus"
+POSITIONS = 2048
+"""Positions, over all examples, whose gradients are taken one example at a time; bounds the estimate's memory."""
 
 
 @dataclass(frozen=True)
@@ -150,16 +153,22 @@ def _merge(
         raise ValueError("A bare backbone has no experts to merge.")
     reporter.message("estimating the experts' Fisher information")
     random = epoch_generator(seed, 1, 0, FISHER)
-    count = min(config.fisher_examples, len(samples))
-    chosen = random.choice(len(samples), count, replace=False)
-    chosen = chosen[np.argsort(samples.lengths[chosen], kind="stable")]
-    parts = np.array_split(chosen, -(-count // config.batch_size))
-    device = model.item_vectors.weight.device
-    batches = (samples.batch(part, random).to(device) for part in parts)
     step = TrainingStep(model, loss).eval()
     parameters = {f"model.fusion.{name}": value for name, value in fusion.fisher_parameters().items()}
+    if fusion.fisher_estimator == "batch":  # over the training batches of one epoch, as published
+        plan = plan_epoch(samples.lengths, config.batch_size, config.bucket, random)
+    else:
+        count = min(config.fisher_examples, len(samples))
+        chosen = random.choice(len(samples), count, replace=False)
+        chosen = chosen[np.argsort(samples.lengths[chosen], kind="stable")]
+        plan = np.array_split(chosen, -(-count // config.batch_size))
+    device = model.item_vectors.weight.device
+    batches = (samples.batch(part, random).to(device) for part in plan)
     if fusion.fisher_estimator == "batch":
         fisher = estimate_fisher_of_batches(step, parameters, step, ((b.items, b.targets) for b in batches))
     else:
-        fisher = estimate_fisher(step, parameters, step.dense, ((b.items, b.targets) for b in batches))
+        chunk = max(1, min(32, POSITIONS // model.backbone.max_length))
+        pairs = ((b.items, step.hidden_gradient(b.items, b.targets)) for b in batches)
+        with torch.no_grad():  # vmap's gradients are taken all the same, but nothing else keeps a graph
+            fisher = estimate_fisher(step, parameters, step.linearised, pairs, chunk)
     return fusion.merge({name.removeprefix("model.fusion."): value for name, value in fisher.items()})

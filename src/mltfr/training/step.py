@@ -24,9 +24,22 @@ class TrainingStep(nn.Module):
         loss: Tensor = self.loss(hidden[wanted], targets[wanted], self.model.item_matrix())
         return loss
 
-    def dense(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> []
-        """Return the summed loss of the same positions, without shapes that depend on values (for vmap)."""
-        hidden = self.model.encode(items, targets.shape[1]).flatten(0, 1)  # [B * T, D]
-        wanted = targets.flatten()                                         # [B * T]
-        losses = self.loss.per_position(hidden, wanted.clamp(min=1), self.model.item_matrix())
-        return torch.where(wanted > 0, losses, torch.zeros_like(losses)).sum()
+    def hidden_gradient(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> [B, T, D]
+        """Return the gradient of the summed loss for the hidden states at the last T positions."""
+        with torch.no_grad():
+            hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
+        wanted = targets > 0                                     # [B, T]
+        with torch.enable_grad():
+            hidden.requires_grad_()
+            loss = self.loss(hidden[wanted], targets[wanted], self.model.item_matrix().detach())
+            (gradient,) = torch.autograd.grad(loss * wanted.sum(), hidden)
+        return gradient
+
+    def linearised(self, items: Tensor, gradient: Tensor) -> Tensor:  # [B, L], [B, T, D] -> []
+        """Return a scalar whose gradient for the parameters below the hidden states is that of the summed loss.
+
+        By the chain rule `dL/dp = sum(dL/dh * dh/dp)`. No logits and no shapes that depend on values are in
+        it, so that it runs under `torch.func.vmap` in little memory.
+        """
+        scalar: Tensor = (self.model.encode(items, gradient.shape[1]) * gradient).sum()
+        return scalar

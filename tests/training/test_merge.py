@@ -1,0 +1,96 @@
+"""The Fisher information between the rounds: exact, and over the right batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mltfr.fusion import FUSIONS, FusionInputs
+from mltfr.interactions import Histories
+from mltfr.losses import LOSSES
+from mltfr.model import SequentialModel
+from mltfr.testing.fusion import HIDDEN, ToyBackbone, random_table
+from mltfr.training import Reporter, TrainingConfig
+from mltfr.training.rounds import _merge
+from mltfr.training.samples import make_samples
+from mltfr.training.step import TrainingStep
+
+ITEMS = 12
+HISTORIES = Histories.from_sequences([[(s * 5 + n * n) % ITEMS + 1 for n in range(3 + s % 5)] for s in range(30)])
+
+
+class Seen(Exception):
+    """Carries what the fusion was asked to merge."""
+
+
+def estimate(monkeypatch, name, **settings):
+    """Return the model, its loss, the samples, and the Fisher information that the merge gets."""
+    entry = FUSIONS.get(name)
+    tables = [random_table("a"), random_table("b", 40)]
+    fusion = entry.cls(entry.config(), FusionInputs(HIDDEN, True, tables, seed=1))
+    torch.manual_seed(0)
+    model = SequentialModel(ITEMS, ToyBackbone(), fusion, 0).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    config = TrainingConfig(device="cpu", **settings)
+    samples = make_samples(config, model, HISTORIES)
+    items = samples.batch(np.arange(len(samples)), np.random.default_rng(0)).items
+    with torch.no_grad():
+        fusion.refresh([model.fusion_inputs(items)])
+    loss_entry = LOSSES.get("cross_entropy")
+    loss = loss_entry.cls(loss_entry.config(), torch.ones(ITEMS + 1))
+
+    def merge(fisher):
+        raise Seen(fisher)
+
+    monkeypatch.setattr(fusion, "merge", merge)
+    with pytest.raises(Seen) as seen:
+        _merge(model, loss, samples, config, 0, Reporter())
+    return model, loss, samples, seen.value.args[0]
+
+
+@pytest.mark.parametrize("kind", ["positions", "prefixes"])
+def test_it_is_the_mean_square_of_every_examples_gradient(monkeypatch, kind):
+    model, loss, samples, fisher = estimate(monkeypatch, "mltfr", samples=kind, batch_size=7)
+    parameters = dict(model.fusion.fisher_parameters())
+    expected = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    for number in range(len(samples)):
+        batch = samples.batch(np.array([number]), np.random.default_rng(0))
+        hidden = model.encode(batch.items, batch.targets.shape[1])
+        wanted = batch.targets > 0
+        total = loss.per_position(hidden[wanted], batch.targets[wanted], model.item_matrix()).sum()
+        gradients = torch.autograd.grad(total, list(parameters.values()), materialize_grads=True)
+        for name, gradient in zip(parameters, gradients, strict=True):
+            expected[name] += gradient.square() / len(samples)
+    assert set(fisher) == set(expected)
+    assert any(value.any() for value in expected.values())
+    for name, value in expected.items():
+        assert not fisher[name].requires_grad
+        torch.testing.assert_close(fisher[name], value.detach(), rtol=1e-4, atol=1e-9, msg=name)
+
+
+def test_no_more_examples_than_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(TrainingStep, "hidden_gradient", _noting(asked, TrainingStep.hidden_gradient))
+    estimate(monkeypatch, "mltfr", fisher_examples=11, batch_size=4)
+    assert sum(asked) == 11
+
+
+def test_the_reference_takes_every_training_batch(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(TrainingStep, "forward", _noting(sizes, TrainingStep.forward))
+    _, _, samples, _ = estimate(monkeypatch, "mltfr-reference", fisher_examples=11, batch_size=16)
+    full, rest = divmod(len(samples), 16)
+    assert sorted(sizes) == sorted([16] * full + [rest] * (rest > 0))
+
+
+def _noting(sizes, method):
+    """Return the method, made to note the size of every batch; dropout has to be off."""
+
+    def noted(step, items, targets):
+        assert not step.training
+        sizes.append(len(items))
+        return method(step, items, targets)
+
+    return noted
