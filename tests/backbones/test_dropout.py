@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mltfr.backbones.dropout import Dropout
+from mltfr.dropout import Dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.83])

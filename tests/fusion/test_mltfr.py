@@ -109,14 +109,14 @@ def test_exponential_query_decays_over_the_prefix() -> None:
 
 
 def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
-    fusion = awake(filter={**SMALL, "noise": 5.0, "noise_until": 0.5}, dropout=0.0)
+    fusion = awake(filter={**SMALL, "noise": 5.0, "noise_epochs": 2.0}, dropout=0.0)
     x, mask = batch()
     quiet = fusion.eval()(x, mask)
     fusion.train()
     assert not torch.allclose(fusion(x, mask), quiet)
-    fusion.set_progress(0.25)
+    fusion.set_progress(1.0)
     assert fusion.filters.of("a").noise == 2.5
-    fusion.set_progress(0.5)
+    fusion.set_progress(2.0)
     torch.testing.assert_close(fusion(x, mask), quiet)
 
 
@@ -235,7 +235,7 @@ def test_wrong_settings(settings: dict[str, Config], message: str) -> None:
 
 
 def test_settings_that_do_not_fit() -> None:
-    with pytest.raises(ConfigError, match="heads is 5, not a divisor of the hidden width 16"):
+    with pytest.raises(ConfigError, match="heads is 5, not a divisor of backbone.hidden, which is 16"):
         build(heads=5)
     with pytest.raises(ConfigError, match=r"consensus_group names 'd', which is not fitted.*Known: a, b.2, c"):
         build(consensus_group=["d"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mltfr.backbones.dropout import Dropout
+from mltfr.dropout import Dropout
 
 
 class SelfAttention(nn.Module):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mltfr.backbones.attention import attention_bias
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
-from mltfr.backbones.dropout import Dropout
 from mltfr.backbones.transformer import NORM_EPS, Positions, TransformerBlock, check_heads, initialise
+from mltfr.dropout import Dropout
 
 
 class BERT4RecConfig(BackboneConfig):

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from mltfr.backbones.attention import attention_bias
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
-from mltfr.backbones.dropout import Dropout
 from mltfr.backbones.transformer import (
     NORM_EPS,
     Activation,
@@ -19,6 +18,7 @@ from mltfr.backbones.transformer import (
     check_heads,
     initialise,
 )
+from mltfr.dropout import Dropout
 
 
 class SASRecConfig(BackboneConfig):

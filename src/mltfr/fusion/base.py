@@ -71,8 +71,8 @@ class Fusion(nn.Module, ABC):
             queries: `(x, mask)` batches of training histories, as `forward` gets them.
         """
 
-    def set_progress(self, fraction: float) -> None:
-        """Say how much of the training is done, 0 to 1; anneals what has to be annealed."""
+    def set_progress(self, epochs: float) -> None:
+        """Say how many epochs of the round are done, with fractions; anneals what has to be annealed."""
 
     def fisher_parameters(self) -> Mapping[str, nn.Parameter]:
         """Return the parameters whose Fisher information the merge needs, named as in `state_dict`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from mltfr.fusion.by_table import ByTable, module_key
+from mltfr.fusion.by_table import ByTable, module_key, under_prefix
 from mltfr.fusion.expert import AttentionCore, Source
 from mltfr.fusion.fisher import merge_by_fisher
 
@@ -54,14 +54,10 @@ def merge_experts(
     """
     keys = [module_key(name) for name in group]
     merged = merge_by_fisher(
-        [_under(f"{key}.core.", experts) for key in keys], [_under(f"{key}.core.", fisher) for key in keys]
+        [under_prefix(f"{key}.core", experts) for key in keys], [under_prefix(f"{key}.core", fisher) for key in keys]
     )
     tensors = {f"core.{name}": tensor for name, tensor in merged.items()}
     for key in keys:
-        for name, tensor in _under(f"{key}.adapter.", experts).items():
+        for name, tensor in under_prefix(f"{key}.adapter", experts).items():
             tensors[f"adapters.{key}.{name}"] = tensor.detach().clone()
     return tensors
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

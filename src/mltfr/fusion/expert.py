@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mltfr.backbones.dropout import Dropout
+from mltfr.dropout import Dropout
+from mltfr.errors import ConfigError
 from mltfr.fusion.initial import variance_preserving, zero
 from mltfr.fusion.rows import Kept, row_dot, row_sum
 
@@ -86,3 +87,10 @@ class Expert(nn.Module):
         """
         result: Tensor = self.core(x, [(self.adapter(vectors), kept, log_weight)])
         return result
+
+
+def heads_do_not_divide(heads: int, hidden: int) -> ConfigError:
+    """Return the error of a number of heads that does not divide the hidden width."""
+    return ConfigError(
+        f"fusion.heads is {heads}, not a divisor of backbone.hidden, which is {hidden}. Set fusion.heads to a divisor."
+    )

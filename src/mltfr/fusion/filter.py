@@ -38,8 +38,8 @@ class TokenFilterConfig(Config):
     """Weight of an item relative to the next one in the exponential query."""
     noise: float = Field(1.0, ge=0)
     """Gumbel noise on the scores at the start of training; there is none outside training."""
-    noise_until: float = Field(0.5, gt=0, le=1)
-    """Share of the training after which the noise, falling linearly, is zero."""
+    noise_epochs: float = Field(5.0, gt=0)
+    """Epochs of a round after which the noise, falling linearly, is zero."""
 
     @model_validator(mode="after")
     def _shortlist_holds_kept(self) -> Self:

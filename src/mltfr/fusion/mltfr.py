@@ -15,7 +15,7 @@ from mltfr.fusion.averages import Averages
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
 from mltfr.fusion.by_table import ByTable, by_name, consensus_group
 from mltfr.fusion.consensus import ConsensusExpert, merge_experts
-from mltfr.fusion.expert import Expert
+from mltfr.fusion.expert import Expert, heads_do_not_divide
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.freeze import freeze
 from mltfr.fusion.initial import seeded
@@ -56,7 +56,7 @@ class MltfrFusion(Fusion):
     def __init__(self, config: MltfrConfig, inputs: FusionInputs) -> None:
         super().__init__()
         if inputs.hidden % config.heads:
-            raise ConfigError(f"heads is {config.heads}, not a divisor of the hidden width {inputs.hidden}.")
+            raise heads_do_not_divide(config.heads, inputs.hidden)
         if config.filter.query == "exponential" and not inputs.is_causal:
             raise ConfigError(
                 "query = 'exponential' looks back from a position, but the backbone is bidirectional. "
@@ -121,11 +121,11 @@ class MltfrFusion(Fusion):
             stay = token_filter.shortlist.choose(asked, token_filter.project, self.config.filter.keep)
             self.averages[name].add("shortlist_kept", torch.tensor(stay))
 
-    def set_progress(self, fraction: float) -> None:
+    def set_progress(self, epochs: float) -> None:
         """Anneal the noise of the token filters."""
         config = self.config.filter
         for name in self.widths:
-            self.filters.of(name).noise = config.noise * max(0.0, 1 - fraction / config.noise_until)
+            self.filters.of(name).noise = config.noise * max(0.0, 1 - epochs / config.noise_epochs)
 
     def fisher_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters of the experts' cores; adapters are not merged."""

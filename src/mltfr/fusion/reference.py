@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -10,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, MltfrWarning
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
 from mltfr.fusion.by_table import (
     ByTable,
@@ -18,7 +19,9 @@ from mltfr.fusion.by_table import (
     consensus_group,
     largest_group_of_one_width,
     module_key,
+    under_prefix,
 )
+from mltfr.fusion.expert import heads_do_not_divide
 from mltfr.fusion.fisher import merge_by_fisher
 from mltfr.fusion.freeze import freeze
 from mltfr.fusion.reference_parts import ReferenceExpert, ReferenceFilter
@@ -62,7 +65,7 @@ class ReferenceFusion(Fusion):
         super().__init__()
         tables = by_name(inputs.tables)
         if inputs.hidden % config.heads:
-            raise ConfigError(f"heads is {config.heads}, not a divisor of the hidden width {inputs.hidden}.")
+            raise heads_do_not_divide(config.heads, inputs.hidden)
         for table in tables:
             if config.keep > table.shape[0]:
                 raise ConfigError(f"keep is {config.keep}, but '{table.name}' has {table.shape[0]} tokens.")
@@ -71,6 +74,13 @@ class ReferenceFusion(Fusion):
         self.rounds = 2 if config.consensus_weight > 0 else 1
         self.names = [table.name for table in tables]
         self.group = _group(config, tables)
+        if self.rounds > 1 and len(self.group) < 2:
+            warnings.warn(
+                f"The published consensus expert merges tables of one width, and only '{self.group[0]}' has its width: "
+                "it is no consensus. Name two tables of one width, or set fusion.consensus_weight=0.",
+                MltfrWarning,
+                stacklevel=2,
+            )
         self.group_width = next(table.shape[1] for table in tables if table.name == self.group[0])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(inputs.seed)
@@ -120,11 +130,11 @@ class ReferenceFusion(Fusion):
 
     def merge(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the group's experts averaged by their Fisher information, as published."""
-        prefixes = [f"experts.{module_key(name)}." for name in self.group]
+        prefixes = [f"experts.{module_key(name)}" for name in self.group]
         own = dict(self.fisher_parameters())
         return merge_by_fisher(
-            [_under(prefix, own) for prefix in prefixes],
-            [_under(prefix, fisher) for prefix in prefixes],
+            [under_prefix(prefix, own) for prefix in prefixes],
+            [under_prefix(prefix, fisher) for prefix in prefixes],
             mode="plain",
         )
 
@@ -155,6 +165,3 @@ def _group(config: ReferenceConfig, tables: Sequence[PreparedTable]) -> list[str
         )
     return group
 
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -162,7 +162,7 @@ class Round:
         while state.batch < len(plan):
             self._set_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
-                self.model.fusion.set_progress(state.step / total)
+                self.model.fusion.set_progress(state.step / len(plan))
             random = np.random.default_rng([self.seed, state.round, state.epoch, BATCH, state.batch])
             batch = self.samples.batch(plan[state.batch], random).to(self.fabric.device)
             loss = self.step(batch.items, batch.targets)
