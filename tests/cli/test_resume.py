@@ -79,10 +79,13 @@ def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number)
 def test_other_settings_do_not_continue_a_run(tmp_path, store, straight):
     out = tmp_path / "run"
     process = start(store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
-    wait_for(process, out, 1, 1)
+    wait_for(process, out, 1, 10)  # an epoch has been logged
     process.kill()
     process.wait()
+    files = out / "config.toml", out / "log.jsonl"
+    before = [file.read_bytes() for file in files]
     other = (*OPTIONS, "--seed", "5", "--resume")
     done = run("fit", straight / "log.csv", "--out", out, *other, home=store, check=False)
     assert done.returncode == 2
     assert "made from other data or settings" in done.stderr
+    assert [file.read_bytes() for file in files] == before

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from mltfr.errors import ConfigError, MltfrError, RunError
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.training import Checkpoints, Interrupted, Reporter, TrainingConfig, train
+from mltfr.training import Checkpoints, Console, Interrupted, Reporter, TrainingConfig, load_saved, train
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(start + step) % ITEMS + 1 for step in range(6)] for start in range(40)])
@@ -100,14 +102,73 @@ def test_a_stop_request_ends_the_step_and_resumes_to_the_same_bits(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
         run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
-    _, state = checkpoints.load()
-    assert (state["epoch"], state["batch"], state["best_epoch"]) == (1, 3, 1)
-    resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, resume=True)
+    saved = load_saved(checkpoints, "")
+    assert (saved.state.epoch, saved.state.batch, saved.state.best_epoch) == (1, 3, 1)
+    assert saved.state.elapsed >= saved.state.history[0]["seconds"] + saved.state.seconds - 0.001
+    resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, saved=saved)
     for name, value in straight.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     assert [r["loss"] for r in straight.history] == [r["loss"] for r in resumed.history]
-    with pytest.raises(RunError, match="made from other data or settings"):
-        run([0.1], config=config, checkpoints=checkpoints, resume=True, fingerprint="another")
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    run([0.1], config={"epochs": 1}, checkpoints=checkpoints)
+    return checkpoints
+
+
+def test_a_checkpoint_of_something_else_is_refused(interrupted):
+    with pytest.raises(RunError, match="made from other data or settings, or by other versions of mltfr"):
+        load_saved(interrupted, "another")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda state: state | {"more": 1}, "unknown or missing: more"),
+        (lambda state: {name: value for name, value in state.items() if name != "stale"}, "missing: stale"),
+        (lambda state: state | {"epoch": "1"}, "valid integer"),
+        (lambda state: state | {"history": None}, "history Input should be a valid array"),
+        (lambda state: "epoch 1", "no JSON object"),
+        (lambda state: [state], "no JSON object"),
+        (lambda state: {name: value for name, value in state.items() if name != "fingerprint"}, "other versions"),
+    ],
+)  # fmt: skip
+def test_a_damaged_state_is_one_clear_error(interrupted, change, reason):
+    path = interrupted.folder / "state.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(RunError, match=f"{reason}.*without --resume") as error:
+        load_saved(interrupted, "")
+    assert "\n" not in str(error.value)
+
+
+def test_no_checkpoint_holds_weights_that_have_diverged(tmp_path):
+    """The weights turn into NaN in the middle of an epoch, though its loss was a number until then."""
+    models = []
+
+    class Poison(Reporter):
+        def batch_done(self, epoch, batch):
+            if batch == 4:
+                with torch.no_grad():
+                    models[-1].item_vectors.weight.fill_(float("nan"))
+
+    def keep():
+        models.append(build())
+        return models[-1]
+
+    checkpoints = Checkpoints(tmp_path)
+    config = TrainingConfig(**SMALL, epochs=1, checkpoint_seconds=0)
+    with pytest.raises(ConfigError, match="no longer a number in epoch 1"):
+        train(keep, loss(), HISTORIES, lambda model: {}, config, seed=0, checkpoints=checkpoints, reporter=Poison())
+    saved = load_saved(checkpoints, "")
+    assert saved.state.batch == 3
+    assert all(tensor.isfinite().all() for name, tensor in saved.tensors.items() if name.startswith("model."))
+
+
+def test_the_console_says_how_many_epochs_there_are_at_most(capsys):
+    run([0.1, 0.2], config={"epochs": 2}, reporter=Console())
+    assert "epoch 2 of at most 2: loss" in capsys.readouterr().err
 
 
 def test_bf16_trains_nearly_the_same():

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mltfr import __version__
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.evaluation import EvaluationProtocol, evaluate
@@ -25,7 +26,16 @@ from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
 from mltfr.runs.scores import score
 from mltfr.tokens import describe, load_tables
-from mltfr.training import Checkpoints, JsonLines, Reporter, Reporters, TensorBoard, train
+from mltfr.training import (
+    CHECKPOINT_FORMAT,
+    Checkpoints,
+    JsonLines,
+    Reporter,
+    Reporters,
+    TensorBoard,
+    load_saved,
+    train,
+)
 
 
 def fit(
@@ -50,7 +60,7 @@ def fit(
     Raises:
         DataError: the log cannot be split as asked.
         TokenTableError: a token table is unknown or cannot be had.
-        RunError: `folder` holds something else, or a checkpoint of other data or settings.
+        RunError: `folder` holds something else, or a checkpoint of other data, settings or versions.
         OutputError: the disk is full, or `folder` cannot be written.
         Interrupted: `stop` was set.
     """
@@ -73,13 +83,14 @@ def fit(
         "tables": describe(tables),
     }
     fingerprint = _fingerprint(config, facts)
+    checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
+    saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
+    started -= saved.state.elapsed if saved is not None else 0.0
     with open_run(folder) if folder is not None else nullcontext():
-        checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
         reporters = [reporter]
         if folder is not None and checkpoints is not None:
-            saved = checkpoints.load() if resume else None
             write_text(folder / CONFIG, dump_toml(config))
-            reporters.append(JsonLines(folder / LOG, saved[1]["history"] if saved is not None else []))
+            reporters.append(JsonLines(folder / LOG, saved.state.history if saved is not None else []))
             if config.training.tensorboard:
                 reporters.append(TensorBoard(folder / TENSORBOARD))
         everybody = Reporters(reporters)
@@ -92,7 +103,7 @@ def fit(
                 config.training,
                 seed=config.seed,
                 checkpoints=checkpoints,
-                resume=resume,
+                saved=saved,
                 fingerprint=fingerprint,
                 reporter=everybody,
                 stop=stop,
@@ -124,5 +135,6 @@ def _validation(model: SequentialModel, data: Split, config: RunConfig) -> dict[
 
 def _fingerprint(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return a hash of all that a checkpoint depends on."""
-    values = {"config": config.model_dump(mode="json"), "torch": torch.__version__, **facts}
+    versions = {"mltfr": __version__, "checkpoint": CHECKPOINT_FORMAT, "torch": torch.__version__}
+    values = {"config": config.model_dump(mode="json"), "versions": versions, **facts}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

@@ -13,6 +13,7 @@ from mltfr.config import dump_toml, load_toml
 from mltfr.errors import RunError
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.fetch import atomic_path
+from mltfr.fusion import FUSIONS
 from mltfr.inference import FallbackScorer, ModelScorer, PopularityScorer, Scorer
 from mltfr.interactions import Split
 from mltfr.model import SequentialModel
@@ -98,15 +99,16 @@ def load_fitted(folder: Path) -> Fitted:
         split = load_split(folder, manifest["split"], manifest["left_out"])
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-    with damage(folder / MANIFEST):
-        tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
-    items = len(split.vocabulary)
-    model = build_model(config, items, tables)
-    if model.fusion is not None and not model.fusion.tables_in_state:
+    if FUSIONS.get(config.fusion.name).cls.tables_in_state:
+        with damage(folder / MANIFEST):
+            tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
+    else:
         tables = load_tables(config.tokens)
-        if [t.fingerprint for t in tables] != [t["fingerprint"] for t in manifest["tables"]]:
+        with damage(folder / MANIFEST):
+            fingerprints = [t["fingerprint"] for t in manifest["tables"]]
+        if [t.fingerprint for t in tables] != fingerprints:
             raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
-        model = build_model(config, items, tables)
+    model = build_model(config, len(split.vocabulary), tables)
     with damage(folder / WEIGHTS):
         weights = load_file(folder / WEIGHTS)
         install_consensus(model, weights)

@@ -1,22 +1,26 @@
 """The training loop, its rounds, batches, checkpoints and loggers."""
 
-from mltfr.training.checkpoint import Checkpoints
+from mltfr.training.checkpoint import CHECKPOINT_FORMAT, Checkpoints
 from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.reporting import Console, JsonLines, Reporter, Reporters, TensorBoard
 from mltfr.training.rounds import Trained, install_consensus, train
+from mltfr.training.state import Saved, load_saved
 
 __all__ = [
+    "CHECKPOINT_FORMAT",
     "Checkpoints",
     "Console",
     "Interrupted",
     "JsonLines",
     "Reporter",
     "Reporters",
+    "Saved",
     "TensorBoard",
     "Trained",
     "TrainingConfig",
     "install_consensus",
+    "load_saved",
     "stop_request",
     "train",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor
 from mltfr.errors import OutputError, RunError
 from mltfr.fetch import atomic_path, sha256
 
+CHECKPOINT_FORMAT = 1
 STATE = "state.json"
 REMEDY = "Remove the run folder and start again without --resume."
 
@@ -69,6 +70,8 @@ class Checkpoints:
             return None
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(state, dict):
+                raise TypeError("it is no JSON object")
             file = self.folder / state.pop("tensors")
             if sha256(file) != state.pop("sha256"):
                 raise RunError(f"{file}: damaged (its checksum differs). {REMEDY}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -28,43 +28,13 @@ from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Samples
+from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
-
-
-@dataclass
-class RoundState:
-    """Where a round stands; what a checkpoint's JSON holds.
-
-    Attributes:
-        round: number of the round, from 1.
-        epoch: epochs done.
-        batch: batches done of the epoch under way.
-        step: batches done in the whole round.
-        best: best validation score so far, None before the first validation.
-        best_epoch: the epoch that reached it.
-        stale: validations since then.
-        loss_sum: summed loss of the epoch under way.
-        seconds: seconds spent on the epoch under way.
-        finished: whether the round has ended.
-        history: one record for every epoch of all rounds.
-    """
-
-    round: int = 1
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best: float | None = None
-    best_epoch: int = 0
-    stale: int = 0
-    loss_sum: float = 0.0
-    seconds: float = 0.0
-    finished: bool = False
-    history: list[Record] = field(default_factory=list)
 
 
 class Round:
@@ -114,6 +84,7 @@ class Round:
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
         self.saved_at = time.monotonic()
+        self.begun = self.saved_at - state.elapsed
         torch.manual_seed(int(epoch_generator(seed, state.round, 0).integers(2**63)))
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -142,6 +113,7 @@ class Round:
 
     def save(self) -> None:
         """Write a checkpoint, if there is a place for it."""
+        self.state.elapsed = time.monotonic() - self.begun
         if self.checkpoints is None:
             return
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best_weights)
@@ -179,14 +151,19 @@ class Round:
             self.reporter.batch_done(state.epoch + 1, state.batch)
             due = time.monotonic() - self.saved_at >= config.checkpoint_seconds
             if state.batch < len(plan) and (due or self.stop.is_set()):
-                state.loss_sum, state.seconds = loss_sum.item(), time.monotonic() - begun
+                self._count(loss_sum, begun)
                 self.save()
                 self._stop_if_asked()
-        state.loss_sum, state.seconds = loss_sum.item(), time.monotonic() - begun
-        if not np.isfinite(state.loss_sum):
+        self._count(loss_sum, begun)
+
+    def _count(self, loss_sum: Tensor, begun: float) -> None:
+        """Bring the state up to date, unless training has diverged: no checkpoint may hold such weights."""
+        self.state.loss_sum, self.state.seconds = loss_sum.item(), time.monotonic() - begun
+        weights = all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
+        if not (weights and np.isfinite(self.state.loss_sum)):
             raise ConfigError(
-                f"The loss is no longer a number in epoch {state.epoch + 1}. Lower training.learning_rate "
-                f"(now {config.learning_rate:g}) or set training.precision = '32'."
+                f"The loss is no longer a number in epoch {self.state.epoch + 1}. Lower training.learning_rate "
+                f"(now {self.config.learning_rate:g}) or set training.precision = '32'."
             )
 
     def _validate(self) -> None:

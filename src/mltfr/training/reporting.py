@@ -79,7 +79,7 @@ class Console(Reporter):
         self.bar: Progress | None = None
         self.task: TaskID | None = None
         self.round = ""
-        self.batches = 0
+        self.epochs = 0
 
     def message(self, text: str) -> None:
         """Print a remark."""
@@ -88,7 +88,7 @@ class Console(Reporter):
     def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Start a bar that names the round and counts its epochs."""
         self.round = f"round {number} of {rounds}, " if rounds > 1 else ""
-        self.batches = batches
+        self.epochs = epochs
         self._stop_bar()
         if self.console.is_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -96,20 +96,19 @@ class Console(Reporter):
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
             self.bar.start()
-            self.task = self.bar.add_task(f"{self.label}{self.round}epoch 1", total=batches)
+            self.task = self.bar.add_task(self.label + self._epoch(1), total=batches)
 
     def batch_done(self, epoch: int, batch: int) -> None:
         """Move the bar."""
         if self.bar is not None and self.task is not None:
-            description = f"{self.label}{self.round}epoch {epoch}"
-            self.bar.update(self.task, completed=batch, description=description)
+            self.bar.update(self.task, completed=batch, description=self.label + self._epoch(epoch))
 
     def epoch_done(self, record: Record) -> None:
         """Print one line."""
         scores = ", ".join(f"{name} {value:.4f}" for name, value in record.get("validation", {}).items())
         star = " *" if record.get("best") else ""
         self.message(
-            f"{self.round}epoch {record['epoch']}: loss {record['loss']:.4f}"
+            f"{self._epoch(record['epoch'])}: loss {record['loss']:.4f}"
             + (f", validation {scores}{star}" if scores else "")
             + f" ({record['seconds']:.1f} s)"
         )
@@ -117,6 +116,9 @@ class Console(Reporter):
     def close(self) -> None:
         """Remove the bar."""
         self._stop_bar()
+
+    def _epoch(self, number: int) -> str:
+        return f"{self.round}epoch {number} of at most {self.epochs}"
 
     def _stop_bar(self) -> None:
         if self.bar is not None:

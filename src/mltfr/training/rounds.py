@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event
@@ -10,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mltfr.errors import RunError
 from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.interactions import Histories
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
 from mltfr.training.batches import epoch_generator, plan_epoch
-from mltfr.training.checkpoint import REMEDY, Checkpoints, under_prefix
+from mltfr.training.checkpoint import Checkpoints, under_prefix
 from mltfr.training.config import TrainingConfig
-from mltfr.training.loop import FISHER, Round, RoundState, make_fabric
+from mltfr.training.loop import FISHER, Round, make_fabric
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Samples, make_samples
+from mltfr.training.state import RoundState, Saved
 from mltfr.training.step import TrainingStep
 
 CONSENSUS = "fusion.consensus"
@@ -56,7 +57,7 @@ def train(
     *,
     seed: int,
     checkpoints: Checkpoints | None = None,
-    resume: bool = False,
+    saved: Saved | None = None,
     fingerprint: str = "",
     reporter: Reporter | None = None,
     stop: Event | None = None,
@@ -75,14 +76,13 @@ def train(
         config: settings.
         seed: seed of order, masks, dropout and noise.
         checkpoints: where the state is kept; None keeps none.
-        resume: continue from the checkpoint, if there is one.
-        fingerprint: of data and settings; a checkpoint with another one is refused.
+        saved: what `load_saved` returned, to continue from there; None begins anew.
+        fingerprint: of data, settings and versions, written into every checkpoint.
         reporter: hears of the progress.
         stop: when set, training writes a checkpoint and raises.
 
     Raises:
         Interrupted: `stop` was set.
-        RunError: the checkpoint is damaged or belongs to other data or settings.
         ConfigError: settings that do not fit together.
     """
     reporter = reporter or Reporter()
@@ -91,13 +91,8 @@ def train(
     loss = loss.to(fabric.device)
     samples = make_samples(config, model, histories)
     rounds = model.fusion.rounds if model.fusion is not None else 1
-    saved = checkpoints.load() if checkpoints is not None and resume else None
-    if saved is not None and saved[1].pop("fingerprint") != fingerprint:
-        raise RunError(
-            f"The checkpoint was made from other data or settings. Give the same ones. Otherwise: {REMEDY}"
-        )
-    state = RoundState(**saved[1]) if saved is not None else RoundState()
-    tensors = saved[0] if saved is not None else None
+    state, tensors = (saved.state, saved.tensors) if saved is not None else (RoundState(), None)
+    begun = time.monotonic() - state.elapsed
     while True:
         if tensors is not None and state.round > 1:  # resumed
             install_consensus(model, under_prefix("model", tensors))
@@ -128,7 +123,8 @@ def train(
             model.load_state_dict(best)
         if model.fusion is not None:
             model.fusion.install_consensus(consensus)
-        state, tensors = RoundState(round=number + 1, history=state.history), None
+        elapsed = time.monotonic() - begun
+        state, tensors = RoundState(round=number + 1, elapsed=elapsed, history=state.history), None
     return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
 
 
