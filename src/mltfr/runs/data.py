@@ -16,7 +16,7 @@ def save_split(folder: Path, split: Split) -> None:
     vocabulary, histories = split.vocabulary, split.histories
     items = pl.DataFrame({"item_id": list(vocabulary.item_ids), "count": vocabulary.counts[1:]})
     users = pl.DataFrame({"user_id": list(split.user_ids), "train_length": split.train_length}).with_columns(
-        pl.Series("items", list(histories), dtype=pl.List(pl.Int32))
+        pl.Series("items", [history.tolist() for history in histories], dtype=pl.List(pl.Int32))
     )
     parts = {"validation": split.validation, "test": split.test}
     examples = pl.concat(
