@@ -69,7 +69,7 @@ def test_the_bare_backbone_of_the_reference_is_trained_alike():
 
 
 def test_what_is_unknown_is_said():
-    with pytest.raises(ConfigError, match="Unknown preset 'refrence'. Did you mean 'reference'"):
+    with pytest.raises(ConfigError, match=r"Unknown preset 'refrence'\. Did you mean 'reference'"):
         resolve(preset="refrence")
     with pytest.raises(ConfigError, match="Did you mean 'sasrec'"):
         resolve(backbone="sasrc")
