@@ -235,7 +235,7 @@ def test_wrong_settings(settings: dict[str, Config], message: str) -> None:
 
 
 def test_settings_that_do_not_fit() -> None:
-    with pytest.raises(ConfigError, match="heads is 5, not a divisor of backbone.hidden, which is 16"):
+    with pytest.raises(ConfigError, match=r"heads is 5, not a divisor of backbone\.hidden, which is 16"):
         build(heads=5)
     with pytest.raises(ConfigError, match=r"consensus_group names 'd', which is not fitted.*Known: a, b.2, c"):
         build(consensus_group=["d"])
