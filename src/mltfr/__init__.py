@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Recommender", "load_interactions"]
+from mltfr.version import __version__
+
+__all__ = ["Recommender", "__version__", "load_interactions"]
 
 if TYPE_CHECKING:
     from mltfr.interactions import load_interactions

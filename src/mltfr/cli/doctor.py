@@ -39,11 +39,11 @@ def examine() -> dict[str, dict[str, Any]]:
     """Return the facts that a report of a problem should hold."""
     import torch
 
-    from mltfr import __version__
     from mltfr.backbones import BACKBONES
     from mltfr.fetch import home
     from mltfr.fusion import FUSIONS
     from mltfr.losses import LOSSES
+    from mltfr.version import __version__
 
     folder = home()
     there = folder if folder.exists() else next(path for path in folder.parents if path.exists())

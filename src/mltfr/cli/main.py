@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from mltfr import __version__
 from mltfr.cli import data, tokens
 from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
@@ -18,6 +17,7 @@ from mltfr.cli.evaluate import evaluate
 from mltfr.cli.fit import fit
 from mltfr.cli.recommend import recommend
 from mltfr.errors import MltfrError, MltfrWarning
+from mltfr.version import __version__
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
 

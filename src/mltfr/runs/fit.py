@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from mltfr import __version__
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.evaluation import EvaluationProtocol, evaluate
@@ -36,6 +35,7 @@ from mltfr.training import (
     load_saved,
     train,
 )
+from mltfr.version import __version__
 
 
 def fit(

@@ -28,10 +28,10 @@ from typing import Any
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 
-from mltfr import __version__
 from mltfr.errors import ConfigError, OutputError, RunError
 from mltfr.fetch import atomic_path, sha256
 from mltfr.training.checkpoint import STATE
+from mltfr.version import __version__
 
 FORMAT = 1
 MANIFEST, CONFIG, METRICS, WEIGHTS = "manifest.json", "config.toml", "metrics.json", "weights.safetensors"
