@@ -51,8 +51,8 @@ class TrainingConfig(Config):
     """Largest gradient norm; 0 leaves gradients alone."""
     precision: Literal["32", "bf16"] = "32"
     """Arithmetic of the step: float32, or bfloat16 where it is safe (mixed)."""
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    """Device to train on: auto, cpu, cuda, cuda:1, mps."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Device to train on: auto, cpu, cuda, cuda:1."""
     fisher_examples: int = Field(2048, ge=1)
     """Training samples from which the Fisher information is estimated between the rounds; fusion mltfr-reference
     takes all of them, in batches, as published."""

@@ -220,7 +220,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     from lightning_fabric import Fabric  # slow to import, so only when something trains
 
     kind, _, number = config.device.partition(":")
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available()}
     if kind == "auto":
         kind = "cuda" if available["cuda"] else "cpu"
     if not available[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
