@@ -57,9 +57,9 @@ def atomic_path(destination: Path) -> Iterator[Path]:
             mode = _mode_of_new_file(temporary)
             yield temporary
             temporary.chmod(mode)
-            _flush(temporary)
+            flush(temporary)
             os.replace(temporary, destination)
-            _flush(destination.parent)
+            flush(destination.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except Exception as error:
@@ -97,7 +97,8 @@ def _mode_of_new_file(path: Path) -> int:
     return mode
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the disk take what was written to a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

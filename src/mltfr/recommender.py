@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any, Self
@@ -142,9 +143,7 @@ class Recommender:
         """
         fitted = self.fitted
         scorer, protocol = fitted.scorer(), fitted.protocol()
-        if not zero_branch:
-            return evaluate(scorer, fitted.split, part, protocol, details=details, progress=progress)
-        with fitted.model.without_fusion():
+        with fitted.model.without_fusion() if zero_branch else nullcontext():
             return evaluate(scorer, fitted.split, part, protocol, details=details, progress=progress)
 
     def recommend(

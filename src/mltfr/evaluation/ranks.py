@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mltfr.errors import MltfrError
 from mltfr.inference import History, Rules, Scorer, TopK
 from mltfr.inference.rules import scored_batches
-from mltfr.inference.select import best_keys
+from mltfr.inference.select import best_keys, check_numbers
 from mltfr.inference.top_k import Progress, empty_top_k, fill_top_k
 
 MISS = np.iinfo(np.int32).max
@@ -81,10 +80,7 @@ def rank_targets(
 def _count(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Count the higher and the other equal scores of every row, int32 `[B]` each."""
     target = scores.gather(1, (targets.clamp(min=1) - 1).unsqueeze(1))   # [B, 1]
-    if target.isnan().any():
-        raise MltfrError(
-            "The scores are not numbers (NaN): training has diverged. Train again with a lower learning rate."
-        )
+    check_numbers(target)
     batch, items = scores.shape
     flags = torch.zeros(batch, -(-items // LANES) * LANES, dtype=torch.bool, device=scores.device)
     torch.gt(scores, target, out=flags[:, :items])

@@ -35,13 +35,13 @@ def best_keys(scores: Tensor, start: int, k: int) -> Tensor:
     groups = width // GROUP
     codes = torch.arange(start, start + width, device=scores.device)
     if groups <= 2 * k:
-        _check(scores)
+        check_numbers(scores)
         return _best(pack(scores, codes), k)
     grouped = scores[:, : groups * GROUP].view(batch, groups, GROUP)  # [B, groups, GROUP]
     maxima = grouped.amax(2)                                             # [B, groups]
     tail = scores[:, groups * GROUP :]                                   # [B, C % GROUP]
-    _check(maxima)
-    _check(tail)
+    check_numbers(maxima)
+    check_numbers(tail)
     first = _best(pack(maxima, torch.arange(groups, device=scores.device)), k)
     chosen = unpack(first)[0].unsqueeze(2).expand(batch, k, GROUP)       # [B, k, GROUP]
     values = grouped.gather(1, chosen)                                   # [B, k, GROUP]
@@ -75,7 +75,12 @@ def _best(keys: Tensor, k: int) -> Tensor:
     return keys.topk(min(k, keys.shape[1]), dim=1).values
 
 
-def _check(scores: Tensor) -> None:
+def check_numbers(scores: Tensor) -> None:
+    """Check that no score is NaN, which compares with nothing.
+
+    Raises:
+        MltfrError: one is.
+    """
     if scores.isnan().any():
         raise MltfrError(
             "The scores are not numbers (NaN): training has diverged. Train again with a lower learning rate."

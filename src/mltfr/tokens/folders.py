@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mltfr.errors import OutputError
+from mltfr.fetch import flush
 
 _STALE_AFTER = 24 * 3600.0
 """Seconds after which a temporary folder must come from a process that was killed."""
@@ -47,7 +48,7 @@ def new_folder(parent: Path) -> Iterator[tuple[Path, Publish]]:
 
     def publish(name: str, repair: bool = False) -> None:
         for path in (*sorted(temporary.iterdir()), temporary):
-            _flush(path)
+            flush(path)
         destination = parent / name
         if repair and destination.is_dir() and not _same(temporary, destination):
             damaged = temporary.with_suffix(".damaged.partial")
@@ -58,7 +59,7 @@ def new_folder(parent: Path) -> Iterator[tuple[Path, Publish]]:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-        _flush(parent)
+        flush(parent)
 
     with writing(parent):
         try:
@@ -92,14 +93,6 @@ def _same(folder: Path, other: Path) -> bool:
         return all(cmp(folder / file, other / file, shallow=False) for file in files)
     except FileNotFoundError:
         return False
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sweep(parent: Path) -> None:
