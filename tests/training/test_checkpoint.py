@@ -7,14 +7,13 @@ import torch
 from torch import nn
 
 from mltfr.errors import OutputError, RunError
+from mltfr.prefixes import under_prefix, with_prefix
 from mltfr.training.checkpoint import (
     Checkpoints,
     load_optimizer,
     load_random,
     optimizer_tensors,
     random_tensors,
-    under_prefix,
-    with_prefix,
 )
 
 STATE = {"round": 1, "epoch": 2, "batch": 3}

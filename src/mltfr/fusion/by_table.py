@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Generic, TypeVar, cast
 
-from torch import Tensor, nn
+from torch import nn
 
 from mltfr.errors import ConfigError, one_of
 from mltfr.tokens.table import PreparedTable
@@ -65,8 +65,3 @@ def largest_group_of_one_width(tables: Sequence[PreparedTable]) -> list[str]:
     for table in tables:
         widths.setdefault(table.shape[1], []).append(table.name)
     return max(sorted(widths.items()), key=lambda item: len(item[1]))[1]
-
-
-def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose name begins with `prefix.`, without it."""
-    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from mltfr.fusion.by_table import ByTable, module_key, under_prefix
+from mltfr.fusion.by_table import ByTable, module_key
 from mltfr.fusion.expert import AttentionCore, Source
 from mltfr.fusion.fisher import merge_by_fisher
+from mltfr.prefixes import under_prefix
 
 
 class ConsensusExpert(nn.Module):

@@ -19,12 +19,12 @@ from mltfr.fusion.by_table import (
     consensus_group,
     largest_group_of_one_width,
     module_key,
-    under_prefix,
 )
 from mltfr.fusion.expert import heads_do_not_divide
 from mltfr.fusion.fisher import merge_by_fisher
 from mltfr.fusion.freeze import freeze
 from mltfr.fusion.reference_parts import ReferenceExpert, ReferenceFilter
+from mltfr.prefixes import under_prefix
 from mltfr.tokens.table import PreparedTable
 
 

@@ -122,13 +122,3 @@ def load_random(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if name.startswith("random.cuda.") and int(name.rsplit(".", 1)[1]) < torch.cuda.device_count():
             torch.cuda.set_rng_state(tensor, int(name.rsplit(".", 1)[1]))
-
-
-def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with `prefix.` before every name."""
-    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose name begins with `prefix.`, without it."""
-    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mltfr.errors import ConfigError
+from mltfr.prefixes import under_prefix, with_prefix
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import (
     Checkpoints,
@@ -20,8 +21,6 @@ from mltfr.training.checkpoint import (
     load_random,
     optimizer_tensors,
     random_tensors,
-    under_prefix,
-    with_prefix,
 )
 from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted

@@ -15,8 +15,9 @@ from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.interactions import Histories
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
+from mltfr.prefixes import under_prefix
 from mltfr.training.batches import epoch_generator, plan_epoch
-from mltfr.training.checkpoint import Checkpoints, under_prefix
+from mltfr.training.checkpoint import Checkpoints
 from mltfr.training.config import TrainingConfig
 from mltfr.training.loop import FISHER, Round, make_fabric
 from mltfr.training.reporting import Record, Reporter
