@@ -7,11 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import FIT, refused, run, write_log
-
-from mltfr.backbones import BACKBONES
-from mltfr.interactions import FORMATS
-from mltfr.runs import RunConfig
+from command_line import FIT, refused, write_log
 
 HEADER = "user_id,item_id,timestamp\n"
 GOOD = HEADER + "".join(f"u{user},i{item},{item}\n" for user in range(5) for item in range(4))
@@ -147,13 +143,3 @@ def test_a_real_process_says_it_too(tmp_path: Path, store: Path) -> None:
 ])  # fmt: skip
 def test_usage(tmp_path: Path, store: Path, arguments: tuple[str, ...], message: str) -> None:
     assert re.search(message, refused(tmp_path, store, *arguments))
-
-
-def test_help_tells_the_defaults_and_the_choices(store: Path) -> None:
-    text = re.sub(r"[\s│]+", " ", run("fit", "--help", home=store).stdout)
-    config = RunConfig()
-    for default in (config.backbone.name, config.fusion.name, ",".join(config.tokens.tables), config.seed,
-                    config.training.epochs):  # fmt: skip
-        assert f"[default: ({default})]" in text
-    for name in (*BACKBONES.names(), *FORMATS):
-        assert name in text

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from mltfr.cli.options import Format, ItemColumn, SkipInvalid, TimestampColumn, UserColumn
+
+
+class FitCommand(TyperCommand):
+    """`fit` with help that lists the registered parts; only then are they imported, and torch with them."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, then the name and summary of every backbone, fusion and loss."""
+        from mltfr.backbones import BACKBONES
+        from mltfr.fusion import FUSIONS
+        from mltfr.losses import LOSSES
+
+        super().format_help(ctx, formatter)
+        for heading, registry in (
+            ("Backbones (--backbone NAME)", BACKBONES),
+            ("Fusions (--fusion NAME)", FUSIONS),
+            ("Losses (--set loss.name=NAME)", LOSSES),
+        ):
+            with formatter.section(heading):
+                formatter.write_dl([(entry.name, entry.summary) for entry in registry])
 
 
 def fit(
@@ -21,11 +41,10 @@ def fit(
     ],
     out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],
     backbone: Annotated[
-        str | None, typer.Option(help="Sequence encoder: sasrec or bert4rec.", show_default="sasrec")
+        str | None, typer.Option(help="Sequence encoder, one of the backbones below.", show_default="sasrec")
     ] = None,
     fusion: Annotated[
-        str | None,
-        typer.Option(help="How token tables are used: mltfr, or none for the bare backbone.", show_default="mltfr"),
+        str | None, typer.Option(help="How token tables are used, one of the fusions below.", show_default="mltfr")
     ] = None,
     tokens: Annotated[
         str | None,

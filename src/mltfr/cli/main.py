@@ -14,7 +14,7 @@ from mltfr.cli import data, tokens
 from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
-from mltfr.cli.fit import fit
+from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.recommend import recommend
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.version import __version__
@@ -28,12 +28,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 app.command()(demo)
 app.add_typer(data.app, name="data")
 app.add_typer(tokens.app, name="tokens")
-app.command()(fit)
+app.command(cls=FitCommand)(fit)
 app.command()(evaluate)
 app.command()(recommend)
 app.command()(doctor)

@@ -1,0 +1,68 @@
+"""Help names what there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import run
+
+from mltfr.interactions import FORMATS
+from mltfr.runs import RunConfig
+
+TOY = '''
+from mltfr.{room} import {base}, {base}Config, register_{kind}
+
+@register_{kind}("toy-{kind}", {base}Config)
+class Toy({base}):
+    """A {kind} [in] one new file."""
+'''
+WITH_TOYS = """
+import importlib, sys
+for room in ("backbones", "fusion", "losses"):
+    importlib.import_module(f"mltfr.{room}").__path__.append(f"{sys.argv[1]}/{room}")
+sys.argv = ["mltfr", "fit", "--help"]
+from mltfr.cli.main import main
+main()
+"""
+
+
+def python(script: str, *arguments: str | Path, columns: int = 80) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": str(columns)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path, columns: int) -> None:
+    for room, kind, base in (
+        ("backbones", "backbone", "Backbone"), ("fusion", "fusion", "Fusion"), ("losses", "loss", "Loss")
+    ):  # fmt: skip
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "toy.py").write_text(TOY.format(room=room, kind=kind, base=base))
+    text = python(WITH_TOYS, tmp_path, columns=columns).stdout
+    for kind, heading, known in (
+        ("backbone", "Backbones (--backbone NAME):", "sasrec"),
+        ("fusion", "Fusions (--fusion NAME):", "none"),
+        ("loss", "Losses (--set loss.name=NAME):", "bce"),
+    ):
+        listed = text.partition(heading)[2].partition("\n\n")[0]
+        assert re.search(rf"^  toy-{kind} +A {kind} \[in\] one new file\.$", listed, re.MULTILINE), text
+        assert re.search(rf"^  {known}  ", listed, re.MULTILINE), text
+    assert max(map(len, text.splitlines())) <= columns
+
+
+def test_help_tells_the_defaults_and_the_formats(store: Path) -> None:
+    text = re.sub(r"[\s│]+", " ", run("fit", "--help", home=store).stdout)
+    config = RunConfig()
+    for default in (config.backbone.name, config.fusion.name, ",".join(config.tokens.tables), config.seed,
+                    config.training.epochs):  # fmt: skip
+        assert f"[default: ({default})]" in text
+    for name in FORMATS:
+        assert name in text
