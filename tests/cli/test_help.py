@@ -1,4 +1,4 @@
-"""Help names what there is."""
+"""Help names what there is, and the command line imports torch only where it must."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ for room in ("backbones", "fusion", "losses"):
 sys.argv = ["mltfr", "fit", "--help"]
 from mltfr.cli.main import main
 main()
+"""
+WITHOUT_TORCH = """
+import sys
+from mltfr.cli.main import main
+try:
+    main()
+finally:
+    assert "torch" not in sys.modules
 """
 
 
@@ -66,3 +74,15 @@ def test_help_tells_the_defaults_and_the_formats(store: Path) -> None:
         assert f"[default: ({default})]" in text
     for name in FORMATS:
         assert name in text
+
+
+@pytest.mark.parametrize(("arguments", "code"), [
+    (("--help",), 0),
+    (("--version",), 0),
+    (("evaluate", "--help"), 0),
+    (("fit",), 2),
+    (("tokens", "list"), 0),
+], ids=lambda value: " ".join(value) if isinstance(value, tuple) else None)  # fmt: skip
+def test_torch_is_not_imported(arguments: tuple[str, ...], code: int) -> None:
+    done = python(WITHOUT_TORCH, *arguments)
+    assert done.returncode == code, done.stderr
