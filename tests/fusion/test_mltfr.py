@@ -131,9 +131,9 @@ def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     for number, token_filter in enumerate(fusion.filters.each()):
         tokens = token_filter.project(token_filter.shortlist.vectors)
         cosine = query[mask] @ tokens.T                                         # [P, M]
-        score = token_filter.scale() * cosine.gather(1, selection.rows[number])
-        torch.testing.assert_close(selection.log_weight[number], score.log_softmax(-1))
-        assert not torch.equal(selection.rows[number].sort().values, cosine.topk(3).indices.sort().values)
+        score = token_filter.scale() * cosine.gather(1, selection.rows[:, number])
+        torch.testing.assert_close(selection.log_weight[:, number], score.log_softmax(-1))
+        assert not torch.equal(selection.rows[:, number].sort().values, cosine.topk(3).indices.sort().values)
 
 
 @pytest.mark.parametrize("is_causal", [True, False])

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from mltfr.fusion.by_table import ByTable, module_key
 from mltfr.fusion.expert import AttentionCore
 from mltfr.fusion.fisher import merge_by_fisher
-from mltfr.fusion.rows import Kept
 from mltfr.fusion.selection import Selection
 from mltfr.fusion.side_by_side import stack_rows
 from mltfr.prefixes import under_prefix
@@ -41,9 +40,7 @@ class ConsensusExpert(nn.Module):
         rows = stack_rows([
             adapter(vectors) for adapter, vectors in zip(self.adapters.each(), selection.vectors, strict=True)
         ]).flatten(0, 1)  # [N * M, D]                                         # fmt: skip
-        together = Kept(selection.kept.rows.transpose(0, 1).flatten(1), selection.kept.by_hand)  # [P, N * K]
-        log_weight = selection.log_weight.transpose(0, 1).flatten(1)            # [P, N * K]
-        result: Tensor = self.core(x, rows, together, log_weight)
+        result: Tensor = self.core(x, rows, selection.kept.joined(), selection.log_weight.flatten(1))
         return result
 
 

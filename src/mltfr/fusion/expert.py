@@ -10,7 +10,7 @@ from mltfr.fusion.by_table import ByTable
 from mltfr.fusion.initial import variance_preserving, zero
 from mltfr.fusion.rows import Kept, row_dot, row_sum
 from mltfr.fusion.selection import Selection
-from mltfr.fusion.side_by_side import linears, stack_rows
+from mltfr.fusion.side_by_side import linears_of_each, linears_of_one, stack_rows
 
 
 class AttentionCore(nn.Module):
@@ -57,7 +57,7 @@ class AttentionCore(nn.Module):
             kept: the rows that are kept `[..., K]`.
             log_weight: their log weights `[..., K]`.
         """
-        query = query * (self.heads / query.shape[-1]) ** 0.5
+        key = key * (self.heads / key.shape[-1]) ** 0.5  # there are fewer keys than queries
         logits = row_dot(query, key, kept, self.heads) + log_weight.unsqueeze(-2)   # [..., H, K]
         return row_sum(self.dropout(logits.softmax(-1)), value, kept)
 
@@ -97,13 +97,14 @@ class Experts(ByTable[Expert]):
             expert.adapter(vectors) for expert, vectors in zip(experts, selection.vectors, strict=True)
         ])  # [N, M, D]                                                        # fmt: skip
         read = cores[0].attend(
-            linears([core.query for core in cores], x),                         # [N, P, D]
-            linears([core.key for core in cores], rows).flatten(0, 1),          # [N * M, D]
-            linears([core.value for core in cores], rows).flatten(0, 1),        # [N * M, D]
+            linears_of_one([core.query for core in cores], x),                  # [P, N, D]
+            linears_of_each([core.key for core in cores], rows).flatten(0, 1),  # [N * M, D]
+            linears_of_each([core.value for core in cores], rows).flatten(0, 1),    # [N * M, D]
             selection.kept,
             selection.log_weight,
-        )  # [N, P, D]
-        result: Tensor = cores[0].dropout(linears([core.output for core in cores], read))
+        )  # [P, N, D]
+        output = linears_of_each([core.output for core in cores], read.transpose(0, 1))    # [N, P, D]
+        result: Tensor = cores[0].dropout(output)
         return result
 
 

@@ -184,9 +184,9 @@ class MltfrFusion(Fusion):
         users = Positions((len(query), 1), query.device, positions.by_hand)     # all positions of a user ask the same
         return cast(Selection, self.filters(query.flatten(0, 1), users, averages)).at(positions.users)
 
-    def _watch(self, weights: Tensor, mask: Tensor, log_weight: Tensor) -> None:  # [P, N], [P], [N, P, K]
+    def _watch(self, weights: Tensor, mask: Tensor, log_weight: Tensor) -> None:  # [P, N], [P], [P, N, K]
         self.averages[""].add("share", shares(weights, mask))
         self.averages[""].add("entropy", entropy(weights, mask))
-        spread = -(log_weight.exp() * log_weight).sum(-1).mean(-1)              # [N]
+        spread = -(log_weight.exp() * log_weight).sum(-1).mean(0)               # [N]
         for name, value in zip(self.widths, spread, strict=True):
             self.averages[name].add("entropy", value)

@@ -10,9 +10,9 @@ The positions may have any number of dimensions, here written `...`.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -26,13 +26,22 @@ class Kept:
 
     Args:
         rows: int64 `[..., K]`.
+        size: rows of the table, R.
         by_hand: whether the second form may be used, which `torch.func` cannot transform.
     """
 
-    def __init__(self, rows: Tensor, by_hand: bool) -> None:
+    def __init__(self, rows: Tensor, size: int, by_hand: bool) -> None:
         self.rows = rows
+        self.size = size
         self.by_hand = by_hand and rows.device.type == "cpu"
+        self._occurrences: list[tuple[Tensor, Tensor]] = []
         self._bags: dict[int, Tensor] = {}
+
+    def joined(self) -> Kept:  # [..., N, K] -> [..., N * K]
+        """Return the same where a position's rows of several tables are those of one."""
+        kept = Kept(self.rows.flatten(-2), self.size, self.by_hand)
+        kept._occurrences = self._occurrences  # those of the flattened rows are the same
+        return kept
 
     def bags(self, heads: int) -> Tensor:
         """Return the kept rows of every position and head in the table `[R * H, d]`, `[... * H, K]`."""
@@ -41,15 +50,18 @@ class Kept:
             self._bags[heads] = (self.rows.unsqueeze(-2) * heads + head).view(-1, self.rows.shape[-1])
         return self._bags[heads]
 
-    @cached_property
-    def order(self) -> Tensor:
-        """Places in the flattened rows, `[... * K]`, sorted by the row that stands there."""
-        return self.rows.flatten().int().argsort()  # half the bits are sorted in half the time
+    def occurrences(self) -> tuple[Tensor, Tensor]:
+        """Return the places in the flattened rows, sorted by what stands there, and where each row's start.
 
-    def starts(self, size: int) -> Tensor:
-        """Return where the places of every row start in `order`, `[R]`."""
-        counts = torch.bincount(self.rows.flatten(), minlength=size)
-        return counts.cumsum(0) - counts
+        Places `[... * K]` and starts `[R]`.
+        """
+        if not self._occurrences:
+            rows = self.rows.flatten()
+            counts = torch.bincount(rows, minlength=self.size)                  # [R]
+            narrow = rows.numpy().astype(np.uint16 if self.size <= 1 << 16 else np.int64)
+            places = torch.from_numpy(narrow.argsort(kind="stable"))            # of 16 bits: a radix sort
+            self._occurrences.append((places, counts.cumsum(0) - counts))
+        return self._occurrences[0]
 
 
 def row_dot(query: Tensor, table: Tensor, kept: Kept, heads: int = 1, known: Tensor | None = None) -> Tensor:
@@ -94,7 +106,7 @@ class _RowDot(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         query, table = ctx.saved_tensors
-        return _sum(gradient, table, ctx.kept), _spread(gradient, query, len(table), ctx.kept), None, None, None
+        return _sum(gradient, table, ctx.kept), _spread(gradient, query, ctx.kept), None, None, None
 
 
 class _RowSum(torch.autograd.Function):
@@ -109,7 +121,7 @@ class _RowSum(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, table = ctx.saved_tensors
         by_weight = _dot(gradient, table, ctx.kept, weight.shape[-2])           # [..., H, K]
-        return by_weight, _spread(weight, gradient, len(table), ctx.kept), None
+        return by_weight, _spread(weight, gradient, ctx.kept), None
 
 
 def _dot(query: Tensor, table: Tensor, kept: Kept, heads: int) -> Tensor:
@@ -135,21 +147,20 @@ def _sum(weight: Tensor, table: Tensor, kept: Kept) -> Tensor:
     return total.view(*weight.shape[:-2], table.shape[1])
 
 
-def _spread(weight: Tensor, query: Tensor, size: int, kept: Kept) -> Tensor:
+def _spread(weight: Tensor, query: Tensor, kept: Kept) -> Tensor:
     """Return for every row the sum of the positions that keep it, weighted head by head, `[R, D]`."""
     heads, keep = weight.shape[-2:]
+    places, starts = kept.occurrences()                                         # [... * K], [R]
     head = torch.arange(heads).unsqueeze(-1)                                    # [H, 1]
-    places = kept.order // keep * heads + head                                  # [H, ... * K], parts of the query
-    starts = kept.starts(size) + head * len(kept.order)                         # [H, R]
-    by_head = weight.reshape(-1, heads, keep).transpose(0, 1).reshape(heads, len(kept.order))
+    by_head = weight.reshape(-1, heads, keep).transpose(0, 1).reshape(heads, len(places))
     total = functional.embedding_bag(
-        places.flatten(),
+        (places // keep * heads + head).flatten(),                              # [H * ... * K], parts of the query
         query.reshape(-1, query.shape[-1] // heads),
-        starts.flatten(),
+        (starts + head * len(places)).flatten(),                                # [H * R]
         mode="sum",
-        per_sample_weights=by_head.index_select(1, kept.order).flatten(),
+        per_sample_weights=by_head.index_select(1, places).flatten(),
     )  # [H * R, d]
-    return total.view(heads, size, -1).transpose(0, 1).reshape(size, -1)
+    return total.view(heads, kept.size, -1).transpose(0, 1).reshape(kept.size, -1)
 
 
 def _heads(tensor: Tensor, heads: int) -> Tensor:  # [..., D] -> [..., H, d]

@@ -22,9 +22,9 @@ class Selection:
 
     Attributes:
         vectors: every table's shortlist `[M, W]`; sizes and widths may differ.
-        rows: the kept rows of every shortlist, int64 `[N, P, K]`.
+        rows: the kept rows of every shortlist, int64 `[P, N, K]`.
         kept: the same as rows of the tables stacked by `stack_rows`.
-        log_weight: the logs of their weights `[N, P, K]`; the exponentials sum to 1 over K.
+        log_weight: the logs of their weights `[P, N, K]`; the exponentials sum to 1 over K.
     """
 
     vectors: Sequence[Tensor]
@@ -38,12 +38,12 @@ class Selection:
             return self
         numbers = torch.tensor(tables, device=self.rows.device)
         vectors = [self.vectors[number] for number in tables]
-        rows, log_weight = self.rows.index_select(0, numbers), self.log_weight.index_select(0, numbers)
+        rows, log_weight = self.rows.index_select(1, numbers), self.log_weight.index_select(1, numbers)
         return Selection(vectors, rows, _kept(rows, vectors, self.kept.by_hand), log_weight)
 
     def at(self, positions: Tensor) -> Selection:
         """Return what is kept at some of the positions, by number `[P']`."""
-        rows, log_weight = self.rows.index_select(1, positions), self.log_weight.index_select(1, positions)
+        rows, log_weight = self.rows.index_select(0, positions), self.log_weight.index_select(0, positions)
         return Selection(self.vectors, rows, _kept(rows, self.vectors, self.kept.by_hand), log_weight)
 
 
@@ -60,23 +60,22 @@ class TokenFilters(ByTable[TokenFilter]):
         """
         vectors = [each.shortlist.vectors for each in self.each()]              # [M, W] each
         tokens = [each.project(rows) for each, rows in zip(self.each(), vectors, strict=True)]  # [M, D] each
-        scale = torch.stack([each.scale() for each in self.each()])             # [N]
-        rows, cosine = (
-            torch.stack(parts)                                                  # [N, P, K]
-            for parts in zip(
-                *(
-                    each.select(query.detach(), positions, of_table.detach(), averages[name])
-                    for each, of_table, name in zip(self.each(), tokens, averages, strict=True)
-                ),
-                strict=True,
-            )
-        )
+        chosen = [
+            each.select(query.detach(), positions, of_table.detach(), averages[name])   # [P, K] twice
+            for each, of_table, name in zip(self.each(), tokens, averages, strict=True)
+        ]
+        rows, cosine = (torch.stack(parts, 1) for parts in zip(*chosen, strict=True))   # [P, N, K] each
         kept = _kept(rows, vectors, positions.by_hand)
-        asked = query.expand(len(vectors), *query.shape)                        # [N, P, D]
-        known = cosine.unsqueeze(-2).to(query.dtype)                            # [N, P, 1, K]
-        score = row_dot(asked, stack_rows(tokens).flatten(0, 1), kept, known=known).squeeze(-2)
-        return Selection(vectors, rows, kept, (scale.view(-1, 1, 1) * score).log_softmax(-1))
+        score = row_dot(
+            query,
+            stack_rows(tokens).flatten(0, 1),                                   # [N * M, D]
+            kept.joined(),                                                      # [P, N * K]
+            known=cosine.to(query.dtype).flatten(1).unsqueeze(1),               # [P, 1, N * K]
+        ).view_as(cosine)  # [P, N, K]
+        scale = torch.stack([each.scale() for each in self.each()])             # [N]
+        return Selection(vectors, rows, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
 
 
 def _kept(rows: Tensor, vectors: Sequence[Tensor], by_hand: bool) -> Kept:
-    return Kept(row_numbers(rows, max(len(table) for table in vectors)), by_hand)
+    most = max(len(table) for table in vectors)
+    return Kept(row_numbers(rows, most), len(vectors) * most, by_hand)

@@ -17,25 +17,21 @@ def stack_rows(tables: Sequence[Tensor]) -> Tensor:
     )
 
 
-def row_numbers(rows: Tensor, most: int) -> Tensor:  # [N, ..., K] -> [N, ..., K]
+def row_numbers(rows: Tensor, most: int) -> Tensor:  # [P, N, K] -> [P, N, K]
     """Return rows of every table as rows of `stack_rows(tables).flatten(0, 1)`, M being `most`."""
-    first = torch.arange(0, len(rows) * most, most, device=rows.device)
-    return rows + first.view(-1, *[1] * (rows.dim() - 1))
+    return rows + torch.arange(0, rows.shape[1] * most, most, device=rows.device).unsqueeze(-1)
 
 
-def linears(layers: Sequence[nn.Linear], x: Tensor) -> Tensor:
-    """Apply N layers of one shape, each to its own input, or all to the same one.
+def linears_of_one(layers: Sequence[nn.Linear], x: Tensor) -> Tensor:  # [P, D] -> [P, N, D']
+    """Apply N layers of one shape to the same input."""
+    weight = torch.cat([layer.weight for layer in layers])                      # [N * D', D]
+    bias = torch.cat([layer.bias for layer in layers])                          # [N * D']
+    return functional.linear(x, weight, bias).view(len(x), len(layers), layers[0].out_features)
 
-    Args:
-        layers: the layers, all with a bias or all without.
-        x: `[N, R, D]` or `[R, D]`.
 
-    Returns:
-        `[N, R, D']`.
-    """
+def linears_of_each(layers: Sequence[nn.Linear], x: Tensor) -> Tensor:  # [N, R, D] -> [N, R, D']
+    """Apply N layers of one shape, each to its own input."""
     weight = torch.stack([layer.weight for layer in layers]).mT                 # [N, D, D']
-    x = x.expand(len(layers), *x.shape[-2:])
     if layers[0].bias is None:
         return x @ weight
-    bias = torch.stack([layer.bias for layer in layers]).unsqueeze(1)           # [N, 1, D']
-    return torch.baddbmm(bias, x, weight)
+    return torch.baddbmm(torch.stack([layer.bias for layer in layers]).unsqueeze(1), x, weight)
