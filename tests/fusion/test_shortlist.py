@@ -11,6 +11,7 @@ from mltfr.fusion.averages import Averages
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
 from mltfr.fusion.positions import Positions
+from mltfr.fusion.selection import TokenFilters
 from mltfr.fusion.shortlist import Shortlist
 from mltfr.fusion.spread import spread_queries
 from mltfr.testing.fusion import HIDDEN, random_table
@@ -31,10 +32,8 @@ def token_filter(size: int = 20, keep: int = 4) -> TokenFilter:
 def choose(filter_: TokenFilter, queries: torch.Tensor) -> torch.Tensor:
     positions = Positions((1, len(queries)), queries.device, by_hand=True)
     with torch.no_grad():
-        tokens = filter_.project(filter_.shortlist.vectors)
-        rows, cosine = filter_.eval().select(queries, positions, tokens, Averages())
-        torch.testing.assert_close(cosine, (queries @ tokens.T).gather(1, rows))
-    return filter_.shortlist.ids[rows].sort(-1).values
+        selection = TokenFilters({"t": filter_}).eval()(queries, positions, {"t": Averages()})
+    return filter_.shortlist.ids[selection.rows[:, 0]].sort(-1).values
 
 
 def cosines(queries: torch.Tensor, filter_: TokenFilter) -> torch.Tensor:

@@ -12,17 +12,12 @@ from torch.nn import functional
 
 from mltfr.config import Config
 from mltfr.errors import ConfigError
-from mltfr.fusion.averages import Averages
 from mltfr.fusion.initial import variance_preserving
-from mltfr.fusion.largest import largest
-from mltfr.fusion.positions import Positions
-from mltfr.fusion.rows import POSITIONS_AT_ONCE
 from mltfr.fusion.shortlist import Shortlist
 from mltfr.tokens.table import PreparedTable
 
 START_SCALE = 14.0
 LARGEST_SCALE = 100.0
-WATCHED = 8
 
 
 class TokenFilterConfig(Config):
@@ -53,8 +48,8 @@ class TokenFilterConfig(Config):
 class TokenFilter(nn.Module):
     """Keeps the `K` tokens of one table's shortlist that score best, with differentiable weights.
 
-    `score = scale * cos(query, P(token))`. The choice needs no gradient; `TokenFilters` scores the kept tokens
-    again with one, and the softmax of their scores enters the expert's attention.
+    `score = scale * cos(query, P(token))`. The choice needs no gradient; the kept tokens are scored again with
+    one, and the softmax of their scores enters the expert's attention. `TokenFilters` does it for all tables.
 
     Args:
         table: the prepared table.
@@ -82,42 +77,3 @@ class TokenFilter(nn.Module):
     def project(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
         """Return the projected tokens, unit norm."""
         return functional.normalize(self.projection(vectors), dim=-1)
-
-    def select(
-        self, query: Tensor, positions: Positions, tokens: Tensor, averages: Averages
-    ) -> tuple[Tensor, Tensor]:
-        """Return the rows of the `K` tokens with the highest score, and their cosines, `[P, K]` each; exact.
-
-        In training Gumbel noise is added, drawn once per user and token.
-
-        Args:
-            query: unit queries `[P, D]`.
-            positions: those that ask.
-            tokens: the projected tokens `[M, D]`.
-            averages: takes what is worth logging.
-        """
-        with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-            query, tokens = query.float(), tokens.float()
-            noise = self._noise(positions.shape[0], tokens)                     # [B, M] or None
-            at_once = POSITIONS_AT_ONCE if positions.by_hand else max(len(query), 1)
-            rows, cosines = [], []
-            chunks = zip(torch.split(query, at_once), torch.split(positions.users, at_once), strict=True)
-            for some, users in chunks:
-                cosine = some @ tokens.T                                        # [p, M], stays in the cache
-                noisy = cosine if noise is None else cosine + noise.index_select(0, users)
-                rows.append(largest(noisy, self.keep, positions.by_hand))       # [p, K]
-                cosines.append(cosine.gather(-1, rows[-1]))                     # [p, K]
-            kept = torch.cat(rows)                                              # [P, K]
-            if self.training and len(kept) and averages.wants("stability"):
-                seen = slice(None, None, -(-len(kept) // WATCHED))              # evenly spaced
-                without = (query[seen] @ tokens.T).topk(self.keep, dim=-1).indices    # [p, K]
-                same = without.unsqueeze(-1) == kept[seen].unsqueeze(-2)        # [p, K, K]
-                averages.add("stability", same.any(-1).float().mean())
-            return kept, torch.cat(cosines)
-
-    def _noise(self, users: int, tokens: Tensor) -> Tensor | None:  # [M, D] -> [B, M]
-        """Return what training adds to the cosines of every user."""
-        if not self.training or self.noise == 0:
-            return None
-        gumbel = torch.rand(users, len(tokens), device=tokens.device).log_().neg_().log_().neg_()
-        return gumbel * (self.noise / self.scale())
