@@ -3,7 +3,8 @@
 Each comes in two forms with one result. The plain one is differentiated by torch, works under `torch.func`
 and on any device. On a CPU most of a fusion's time would go into gathered rows and their gradients: there a
 second form never holds more than a few of them. Its sums of rows are `embedding_bag`, which adds weighted rows
-of a table without copying them; heads are bags of their own over a table cut into `R * H` shorter rows.
+of a table without copying them; heads are bags of their own over a table cut into `R * H` shorter rows. (It
+takes the quick way for tensors without a gradient only, so they are detached.)
 
 The positions may have any number of dimensions, here written `...`.
 """
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-POSITIONS_AT_ONCE = 1024
+POSITIONS_AT_ONCE = 512
 
 
 class Kept:
@@ -36,6 +37,7 @@ class Kept:
         self.by_hand = by_hand and rows.device.type == "cpu"
         self._occurrences: list[tuple[Tensor, Tensor]] = []
         self._bags: dict[int, Tensor] = {}
+        self._readers: dict[int, tuple[Tensor, Tensor]] = {}
 
     def joined(self) -> Kept:  # [..., N, K] -> [..., N * K]
         """Return the same where a position's rows of several tables are those of one."""
@@ -62,6 +64,20 @@ class Kept:
             places = torch.from_numpy(narrow.argsort(kind="stable"))            # of 16 bits: a radix sort
             self._occurrences.append((places, counts.cumsum(0) - counts))
         return self._occurrences[0]
+
+    def readers(self, heads: int) -> tuple[Tensor, Tensor]:
+        """Return the positions that keep each row, head by head, and where those of each row and head start.
+
+        Positions `[H * ... * K]`, as rows of `[... * H, d]`, and starts `[H * R]`.
+        """
+        if heads not in self._readers:
+            places, starts = self.occurrences()
+            head = torch.arange(heads).unsqueeze(-1)                            # [H, 1]
+            position = torch.arange(0, self.rows[..., 0].numel() * heads, heads)    # [...]
+            of_place = position.unsqueeze(-1).expand(-1, self.rows.shape[-1]).flatten()  # [... * K]
+            reader = of_place.index_select(0, places) + head                    # [H, ... * K]
+            self._readers[heads] = reader.flatten(), (starts + head * len(places)).flatten()
+        return self._readers[heads]
 
 
 def row_dot(query: Tensor, table: Tensor, kept: Kept, heads: int = 1, known: Tensor | None = None) -> Tensor:
@@ -141,22 +157,22 @@ def _dot(query: Tensor, table: Tensor, kept: Kept, heads: int) -> Tensor:
 
 def _sum(weight: Tensor, table: Tensor, kept: Kept) -> Tensor:
     heads, keep = weight.shape[-2:]
-    total = functional.embedding_bag(
-        kept.bags(heads), table.view(len(table) * heads, -1), mode="sum", per_sample_weights=weight.reshape(-1, keep)
-    )  # [... * H, d]
+    parts = table.detach().view(len(table) * heads, -1)                         # [R * H, d]
+    bags = kept.bags(heads)                                                     # [... * H, K]
+    total = functional.embedding_bag(bags, parts, mode="sum", per_sample_weights=weight.detach().reshape(-1, keep))
     return total.view(*weight.shape[:-2], table.shape[1])
 
 
 def _spread(weight: Tensor, query: Tensor, kept: Kept) -> Tensor:
     """Return for every row the sum of the positions that keep it, weighted head by head, `[R, D]`."""
     heads, keep = weight.shape[-2:]
-    places, starts = kept.occurrences()                                         # [... * K], [R]
-    head = torch.arange(heads).unsqueeze(-1)                                    # [H, 1]
-    by_head = weight.reshape(-1, heads, keep).transpose(0, 1).reshape(heads, len(places))
+    places, _ = kept.occurrences()                                              # [... * K]
+    readers, starts = kept.readers(heads)                                       # [H * ... * K], [H * R]
+    by_head = weight.detach().reshape(-1, heads, keep).transpose(0, 1).reshape(heads, len(places))
     total = functional.embedding_bag(
-        (places // keep * heads + head).flatten(),                              # [H * ... * K], parts of the query
-        query.reshape(-1, query.shape[-1] // heads),
-        (starts + head * len(places)).flatten(),                                # [H * R]
+        readers,
+        query.detach().reshape(-1, query.shape[-1] // heads),
+        starts,
         mode="sum",
         per_sample_weights=by_head.index_select(1, places).flatten(),
     )  # [H * R, d]

@@ -12,11 +12,13 @@ from torch.nn import functional
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.by_table import ByTable
 from mltfr.fusion.filter import TokenFilter
+from mltfr.fusion.gumbel import gumbel
 from mltfr.fusion.largest import largest
 from mltfr.fusion.positions import Positions
-from mltfr.fusion.rows import POSITIONS_AT_ONCE, Kept, row_dot
+from mltfr.fusion.rows import Kept, row_dot
 from mltfr.fusion.side_by_side import row_numbers, stack_rows
 
+ROWS_AT_ONCE = 1024
 WATCHED = 8
 
 
@@ -88,7 +90,7 @@ class TokenFilters(ByTable[TokenFilter]):
         keep, shape = self.each()[0].keep, tokens.shape[:2]
         columns = tokens.flatten(0, 1).T                                        # [D, N * M]
         bonus = self._noise(positions.shape[0], scale, shape[1])                # [B or 1, N, M] or None
-        at_once = POSITIONS_AT_ONCE // len(tokens) if positions.by_hand else max(len(query), 1)
+        at_once = max(ROWS_AT_ONCE // len(tokens), 1) if positions.by_hand else max(len(query), 1)
         rows, cosines = [], []
         for some, users in zip(torch.split(query, at_once), torch.split(positions.users, at_once), strict=True):
             cosine = (some @ columns).view(len(some), *shape)                   # [p, N, M], so few stay in the cache
@@ -111,7 +113,7 @@ class TokenFilters(ByTable[TokenFilter]):
         sizes = [len(each.shortlist.vectors) for each in self.each()]
         bonus = None
         if any(noise):
-            bonus = torch.rand(users, len(noise), most, device=scale.device).log_().neg_().log_().neg_()
+            bonus = gumbel(users, len(noise), most, device=scale.device)
             bonus *= (scale.new_tensor(noise) / scale).unsqueeze(-1)
         if min(sizes) < most:
             bonus = scale.new_zeros(1, len(sizes), most) if bonus is None else bonus
