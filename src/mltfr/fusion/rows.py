@@ -149,9 +149,11 @@ def _dot(query: Tensor, table: Tensor, kept: Kept, heads: int) -> Tensor:
         torch.split(kept.rows.view(-1, keep), POSITIONS_AT_ONCE),               # [p, K] each
         strict=True,
     )
+    ones = query.new_ones(query.shape[-1] // heads)                             # [d]
     for part, some, rows in chunks:  # so few that the gathered rows stay in the cache
         gathered = table.index_select(0, rows.T.flatten()).view(keep, *some.shape)  # [K, p, D]
-        part.copy_(_heads(gathered.mul_(some), heads).sum(-1).permute(1, 2, 0))
+        by_head = _heads(gathered.mul_(some), heads) @ ones                     # [K, p, H], a sum, but vectorised
+        part.copy_(by_head.permute(1, 2, 0))
     return product
 
 
