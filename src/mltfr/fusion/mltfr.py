@@ -96,7 +96,7 @@ class MltfrFusion(Fusion):
             delta = delta + self.config.consensus_weight * self.consensus(x, group)
         if self.training and self.averages[""].wants("all"):
             self._watch(weights.detach(), positions.take(mask), selection.log_weight.detach())
-        return positions.put(delta)
+        return positions.put(delta.to(x.dtype))
 
     def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
         """Return unit queries: one per position if the backbone is causal, else one per user (Q = 1)."""
