@@ -11,7 +11,9 @@ from mltfr.config import Config
 from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.by_table import ByTable
+from mltfr.fusion.fisher import estimate_fisher
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.positions import Positions
 from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
 from mltfr.tokens.table import PreparedTable
 
@@ -24,8 +26,8 @@ def build(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settin
     return MltfrFusion(config, FusionInputs(HIDDEN, is_causal, tables, seed=1))
 
 
-def awake(is_causal: bool = True, **settings: object) -> MltfrFusion:
-    fusion = build(is_causal, **settings)
+def awake(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settings: object) -> MltfrFusion:
+    fusion = build(is_causal, tables, **settings)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in fusion.parameters():
@@ -111,24 +113,61 @@ def test_exponential_query_decays_over_the_prefix() -> None:
 def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0, "noise_epochs": 2.0}, dropout=0.0)
     x, mask = batch()
-    quiet = fusion.eval()(x, mask)
+    quiet = fusion.eval()(x, mask)[mask]
     fusion.train()
-    assert not torch.allclose(fusion(x, mask), quiet)
+    assert not torch.allclose(fusion(x, mask)[mask], quiet)
     fusion.set_progress(1.0)
     assert fusion.filters.of("a").noise == 2.5
     fusion.set_progress(2.0)
-    torch.testing.assert_close(fusion(x, mask), quiet)
+    torch.testing.assert_close(fusion(x, mask)[mask], quiet)
 
 
 def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0}).train()
-    token_filter = fusion.filters.of("a")
     x, mask = batch()
     query = fusion.query(x, mask)
-    kept, log_weight = token_filter(query, fusion.averages["a"])
-    tokens = token_filter.project(token_filter.shortlist.vectors)
-    score = token_filter.scale() * torch.einsum("bld,kbld->kbl", query, tokens[kept.rows])
-    torch.testing.assert_close(log_weight, score.log_softmax(0))
+    positions = Positions(mask.shape, x.device, by_hand=True, wanted=mask)
+    selection = fusion.filters(query[mask], positions, {name: fusion.averages[name] for name in fusion.widths})
+    for number, token_filter in enumerate(fusion.filters.each()):
+        tokens = token_filter.project(token_filter.shortlist.vectors)
+        cosine = query[mask] @ tokens.T                                         # [P, M]
+        score = token_filter.scale() * cosine.gather(1, selection.rows[:, number])
+        torch.testing.assert_close(selection.log_weight[:, number], score.log_softmax(-1))
+        assert not torch.equal(selection.rows[:, number].sort().values, cosine.topk(3).indices.sort().values)
+
+
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_the_forms_for_a_cpu_equal_the_plain_ones(is_causal: bool) -> None:
+    """Training computes with the one, and the Fisher information with the other."""
+    tables = [random_table("a", 140, 8), random_table("b.2", 30, 12), random_table("c", 130, 12)]
+    settings = {"keep": 3, "shortlist": 128, "noise": 0.0}  # enough for the fast choice of the largest
+    fusion = awake(is_causal, tables=tables, filter=settings, dropout=0.0, consensus_group=["a", "c"])
+    fusion.install_consensus(fusion.merge(fusion.fisher_parameters()))
+    x, mask = batch()
+    results = []
+    for training in (True, False):
+        leaf = x.clone().requires_grad_()
+        delta = fusion.train(training)(leaf, mask)[mask]
+        weight = torch.arange(delta.numel()).view_as(delta).sin()
+        fusion.zero_grad()
+        (delta * weight).sum().backward()
+        results.append([delta.detach(), leaf.grad, *(p.grad.clone() for p in fusion.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(fusion(x, mask)[mask], results[0][0], rtol=1e-4, atol=1e-5)
+
+    def loss(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return (fusion(x, mask) * mask.unsqueeze(-1)).sin().sum()
+
+    names = fusion.fisher_parameters()
+    expected = {name: torch.zeros_like(value) for name, value in names.items()}
+    for user in range(len(x)):
+        gradients = torch.autograd.grad(loss(x[user : user + 1], mask[user : user + 1]), list(names.values()))
+        for name, gradient in zip(names, gradients, strict=True):
+            expected[name] += gradient.square() / len(x)
+    for name, fisher in estimate_fisher(fusion, names, loss, [(x, mask)]).items():
+        torch.testing.assert_close(fisher, expected[name], rtol=1e-4, atol=1e-6)
 
 
 def test_round_2_adds_a_frozen_merged_expert() -> None:
@@ -150,12 +189,11 @@ def test_round_2_adds_a_frozen_merged_expert() -> None:
     delta = second.eval()(x, mask)
     assert delta.abs().max() > 0
     routed = build().eval()(x, mask)  # zero: a fresh fusion
-    kept = {
-        name: (second.filters.of(name).shortlist.vectors,
-               *second.filters.of(name)(second.query(x, mask), second.averages[name]))
-        for name in second.group
-    }  # fmt: skip
-    torch.testing.assert_close(delta, routed + 0.1 * second.consensus(x, kept))
+    positions = Positions(mask.shape, x.device, by_hand=False)
+    averages = {name: second.averages[name] for name in second.widths}
+    selection = second.filters(second.query(x, mask).flatten(0, 1), positions, averages)
+    consensus = second.consensus(x.flatten(0, 1), selection).view_as(x)
+    torch.testing.assert_close(delta, routed + 0.1 * consensus)
 
 
 def test_round_2_state_scores_after_loading() -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from torch import Tensor
 
+EVERY = 8
+
 
 class Averages:
     """Averages of tensors since the last call of `read`, kept on their device: no step waits for them."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._asked: dict[str, int] = {}
+
+    def wants(self, name: str) -> bool:
+        """Return whether a value is to be computed at this step: the first since `read`, and then some of them."""
+        asked = self._asked[name] = self._asked.get(name, 0) + 1
+        return asked % EVERY == 1
 
     def add(self, name: str, value: Tensor) -> None:
         """Add one value; all values of a name have one shape."""
@@ -20,5 +28,5 @@ class Averages:
     def read(self) -> dict[str, list[float]]:
         """Return the averages, each as a list of its elements, and start again."""
         averages = {name: (total / count).flatten().tolist() for name, (total, count) in self._sums.items()}
-        self._sums = {}
+        self._sums, self._asked = {}, {}
         return averages

@@ -24,6 +24,10 @@ class ByTable(nn.ModuleDict, Generic[M]):
         """Return the module of the table called `name`."""
         return cast(M, self[module_key(name)])
 
+    def each(self) -> list[M]:
+        """Return the modules in the order of the tables."""
+        return cast(list[M], list(self.values()))
+
 
 def by_name(tables: Sequence[PreparedTable]) -> list[PreparedTable]:
     """Return the tables sorted by name, so that the order in a config cannot change anything.

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from mltfr.fusion.by_table import ByTable, module_key
-from mltfr.fusion.expert import AttentionCore, Source
+from mltfr.fusion.expert import AttentionCore
 from mltfr.fusion.fisher import merge_by_fisher
+from mltfr.fusion.selection import Selection
+from mltfr.fusion.side_by_side import stack_rows
 from mltfr.prefixes import under_prefix
 
 
@@ -26,20 +28,19 @@ class ConsensusExpert(nn.Module):
         self.core = AttentionCore(hidden, heads, dropout=0.0)
         self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
 
-    def forward(self, x: Tensor, group: Mapping[str, Source]) -> Tensor:
-        """Return the consensus correction `[B, L, D]`.
+    def forward(self, x: Tensor, selection: Selection) -> Tensor:
+        """Return the consensus correction `[P, D]`.
 
         The weights of each table sum to 1, so before the keys count all tables have the same share.
 
         Args:
-            x: `[B, L, D]`.
-            group: of every table the shortlist's rows `[M, W]`, those kept, and their log weights.
+            x: `[P, D]`.
+            selection: what is kept of every table of the group.
         """
-        sources = [
-            (self.adapters.of(name)(vectors), kept, log_weight)
-            for name, (vectors, kept, log_weight) in group.items()
-        ]
-        result: Tensor = self.core(x, sources)
+        rows = stack_rows([
+            adapter(vectors) for adapter, vectors in zip(self.adapters.each(), selection.vectors, strict=True)
+        ]).flatten(0, 1)  # [N * M, D]                                         # fmt: skip
+        result: Tensor = self.core(x, rows, selection.kept.joined(), selection.log_weight.flatten(1))
         return result
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 
 from mltfr.dropout import Dropout
 from mltfr.errors import ConfigError
+from mltfr.fusion.by_table import ByTable
 from mltfr.fusion.initial import variance_preserving, zero
 from mltfr.fusion.rows import Kept, row_dot, row_sum
-
-Source = tuple[Tensor, Kept, Tensor]
-"""A table's rows as an expert reads them `[M, D]`, those that are kept, and their log weights `[K, B, Q]`."""
+from mltfr.fusion.selection import Selection
+from mltfr.fusion.side_by_side import linears_of_each, linears_of_one, stack_rows
 
 
 class AttentionCore(nn.Module):
@@ -37,25 +34,32 @@ class AttentionCore(nn.Module):
         self.dropout = Dropout(dropout)
         self.heads = heads
 
-    def forward(self, x: Tensor, sources: Sequence[Source]) -> Tensor:
-        """Return what every position reads from its kept tokens, `[B, L, D]`.
+    def forward(self, x: Tensor, rows: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
+        """Return what every position reads from its kept tokens, `[P, D]`.
 
         Args:
-            x: `[B, L, D]`.
-            sources: the adapted rows of one table or several `[M, D]`, those that are kept, and their log
-                weights `[K, B, Q]`, which are added to the logits of every head.
+            x: `[P, D]`.
+            rows: adapted rows `[R, D]`.
+            kept: those that are kept `[P, K]`.
+            log_weight: their log weights `[P, K]`, which are added to the logits of every head.
         """
-        query = self.query(x) * (self.heads / x.shape[-1]) ** 0.5               # [B, L, D]
-        logits = torch.cat(
-            [row_dot(query, self.key(rows), kept, self.heads) + weight.unsqueeze(-1)
-             for rows, kept, weight in sources]
-        )  # [N * K, B, L, H]                                                  # fmt: skip
-        attention = torch.split(self.dropout(logits.softmax(0)), len(logits) // len(sources))
-        read = torch.zeros_like(x)                                              # [B, L, D]
-        for share, (rows, kept, _) in zip(attention, sources, strict=True):
-            read = read + row_sum(share, self.value(rows), kept)
+        read = self.attend(self.query(x), self.key(rows), self.value(rows), kept, log_weight)  # [P, D]
         result: Tensor = self.dropout(self.output(read))
         return result
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
+        """Return the attention's sum of values, `[..., D]`.
+
+        Args:
+            query: `[..., D]`.
+            key: `[R, D]`.
+            value: `[R, D]`.
+            kept: the rows that are kept `[..., K]`.
+            log_weight: their log weights `[..., K]`.
+        """
+        key = key * (self.heads / key.shape[-1]) ** 0.5  # there are fewer keys than queries
+        logits = row_dot(query, key, kept, self.heads) + log_weight.unsqueeze(-2)   # [..., H, K]
+        return row_sum(self.dropout(logits.softmax(-1)), value, kept)
 
 
 class Expert(nn.Module):
@@ -76,16 +80,31 @@ class Expert(nn.Module):
         self.core = AttentionCore(hidden, heads, dropout)
         self.adapter = variance_preserving(nn.Linear(width, hidden))
 
-    def forward(self, x: Tensor, vectors: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
-        """Return the correction of one table, `[B, L, D]`.
+
+class Experts(ByTable[Expert]):
+    """The experts of all tables, which work side by side."""
+
+    def forward(self, x: Tensor, selection: Selection) -> Tensor:
+        """Return the correction of every table, `[N, P, D]`.
 
         Args:
-            x: `[B, L, D]`.
-            vectors: the shortlist's rows `[M, W]`.
-            kept: those that are kept.
-            log_weight: their log weights `[K, B, Q]`.
+            x: `[P, D]`.
+            selection: what is kept of every table.
         """
-        result: Tensor = self.core(x, [(self.adapter(vectors), kept, log_weight)])
+        experts = self.each()
+        cores = [expert.core for expert in experts]
+        rows = stack_rows([
+            expert.adapter(vectors) for expert, vectors in zip(experts, selection.vectors, strict=True)
+        ])  # [N, M, D]                                                        # fmt: skip
+        read = cores[0].attend(
+            linears_of_one([core.query for core in cores], x),                  # [P, N, D]
+            linears_of_each([core.key for core in cores], rows).flatten(0, 1),  # [N * M, D]
+            linears_of_each([core.value for core in cores], rows).flatten(0, 1),    # [N * M, D]
+            selection.kept,
+            selection.log_weight,
+        )  # [P, N, D]
+        output = linears_of_each([core.output for core in cores], read.transpose(0, 1))    # [N, P, D]
+        result: Tensor = cores[0].dropout(output)
         return result
 
 

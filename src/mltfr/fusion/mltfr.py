@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import Field
@@ -13,14 +13,16 @@ from torch.nn import functional
 from mltfr.errors import ConfigError
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.by_table import ByTable, by_name, consensus_group
+from mltfr.fusion.by_table import by_name, consensus_group
 from mltfr.fusion.consensus import ConsensusExpert, merge_experts
-from mltfr.fusion.expert import Expert, heads_do_not_divide
+from mltfr.fusion.expert import Expert, Experts, heads_do_not_divide
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.freeze import freeze
 from mltfr.fusion.initial import seeded
+from mltfr.fusion.positions import Positions
 from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
 from mltfr.fusion.router import DEAD_BELOW, Router, entropy, shares
+from mltfr.fusion.selection import Selection, TokenFilters
 from mltfr.fusion.spread import spread_queries
 
 
@@ -74,8 +76,8 @@ class MltfrFusion(Fusion):
             with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
                 experts[table.name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
                 filters[table.name] = TokenFilter(table, inputs.hidden, config.filter)
-        self.filters = ByTable(filters)
-        self.experts = ByTable(experts)
+        self.filters = TokenFilters(filters)
+        self.experts = Experts(experts)
         with seeded(inputs.seed):
             self.router = Router(inputs.hidden, len(tables))
         self.consensus: nn.Module | None = None
@@ -84,20 +86,17 @@ class MltfrFusion(Fusion):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
         query = self.query(x, mask)                                             # [B, Q, D]
-        weights = self.router(x)                                                # [B, L, N]
-        kept = {}
-        for name in self.widths:
-            token_filter = self.filters.of(name)
-            kept[name] = (token_filter.shortlist.vectors, *token_filter(query, self.averages[name]))
-        delta = torch.zeros_like(x)                                             # [B, L, D]
-        for name, weight in zip(self.widths, weights.unsqueeze(-1).unbind(-2), strict=True):
-            delta = delta + weight * self.experts.of(name)(x, *kept[name])
+        positions = self._positions(x, mask)
+        x = positions.take(x)                                                   # [P, D]
+        weights = self.router(x)                                                # [P, N]
+        selection = self._select(query, positions)
+        delta = (weights.T.unsqueeze(-1) * self.experts(x, selection)).sum(0)   # [P, D]
         if self.consensus is not None:
-            group = {name: kept[name] for name in self.group}
+            group = selection.of([number for number, name in enumerate(self.widths) if name in self.group])
             delta = delta + self.config.consensus_weight * self.consensus(x, group)
-        if self.training:
-            self._watch(weights.detach(), mask, {name: part[2].detach() for name, part in kept.items()})
-        return delta
+        if self.training and self.averages[""].wants("all"):
+            self._watch(weights.detach(), positions.take(mask), selection.log_weight.detach())
+        return positions.put(delta.to(x.dtype))
 
     def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
         """Return unit queries: one per position if the backbone is causal, else one per user (Q = 1)."""
@@ -168,9 +167,26 @@ class MltfrFusion(Fusion):
         result["filter_scale"] = {name: self.filters.of(name).scale().item() for name in self.widths}
         return result
 
-    def _watch(self, weights: Tensor, mask: Tensor, log_weights: Mapping[str, Tensor]) -> None:
+    def _positions(self, x: Tensor, mask: Tensor) -> Positions:  # [B, L, D], [B, L]
+        """Return where `delta` is computed: on a CPU not at padding, where nobody wants it."""
+        by_hand = x.device.type == "cpu" and (self.training or not torch.is_grad_enabled())
+        if not by_hand:
+            return Positions(mask.shape, x.device, by_hand)
+        wanted = mask if self.is_causal else mask | (x != 0).any(-1)            # mask tokens are not padding
+        return Positions(mask.shape, x.device, by_hand, wanted)
+
+    def _select(self, query: Tensor, positions: Positions) -> Selection:  # [B, Q, D]
+        """Return what is kept at the positions."""
+        averages = {name: self.averages[name] for name in self.widths}
+        if self.is_causal:
+            found: Selection = self.filters(positions.take(query), positions, averages)
+            return found
+        users = Positions((len(query), 1), query.device, positions.by_hand)     # all positions of a user ask the same
+        return cast(Selection, self.filters(query.flatten(0, 1), users, averages)).at(positions.users)
+
+    def _watch(self, weights: Tensor, mask: Tensor, log_weight: Tensor) -> None:  # [P, N], [P], [P, N, K]
         self.averages[""].add("share", shares(weights, mask))
         self.averages[""].add("entropy", entropy(weights, mask))
-        for name, log_weight in log_weights.items():                            # [K, B, Q]
-            last = log_weight[..., -1]                                          # [K, B]
-            self.averages[name].add("entropy", -(last.exp() * last).sum(0).mean())
+        spread = -(log_weight.exp() * log_weight).sum(-1).mean(0)               # [N]
+        for name, value in zip(self.widths, spread, strict=True):
+            self.averages[name].add("entropy", value)

@@ -21,20 +21,20 @@ class Router(nn.Module):
         super().__init__()
         self.gate = zero(nn.Linear(hidden, experts))
 
-    def forward(self, x: Tensor) -> Tensor:  # [B, L, D] -> [B, L, N]
+    def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, N]
         """Return the weights; they sum to 1 at every position."""
         weights: Tensor = self.gate(x).softmax(-1)
         return weights
 
 
-def shares(weights: Tensor, mask: Tensor) -> Tensor:  # [B, L, N], [B, L] -> [N]
+def shares(weights: Tensor, mask: Tensor) -> Tensor:  # [P, N], [P] -> [N]
     """Return every expert's mean weight over the observed positions."""
-    observed = mask.unsqueeze(-1).to(weights.dtype)                             # [B, L, 1]
-    return (weights * observed).sum((0, 1)) / observed.sum().clamp(min=1)
+    observed = mask.unsqueeze(-1).to(weights.dtype)                             # [P, 1]
+    return (weights * observed).sum(0) / observed.sum().clamp(min=1)
 
 
-def entropy(weights: Tensor, mask: Tensor) -> Tensor:  # [B, L, N], [B, L] -> []
+def entropy(weights: Tensor, mask: Tensor) -> Tensor:  # [P, N], [P] -> []
     """Return the mean entropy of the weights over the observed positions, in nats."""
-    observed = mask.to(weights.dtype)                                           # [B, L]
-    each = -(weights * weights.clamp(min=1e-12).log()).sum(-1)                  # [B, L]
+    observed = mask.to(weights.dtype)                                           # [P]
+    each = -(weights * weights.clamp(min=1e-12).log()).sum(-1)                  # [P]
     return (each * observed).sum() / observed.sum().clamp(min=1)

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from mltfr.fusion.largest import largest
 from mltfr.tokens.table import PreparedTable
 
-TOKENS_AT_ONCE = 8192
+TOKENS_AT_ONCE = 2048
 QUERIES_AT_ONCE = 1024
 
 
@@ -89,9 +90,9 @@ def coverage(
         for index, group in enumerate(groups):
             cosine = group @ projected.T                                        # [q, v]
             best[start:stop] = torch.maximum(best[start:stop], cosine.amax(0).cpu())
-            top = cosine.topk(min(keep, len(rows)), dim=1)
-            candidates = torch.cat([scores[index], top.values], dim=1)          # [q, 2K]
-            names = torch.cat([tokens[index], top.indices + start], dim=1)      # [q, 2K]
+            top = largest(cosine, min(keep, len(rows)))                         # [q, K]
+            candidates = torch.cat([scores[index], cosine.gather(1, top)], dim=1)   # [q, 2K]
+            names = torch.cat([tokens[index], top + start], dim=1)              # [q, 2K]
             scores[index], places = candidates.topk(keep, dim=1)
             tokens[index] = names.gather(1, places)
     counts = torch.bincount(torch.cat(tokens).flatten().cpu(), minlength=size)  # [V]

@@ -26,7 +26,7 @@ from mltfr.training.state import RoundState, Saved
 from mltfr.training.step import TrainingStep
 
 CONSENSUS = "fusion.consensus"
-POSITIONS = 2048
+POSITIONS = 800
 """Positions, over all examples, whose gradients are taken one example at a time; bounds the estimate's memory."""
 
 
@@ -118,6 +118,7 @@ def train(
         best = one_round.run()
         if number == rounds:
             break
+        del one_round  # its optimiser and gradients
         consensus = _merge(model, loss, samples, config, seed, reporter)
         model = build().to(fabric.device)
         if config.second_round == "warm":

@@ -1,0 +1,43 @@
+"""The largest entries of many rows of a matrix: an exact `topk` that is several times faster on a CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+GROUPS = 64
+COLUMN_BITS = 29
+"""Bits of a float64's fraction that a float32 leaves empty."""
+
+
+def largest(scores: Tensor, count: int, by_hand: bool = True) -> Tensor:
+    """Return the columns of the `count` largest entries of every row, int64 `[..., count]`, in no order.
+
+    torch's `topk` visits every entry of a row with a heap. On a CPU, 64 groups of columns are first compared
+    by their maxima, which costs one vectorised sweep: the largest entries lie in the groups with the largest
+    maxima. Entries are then compared as float64 with their column in the bits that a float32 leaves empty, so
+    that numpy's vectorised partition of plain numbers moves the columns along.
+
+    Args:
+        scores: float `[..., M]`, without gradient.
+        count: entries wanted.
+        by_hand: whether numpy may be used, which `torch.func` cannot transform.
+    """
+    columns = scores.shape[-1]
+    by_hand = by_hand and scores.device.type == "cpu" and scores.dtype == torch.float32
+    if not by_hand or columns % GROUPS or count > GROUPS:
+        return scores.topk(count, dim=-1, sorted=False).indices
+    rows = scores.reshape(-1, columns // GROUPS, GROUPS)                        # [R, m, G]
+    group = _largest(rows.amax(1), torch.arange(GROUPS), count)                 # [R, count]
+    among = group.unsqueeze(-1) + torch.arange(0, columns, GROUPS)              # [R, count, m]
+    among = among.flatten(1)                                                    # [R, count * m]
+    return _largest(rows.flatten(1).gather(1, among), among, count).view(*scores.shape[:-1], count)
+
+
+def _largest(scores: Tensor, labels: Tensor, count: int) -> Tensor:
+    """Return the labels of the `count` largest entries of every row, `[R, C] -> [R, count]`."""
+    finite = scores.clamp(min=torch.finfo(scores.dtype).min)                    # the bits of -inf + 1 are no number
+    labelled = finite.double().view(torch.int64).bitwise_or_(labels).view(torch.float64).numpy()
+    labelled.partition(labelled.shape[1] - count, axis=1)
+    best = torch.from_numpy(labelled[:, -count:]).view(torch.int64)
+    return best & ((1 << COLUMN_BITS) - 1)
