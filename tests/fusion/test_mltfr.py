@@ -292,3 +292,18 @@ def test_table_names_stay_distinct_in_state_dict() -> None:
     modules = ByTable({name: torch.nn.Linear(1, 1) for name in names})
     assert len({id(modules.of(name)) for name in names}) == len(names)
     assert len(modules.state_dict()) == 2 * len(names)
+
+
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_kept_tokens_are_the_best_of_the_shortlist(is_causal: bool) -> None:
+    fusion = awake(is_causal).eval()
+    x, mask = batch()
+    query = fusion.query(x, mask).expand_as(x)
+    for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
+        token_filter = fusion.filters.of(name)
+        score = token_filter.scale() * query @ token_filter.project(token_filter.shortlist.vectors).T  # [B, L, M]
+        best = score.topk(SMALL["keep"], dim=-1)
+        order = weights.argsort(dim=-1, descending=True)
+        assert torch.equal(ids.gather(-1, order)[mask], token_filter.shortlist.ids[best.indices][mask])
+        torch.testing.assert_close(weights.gather(-1, order)[mask], best.values.softmax(-1)[mask])
+        assert not weights[~mask].any()

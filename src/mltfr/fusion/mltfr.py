@@ -109,6 +109,26 @@ class MltfrFusion(Fusion):
         return functional.normalize(query, dim=-1)
 
     @torch.no_grad()
+    def kept_tokens(self, x: Tensor, mask: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return which tokens every position keeps of each table, and how much each of them counts.
+
+        Args:
+            x: the stack's input `[B, L, D]`.
+            mask: bool `[B, L]`, the observed positions.
+
+        Returns:
+            By table, token ids `[B, L, K]` and their weights `[B, L, K]`, which sum to 1 over K. Both are
+            zero at padding.
+        """
+        positions = self._positions(x, mask)
+        selection = self._select(self.query(x, mask), positions)
+        found = {}
+        for number, name in enumerate(self.widths):
+            ids = self.filters.of(name).shortlist.ids[selection.rows[:, number]]    # [P, K]
+            found[name] = positions.put(ids), positions.put(selection.log_weight[:, number].exp())
+        return found
+
+    @torch.no_grad()
     def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Choose the shortlists again, from one query each of the first `refresh_queries` users."""
         pairs = ((self.query(x, mask).expand_as(x), mask) for x, mask in queries)
