@@ -39,10 +39,10 @@ def main() -> None:
             found = asdict(planted_trial(signal, kind, seed)) | {"best_ndcg": signal.best_ndcg}
             trials.append({"seed": seed, "kind": kind, **found, "cpu_seconds": round(time.process_time() - begun, 1)})
             print(trials[-1], file=sys.stderr)
-    text = "\n".join(_lines(trials))
+    text, known = "\n".join(_lines(trials)), machine()
     print(text)
-    given.out.write_text(json.dumps({"about": machine(), "trials": trials}, indent=1) + "\n", encoding="utf-8")
-    about = "\n".join(f"- {name}: {value}" for name, value in machine().items())
+    given.out.write_text(json.dumps({"about": known, "trials": trials}, indent=1) + "\n", encoding="utf-8")
+    about = "\n".join(f"- {name}: {value}" for name, value in known.items())
     given.out.with_suffix(".md").write_text(f"# Planted signal\n\n{about}\n\n{text}\n", encoding="utf-8")
 
 

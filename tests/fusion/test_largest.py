@@ -38,3 +38,13 @@ def test_nearest_neighbours_of_float32_are_told_apart() -> None:
     found = largest(one, 63)[0].tolist()
     assert 77 in found
     assert 401 not in found
+
+
+@pytest.mark.parametrize("count", [63, 64, 65])
+@pytest.mark.parametrize("rows", [0, 3])
+def test_as_many_as_there_are_groups_and_more(count: int, rows: int) -> None:
+    scores = torch.randn(rows, 512, generator=torch.Generator().manual_seed(0))
+    found = largest(scores, count)
+    assert found.shape == (rows, count)
+    values = scores.gather(-1, found).sort(-1, descending=True).values
+    assert torch.equal(values, scores.topk(count, dim=-1).values)

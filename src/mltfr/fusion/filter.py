@@ -46,7 +46,7 @@ class TokenFilterConfig(Config):
 
 
 class TokenFilter(nn.Module):
-    """Keeps the `K` tokens of one table's shortlist that score best, with differentiable weights.
+    """What is kept of one table depends on: its shortlist, the projection of its tokens, and the scale of the scores.
 
     `score = scale * cos(query, P(token))`. The choice needs no gradient; the kept tokens are scored again with
     one, and the softmax of their scores enters the expert's attention. `TokenFilters` does it for all tables.

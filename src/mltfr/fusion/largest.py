@@ -36,7 +36,8 @@ def largest(scores: Tensor, count: int, by_hand: bool = True) -> Tensor:
 
 def _largest(scores: Tensor, labels: Tensor, count: int) -> Tensor:
     """Return the labels of the `count` largest entries of every row, `[R, C] -> [R, count]`."""
-    finite = scores.clamp(min=torch.finfo(scores.dtype).min)                    # the bits of -inf + 1 are no number
+    most = torch.finfo(scores.dtype).max
+    finite = scores.clamp(-most, most)                                          # an infinity with a label is no number
     labelled = finite.double().view(torch.int64).bitwise_or_(labels).view(torch.float64).numpy()
     labelled.partition(labelled.shape[1] - count, axis=1)
     best = torch.from_numpy(labelled[:, -count:]).view(torch.int64)

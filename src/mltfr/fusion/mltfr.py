@@ -118,14 +118,15 @@ class MltfrFusion(Fusion):
 
         Returns:
             By table, token ids `[B, L, K]` and their weights `[B, L, K]`, which sum to 1 over K. Both are
-            zero at padding.
+            zero where nothing is observed.
         """
         positions = self._positions(x, mask)
         selection = self._select(self.query(x, mask), positions)
-        found = {}
+        observed, found = mask.unsqueeze(-1), {}
         for number, name in enumerate(self.widths):
             ids = self.filters.of(name).shortlist.ids[selection.rows[:, number]]    # [P, K]
-            found[name] = positions.put(ids), positions.put(selection.log_weight[:, number].exp())
+            weights = selection.log_weight[:, number].exp()                     # [P, K]
+            found[name] = positions.put(ids) * observed, positions.put(weights) * observed
         return found
 
     @torch.no_grad()
@@ -207,6 +208,7 @@ class MltfrFusion(Fusion):
     def _watch(self, weights: Tensor, mask: Tensor, log_weight: Tensor) -> None:  # [P, N], [P], [P, N, K]
         self.averages[""].add("share", shares(weights, mask))
         self.averages[""].add("entropy", entropy(weights, mask))
-        spread = -(log_weight.exp() * log_weight).sum(-1).mean(0)               # [N]
+        observed = mask.to(log_weight.dtype)                                    # [P]
+        spread = -(log_weight.exp() * log_weight).sum(-1).T @ observed / observed.sum().clamp(min=1)   # [N]
         for name, value in zip(self.widths, spread, strict=True):
             self.averages[name].add("entropy", value)

@@ -87,8 +87,8 @@ class PlantedSignal:
         place = self.angles[self.token[user]]                                   # [E]
 
         def hits(part: slice, sense: int, turn: float) -> float:
-            apart = np.cos(sense * place[part, None] + turn - self.angles)      # [e, V]
-            return float((kept[part] == apart.argmax(axis=1)[:, None]).any(axis=1).mean())
+            wanted = _nearest(self.angles, sense * place[part] + turn)          # [e]
+            return float((kept[part] == wanted[:, None]).any(axis=1).mean())
 
         fitting, counting = slice(0, None, 2), slice(1, None, 2)
         orientations = [(sense, turn) for sense in (1, -1) for turn in np.linspace(0, 2 * np.pi, GRID, endpoint=False)]
@@ -125,7 +125,8 @@ def planted_signal(config: PlantedConfig | None = None, seed: int = 0) -> Plante
     places = _circle(rng.uniform(0, 2 * np.pi, enough))                         # [U, 2]
     near = _softmax(config.concentration * places @ cue_places.T)               # [U, C]
     cues = np.stack([_draw(near, rng) for _ in range(config.cues)], 1)          # [U, cues]
-    token = (cue_places[cues].mean(1) @ _circle(angles).T).argmax(1)            # [U]
+    middle = cue_places[cues].mean(1)                                           # [U, 2]
+    token = _nearest(angles, np.arctan2(middle[:, 1], middle[:, 0]))            # [U]
     answer = _draw(chance[token], rng)                                          # [U]
 
     hidden = (angles[token] / (2 * np.pi) * config.hidden_arcs) % 1 < config.hidden_share          # [U]
@@ -181,6 +182,16 @@ def _split(codes: npt.NDArray[np.integer[Any]], sizes: list[int], config: Plante
 
 def _circle(angles: Floats) -> Floats:  # [...] -> [..., 2]
     return np.stack([np.cos(angles), np.sin(angles)], -1)
+
+
+def _nearest(angles: Floats, places: Floats) -> Indices:  # [V], [U] -> [U]
+    """Return the token nearest to every place; `angles` ascend within one turn."""
+    places = places % (2 * np.pi)
+    after = np.searchsorted(angles, places)
+    pair = np.stack([after - 1, after], 1) % len(angles)                        # [U, 2], around the circle
+    closer: Indices = np.cos(angles[pair] - places[:, None]).argmax(1)
+    chosen: Indices = pair[np.arange(len(places)), closer]
+    return chosen
 
 
 def _softmax(scores: Floats) -> Floats:

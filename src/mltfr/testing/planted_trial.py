@@ -33,8 +33,10 @@ SETTINGS = (
     "training.batch_size=128",
     "training.learning_rate=0.005",
     "training.epochs=12",
+    "training.device=cpu",
 )
-"""A small backbone and a short training, the same for all; the fusion has its default settings."""
+"""A small backbone and a short training, the same for all. The fusion has its default settings but for round 2: a
+trial is about filter and experts. The shortlist holds the whole table unless `settings` make it shorter."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def train(
         best = one_round.run()
         if number == rounds:
             break
-        del one_round  # its optimiser and gradients
+        del one_round  # its optimiser
         consensus = _merge(model, loss, samples, config, seed, reporter)
         model = build().to(fabric.device)
         if config.second_round == "warm":
