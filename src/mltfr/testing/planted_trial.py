@@ -14,7 +14,7 @@ from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.inference import ModelScorer
 from mltfr.inference.batches import pad_right_aligned
 from mltfr.model import SequentialModel
-from mltfr.runs import RunConfig, resolve
+from mltfr.runs import resolve
 from mltfr.runs.build import build_loss, build_model
 from mltfr.testing.planted import PlantedSignal
 from mltfr.tokens.controls import control_vectors
@@ -46,7 +46,7 @@ class PlantedTrial:
     Attributes:
         ndcg: NDCG@10 of the test part.
         hit_rate: how often the token that a test answer follows from is kept; 0 without a fusion.
-        chance: the same for tokens kept at random.
+        chance: the same for tokens kept at random; 0 without a fusion.
     """
 
     ndcg: float
@@ -84,10 +84,11 @@ def planted_trial(
         reporter=reporter,
     )
     model = trained.model.eval()
-    hits = 0.0
+    hits = chance = 0.0
     if isinstance(model.fusion, MltfrFusion):
-        hits = signal.hit_rate(*_kept(model, model.fusion, signal))
-    return PlantedTrial(_score(model, signal, "test")["ndcg@10"], hits, _chance(config, signal))
+        kept, user = _kept(model, model.fusion, signal)
+        hits, chance = signal.hit_rate(kept, user), kept.shape[1] / len(signal.angles)
+    return PlantedTrial(_score(model, signal, "test")["ndcg@10"], hits, chance)
 
 
 def _control(table: PreparedTable, kind: Kind, seed: int) -> PreparedTable:
@@ -111,8 +112,3 @@ def _kept(
         inputs = model.fusion_inputs(pad_right_aligned(histories, int(test.cut.max())))
         ids, _ = fusion.kept_tokens(*inputs)[signal.table.name]                 # [E, L, K]
     return ids[:, -1].numpy(), test.user
-
-
-def _chance(config: RunConfig, signal: PlantedSignal) -> float:
-    keep = config.fusion.filter.keep if hasattr(config.fusion, "filter") else 0
-    return float(keep) / len(signal.angles)
