@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, get_args
 
+from mltfr.backbones import BACKBONES
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
 from mltfr.fusion import FUSIONS
@@ -81,7 +82,7 @@ def resolve(
         }
     )
     file = _named(file or {})
-    given = apply_overrides(_merge(file, flags), overrides)
+    given = _canonical(apply_overrides(_merge(file, flags), overrides))
     chosen = str(given.get("preset", "default"))
     if chosen not in get_args(Preset):
         raise ConfigError(f"Unknown preset '{chosen}'. {one_of(chosen, get_args(Preset))}")
@@ -125,6 +126,16 @@ def _named(file: Mapping[str, Any]) -> dict[str, Any]:
     for key, name in DEFAULT_NAMES.items():
         if isinstance(values.get(key), Mapping):
             values[key] = {"name": name, **values[key]}
+    return values
+
+
+def _canonical(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the names of backbone and fusion as they are registered."""
+    values = deepcopy(dict(given))
+    for key, registry in (("backbone", BACKBONES), ("fusion", FUSIONS)):
+        if key in values:
+            name = registry.get(_name(values, key)).name
+            values[key] = {**values[key], "name": name} if isinstance(values[key], Mapping) else {"name": name}
     return values
 
 
