@@ -17,5 +17,10 @@ class TestMltfrWholeVocabulary(FusionContract):
     settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 512, "keep": 4}}
 
 
+class TestMltfrMeanRouter(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "router": "mean"}
+
+
 class TestNoFusion(FusionContract):
     name = "none"

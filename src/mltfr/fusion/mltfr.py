@@ -21,7 +21,7 @@ from mltfr.fusion.freeze import freeze
 from mltfr.fusion.initial import seeded
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
-from mltfr.fusion.router import DEAD_BELOW, Router, entropy, shares
+from mltfr.fusion.router import DEAD_BELOW, ROUTERS, entropy, shares
 from mltfr.fusion.selection import Selection, TokenFilters
 from mltfr.fusion.spread import spread_queries
 
@@ -34,6 +34,8 @@ class MltfrConfig(FusionConfig):
     """Which tokens of each table a position keeps."""
     heads: int = Field(4, ge=1)
     """Heads of an expert (H), a divisor of the hidden width."""
+    router: Literal["learned", "mean"] = "learned"
+    """How much each expert counts at a position: `learned` from its state, or `mean`, all the same everywhere."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout on an expert's attention and on its output."""
     consensus_group: tuple[str, ...] = ()
@@ -79,7 +81,7 @@ class MltfrFusion(Fusion):
         self.filters = TokenFilters(filters)
         self.experts = Experts(experts)
         with seeded(inputs.seed):
-            self.router = Router(inputs.hidden, len(tables))
+            self.router = ROUTERS[config.router](inputs.hidden, len(tables))
         self.consensus: nn.Module | None = None
         self.averages = {name: Averages() for name in ("", *self.widths)}
 
@@ -167,7 +169,8 @@ class MltfrFusion(Fusion):
                 {name: self.widths[name] for name in self.group}, self.hidden, self.config.heads
             )
         expert.load_state_dict(dict(tensors), assign=True)
-        self.consensus = freeze(expert).to(self.router.gate.weight.device).train(self.training)
+        device = next(self.experts.parameters()).device
+        self.consensus = freeze(expert).to(device).train(self.training)
 
     def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
         """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
