@@ -18,6 +18,7 @@ TABLES = [random_table("a", 40, 8), random_table("b", 30, 12), random_table("c",
 SMALL = {"keep": 3, "shortlist": 12}
 ABLATIONS = {
     "mean router": {"router": "mean"},
+    "own starts": {"common_start": False},
 }
 
 
@@ -91,3 +92,23 @@ def test_without_a_router_all_experts_count_the_same() -> None:
     selection = fusion.filters(fusion.query(x, mask).flatten(0, 1), positions, averages)
     each = fusion.experts(x.flatten(0, 1), selection)                           # [N, P, D]
     torch.testing.assert_close(fusion(x, mask), each.mean(0).view_as(x))
+
+
+def test_without_a_common_start_every_expert_has_its_own() -> None:
+    common, own = build().state_dict(), build(common_start=False).state_dict()
+    assert list(common) == list(own)
+    drawn = ("core.query.weight", "core.key.weight", "core.value.weight", "adapter.weight")
+    different = {name for name in common if not torch.equal(common[name], own[name])}
+    assert different == {f"experts.{table}.{name}" for table in "abc" for name in drawn}
+    for name in drawn:
+        assert not torch.equal(own[f"experts.b.{name}"], own[f"experts.c.{name}"])
+        assert torch.equal(common[f"experts.b.{name}"], common[f"experts.c.{name}"])
+
+
+def test_a_start_of_its_own_depends_on_seed_and_name_alone() -> None:
+    alone = build(tables=TABLES[1:2], common_start=False).state_dict()
+    together = build(tables=TABLES[::-1], common_start=False).state_dict()
+    assert all(torch.equal(value, together[name]) for name, value in alone.items() if ".b." in name)
+    inputs = FusionInputs(HIDDEN, True, TABLES, seed=2)
+    other = MltfrFusion(MltfrConfig.parse({"filter": SMALL, "common_start": False}), inputs).state_dict()
+    assert not torch.equal(other["experts.b.core.key.weight"], alone["experts.b.core.key.weight"])

@@ -22,5 +22,10 @@ class TestMltfrMeanRouter(FusionContract):
     settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "router": "mean"}
 
 
+class TestMltfrOwnStarts(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "common_start": False}
+
+
 class TestNoFusion(FusionContract):
     name = "none"

@@ -18,7 +18,7 @@ from mltfr.fusion.consensus import ConsensusExpert, merge_experts
 from mltfr.fusion.expert import Expert, Experts, heads_do_not_divide
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.freeze import freeze
-from mltfr.fusion.initial import seeded
+from mltfr.fusion.initial import own_seed, seeded
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
 from mltfr.fusion.router import DEAD_BELOW, ROUTERS, entropy, shares
@@ -36,6 +36,8 @@ class MltfrConfig(FusionConfig):
     """Heads of an expert (H), a divisor of the hidden width."""
     router: Literal["learned", "mean"] = "learned"
     """How much each expert counts at a position: `learned` from its state, or `mean`, all the same everywhere."""
+    common_start: bool = True
+    """Whether all experts start with the same values, or each with its own, which averaging partly cancels."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout on an expert's attention and on its output."""
     consensus_group: tuple[str, ...] = ()
@@ -78,6 +80,9 @@ class MltfrFusion(Fusion):
             with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
                 experts[table.name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
                 filters[table.name] = TokenFilter(table, inputs.hidden, config.filter)
+            if not config.common_start:
+                with seeded(own_seed(inputs.seed, table.name)):
+                    experts[table.name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
         self.filters = TokenFilters(filters)
         self.experts = Experts(experts)
         with seeded(inputs.seed):
