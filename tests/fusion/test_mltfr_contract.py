@@ -27,5 +27,15 @@ class TestMltfrOwnStarts(FusionContract):
     settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "common_start": False}
 
 
+class TestMltfrChosenByUser(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4, "chosen_by": "user"}}
+
+
+class TestMltfrChosenByNobody(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"keep": 4, "chosen_by": "nobody"}}
+
+
 class TestNoFusion(FusionContract):
     name = "none"

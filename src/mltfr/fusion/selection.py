@@ -45,12 +45,12 @@ class Selection:
         numbers = torch.tensor(tables, device=self.rows.device)
         vectors = [self.vectors[number] for number in tables]
         rows, log_weight = self.rows.index_select(1, numbers), self.log_weight.index_select(1, numbers)
-        return Selection(vectors, rows, _kept(rows, vectors, self.kept.by_hand), log_weight)
+        return Selection(vectors, rows, kept_rows(rows, vectors, self.kept.by_hand), log_weight)
 
     def at(self, positions: Tensor) -> Selection:
         """Return what is kept at some of the positions, by number `[P']`."""
         rows, log_weight = self.rows.index_select(0, positions), self.log_weight.index_select(0, positions)
-        return Selection(self.vectors, rows, _kept(rows, self.vectors, self.kept.by_hand), log_weight)
+        return Selection(self.vectors, rows, kept_rows(rows, self.vectors, self.kept.by_hand), log_weight)
 
 
 class TokenFilters(ByTable[TokenFilter]):
@@ -70,7 +70,7 @@ class TokenFilters(ByTable[TokenFilter]):
         scale = torch.stack([each.scale() for each in self.each()])             # [N]
         with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
             rows, cosine = self.choose(query.float(), tokens.float(), scale.float(), positions, averages)
-        kept = _kept(rows, vectors, positions.by_hand)
+        kept = kept_rows(rows, vectors, positions.by_hand)
         known = cosine.to(query.dtype).flatten(1).unsqueeze(1)                  # [P, 1, N * K]
         score = row_dot(query, tokens.flatten(0, 1), kept.joined(), known=known).view_as(cosine)    # [P, N, K]
         return Selection(vectors, rows, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
@@ -131,6 +131,7 @@ class TokenFilters(ByTable[TokenFilter]):
             averages[name].add("stability", same.any(-1).float().mean())
 
 
-def _kept(rows: Tensor, vectors: Sequence[Tensor], by_hand: bool) -> Kept:
+def kept_rows(rows: Tensor, vectors: Sequence[Tensor], by_hand: bool) -> Kept:  # [P, N, K]
+    """Return rows of every table's shortlist as rows of all shortlists stacked by `stack_rows`."""
     most = max(len(table) for table in vectors)
     return Kept(row_numbers(rows, most), len(vectors) * most, by_hand)
