@@ -16,7 +16,7 @@ from mltfr.fusion.gumbel import gumbel
 from mltfr.fusion.largest import largest
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.rows import Kept, row_dot
-from mltfr.fusion.side_by_side import row_numbers, stack_rows
+from mltfr.fusion.side_by_side import linears_of_tables, row_numbers
 
 ROWS_AT_ONCE = 1024
 WATCHED = 8
@@ -65,8 +65,8 @@ class TokenFilters(ByTable[TokenFilter]):
             averages: take what is worth logging, by table.
         """
         vectors = [each.shortlist.vectors for each in self.each()]              # [M, W] each
-        projected = [each.projection(rows) for each, rows in zip(self.each(), vectors, strict=True)]
-        tokens = functional.normalize(stack_rows(projected), dim=-1)            # [N, M, D]
+        projected = linears_of_tables([each.projection for each in self.each()], vectors)
+        tokens = functional.normalize(projected, dim=-1)                        # [N, M, D]
         scale = torch.stack([each.scale() for each in self.each()])             # [N]
         with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
             rows, cosine = self.choose(query.float(), tokens.float(), scale.float(), positions, averages)
