@@ -288,10 +288,12 @@ def test_settings_that_do_not_fit() -> None:
 
 
 def test_table_names_stay_distinct_in_state_dict() -> None:
-    names = ["a.b", "a%2eb", "keys", "keys%", "type"]
+    names = ["a.b", "a%2eb", "keys", "keys%", "type", "of", "each"]
     modules = ByTable({name: torch.nn.Linear(1, 1) for name in names})
     assert len({id(modules.of(name)) for name in names}) == len(names)
     assert len(modules.state_dict()) == 2 * len(names)
+    named = {name for kind in ByTable.__subclasses__() for name in vars(kind) if not name.startswith("_")}
+    assert {"forward"} <= named <= set(dir(ByTable)), "a table of such a name could not be kept"
 
 
 @pytest.mark.parametrize("is_causal", [True, False])

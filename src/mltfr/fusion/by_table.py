@@ -45,9 +45,9 @@ def by_name(tables: Sequence[PreparedTable]) -> list[PreparedTable]:
 
 
 def module_key(name: str) -> str:
-    """Return a table's name as a key of an `nn.ModuleDict`, which allows no dots; names stay distinct."""
+    """Return a table's name as a key of a `ByTable`, which allows no dots; names stay distinct."""
     key = name.replace("%", "%25").replace(".", "%2e")
-    return f"{key}%" if hasattr(nn.ModuleDict(), key) else key  # "keys" and "type" are attributes there
+    return f"{key}%" if hasattr(ByTable({}), key) else key  # "keys", "type" and "of" are attributes there
 
 
 def consensus_group(names: Sequence[str] | None, tables: Sequence[PreparedTable]) -> list[str]:

@@ -69,13 +69,13 @@ class TokenFilters(ByTable[TokenFilter]):
         tokens = functional.normalize(projected, dim=-1)                        # [N, M, D]
         scale = torch.stack([each.scale() for each in self.each()])             # [N]
         with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-            rows, cosine = self.choose(query.float(), tokens.float(), scale.float(), positions, averages)
+            rows, cosine = self._choose(query.float(), tokens.float(), scale.float(), positions, averages)
         kept = kept_rows(rows, vectors, positions.by_hand)
         known = cosine.to(query.dtype).flatten(1).unsqueeze(1)                  # [P, 1, N * K]
         score = row_dot(query, tokens.flatten(0, 1), kept.joined(), known=known).view_as(cosine)    # [P, N, K]
         return Selection(vectors, rows, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
 
-    def choose(
+    def _choose(
         self, query: Tensor, tokens: Tensor, scale: Tensor, positions: Positions, averages: Mapping[str, Averages]
     ) -> tuple[Tensor, Tensor]:
         """Return the rows of the tokens with the highest scores, and their cosines, `[P, N, K]` each; exact.
