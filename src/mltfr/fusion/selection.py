@@ -122,8 +122,14 @@ class TokenFilters(ByTable[TokenFilter]):
         return bonus
 
     def _watch(self, query: Tensor, tokens: Tensor, chosen: Tensor, averages: Mapping[str, Averages]) -> None:
-        """Note the share of the chosen tokens that would have been chosen without noise too."""
-        seen = slice(None, None, -(-len(query) // WATCHED))                     # evenly spaced
+        """Note the share of the chosen tokens that would have been chosen without noise too.
+
+        Some positions are asked, evenly spaced among those with a history: where there is none, as at padding,
+        the query is zero, and chance alone chooses.
+        """
+        asks = query.any(-1)                                                    # [P]
+        order = asks.to(torch.uint8).argsort(descending=True, stable=True)      # [P], those that ask come first
+        seen = order[torch.arange(WATCHED, device=query.device) * asks.sum() // WATCHED]    # [p]
         for number, (name, each) in enumerate(zip(averages, self.each(), strict=True)):
             cosine = query[seen] @ tokens[number, : len(each.shortlist.vectors)].T  # [p, M]
             without = cosine.topk(each.keep, dim=-1).indices                    # [p, K]
