@@ -25,9 +25,9 @@ class TokenFilterConfig(Config):
     """Which tokens of each table a position keeps."""
 
     chosen_by: Literal["position", "user", "nobody"] = "position"
-    """Who asks for the kept tokens: each `position` with what it knows of the history (all of it where the
-    backbone is bidirectional); the `user`, once, with the whole history, which trains on prefixes only; `nobody`,
-    for no filter: `keep` tokens of every table, drawn once by the seed, are the same for all and count the same."""
+    """Who asks for the kept tokens: each `position`, with its prefix (the whole history if the backbone is
+    bidirectional); the `user`, once, with the whole history, which only prefixes can train; or `nobody`, for no
+    filter: `keep` tokens of every table, drawn once by the seed, the same for all and of one weight."""
     keep: int = Field(8, ge=2)
     """Tokens kept per position and table (K); with one, an expert's output would not depend on the position."""
     shortlist: int = Field(512, ge=2)
