@@ -49,6 +49,9 @@ class Fusion(nn.Module, ABC):
     """Whether it reads token tables at all."""
     tables_in_state: bool = True
     """Whether `state_dict` holds all that scoring needs, so that a saved run works without the tables."""
+    needs_prefixes: bool = False
+    """Whether a position's correction knows later items although the backbone is causal: whole histories, where
+    every position predicts the next item, would show it its target. The published arithmetic is left to do so."""
     rounds: int = 1
     """Training rounds: 2 where the experts of round 1 make a frozen consensus expert for round 2."""
     fisher_estimator: Literal["per-example", "batch"] = "per-example"

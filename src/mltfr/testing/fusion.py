@@ -160,6 +160,8 @@ class FusionContract:
         self, tables: list[PreparedTable], training: bool
     ) -> None:
         fusion = self.awake(tables, is_causal=True)
+        if fusion.needs_prefixes:
+            pytest.skip("it says that later items matter, so it is never trained on whole histories")
         model = self.model(fusion, is_causal=True).train(training)
         codes = torch.randint(1, ITEMS + 1, (4, LENGTH), generator=torch.Generator().manual_seed(4))
         for place in range(1, LENGTH):
