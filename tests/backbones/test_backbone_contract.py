@@ -30,3 +30,16 @@ class TestBERT4Rec(BackboneContract):
 class TestOneBlock(BackboneContract):
     name = "sasrec"
     settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 4}
+
+
+class TestFMLPRec(BackboneContract):
+    name = "fmlp-rec"
+
+
+class TestBSARec(BackboneContract):
+    name = "bsarec"
+
+
+class TestBSARecWithHeads(BackboneContract):
+    name = "bsarec"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 4, "alpha": 0.3, "cutoff": 3}

@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 
+from mltfr.backbones import BACKBONES
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.runs import resolve
@@ -41,6 +42,28 @@ def test_a_preset_can_be_named_anywhere(arguments):
     assert config.training.samples == "positions"
 
 
+@pytest.mark.parametrize(
+    ("backbone", "keep", "weight"),
+    [("sasrec", 1, 0.01), ("bert4rec", 1, 0.2), ("fmlp-rec", 10, 0.05), ("bsarec", 10, 0.1), ("linrec", 1, 0.1)],
+)
+def test_the_reference_has_the_published_settings_of_every_backbone(backbone, keep, weight):
+    if backbone not in BACKBONES.names():
+        pytest.skip(f"{backbone} is not there")
+    config = resolve(preset="reference", backbone=backbone)
+    assert (config.fusion.name, config.fusion.keep, config.fusion.consensus_weight) == ("mltfr-reference", keep, weight)
+    assert (config.backbone.name, config.backbone.hidden, config.backbone.blocks) == (backbone, 64, 2)
+    assert (config.backbone.max_length, config.backbone.dropout) == (50, 0.2)
+    assert (config.training.batch_size, config.training.epochs, config.training.learning_rate) == (128, 100, 1e-3)
+    assert config.training.first_round_epochs == (100 if backbone == "bert4rec" else 20)
+
+
+@pytest.mark.parametrize("backbone", ["fmlp-rec", "bsarec"])
+@pytest.mark.parametrize("preset", ["default", "reference"])
+def test_a_backbone_that_sees_the_whole_window_is_trained_on_prefixes(backbone, preset):
+    assert not BACKBONES.get(backbone).cls.is_causal
+    assert resolve(preset=preset, backbone=backbone).training.samples == "prefixes"
+
+
 def test_presets_do_not_mix():
     complete = tomllib.loads(dump_toml(resolve()))
     for other in ({"preset": "reference"}, {"overrides": ["preset=reference"]}):
@@ -49,7 +72,7 @@ def test_presets_do_not_mix():
 
 
 @pytest.mark.parametrize("preset", ["default", "reference"])
-@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec"])
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "fmlp-rec", "bsarec"])
 @pytest.mark.parametrize("fusion", ["mltfr", "none"])
 def test_a_complete_config_resolves_to_itself(preset, backbone, fusion):
     config = resolve(preset=preset, backbone=backbone, fusion=fusion)

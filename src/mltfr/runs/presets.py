@@ -18,7 +18,9 @@ DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
 REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
 """Fusions whose published arithmetic has a name of its own."""
 
-# Published settings: kept tokens K, consensus weight lambda, epochs of round 1.
+# Published settings: kept tokens K, consensus weight lambda, epochs of round 1. Losses that were not published are
+# those of the backbone's own code. Where the published training shows a backbone its targets, it is trained on
+# prefixes. A backbone is named only, and may be one that another package registers.
 _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
     "sasrec": {
         "backbone": {"norm": "pre", "input_norm": False, "scale_input": True, "activation": "relu", "inner": 1},
@@ -31,6 +33,24 @@ _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
         "fusion": {"keep": 1, "consensus_weight": 0.2},
         "loss": {"name": "cross_entropy"},
         "training": {"mask_ratio": 0.5, "first_round_epochs": 100},
+    },
+    "fmlp-rec": {
+        "backbone": {},
+        "fusion": {"keep": 10, "consensus_weight": 0.05},
+        "loss": {"name": "bce"},
+        "training": {"samples": "prefixes", "first_round_epochs": 20},
+    },
+    "bsarec": {
+        "backbone": {},
+        "fusion": {"keep": 10, "consensus_weight": 0.1},
+        "loss": {"name": "cross_entropy"},
+        "training": {"samples": "prefixes", "first_round_epochs": 20},
+    },
+    "linrec": {
+        "backbone": {},
+        "fusion": {"keep": 1, "consensus_weight": 0.1},
+        "loss": {"name": "cross_entropy"},
+        "training": {"samples": "prefixes", "first_round_epochs": 20},
     },
 }
 _REFERENCE = {
