@@ -47,4 +47,4 @@ class CrossAttention(nn.Module):
         return result
 
     def _by_head(self, rows: Tensor) -> Tensor:  # [S, D] -> [H, S, d]
-        return rows.view(len(rows), self.heads, -1).transpose(0, 1)
+        return rows.view(len(rows), self.heads, rows.shape[-1] // self.heads).transpose(0, 1)

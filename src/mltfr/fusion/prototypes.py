@@ -36,11 +36,12 @@ class Prototypes(nn.Module):
         columns = np.array(table.vectors.T, dtype=np.float16, order="C")        # [W, V], writable
         self.register_buffer("table", torch.from_numpy(columns), persistent=False)
         self.register_buffer("held", torch.zeros(widths[-1], width))            # [S, W]
-        linears = [skip_init(nn.Linear, before, after) for before, after in pairwise((rows, *widths))]
+        sizes = pairwise((rows, *widths))
+        linears = [skip_init(nn.Linear, *size) for size in sizes]  # type: ignore[no-untyped-call]
         self.layers = nn.ModuleList(linears)
         self._is_current = False
         self._reset(float(np.square(columns, dtype=np.float32).mean()))
-        self.register_load_state_dict_post_hook(_loaded)
+        self.register_load_state_dict_post_hook(_loaded)  # type: ignore[no-untyped-call]
 
     def forward(self) -> Tensor:
         """Return the prototypes `[S, W]`; in evaluation as they were held, so no gradient reaches the MLP then."""
