@@ -12,7 +12,8 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.adapter import AdapterConfig, AdapterFusion
 from mltfr.fusion.whitening import whiten
-from mltfr.testing.fusion import HIDDEN, ITEMS, FusionContract
+from mltfr.model import SequentialModel
+from mltfr.testing.fusion import HIDDEN, ITEMS, FusionContract, ToyBidirectional
 
 
 class TestLinear(FusionContract):
@@ -102,6 +103,26 @@ def test_delta_is_the_formula_of_the_item_at_the_position(kind: str) -> None:
             each = [(v - state["adaptor.shift"][k]) @ state["adaptor.weight"][k] for k in range(3)]
             expected = out @ sum(g * e for g, e in zip(gate / gate.sum(), each, strict=True)) + bias
         np.testing.assert_allclose(delta[user, place], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_passes_the_codes_of_observed_items_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithMaskToken(ToyBidirectional):
+        uses_mask_token = True
+
+    fusion = awake(vectors())
+    model = SequentialModel(ITEMS, WithMaskToken(), fusion).eval()
+    items = torch.tensor([[0, 0, 5, 7, ITEMS + 1], [3, ITEMS + 1, 4, 1, 2]])
+    seen = {}
+    forward = AdapterFusion.forward
+
+    def watch(self: AdapterFusion, x: torch.Tensor, mask: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        seen["codes"], seen["delta"] = codes, forward(self, x, mask, codes)
+        return seen["delta"]
+
+    monkeypatch.setattr(AdapterFusion, "forward", watch)
+    model.encode(items)
+    assert seen["codes"].tolist() == [[0, 0, 5, 7, 0], [3, 0, 4, 1, 2]]
+    assert torch.equal(seen["delta"].abs().sum(-1) > 0, seen["codes"] > 0)
 
 
 def test_the_gate_is_noisy_in_training_only() -> None:
