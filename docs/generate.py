@@ -66,6 +66,8 @@ def allowed(field: FieldInfo) -> str:
     names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
     if kind == tuple[str, ...]:
         text = "list of texts"
+    elif get_origin(kind) is tuple:
+        text = "list of whole numbers"
     else:
         text = names.get(kind, " or ".join(names.get(part, "") for part in kinds).strip())
     limits = [f"{SIGNS[sign]} {getattr(m, sign):,}" for m in metadata for sign in SIGNS if hasattr(m, sign)]

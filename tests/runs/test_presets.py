@@ -91,7 +91,39 @@ def test_the_bare_backbone_of_the_reference_is_trained_alike():
     assert full.loss == bare.loss
 
 
+@pytest.mark.parametrize("control", ["random", "shuffled"])
+def test_a_control_is_mltfr_with_other_tables(control):
+    complete = resolve(overrides=["fusion.heads=2"])
+    expected = complete.model_copy(update={"tokens": complete.tokens.model_copy(update={"control": control})})
+    file = tomllib.loads(dump_toml(complete))
+    assert resolve(file=file, fusion=control) == expected
+    assert resolve(file=file, overrides=[f"fusion.name={control}"]) == expected
+    assert resolve(file={"fusion": {"name": control, "heads": 2}}) == expected
+    assert resolve(fusion=control, overrides=["fusion.heads=2"]) == expected
+    assert resolve(file={"fusion": control, "tokens": {"width": 64}}).tokens.width == 64
+    assert resolve(file=tomllib.loads(dump_toml(expected))) == expected
+
+
+def test_a_control_of_the_reference_keeps_its_settings():
+    file = tomllib.loads(dump_toml(resolve(preset="reference", overrides=["fusion.keep=3"])))
+    config = resolve(file=file, fusion="random")
+    assert (config.fusion.name, config.fusion.keep, config.tokens.control) == ("mltfr-reference", 3, "random")
+    assert resolve(preset="reference", fusion="random").fusion == resolve(preset="reference").fusion
+
+
+def test_words_and_item_vectors_are_settings():
+    config = resolve(fusion="external", words=["hair care", "soap"])
+    assert config.fusion.words == ("hair care", "soap")
+    assert resolve(file=tomllib.loads(dump_toml(config)), words=["tea"]).fusion.words == ("tea",)
+    config = resolve(fusion="adapter", item_vectors="v.parquet")
+    assert (config.fusion.vectors, config.tokens.tables) == ("v.parquet", ())
+    with pytest.raises(ConfigError, match="--words is read by fusion 'external', but the fusion is 'mltfr'"):
+        resolve(words=["tea"])
+
+
 def test_what_is_unknown_is_said():
+    with pytest.raises(ConfigError, match=r"Unknown fusion 'shufled'\. Did you mean 'shuffled'\?.*random"):
+        resolve(fusion="shufled")
     with pytest.raises(ConfigError, match=r"Unknown preset 'refrence'\. Did you mean 'reference'"):
         resolve(preset="refrence")
     with pytest.raises(ConfigError, match="Did you mean 'sasrec'"):
