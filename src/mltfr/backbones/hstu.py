@@ -15,6 +15,8 @@ from mltfr.dropout import Dropout
 
 UNIT_EPS = 1e-6
 """Added to the variance by the norms inside a unit, as in the authors' code."""
+LATER = -1e30
+"""Added to the score of a later position: silu makes exactly 0 of it, while minus infinity would give NaN."""
 
 
 class HSTUConfig(BackboneConfig):
@@ -94,14 +96,10 @@ class TransductionUnit(nn.Module):
         return out
 
     def bias(self, length: int) -> Tensor:
-        """Return what is added to the scores of readers (rows) and what they read, `[L, L]`.
-
-        It is the least finite number for later positions: silu makes exactly 0 of it, and NaN of minus infinity.
-        """
+        """Return what is added to the scores of readers (rows) and what they read (columns), `[L, L]`."""
         place = torch.arange(length, device=self.distance_bias.device)
         distance = place.unsqueeze(1) - place                                     # [L, L]
-        bias = self.distance_bias[distance.clamp_min(0)]
-        return bias.masked_fill(distance < 0, torch.finfo(bias.dtype).min)
+        return self.distance_bias[distance.clamp_min(0)].masked_fill(distance < 0, LATER)
 
 
 @register_backbone("hstu", HSTUConfig)

@@ -6,8 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.linalg import vector_norm
-from torch.nn.functional import elu, normalize
+from torch.nn.functional import elu
 
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
 from mltfr.backbones.transformer import (
@@ -45,8 +44,9 @@ class LinearAttention(nn.Module):
     """`ρ₁(elu(Q)) (ρ₂(elu(K))ᵀ V) / √d` in every head of width d (section 3.2), in O(L d²) steps.
 
     `ρ₁` divides every row of Q, a position's query, by its L2 norm; `ρ₂` divides every column of K, one
-    feature of the keys along one user's history, by its L2 norm. Padding has no keys: it counts neither in
-    the sum over positions nor in that norm. There is no attention matrix, so nothing can be hidden from single
+    feature of the keys along one user's history, by its L2 norm. (The authors' code divides every key by its
+    own norm instead, and has one scale of `1 / √d`, as here.) Padding has no keys: it counts neither in the
+    sum over positions nor in that norm. Without a matrix of attention weights nothing can be hidden from single
     positions: all of them read the whole history.
 
     Args:
@@ -75,17 +75,27 @@ class LinearAttention(nn.Module):
         """
         size, length, hidden = x.shape
         width = hidden // self.heads
+        by_head = (size, -1, self.heads, width)
+        wanted = x if newest is None else x[:, -newest:]
         key, value = self.key_value(x).chunk(2, dim=-1)                          # 2 x [B, L, D]
-        key = (elu(key) * mask).view(size, length, self.heads, width)
-        value = value.reshape(size, length, self.heads, width)
-        norm = vector_norm(key, dim=1).clamp_min(NORM_EPS)                       # [B, H, d]
-        summary = key.permute(0, 2, 3, 1) @ value.transpose(1, 2)                # [B, H, d, d]
-        summary = summary * (self.scale / norm).unsqueeze(-1)
-        readers = x if newest is None else x[:, -newest:]
-        query = elu(self.query(readers)).view(size, -1, self.heads, width)
-        mixed = normalize(query, dim=-1).transpose(1, 2) @ summary               # [B, H, T, d]
-        read: Tensor = self.output(mixed.transpose(1, 2).reshape(size, -1, hidden))
+        key = (elu(key) * mask).view(by_head)                                    # [B, L, H, d]
+        query = elu(self.query(wanted)).view(by_head)                            # [B, T, H, d]
+        query = query * _inverse_norm(query, dim=-1) * (self.scale * _inverse_norm(key, dim=1))
+        readers = query.transpose(1, 2)                                          # [B, H, T, d]
+        keys = key.permute(0, 2, 3, 1)                                           # [B, H, d, L]
+        values = value.reshape(by_head).transpose(1, 2)                          # [B, H, L, d]
+        if 2 * query.shape[1] * length < (query.shape[1] + length) * width:      # the same, the cheaper way round
+            mixed = (readers @ keys) @ values                                    # [B, H, T, d]
+        else:
+            mixed = readers @ (keys @ values)
+        mixed = mixed.transpose(1, 2).reshape(size, -1, hidden)                  # [B, T, D]
+        read: Tensor = self.output(mixed)
         return read
+
+
+def _inverse_norm(x: Tensor, dim: int) -> Tensor:
+    """Return 1 / the L2 norm along `dim`, which is kept; finite, also in its gradient, where all is zero."""
+    return (x.square().sum(dim, keepdim=True) + NORM_EPS).rsqrt()
 
 
 class LinRecBlock(nn.Module):
