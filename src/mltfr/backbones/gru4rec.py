@@ -36,8 +36,8 @@ class GRULayer(nn.Module):
     As in its authors' code, the W have biases, the reset gate acts on the product `U_c h` (one product a step
     for all gates), and `z` is the share that is kept, where equation 1 has the share that is replaced.
 
-    The loop is written out: on a CPU `nn.GRU` runs the same operations at about the same speed, but it has no
-    per-example gradients under `torch.func`, and its biases move the state at padding.
+    The loop is written out: on a CPU `nn.GRU` runs the same operations and is faster by about a tenth, but
+    `torch.func.vmap` cannot take per-example gradients through it, and its biases move the state at padding.
 
     Args:
         hidden: hidden width D.
