@@ -124,7 +124,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def preset() -> str:
     """Return what the preset `reference` changes, for every backbone that it has settings for."""
     parts = []
-    for backbone in ("sasrec", "bert4rec", "fmlp-rec", "bsarec"):
+    for backbone in ("sasrec", "bert4rec", "fmlp-rec", "bsarec", "linrec"):
         plain, other = (flat(resolve(preset=name, backbone=backbone).model_dump(mode="json"))
                         for name in ("default", "reference"))  # fmt: skip
         rows = [[f"`{key}`", value(plain[key]) if key in plain else "-", value(found)]
