@@ -1,0 +1,93 @@
+"""Gains within slices of the users, one panel per backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+from scipy import stats
+
+from mltfr.evaluation.crossed import compare_seeds
+from mltfr.report.comparisons import measured, pairs
+from mltfr.report.frames import ROW
+from mltfr.report.layout import metric_name
+from mltfr.report.names import Group
+from mltfr.report.plots.dots import Gain, along, limit
+from mltfr.report.plots.material import Material, distinct
+from mltfr.report.plots.style import legend, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MINIMUM = 30
+"""Users that a slice must have to be shown."""
+
+Row = tuple[str, str, str]
+
+
+def draw_slices(
+    material: Material, column: str, order: Sequence[str], what: str, stem: str, axis: str
+) -> dict[str, Figure]:
+    """Return a figure per data set with the gain in each slice of its users.
+
+    Args:
+        material: the study.
+        column: of the users' frame; tells the slice.
+        order: the slices, in order.
+        what: the title's end.
+        stem: the files' name.
+        axis: the x axis' label.
+    """
+    figures = {}
+    for group, name in material.groups.items():
+        points, counts = _points(material, group, column, order)
+        if not points:
+            continue
+        keys = sorted(distinct([row for row, _ in points]), key=lambda row: material.labels.key(_named(row, group)))
+        backbones = distinct([row[0] for row in keys])
+        series = distinct([material.label(_named(row, group)) for row in keys])
+        shown = [slice_ for slice_ in order if slice_ in counts]
+        figure, axes = panels(backbones, f"{name.title}: gain in {metric_name(material.metric)} over "
+                              f"{material.compare_with} by {what}")  # fmt: skip
+        for panel, backbone in zip(axes, backbones, strict=True):
+            mine = {(slice_, material.label(_named(row, group))): gain for (row, slice_), gain in points.items()
+                    if row[0] == backbone}  # fmt: skip
+            along(panel, shown, series, mine)
+            panel.set_xticks(range(len(shown)), [f"{slice_}\n{counts[slice_]:,}" for slice_ in shown])
+        figure.supxlabel(f"{axis}; below, users", fontsize=9)
+        figure.supylabel("relative gain, %", fontsize=9)
+        limit(axes, list(points.values()))
+        legend(figure, axes)
+        figures[f"{stem}-{name.stem}"] = figure
+    return figures
+
+
+def _points(
+    material: Material, group: Group, column: str, order: Sequence[str]
+) -> tuple[dict[tuple[Row, str], Gain], dict[str, int]]:
+    data, fingerprint, protocol = group
+    users = material.users.filter(
+        pl.col("data") == data, pl.col("data_fingerprint") == fingerprint, pl.col("protocol") == protocol,
+        pl.col("fusion") != "",
+    )  # fmt: skip
+    points: dict[tuple[Row, str], Gain] = {}
+    counts: dict[str, int] = {}
+    for slice_ in order:
+        part = users.filter(pl.col(column) == slice_)
+        if part["user_id"].n_unique() < MINIMUM:
+            continue
+        rows = measured(part, material.metric)
+        for row, other in pairs(sorted(rows), material.compare_with):
+            base = float(rows[other].values.mean())
+            if base > 0:
+                test = compare_seeds(rows[row].values, rows[other].values, draws=1)
+                half = float(stats.t.ppf(0.975, test.freedom)) * test.standard_error
+                value, half = 100 * test.difference / base, 100 * half / base
+                points[row, slice_] = Gain(value, value - half, value + half)
+                counts[slice_] = len(rows[row].users)
+    return points, counts
+
+
+def _named(row: Row, group: Group) -> dict[str, str]:
+    return {**dict(zip(ROW, row, strict=True)), "data": group[0], "data_fingerprint": group[1], "protocol": group[2]}
