@@ -41,7 +41,7 @@ def write_study(
             labels = {"data": name, "data_fingerprint": f"{name}-print", "protocol": protocol}
             for backbone, fusion, table_set in [
                 ("popularity", "", ""),
-                *((b, f, t) for b in backbones for f in gains for t in (sets if f not in ("none", "capacity") else [""])),
+                *((b, f, t) for b in backbones for f in gains for t in ([""] if f in ("none", "capacity") else sets)),
             ]:
                 for seed in seeds if fusion else seeds[:1]:
                     cell = f"{name}-{backbone}-{fusion}-{table_set}-{seed}-{protocol[:4]}"
@@ -69,7 +69,8 @@ def write_study(
                         )
                     )
                     if fusion:
-                        _write_log(folder / "cells" / cell, random, sets.get(table_set, ()), epochs, float(values.mean()))
+                        tables_of = sets.get(table_set, ())
+                        _write_log(folder / "cells" / cell, random, tables_of, epochs, float(values.mean()))
     pl.DataFrame(results).write_parquet(folder / "results.parquet")
     pl.concat(of_users).write_parquet(folder / "users.parquet")
     if study:

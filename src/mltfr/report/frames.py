@@ -82,7 +82,7 @@ class Labels:
                  for known, name in zip(place, names, strict=True)]  # fmt: skip
         of_data, of_backbone, of_tables, of_fusion = ranks
         rest = (row.get("data_fingerprint", ""), row["protocol"])
-        return (*of_data, *rest, row["fusion"] != "", *of_backbone, row["tables"] != "", *of_fusion, *of_tables)
+        return (*of_data, *rest, row["fusion"] != "", *of_backbone, *of_fusion, *of_tables)
 
 
 def read_labels(folder: Path) -> Labels:

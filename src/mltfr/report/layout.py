@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,18 @@ class Table:
 
     def without_empty_columns(self) -> Table:
         """Return the table without the columns that have a name and no content."""
-        kept = [place for place in range(len(self.header)) if any(row[place].text for row in self.rows)]
-        return Table(
-            self.name,
-            self.title,
-            tuple(self.header[place] for place in kept),
-            tuple(self.numbers[place] for place in kept),
-            tuple(tuple(row[place] for place in kept) for row in self.rows),
-            self.notes,
-            self.sections,
+        return self._columns([place for place in range(len(self.header)) if any(row[place].text for row in self.rows)])
+
+    def only(self, names: Sequence[str]) -> Table:
+        """Return the table with some of its columns, in its own order; names that it does not have do not matter."""
+        return self._columns([place for place, name in enumerate(self.header) if name in names])
+
+    def _columns(self, kept: Sequence[int]) -> Table:
+        return replace(
+            self,
+            header=tuple(self.header[place] for place in kept),
+            numbers=tuple(self.numbers[place] for place in kept),
+            rows=tuple(tuple(row[place] for place in kept) for row in self.rows),
         )
 
 

@@ -35,7 +35,7 @@ def notes_of(
     seeds = sorted({seed for row in rows for seed in row["seeds"]})
     several = any(len(row["seeds"]) > 1 for row in rows)
     notes = [
-        f"Seeds {listed([str(seed) for seed in seeds])}"
+        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {listed([str(seed) for seed in seeds])}"
         + ("; mean ± standard deviation over the seeds. " if several else ". ")
         + "Bold: the best of its backbone. Zero branch: the same model with the fusion's correction set to zero."
     ]

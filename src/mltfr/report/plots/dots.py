@@ -25,18 +25,18 @@ class Gain:
     clear: bool | None = None
 
 
-def across(axes: Axes, categories: Sequence[str], series: Sequence[str], points: Points) -> None:
-    """Draw categories from top to bottom, the gain from left to right."""
+def across(axes: Axes, categories: Sequence[str], series: Mapping[str, int], points: Points) -> None:
+    """Draw categories from top to bottom, the gain from left to right; `series` tells the place of each style."""
     axes.axvline(0, color="#555555", linewidth=0.8)
-    for place, name in enumerate(series):
+    for number, (name, place) in enumerate(series.items()):
+        look = style(place)
+        axes.plot([], [], linestyle="", markersize=5, label=name, **look)
         for row, category in enumerate(categories):
             if gain := points.get((category, name)):
-                y = row + _offset(place, len(series))
-                look = style(place)
+                y = row + _offset(number, len(series))
                 axes.plot([gain.low, gain.high], [y, y], color=look["color"], linewidth=1.4)
                 axes.plot([gain.value], [y], linestyle="", markersize=5, **look,
-                          markerfacecolor=look["color"] if gain.clear else "white",
-                          label=name if not _labelled(axes, name) else None)  # fmt: skip
+                          markerfacecolor=look["color"] if gain.clear else "white")  # fmt: skip
     axes.set_yticks(range(len(categories)), [shortened(name, 40) for name in categories])
     axes.set_ylim(len(categories) - 0.5, -0.5)
     for row in range(1, len(categories)):
@@ -44,11 +44,11 @@ def across(axes: Axes, categories: Sequence[str], series: Sequence[str], points:
     axes.grid(visible=False, axis="y")
 
 
-def along(axes: Axes, categories: Sequence[str], series: Sequence[str], points: Points, line: bool = True) -> None:
-    """Draw categories from left to right, the gain upwards."""
+def along(axes: Axes, categories: Sequence[str], series: Mapping[str, int], points: Points, line: bool = True) -> None:
+    """Draw categories from left to right, the gain upwards; `series` tells the place of each style."""
     axes.axhline(0, color="#555555", linewidth=0.8)
-    for place, name in enumerate(series):
-        found = [(x + _offset(place, len(series)), points[category, name])
+    for number, (name, place) in enumerate(series.items()):
+        found = [(x + _offset(number, len(series)), points[category, name])
                  for x, category in enumerate(categories) if (category, name) in points]  # fmt: skip
         if not found:
             continue
@@ -72,9 +72,5 @@ def limit(panel_list: Sequence[Axes], points: Sequence[Gain]) -> None:
         axes.set_ylim(max(low, -3 * largest) * 1.05, min(high, 3 * largest) * 1.05)
 
 
-def _offset(place: int, count: int) -> float:
-    return 0.0 if count == 1 else (place / (count - 1) - 0.5) * min(0.75, 0.15 * (count - 1))
-
-
-def _labelled(axes: Axes, name: str) -> bool:
-    return name in axes.get_legend_handles_labels()[1]
+def _offset(number: int, count: int) -> float:
+    return 0.0 if count == 1 else (number / (count - 1) - 0.5) * min(0.75, 0.15 * (count - 1))

@@ -35,9 +35,10 @@ def draw(material: Material) -> dict[str, Figure]:
         lines = len(fusions) if alone else len(backbones) * (0.35 + 0.55 * len(fusions))
         figure, (axes,) = panels([""], f"{name.title}: gain in {metric_name(material.metric)} over "
                                  f"{material.compare_with}" + (f", {backbones[0]}" if alone else ""),
+                                 "relative gain, %, with 95 % interval (filled: p after Holm < .05)",
                                  height=max(0.3, 0.26 * lines))  # fmt: skip
-        across(axes, fusions if alone else backbones, backbones if alone else fusions, points)
-        axes.set_xlabel("relative gain, %, with 95 % interval (filled: p after Holm < .05)", fontsize=9)
+        places = {backbones[0]: 0} if alone else {fusion: material.places[fusion] for fusion in fusions}
+        across(axes, fusions if alone else backbones, places, points)
         if not alone:
             legend(figure, [axes])
         figures[f"gain-by-backbone-{name.stem}"] = figure

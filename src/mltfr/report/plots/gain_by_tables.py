@@ -29,7 +29,8 @@ def draw(material: Material) -> dict[str, Figure]:
             continue
         backbones, fusions = distinct([row["backbone"] for row in rows]), distinct([row["fusion"] for row in rows])
         figure, axes = panels(backbones, f"{name.title}: gain in {metric_name(material.metric)} over "
-                              f"{material.compare_with} by token tables")  # fmt: skip
+                              f"{material.compare_with} by token tables",
+                              "token tables (how many)")  # fmt: skip
         shown: list[Gain] = []
         for panel, backbone in zip(axes, backbones, strict=True):
             points = {}
@@ -37,13 +38,12 @@ def draw(material: Material) -> dict[str, Figure]:
                 if row["backbone"] == backbone:
                     value, low, high = (100 * row[key] / row["other_mean"] for key in ("difference", "low", "high"))
                     points[row["tables"], row["fusion"]] = Gain(value, low, high)
-            along(panel, sets, fusions, points, line=False)
+            along(panel, sets, {fusion: n for n, fusion in enumerate(fusions)}, points, line=False)
             ticks = [f"{shortened(label, 24)} ({_count(material, label) or '?'})" for label in sets]
             turned = max(map(len, ticks)) * len(ticks) * min(3, len(backbones)) > 20 * _ROOM
             panel.set_xticks(range(len(sets)), ticks, rotation=40 if turned else 0, ha="right" if turned else "center",
                              rotation_mode="anchor" if turned else "default")  # fmt: skip
             shown += points.values()
-        figure.supxlabel("token tables (how many)", fontsize=9)
         figure.supylabel("relative gain, %", fontsize=9)
         limit(axes, shown)
         legend(figure, axes)

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from mltfr.report.frames import GROUP, Labels
+from mltfr.report.frames import GROUP, ROW, Labels
 from mltfr.report.names import Group, GroupName, group_names, row_label
 
 
@@ -45,6 +45,14 @@ class Material:
     def table_sets(self) -> int:
         """How many sets of token tables there are."""
         return self.results.filter(pl.col("tables") != "")["tables"].n_unique()
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each fusion's colour and marker: the same in all plots."""
+        rows = sorted(self.results.unique([*GROUP, *ROW]).iter_rows(named=True), key=self.labels.key)
+        fusions = distinct([self.label(row) for row in rows if row["fusion"] not in ("", self.compare_with)])
+        bare = distinct([self.label(row) for row in rows if row["fusion"] == self.compare_with])
+        return {name: place for place, name in enumerate([*fusions, *bare])}
 
     def of(self, frame: pl.DataFrame, group: Group) -> list[dict[str, Any]]:
         """Return a frame's rows of one group, in order."""

@@ -23,17 +23,17 @@ def draw(material: Material) -> dict[str, Figure]:
         rows = material.of(shares, group)
         if not rows:
             continue
-        titles = distinct([f"{row['backbone']}, {material.label(row)}" for row in rows])
+        titles = distinct([f"{row['backbone']}\n{material.label(row)}" for row in rows])
         tables = distinct(sorted(row["name"] for row in rows))
-        figure, axes = panels(titles, f"{name.title}: the router's shares (dashed: first round)", height=2.0)
+        figure, axes = panels(titles, f"{name.title}: the router's shares (dashed: first round)", "epoch", height=1.8,
+                              per_line=4)  # fmt: skip
         for panel, title in zip(axes, titles, strict=True):
-            mine = [row for row in rows if f"{row['backbone']}, {material.label(row)}" == title]
+            mine = [row for row in rows if f"{row['backbone']}\n{material.label(row)}" == title]
             for place, table in enumerate(tables):
                 if of_table := [row for row in mine if row["name"] == table]:
                     curve(panel, of_table, table, place)
             panel.set_ylim(0, 1)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.supxlabel("epoch", fontsize=9)
         figure.supylabel("share", fontsize=9)
         legend(figure, axes)
         figures[f"router-shares-{name.stem}"] = figure

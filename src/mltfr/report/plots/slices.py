@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MINIMUM = 30
 """Users that a slice must have to be shown."""
+CROWD = 6
+"""Fusions that share a panel; more of them, on a single backbone, get a panel each."""
 
 Row = tuple[str, str, str]
 
@@ -45,20 +47,23 @@ def draw_slices(
         if not points:
             continue
         keys = sorted(distinct([row for row, _ in points]), key=lambda row: material.labels.key(_named(row, group)))
-        backbones = distinct([row[0] for row in keys])
-        series = distinct([material.label(_named(row, group)) for row in keys])
+        labels = {row: material.label(_named(row, group)) for row in keys}
+        backbones, fusions = distinct([row[0] for row in keys]), distinct(list(labels.values()))
         shown = [slice_ for slice_ in order if slice_ in counts]
-        figure, axes = panels(backbones, f"{name.title}: gain in {metric_name(material.metric)} over "
-                              f"{material.compare_with} by {what}")  # fmt: skip
-        for panel, backbone in zip(axes, backbones, strict=True):
-            mine = {(slice_, material.label(_named(row, group))): gain for (row, slice_), gain in points.items()
-                    if row[0] == backbone}  # fmt: skip
+        apart = len(backbones) == 1 and len(fusions) > CROWD
+        titles = fusions if apart else backbones
+        title = f"{name.title}: gain in {metric_name(material.metric)} over {material.compare_with} by {what}"
+        figure, axes = panels(titles, f"{title}, {backbones[0]}" if apart else title, f"{axis}; below, users")
+        for panel, panel_title in zip(axes, titles, strict=True):
+            mine = {(slice_, labels[row]): gain for (row, slice_), gain in points.items()
+                    if panel_title == (labels[row] if apart else row[0])}  # fmt: skip
+            series = {label: material.places[label] for label in ([panel_title] if apart else fusions)}
             along(panel, shown, series, mine)
             panel.set_xticks(range(len(shown)), [f"{slice_}\n{counts[slice_]:,}" for slice_ in shown])
-        figure.supxlabel(f"{axis}; below, users", fontsize=9)
         figure.supylabel("relative gain, %", fontsize=9)
         limit(axes, list(points.values()))
-        legend(figure, axes)
+        if not apart:
+            legend(figure, axes)
         figures[f"{stem}-{name.stem}"] = figure
     return figures
 

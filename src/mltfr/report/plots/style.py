@@ -42,17 +42,21 @@ def style(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % count], "marker": MARKERS[(place + place // count) % len(MARKERS)]}
 
 
-def panels(titles: Sequence[str], title: str, height: float = 2.5) -> tuple[Figure, list[Axes]]:
-    """Return a figure with one panel per title; panels share their y axis."""
-    columns = min(PER_LINE, len(titles))
+def panels(
+    titles: Sequence[str], title: str, axis: str, *, height: float = 2.5, per_line: int = PER_LINE
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with one panel per title; panels share their y axis, and `axis` is the x axis' label."""
+    columns = min(per_line, len(titles))
     lines = -(-len(titles) // columns)
     figure = figure_class()(figsize=(WIDTH, height * lines + 0.5 + (0.8 if lines == 1 else 0)), layout="constrained")
     figure.suptitle(title, fontsize=11)
     grid = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for axes in grid[len(titles):]:
         axes.set_visible(False)
+    for axes in grid[max(0, len(titles) - columns):len(titles)]:  # the last of each column
+        axes.set_xlabel(axis, fontsize=9)
     for axes, name in zip(grid, titles, strict=False):
-        axes.set_title(shortened(name, 100 // columns), fontsize=9)
+        axes.set_title("\n".join(shortened(line, 90 // columns) for line in name.split("\n")), fontsize=9)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)

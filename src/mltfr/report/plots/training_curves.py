@@ -31,14 +31,13 @@ def draw(material: Material) -> dict[str, Figure]:
         backbones, series = distinct([row["backbone"] for row in rows]), distinct([material.label(r) for r in rows])
         rounds = any(row["round"] > 1 for row in rows)
         figure, axes = panels(backbones, f"{name.title}: validation {metric_name(metric)}"
-                              + (" (dashed: first round)" if rounds else ""))  # fmt: skip
+                              + (" (dashed: first round)" if rounds else ""), "epoch")  # fmt: skip
         for panel, backbone in zip(axes, backbones, strict=True):
-            for place, label in enumerate(series):
+            for label in series:
                 mine = [row for row in rows if (row["backbone"], material.label(row)) == (backbone, label)]
                 if mine:
-                    curve(panel, mine, label, place, band=len(series) <= 8)
+                    curve(panel, mine, label, material.places[label], band=len(series) <= 8)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.supxlabel("epoch", fontsize=9)
         legend(figure, axes)
         figures[f"training-curves-{name.stem}"] = figure
     return figures
