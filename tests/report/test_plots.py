@@ -10,6 +10,7 @@ import pytest
 from made_up_study import write_study
 from mltfr.report import write_report
 from mltfr.report.plots.curves import curve
+from mltfr.report.plots.slices import _panel
 from mltfr.report.plots.style import style
 
 pytest.importorskip("matplotlib")
@@ -54,6 +55,16 @@ def test_a_curve_ends_where_half_of_the_seeds_have_stopped() -> None:
     assert (dashed.get_linestyle(), line.get_linestyle(), line.get_label()) == ("--", "-", "mltfr")
     assert list(line.get_xdata()) == [1, 2, 3]
     assert list(line.get_ydata()) == [11.0, 12.0, 18.0]
+
+
+def test_crowded_panels_are_split() -> None:
+    few = [("a", "one", "mltfr"), ("b", "one", "mltfr"), ("b", "two", "random")]
+    assert [_panel(row, few) for row in few] == ["a", "b", "b"]
+    variants = [("a", "one", f"mltfr-{number}") for number in range(7)]
+    assert [_panel(row, variants) for row in variants[:2]] == ["a\nmltfr-0", "a\nmltfr-1"]
+    sets = [("a", f"set-{number}", fusion) for number in range(4) for fusion in ("mltfr", "random")]
+    assert [_panel(row, [*sets, ("a", "", "capacity")]) for row in sets[1:3]] == ["a\nset-0", "a\nset-1"]
+    assert _panel(("a", "", "capacity"), [*sets, ("a", "", "capacity")]) == "a\nno tables"
 
 
 def test_series_can_be_told_apart() -> None:

@@ -12,6 +12,7 @@ from mltfr.report.layout import Cell, Table, metric_name, percent
 from mltfr.report.names import group_names
 
 LEVEL = 0.05
+"""Below it, a corrected p value is a win or a loss."""
 
 
 def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_with: str) -> Table | None:

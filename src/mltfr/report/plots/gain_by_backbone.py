@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from mltfr.report.layout import metric_name
+from mltfr.report.overview import LEVEL
 from mltfr.report.plots.dots import Gain, across
 from mltfr.report.plots.material import Material, distinct
 from mltfr.report.plots.style import legend, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-LEVEL = 0.05
 
 
 def draw(material: Material) -> dict[str, Figure]:

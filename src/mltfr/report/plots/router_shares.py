@@ -25,8 +25,8 @@ def draw(material: Material) -> dict[str, Figure]:
             continue
         titles = distinct([f"{row['backbone']}\n{material.label(row)}" for row in rows])
         tables = distinct(sorted(row["name"] for row in rows))
-        figure, axes = panels(titles, f"{name.title}: the router's shares (dashed: first round)", "epoch", height=1.8,
-                              per_line=4)  # fmt: skip
+        rounds = " (dashed: first round)" if any(row["round"] > 1 for row in rows) else ""
+        figure, axes = panels(titles, f"{name.title}: the router's shares{rounds}", "epoch", height=1.8, per_line=4)
         for panel, title in zip(axes, titles, strict=True):
             mine = [row for row in rows if f"{row['backbone']}\n{material.label(row)}" == title]
             for place, table in enumerate(tables):

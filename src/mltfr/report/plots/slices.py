@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MINIMUM = 30
 """Users that a slice must have to be shown."""
 CROWD = 6
-"""Fusions that share a panel; more of them, on a single backbone, get a panel each."""
+"""Series that share a panel; more of them are spread over panels of their own, or of their table set."""
 
 Row = tuple[str, str, str]
 
@@ -47,25 +47,40 @@ def draw_slices(
         if not points:
             continue
         keys = sorted(distinct([row for row, _ in points]), key=lambda row: material.labels.key(_named(row, group)))
-        labels = {row: material.label(_named(row, group)) for row in keys}
-        backbones, fusions = distinct([row[0] for row in keys]), distinct(list(labels.values()))
+        where = {row: _panel(row, keys) for row in keys}
         shown = [slice_ for slice_ in order if slice_ in counts]
-        apart = len(backbones) == 1 and len(fusions) > CROWD
-        titles = fusions if apart else backbones
+        titles = distinct(list(where.values()))
         title = f"{name.title}: gain in {metric_name(material.metric)} over {material.compare_with} by {what}"
-        figure, axes = panels(titles, f"{title}, {backbones[0]}" if apart else title, f"{axis}; below, users")
+        figure, axes = panels(titles, title, f"{axis}; below, users")
         for panel, panel_title in zip(axes, titles, strict=True):
-            mine = {(slice_, labels[row]): gain for (row, slice_), gain in points.items()
-                    if panel_title == (labels[row] if apart else row[0])}  # fmt: skip
-            series = {label: material.places[label] for label in ([panel_title] if apart else fusions)}
-            along(panel, shown, series, mine)
+            rows = [row for row in keys if where[row] == panel_title]
+            label = {row: material.label(_named(row, group)) if "\n" not in panel_title else row[2] for row in rows}
+            mine = {(slice_, label[row]): gain for (row, slice_), gain in points.items() if row in label}
+            along(panel, shown, {label[row]: _place(material, row[2], label[row]) for row in rows}, mine)
             panel.set_xticks(range(len(shown)), [f"{slice_}\n{counts[slice_]:,}" for slice_ in shown])
         figure.supylabel("relative gain, %", fontsize=9)
         limit(axes, list(points.values()))
-        if not apart:
+        if any(where[row] != f"{row[0]}\n{row[2]}" for row in keys):
             legend(figure, axes)
         figures[f"{stem}-{name.stem}"] = figure
     return figures
+
+
+def _panel(row: Row, rows: Sequence[Row]) -> str:
+    """Return the title of a row's panel: its backbone, and more where a backbone has too many series."""
+    backbone, tables, fusion = row
+    crowded = max(sum(other[0] == name for other in rows) for name, _, _ in rows) > CROWD
+    if not crowded:
+        return backbone
+    if len({other[1] for other in rows if other[1]}) > 1:
+        return f"{backbone}\n{tables or 'no tables'}"
+    return f"{backbone}\n{fusion}" if len({other[0] for other in rows}) == 1 else backbone
+
+
+def _place(material: Material, fusion: str, label: str) -> int:
+    """Return the place of a series' style; a fusion that stands without its table set has that of its first set."""
+    alike = (place for name, place in material.places.items() if name.split(", ")[0] == fusion)
+    return material.places.get(label, next(alike, 0))
 
 
 def _points(
