@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BeforeValidator, ValidationError
 
 from mltfr.config.base import Config, explain
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, one_of
 from mltfr.registry import Registry
 
 
@@ -19,8 +19,8 @@ class ComponentConfig(Config):
     """Name of the registered class."""
 
 
-def component(registry: Registry[Any, Any]) -> BeforeValidator:
-    """Return the validator of a field that holds a component of `registry`.
+def component(*registries: Registry[Any, Any]) -> BeforeValidator:
+    """Return the validator of a field that holds a component of one of the registries; the first says its kind.
 
     The field accepts a name, a table of settings with a `name`, or a config object. Declare it as
     `Annotated[SerializeAsAny[BackboneConfig], component(BACKBONES)]`.
@@ -31,15 +31,24 @@ def component(registry: Registry[Any, Any]) -> BeforeValidator:
             return value
         settings = {"name": value} if isinstance(value, str) else value
         if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
-            raise ValueError(f"expected a {registry.kind}'s name or a table with one, got {value!r}")
+            raise ValueError(f"expected a {registries[0].kind}'s name or a table with one, got {value!r}")
         try:
-            model = registry.get(settings["name"]).config
+            model = _config_model(settings["name"], registries)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         try:
             parsed: ComponentConfig = model.model_validate(dict(settings))
         except ValidationError as error:
-            raise ValueError(f"{registry.kind} '{settings['name']}': {explain(error, model)}") from error
+            raise ValueError(f"{registries[0].kind} '{settings['name']}': {explain(error, model)}") from error
         return parsed
 
     return BeforeValidator(parse)
+
+
+def _config_model(name: str, registries: Sequence[Registry[Any, Any]]) -> type[ComponentConfig]:
+    for registry in registries:
+        if name in registry.names():
+            model: type[ComponentConfig] = registry.get(name).config
+            return model
+    known = [known for registry in registries for known in registry.names()]
+    raise ConfigError(f"Unknown {registries[0].kind} '{name}'. {one_of(name, known)}")

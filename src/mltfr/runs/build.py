@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mltfr.backbones import BACKBONES
+from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.losses import LOSSES, Loss
@@ -29,8 +29,10 @@ def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) 
         tables: the prepared token tables, or placeholders of their shapes.
 
     Raises:
-        ConfigError: the fusion's site is not a block of the backbone.
+        ConfigError: the fusion's site is not a block of the backbone, or a baseline stands in its place.
     """
+    if not isinstance(config.backbone, BackboneConfig):
+        raise ConfigError(f"backbone '{config.backbone.name}' is a baseline: it has no network to build.")
     blocks = getattr(config.backbone, "blocks", None)
     if blocks is not None and config.fusion.site >= blocks:
         raise ConfigError(

@@ -20,7 +20,7 @@ def save_split(folder: Path, split: Split) -> None:
     )
     parts = {"validation": split.validation, "test": split.test}
     examples = pl.concat(
-        pl.DataFrame({"part": [name] * len(part), "user": part.user, "cut": part.cut}) for name, part in parts.items()
+        pl.DataFrame({"part": pl.Series([name] * len(part), dtype=pl.String), "user": part.user, "cut": part.cut}) for name, part in parts.items()
     )
     for name, frame in {"items": items, "histories": users, "examples": examples}.items():
         with atomic_path(folder / f"{name}.parquet") as path:

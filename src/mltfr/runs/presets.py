@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, get_args
 
+from mltfr.baselines import BASELINES
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
 from mltfr.fusion import FUSIONS
@@ -59,7 +60,7 @@ def resolve(
         preset: "default" or "reference"; a config file that names another one is refused, since its settings
             are those of that preset.
         file: nested settings of a config file.
-        backbone: name of a backbone.
+        backbone: name of a backbone or of a baseline; with a baseline, the fusion is "none" unless one is named.
         fusion: name of a fusion.
         tokens: names of token tables.
         seed: seed of everything random.
@@ -100,7 +101,8 @@ def resolve(
 
 
 def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    backbone, fusion = _name(given, "backbone"), _name(given, "fusion")
+    backbone = _name(given, "backbone")
+    fusion = "none" if backbone in BASELINES.names() and "fusion" not in given else _name(given, "fusion")
     values: dict[str, Any] = {
         "preset": preset,
         "backbone": {"name": backbone},

@@ -1,0 +1,106 @@
+"""Sparse matrices of items: made from histories, multiplied, kept as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from mltfr.inference import History
+from mltfr.inference.batches import known_items
+from mltfr.interactions import Histories
+
+CELLS = 1 << 24
+"""Cells of a block that is made dense: 64 MiB of float32."""
+PARTS = ("offsets", "codes", "values")
+
+
+def user_item_matrix(histories: Histories, items: int) -> sparse.csr_array:
+    """Return who chose what, float32 `[U, I]`: 1 where a user has the item, however often."""
+    rows = np.repeat(np.arange(len(histories)), histories.lengths)       # [T]
+    known = histories.items > 0
+    cells = np.unique(rows[known] * items + histories.items[known] - 1)
+    offsets = np.searchsorted(cells, np.arange(len(histories) + 1) * items)
+    return sparse.csr_array(
+        (np.ones(len(cells), np.float32), cells % items, offsets), shape=(len(histories), items)
+    )
+
+
+def recency_weights(
+    histories: Sequence[History], items: int, decay: float, newest: int | None = None
+) -> sparse.csr_array:
+    """Return the weights of the items of B histories, float32 `[B, I]`.
+
+    An item weighs `decay ** age`, its age being the number of known items after it; one that came several
+    times counts once, at its newest place.
+
+    Args:
+        histories: B histories; unknown items are left out.
+        items: number of items I.
+        decay: weight of an item over that of the next newer one; 1 for equal weights.
+        newest: how many items, from the end, count; all if not given.
+    """
+    rows, codes = known_items(histories)                                 # [T], [T]
+    lengths = np.bincount(rows, minlength=len(histories))                # [B]
+    age = np.cumsum(lengths)[rows] - 1 - np.arange(len(rows))            # [T], 0 at the newest item
+    if newest is not None:
+        kept = age < newest
+        rows, codes, age = rows[kept], codes[kept], age[kept]
+    cells, place = np.unique((rows * items + codes - 1)[::-1], return_index=True)
+    weights = np.power(float(decay), age[::-1][place]).astype(np.float32)
+    offsets = np.searchsorted(cells, np.arange(len(histories) + 1) * items)
+    return sparse.csr_array((weights, cells % items, offsets), shape=(len(histories), items))
+
+
+def dense_columns(matrix: sparse.csr_array, start: int, stop: int) -> Tensor:
+    """Return the columns of the item codes `start` to `stop - 1`, float32 `[B, stop - start]`."""
+    everything = start == 1 and stop == matrix.shape[1] + 1
+    part = matrix if everything else matrix[:, start - 1 : stop - 1]
+    return torch.from_numpy(part.toarray())
+
+
+def row_blocks(rows: int, columns: int) -> list[slice]:
+    """Return the slices of rows whose blocks, made dense, have at most `CELLS` cells."""
+    size = max(1, CELLS // max(1, columns))
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def largest_of_rows(block: npt.NDArray[np.float32], keep: int) -> sparse.csr_array:
+    """Return the `keep` largest cells of every row that are not zero; of equal ones the lower columns.
+
+    Args:
+        block: float32 `[R, C]`.
+        keep: how many, at most.
+    """
+    keep = min(keep, block.shape[1])
+    least = -np.partition(-block, keep - 1, axis=1)[:, keep - 1 : keep]  # [R, 1], the last that is kept
+    above = block > least
+    level = (block == least) & (block != 0)
+    room = keep - above.sum(1, keepdims=True)                            # [R, 1]
+    kept = (above & (block != 0)) | (level & (np.cumsum(level, axis=1) <= room))
+    return sparse.csr_array(np.where(kept, block, np.float32(0)))
+
+
+def to_tensors(matrix: sparse.csr_array) -> dict[str, Tensor]:
+    """Return a square matrix as tensors: int64 `offsets`, int32 `codes` (columns), float32 `values`."""
+    matrix.sort_indices()
+    parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(np.float32))
+    return {name: torch.from_numpy(part) for name, part in zip(PARTS, parts, strict=True)}
+
+
+def from_tensors(tensors: Mapping[str, Tensor]) -> sparse.csr_array:
+    """Return the square matrix that `to_tensors` took apart.
+
+    Raises:
+        KeyError, ValueError: the tensors are no such matrix.
+    """
+    offsets, codes, values = (tensors[name].numpy() for name in PARTS)
+    items = len(offsets) - 1
+    matrix: Any = sparse.csr_array((values, codes, offsets), shape=(items, items))
+    matrix.check_format(full_check=True)
+    return matrix
