@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from mltfr.baselines import BASELINES
 from mltfr.testing.baseline import BaselineContract
 
@@ -16,7 +18,7 @@ class TestMarkov(BaselineContract):
 
 class TestMarkovOfSeveralItems(BaselineContract):
     name = "markov"
-    settings = {"newest": 5, "decay": 0.7, "smoothing": 40.0}
+    settings: ClassVar[dict[str, Any]] = {"newest": 5, "decay": 0.7, "smoothing": 40.0}
 
 
 class TestItemKNN(BaselineContract):
@@ -25,7 +27,9 @@ class TestItemKNN(BaselineContract):
 
 class TestItemKNNConditional(BaselineContract):
     name = "item-knn"
-    settings = {"similarity": "conditional", "neighbours": 3, "shrinkage": 0.0, "recent": 1.0, "users": "alike"}
+    settings: ClassVar[dict[str, Any]] = {
+        "similarity": "conditional", "neighbours": 3, "shrinkage": 0.0, "recent": 1.0, "users": "by length"
+    }  # fmt: skip
 
 
 class TestEASE(BaselineContract):
@@ -34,7 +38,7 @@ class TestEASE(BaselineContract):
 
 class TestEASEWithFewWeights(BaselineContract):
     name = "ease"
-    settings = {"keep": 5, "l2": 1.0, "recent": 1.0}
+    settings: ClassVar[dict[str, Any]] = {"keep": 5, "l2": 1.0, "recent": 1.0}
 
 
 def test_every_baseline_is_tested() -> None:

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mltfr.baselines import BASELINES
+from mltfr.baselines import BASELINES, matrices
 from mltfr.baselines import ease as ease_module
-from mltfr.baselines import matrices
 from mltfr.errors import ConfigError
 from mltfr.interactions import UNKNOWN, Histories
 
@@ -157,5 +156,5 @@ def test_similarity_is_a_row_of_the_weights(name: str) -> None:
 def test_no_similarity_is_said(name: str) -> None:
     entry = BASELINES.get(name)
     fitted = entry.cls.fit(entry.config.model_validate({"name": name}), Histories.from_sequences(LOG), COUNTS)
-    with pytest.raises(ConfigError, match="has no similarity of items. Fit item-knn, ease or a backbone"):
+    with pytest.raises(ConfigError, match=r"has no similarity of items\. Fit item-knn, ease or a backbone"):
         fitted.similarity(1)

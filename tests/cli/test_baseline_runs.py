@@ -163,7 +163,7 @@ def test_damaged_weights_are_said(runs, store, tmp_path):
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
-    "fusion": (("--fusion", "mltfr"), "backbone 'markov' is a baseline without hidden states, so fusion 'mltfr' cannot"),
+    "fusion": (("--fusion", "mltfr"), "backbone 'markov' is a baseline without hidden states, so fusion 'mltfr' can"),
     "part of a fusion": (("--set", "fusion.filter.keep=3"), "so fusion 'mltfr' cannot be used with it. Leave out fusi"),
     "tables": (("--tokens", "alpha,beta"), "so token tables cannot be used with it. Leave out fusion and token tables"),
     "preset": (("--preset", "reference"), "Preset 'reference' has no published settings for backbone 'markov'"),

@@ -36,11 +36,11 @@ class EASEConfig(BaselineConfig):
     """Settings of EASE."""
 
     name: Literal["ease"] = "ease"
-    l2: float = Field(500.0, gt=0)
+    l2: float = Field(300.0, gt=0)
     """L2 regularisation (lambda)."""
     keep: int = Field(200, ge=1)
     """Largest weights that every item keeps, so that the run folder stays small; all where there are no more."""
-    recent: float = Field(0.7, gt=0, le=1)
+    recent: float = Field(0.9, gt=0, le=1)
     """Weight of an item of the history over that of the next newer one; 1 for the plain sum, without order."""
 
 
@@ -48,7 +48,7 @@ class EASEConfig(BaselineConfig):
 class EASE(Baseline):
     """EASE: every item predicted from the others by a ridge regression, all solved at once.
 
-    `P = (X^T X + lambda 1)^-1` and `B_ij = -P_ij / P_jj`, zero on the diagonal (Steck 2019, eq. 8), with X the
+    `P = (X^T X + lambda 1)^-1` and `B_ij = -P_ij / P_jj`, zero on the diagonal (Steck 2019), with X the
     binary `[U, I]` matrix of who chose what. Every item i keeps its `keep` largest `B_ij`, and a history scores
     `sum_i recent^age(i) B_ij`. The solution takes one `I x I` matrix in memory and time that grows with the cube of I.
     """

@@ -35,11 +35,11 @@ class ItemKNNConfig(BaselineConfig):
     """Of two items' users: the cosine, or the share of the one's users that have the other as well."""
     alpha: float = Field(0.5, ge=0, le=1)
     """How much the other item's popularity counts against it, for `conditional`: 0 not at all."""
-    shrinkage: float = Field(1.0, ge=0)
+    shrinkage: float = Field(20.0, ge=0)
     """Users added to the denominator, so that similarities that few users back count less."""
-    users: Literal["alike", "by length"] = "by length"
+    users: Literal["alike", "by length"] = "alike"
     """Whether all users count alike, or each by one over the length of the history."""
-    recent: float = Field(0.7, gt=0, le=1)
+    recent: float = Field(0.5, gt=0, le=1)
     """Weight of an item of the history over that of the next newer one; 1 for the plain sum, without order."""
 
 
@@ -48,8 +48,8 @@ class ItemKNN(Baseline):
     """Item-kNN: the items most similar to those of the history, by who chose them.
 
     With `v_u` the weight of user u, `c_ij` the sum of `v_u` over the users of both items and `c_i = c_ii`:
-    `s_ij = c_ij / (sqrt(c_i c_j) + h)` (cosine; Sarwar et al. 2001, sec. 3.1.1) or `c_ij / (c_i c_j^alpha + h)`
-    (conditional; Deshpande & Karypis 2004, eq. 5), `h` being `shrinkage` times the mean of `v_u`. Every item i keeps
+    `s_ij = c_ij / (sqrt(c_i c_j) + h)` (cosine; Sarwar et al. 2001) or `c_ij / (c_i c_j^alpha + h)`
+    (conditional; Deshpande & Karypis 2004), `h` being `shrinkage` times the mean of `v_u`. Every item i keeps
     its `neighbours` largest `s_ij`, and a history scores `sum_i recent^age(i) s_ij`. Items that neighbour none of the
     history follow after all others, by popularity, with scores in [-1, 0).
     """

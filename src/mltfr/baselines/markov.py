@@ -22,7 +22,7 @@ class MarkovConfig(BaselineConfig):
     """Settings of the Markov chain."""
 
     name: Literal["markov"] = "markov"
-    smoothing: float = Field(1.0, gt=0)
+    smoothing: float = Field(300.0, gt=0)
     """Interactions that popularity counts for: an item that was left this many times is believed half."""
     newest: int = Field(1, ge=1)
     """Items of a history, from its end, whose transitions are mixed; 1 is the first-order chain."""
@@ -49,8 +49,8 @@ class Markov(Baseline):
 
     `P(j | i) = (n_ij + m p_j) / (n_i + m)`, with `n_ij` how often j came right after i, `n_i` its sum, `p_j`
     the item's share of all training interactions, and `m` the setting `smoothing`: a Dirichlet prior centred on
-    popularity (MacKay & Peto, Natural Language Engineering 1995, eq. 16; Zhai & Lafferty, TOIS 2004, table 1).
-    Transitions that never occurred thus rank by popularity. With `newest` above 1 the score is the mean of
+    popularity (MacKay & Peto, Natural Language Engineering 1995; Zhai & Lafferty, TOIS 2004, "Dirichlet prior").
+    Among transitions that never occurred the more popular item thus comes first. With `newest` above 1 the score is the mean of
     `P(j | i)` over the newest items i, weighted by `decay ** age`.
     """
 

@@ -15,8 +15,8 @@ from mltfr.inference import History
 from mltfr.inference.batches import known_items
 from mltfr.interactions import Histories
 
-CELLS = 1 << 24
-"""Cells of a block that is made dense: 64 MiB of float32."""
+CELLS = 1 << 22
+"""Cells of a block that is made dense: 16 MiB of float32."""
 PARTS = ("offsets", "codes", "values")
 
 
