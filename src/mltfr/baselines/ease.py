@@ -68,7 +68,7 @@ class EASE(Baseline):
         items = len(counts) - 1
         check_memory(items)
         weights = solve(user_item_matrix(histories, items), config.l2)   # [I, I]
-        blocks = [largest_of_rows(weights[block], config.keep) for block in row_blocks(items, items)]
+        blocks = [largest_of_rows(sparse.csr_array(weights[block]), config.keep) for block in row_blocks(items, items)]
         return to_tensors(sparse.csr_array(sparse.vstack(blocks)))
 
     @property

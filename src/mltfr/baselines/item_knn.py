@@ -35,11 +35,11 @@ class ItemKNNConfig(BaselineConfig):
     """Of two items' users: the cosine, or the share of the one's users that have the other as well."""
     alpha: float = Field(0.5, ge=0, le=1)
     """How much the other item's popularity counts against it, for `conditional`: 0 not at all."""
-    shrinkage: float = Field(20.0, ge=0)
+    shrinkage: float = Field(50.0, ge=0)
     """Users added to the denominator, so that similarities that few users back count less."""
     users: Literal["alike", "by length"] = "alike"
     """Whether all users count alike, or each by one over the length of the history."""
-    recent: float = Field(0.5, gt=0, le=1)
+    recent: float = Field(0.6, gt=0, le=1)
     """Weight of an item of the history over that of the next newer one; 1 for the plain sum, without order."""
 
 
@@ -76,14 +76,12 @@ class ItemKNN(Baseline):
         root = size**0.5
         blocks = []
         for block in row_blocks(items, items):
-            both = np.asarray((weighted[:, block].T @ chosen).toarray(), np.float32)  # [R, I], c_ij
-            both[np.arange(len(both)), np.arange(block.start, block.stop)] = 0  # no item is its own neighbour
-            if config.similarity == "cosine":
-                scale = np.outer(root[block], root)
-            else:
-                scale = np.outer(size[block], size**config.alpha)
-            both /= np.maximum(scale + shrinkage, 1e-12).astype(np.float32)
-            blocks.append(largest_of_rows(both, config.neighbours))
+            both = sparse.coo_array(weighted[:, block].T @ chosen)       # [R, I], c_ij
+            of, other = both.row + block.start, both.col
+            scale = root[of] * root[other] if config.similarity == "cosine" else size[of] * size[other] ** config.alpha
+            similar = np.where(of == other, 0, both.data / (scale + shrinkage)).astype(np.float32)
+            cells = sparse.csr_array((similar, (both.row, both.col)), shape=both.shape)  # [R, I], s_ij
+            blocks.append(largest_of_rows(cells, config.neighbours))
         nearest = sparse.csr_array(sparse.vstack(blocks)) if blocks else sparse.csr_array((0, 0), dtype=np.float32)
         return {**to_tensors(nearest), "counts": torch.from_numpy(np.array(counts, np.int64))}
 

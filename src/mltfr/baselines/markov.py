@@ -50,8 +50,8 @@ class Markov(Baseline):
     `P(j | i) = (n_ij + m p_j) / (n_i + m)`, with `n_ij` how often j came right after i, `n_i` its sum, `p_j`
     the item's share of all training interactions, and `m` the setting `smoothing`: a Dirichlet prior centred on
     popularity (MacKay & Peto, Natural Language Engineering 1995; Zhai & Lafferty, TOIS 2004, "Dirichlet prior").
-    Among transitions that never occurred the more popular item thus comes first. With `newest` above 1 the score is the mean of
-    `P(j | i)` over the newest items i, weighted by `decay ** age`.
+    Among transitions that never occurred the more popular item thus comes first. With `newest` above 1 the score is
+    the mean of `P(j | i)` over the newest items i, weighted by `decay ** age`.
     """
 
     def __init__(self, config: MarkovConfig, state: Mapping[str, Tensor]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import sparse
 from torch import Tensor
@@ -70,20 +69,24 @@ def row_blocks(rows: int, columns: int) -> list[slice]:
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-def largest_of_rows(block: npt.NDArray[np.float32], keep: int) -> sparse.csr_array:
-    """Return the `keep` largest cells of every row that are not zero; of equal ones the lower columns.
+def largest_of_rows(block: sparse.csr_array, keep: int) -> sparse.csr_array:
+    """Return the `keep` largest stored cells of every row; of equal ones those of the lower columns.
 
     Args:
-        block: float32 `[R, C]`.
+        block: float32 `[R, C]`; its stored zeros are left out.
         keep: how many, at most.
     """
-    keep = min(keep, block.shape[1])
-    least = -np.partition(-block, keep - 1, axis=1)[:, keep - 1 : keep]  # [R, 1], the last that is kept
-    above = block > least
-    level = (block == least) & (block != 0)
-    room = keep - above.sum(1, keepdims=True)                            # [R, 1]
-    kept = (above & (block != 0)) | (level & (np.cumsum(level, axis=1) <= room))
-    return sparse.csr_array(np.where(kept, block, np.float32(0)))
+    block.eliminate_zeros()
+    block.sort_indices()
+    offsets, values = block.indptr, block.data
+    kept = np.ones(len(values), np.bool_)
+    for row in np.flatnonzero(np.diff(offsets) > keep):
+        part = slice(offsets[row], offsets[row + 1])
+        least = np.partition(values[part], -keep)[-keep]                 # the last that is kept
+        above, level = values[part] > least, values[part] == least
+        kept[part] = above | (level & (np.cumsum(level) <= keep - above.sum()))
+    shorter = np.concatenate([[0], np.cumsum(kept)])[offsets]
+    return sparse.csr_array((values[kept], block.indices[kept], shorter), shape=block.shape)
 
 
 def to_tensors(matrix: sparse.csr_array) -> dict[str, Tensor]:
