@@ -160,3 +160,12 @@ def test_no_similarity_is_said(name: str) -> None:
     fitted = entry.cls.fit(entry.config.model_validate({"name": name}), Histories.from_sequences(LOG), COUNTS)
     with pytest.raises(ConfigError, match=r"has no similarity of items\. Fit item-knn, ease or a backbone"):
         fitted.similarity(1)
+
+
+def test_ease_in_float32_is_near_the_exact_solution() -> None:
+    random = np.random.default_rng(0)
+    x = csr_array((random.random((300, 120)) < 0.2 * random.random(120)).astype(np.float32))
+    p = np.linalg.inv((x.T @ x).toarray().astype(np.float64) + 5.0 * np.eye(120))
+    expected = -p / np.diag(p)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(ease_module.solve(x, 5.0), expected, rtol=1e-3, atol=1e-5)
