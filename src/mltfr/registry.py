@@ -80,6 +80,11 @@ class Registry(Generic[T, C]):
             raise ConfigError(f"Unknown {self.kind} '{name}'. {one_of(name, self._entries)}")
         return self._entries[name]
 
+    def __contains__(self, name: str) -> bool:
+        if name not in self._entries:
+            self.discover()
+        return name in self._entries
+
     def names(self) -> list[str]:
         """Return all names, sorted."""
         self.discover()

@@ -47,7 +47,7 @@ def component(*registries: Registry[Any, Any]) -> BeforeValidator:
 
 def _config_model(name: str, registries: Sequence[Registry[Any, Any]]) -> type[ComponentConfig]:
     for registry in registries:
-        if name in registry.names():
+        if name in registry:
             model: type[ComponentConfig] = registry.get(name).config
             return model
     known = [known for registry in registries for known in registry.names()]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, get_args
 
+from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
@@ -102,7 +103,8 @@ def resolve(
 
 def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     backbone = _name(given, "backbone")
-    fusion = "none" if backbone in BASELINES.names() and "fusion" not in given else _name(given, "fusion")
+    is_baseline = backbone not in BACKBONES and backbone in BASELINES  # in this order: baselines import scipy
+    fusion = "none" if is_baseline and "fusion" not in given else _name(given, "fusion")
     values: dict[str, Any] = {
         "preset": preset,
         "backbone": {"name": backbone},
