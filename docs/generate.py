@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from mltfr import Recommender, load_interactions
 from mltfr.backbones import BACKBONES
+from mltfr.baselines import BASELINES
 from mltfr.cli.main import app
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
@@ -216,6 +217,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "config": config_keys,
     "preset": preset,
     "backbones": lambda: registered(BACKBONES, "backbone."),
+    "baselines": lambda: registered(BASELINES, "backbone."),
     "fusions": lambda: registered(FUSIONS, "fusion."),
     "losses": lambda: registered(LOSSES, "loss."),
     "sources": lambda: registered(TOKEN_SOURCES, ""),

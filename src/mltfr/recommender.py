@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 import torch
-from torch.nn.functional import normalize
 
 from mltfr.config import load_toml
 from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
@@ -36,8 +35,9 @@ class Recommender:
     """A sequential recommender that draws on token tables.
 
     Args:
-        backbone: name of the sequence encoder, see `mltfr.backbones.BACKBONES`.
-        fusion: name of the fusion; "none" for the bare backbone.
+        backbone: name of the sequence encoder, see `mltfr.backbones.BACKBONES`; or of a baseline without training,
+            see `mltfr.baselines.BASELINES`.
+        fusion: name of the fusion; "none" for the bare backbone, and always with a baseline.
         tokens: names of token tables, as a list or separated by commas; by default three that need no account.
         preset: "default", or "reference" for the published arithmetic and settings.
         seed: seed of everything random.
@@ -139,11 +139,15 @@ class Recommender:
             progress: told after every batch.
 
         Raises:
+            ConfigError: a zero branch is asked of a baseline, which has no fusion.
             RunError: nothing is fitted yet.
         """
         fitted = self.fitted
         scorer, protocol = fitted.scorer(), fitted.protocol()
-        with fitted.model.without_fusion() if zero_branch else nullcontext():
+        context = fitted.kind().without_fusion() if zero_branch else nullcontext()
+        if context is None:
+            raise ConfigError(f"Baseline '{fitted.config.backbone.name}' has no fusion: leave out zero_branch.")
+        with context:
             return evaluate(scorer, fitted.split, part, protocol, details=details, progress=progress)
 
     def recommend(
@@ -208,23 +212,25 @@ class Recommender:
     def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
 
+        Of the baselines, item-knn and ease give the items that this one speaks for most, as rows
+        `rank, item_id, weight`.
+
         Raises:
+            ConfigError: a baseline that knows no similarity of items.
             DataError: training has not seen the item.
         """
-        model, vocabulary = self.fitted.model, self.fitted.split.vocabulary
+        vocabulary = self.fitted.split.vocabulary
         if item not in vocabulary.codes:
             near = one_of(item, vocabulary.item_ids).split("Known:")[0].strip()
             raise DataError(f"Item '{item}' does not occur in the training data. {near}".strip())
-        code = vocabulary.codes[item]
-        vectors = normalize(model.item_vectors.weight.detach()[1 : model.items + 1], dim=-1)  # [I, D]
-        cosine = vectors @ vectors[code - 1]                                                  # [I]
-        cosine[code - 1] = -torch.inf
-        best = cosine.topk(min(k, model.items - 1))
+        name, values = self.fitted.kind().similarity(vocabulary.codes[item])                 # [I]
+        values[vocabulary.codes[item] - 1] = -torch.inf
+        best = values.topk(min(k, len(values) - 1))
         return pl.DataFrame(
             {
                 "rank": np.arange(1, len(best.indices) + 1),
                 "item_id": vocabulary.decode((best.indices + 1).tolist()),
-                "cosine": best.values.cpu().numpy(),
+                name: best.values.cpu().numpy(),
             }
         )
 

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mltfr.errors import ConfigError, one_of
 from mltfr.plugins import import_plugins
@@ -74,19 +74,27 @@ class Registry(Generic[T, C]):
             importlib.import_module(f"{self.package}.{module.name}")
         import_plugins()
 
-    def get(self, name: str) -> Entry[T, C]:
-        """Return the entry called `name`; case, hyphens and underscores do not count ("FMLPRec" is "fmlp-rec").
+    def find(self, name: str) -> Entry[T, C] | None:
+        """Return the entry called `name`, or None; case, hyphens and underscores do not count ("FMLPRec", "fmlp-rec").
 
         Raises:
-            ConfigError: no entry has that name; the message names the closest one.
+            ConfigError: a plug-in cannot be imported.
         """
         if name in self._entries:
             return self._entries[name]
         self.discover()
+        if name in self._entries:
+            return self._entries[name]
         alike = [entry for entry in self._entries if _plain(entry) == _plain(name)]
-        if len(alike) != 1 and name not in self._entries:
-            raise ConfigError(f"Unknown {self.kind} '{name}'. {one_of(name, self._entries)}")
-        return self._entries[name if name in self._entries else alike[0]]
+        return self._entries[alike[0]] if len(alike) == 1 else None
+
+    def get(self, name: str) -> Entry[T, C]:
+        """Return the entry called `name`, as `find` does.
+
+        Raises:
+            ConfigError: no entry has that name; the message names the closest one.
+        """
+        return lookup(name, self)
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
@@ -96,6 +104,20 @@ class Registry(Generic[T, C]):
     def __iter__(self) -> Iterator[Entry[T, C]]:
         self.discover()
         return iter([self._entries[name] for name in sorted(self._entries)])
+
+
+def lookup(name: str, *registries: Registry[Any, Any]) -> Entry[Any, Any]:
+    """Return the entry called `name` of the first registry that has one.
+
+    Raises:
+        ConfigError: none has; the message speaks of the first registry's kind and names the closest entry.
+    """
+    for registry in registries:
+        found = registry.find(name)
+        if found is not None:
+            return found
+    known = [known for registry in registries for known in registry.names()]
+    raise ConfigError(f"Unknown {registries[0].kind} '{name}'. {one_of(name, known)}")
 
 
 def _plain(name: str) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from mltfr.baselines.popularity import Popularity
 from mltfr.errors import DataError, MltfrError, ProtocolError
 from mltfr.evaluation import EvaluationProtocol, Part, evaluate, rank_targets
 from mltfr.evaluation.ranks import MISS
 from mltfr.evaluation.significance import compare
-from mltfr.inference import PopularityScorer, Rules, top_k
+from mltfr.inference import Rules, top_k
 from mltfr.interactions import UNKNOWN, Examples, Histories, Split, Vocabulary
 
 
@@ -103,7 +104,7 @@ def test_metrics_can_be_recomputed_from_top_lists(remove_seen: bool) -> None:
 
 def test_unknown_and_repeated_targets_are_misses_and_counted() -> None:
     split = leave_one_out([[1, 2, 3, UNKNOWN], [1, 2, 3, 1], [1, 2, 3, 4]], items=4)
-    scorer = PopularityScorer(np.array([0, 9, 8, 7, 6]))
+    scorer = Popularity.of_counts(np.array([0, 9, 8, 7, 6]))
     result = evaluate(scorer, split, "test")
     assert result.per_example["hr@20"].tolist() == [0, 0, 1]  # more places than items: a miss is still one
     assert result.unknown_targets == 1
@@ -122,7 +123,7 @@ def test_a_target_is_never_beaten_by_itself() -> None:
 def test_all_items_tied_is_chance() -> None:
     split = random_split(items=200)
     protocol = EvaluationProtocol(split="leave-one-out", remove_seen=False)
-    metrics = evaluate(PopularityScorer(np.ones(201, np.int64)), split, "test", protocol).metrics
+    metrics = evaluate(Popularity.of_counts(np.ones(201, np.int64)), split, "test", protocol).metrics
     assert metrics["hr@10"] == pytest.approx(10 / 200)
 
 
@@ -199,7 +200,7 @@ def test_an_empty_part_is_an_error() -> None:
 
 def test_targets_outside_the_allow_list_are_misses() -> None:
     ranks, lists = rank_targets(
-        PopularityScorer(np.array([0, 3, 2, 1])),
+        Popularity.of_counts(np.array([0, 3, 2, 1])),
         [np.array([], np.int32)] * 2,
         np.array([1, 3]),
         Rules(allow=[2, 3]),

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.backbones import Backbone, BackboneConfig
-from mltfr.inference import FallbackScorer, ModelScorer, PopularityScorer, pad_right_aligned, top_k
+from mltfr.baselines.popularity import Popularity
+from mltfr.inference import FallbackScorer, ModelScorer, pad_right_aligned, top_k
 from mltfr.interactions import UNKNOWN
 from mltfr.model import SequentialModel
 
@@ -107,7 +108,7 @@ def test_no_known_item_scores_zero_and_leaves_the_others_alone() -> None:
 
 def test_the_fallback_serves_only_histories_without_a_known_item() -> None:
     counts = np.random.default_rng(0).permutation(31)
-    popular = PopularityScorer(counts)
+    popular = Popularity.of_counts(counts)
     scorer = ModelScorer(model())
     both = FallbackScorer(scorer, popular)
     histories = [np.array([], np.int32), np.array([3, 5], np.int32), np.array([UNKNOWN], np.int32)]
@@ -116,11 +117,11 @@ def test_the_fallback_serves_only_histories_without_a_known_item() -> None:
     for user in (0, 2):
         assert result.codes[user].tolist() == (np.argsort(-counts[1:])[:6] + 1).tolist()
     with pytest.raises(ValueError, match="The scorer knows 30 items, its fallback 2"):
-        FallbackScorer(scorer, PopularityScorer(np.array([0, 1, 1])))
+        FallbackScorer(scorer, Popularity.of_counts(np.array([0, 1, 1])))
 
 
 def test_popularity_scores_are_the_callers_to_write_into() -> None:
-    scorer = PopularityScorer(np.array([0, 4, 2]))
+    scorer = Popularity.of_counts(np.array([0, 4, 2]))
     scorer.scores(2, 1, 3).fill_(-1)
     assert scorer.scores(2, 1, 3).tolist() == [[4, 2], [4, 2]]
     assert scorer.items == 2

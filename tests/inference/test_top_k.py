@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mltfr.baselines.popularity import Popularity
 from mltfr.errors import MltfrError
-from mltfr.inference import PopularityScorer, Rules, top_k
+from mltfr.inference import Rules, top_k
 from mltfr.interactions import UNKNOWN
 
 
@@ -75,13 +76,13 @@ def test_streamed_equals_dense_for_any_chunk(
 
 def test_all_of_a_long_history_is_removed_and_unknown_items_do_no_harm() -> None:
     history = np.array([*range(1, 91), UNKNOWN], np.int32)
-    result = top_k(PopularityScorer(np.arange(101)[::-1].copy()), [history], 20)
+    result = top_k(Popularity.of_counts(np.arange(101)[::-1].copy()), [history], 20)
     assert result.counts.tolist() == [10]
     assert result.codes[0, :10].tolist() == list(range(91, 101))
 
 
 def test_seen_items_stay_when_asked() -> None:
-    scorer = PopularityScorer(np.array([0, 9, 5, 7]))
+    scorer = Popularity.of_counts(np.array([0, 9, 5, 7]))
     history = [np.array([1], np.int32)]
     assert top_k(scorer, history, 2).codes.tolist() == [[3, 2]]
     assert top_k(scorer, history, 2, Rules(remove_seen=False)).codes.tolist() == [[1, 3]]

@@ -40,6 +40,7 @@ def examine() -> dict[str, dict[str, Any]]:
     import torch
 
     from mltfr.backbones import BACKBONES
+    from mltfr.baselines import BASELINES
     from mltfr.fetch import home
     from mltfr.fusion import FUSIONS
     from mltfr.losses import LOSSES
@@ -70,6 +71,7 @@ def examine() -> dict[str, dict[str, Any]]:
         },
         "parts": {
             "backbones": ", ".join(BACKBONES.names()),
+            "baselines": ", ".join(BASELINES.names()),
             "fusions": ", ".join(FUSIONS.names()),
             "losses": ", ".join(LOSSES.names()),
         },

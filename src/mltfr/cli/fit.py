@@ -15,8 +15,9 @@ class FitCommand(TyperCommand):
     """`fit` with help that lists the registered parts; only then are they imported, and torch with them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, then the name and summary of every backbone, fusion and loss."""
+        """Write the help, then the name and summary of every backbone, baseline, fusion and loss."""
         from mltfr.backbones import BACKBONES
+        from mltfr.baselines import BASELINES
         from mltfr.fusion import FUSIONS
         from mltfr.losses import LOSSES
         from mltfr.runs.presets import CONTROLS
@@ -24,6 +25,7 @@ class FitCommand(TyperCommand):
         super().format_help(ctx, formatter)
         for heading, registry in (
             ("Backbones (--backbone NAME)", BACKBONES),
+            ("Baselines without training (--backbone NAME)", BASELINES),
             ("Fusions (--fusion NAME)", FUSIONS),
             ("Losses (--set loss.name=NAME)", LOSSES),
         ):
@@ -43,7 +45,7 @@ def fit(
     ],
     out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],
     backbone: Annotated[
-        str | None, typer.Option(help="Sequence encoder, one of the backbones below.", show_default="sasrec")
+        str | None, typer.Option(help="Sequence encoder, or a baseline: one of those below.", show_default="sasrec")
     ] = None,
     fusion: Annotated[
         str | None, typer.Option(help="How token tables are used, one of the fusions below.", show_default="mltfr")
@@ -98,6 +100,7 @@ def fit(
     Trains on each user's older interactions, chooses the best epoch on validation, and scores test once.
     Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of
     popularity. The run folder holds all that the other commands need, config.toml and metrics.json among it.
+    Baselines are fitted in one pass: with them --fusion, --tokens, loss.* and training.* have no meaning.
     """
     from mltfr.cli.files import read_words
     from mltfr.config import load_toml

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from mltfr.config.base import Config, explain
 from mltfr.errors import ConfigError
-from mltfr.registry import Registry
+from mltfr.registry import Registry, lookup
 
 
 class ComponentConfig(Config):
@@ -19,8 +19,8 @@ class ComponentConfig(Config):
     """Name of the registered class."""
 
 
-def component(registry: Registry[Any, Any]) -> BeforeValidator:
-    """Return the validator of a field that holds a component of `registry`.
+def component(*registries: Registry[Any, Any]) -> BeforeValidator:
+    """Return the validator of a field that holds a component of one of the registries; the first says its kind.
 
     The field accepts a name, a table of settings with a `name`, or a config object. Declare it as
     `Annotated[SerializeAsAny[BackboneConfig], component(BACKBONES)]`.
@@ -31,15 +31,16 @@ def component(registry: Registry[Any, Any]) -> BeforeValidator:
             return value
         settings = {"name": value} if isinstance(value, str) else value
         if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
-            raise ValueError(f"expected a {registry.kind}'s name or a table with one, got {value!r}")
+            raise ValueError(f"expected a {registries[0].kind}'s name or a table with one, got {value!r}")
         try:
-            entry = registry.get(settings["name"])
+            entry = lookup(settings["name"], *registries)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         try:
             parsed: ComponentConfig = entry.config.model_validate({**settings, "name": entry.name})
         except ValidationError as error:
-            raise ValueError(f"{registry.kind} '{entry.name}': {explain(error, entry.config)}") from error
+            raise ValueError(f"{registries[0].kind} '{entry.name}': {explain(error, entry.config)}") from error
         return parsed
 
     return BeforeValidator(parse)
+

@@ -4,7 +4,7 @@ from mltfr.inference.batches import History, length_sorted_batches, pad_right_al
 from mltfr.inference.fallback import FallbackScorer, has_known_item
 from mltfr.inference.requests import ItemList, Requests, codes_of_list, requests_of_histories, requests_of_users
 from mltfr.inference.rules import Rules
-from mltfr.inference.scorer import ModelScorer, PopularityScorer, Scorer
+from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.top_k import TopK, top_k
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "History",
     "ItemList",
     "ModelScorer",
-    "PopularityScorer",
     "Requests",
     "Rules",
     "Scorer",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -76,27 +74,3 @@ class ModelScorer:
         """Return the inner products with item vectors, float32 `[B, stop - start]`."""
         with torch.inference_mode():
             return queries @ self._vectors[start:stop].T                 # [B, stop - start]
-
-
-class PopularityScorer:
-    """Scores by the number of training interactions, the same for everybody: the sanity baseline.
-
-    Args:
-        counts: int64 `[I + 1]`, training interactions of every code (`Vocabulary.counts`).
-    """
-
-    def __init__(self, counts: npt.NDArray[np.int64]) -> None:
-        self._counts = torch.from_numpy(np.asarray(counts, np.float32))  # [I + 1]
-
-    @property
-    def items(self) -> int:
-        """Number of items I."""
-        return len(self._counts) - 1
-
-    def queries(self, histories: Sequence[History]) -> int:
-        """Return how many histories there are; what is in them does not matter."""
-        return len(histories)
-
-    def scores(self, queries: int, start: int, stop: int) -> Tensor:
-        """Return the counts, float32 `[B, stop - start]`."""
-        return self._counts[start:stop].repeat(queries, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mltfr.backbones import BACKBONES
+from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.losses import LOSSES, Loss
@@ -35,8 +35,10 @@ def build_model(
         item_vectors: `[I + 1, W]`, for a fusion that reads some, or zeros of that shape.
 
     Raises:
-        ConfigError: the fusion's site is not a block of the backbone.
+        ConfigError: the fusion's site is not a block of the backbone, or a baseline stands in its place.
     """
+    if not isinstance(config.backbone, BackboneConfig):
+        raise ConfigError(f"backbone '{config.backbone.name}' is a baseline: it has no network to build.")
     blocks = getattr(config.backbone, "blocks", None)
     if blocks is not None and config.fusion.site >= blocks:
         raise ConfigError(

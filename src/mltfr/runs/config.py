@@ -8,6 +8,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.backbones.sasrec import SASRecConfig
+from mltfr.baselines import BASELINES, BaselineConfig
 from mltfr.config import Config, component
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
@@ -42,14 +43,27 @@ class RunConfig(Config):
     """How scores are measured."""
     tokens: TokensConfig = TokensConfig()
     """Token tables, and how they are prepared."""
-    backbone: Annotated[SerializeAsAny[BackboneConfig], component(BACKBONES)] = SASRecConfig()
-    """Sequence encoder."""
+    backbone: Annotated[SerializeAsAny[BackboneConfig | BaselineConfig], component(BACKBONES, BASELINES)] = (
+        SASRecConfig()
+    )
+    """Sequence encoder, or a baseline: with one, fusion is none, and loss and training have no meaning."""
     fusion: Annotated[SerializeAsAny[FusionConfig], component(FUSIONS)] = MltfrConfig()
     """Plug-in that draws on the token tables."""
     loss: Annotated[SerializeAsAny[LossConfig], component(LOSSES)] = CrossEntropyConfig()
     """Training loss."""
     training: TrainingConfig = TrainingConfig()
     """The training loop."""
+
+    @model_validator(mode="after")
+    def _a_baseline_stands_alone(self) -> Self:
+        name = self.backbone.name
+        if isinstance(self.backbone, BaselineConfig) and (self.fusion.name != "none" or self.tokens.tables):
+            given = f"fusion '{self.fusion.name}'" if self.fusion.name != "none" else "token tables"
+            raise ValueError(
+                f"backbone '{name}' is a baseline without hidden states, so {given} cannot be used with it. "
+                "Leave out fusion and token tables, or choose a backbone such as 'sasrec'."
+            )
+        return self
 
     @model_validator(mode="after")
     def _tables_are_named(self) -> Self:

@@ -20,7 +20,8 @@ def save_split(folder: Path, split: Split) -> None:
     )
     parts = {"validation": split.validation, "test": split.test}
     examples = pl.concat(
-        pl.DataFrame({"part": [name] * len(part), "user": part.user, "cut": part.cut}) for name, part in parts.items()
+        pl.DataFrame({"user": part.user, "cut": part.cut}).select(part=pl.lit(name), user="user", cut="cut")
+        for name, part in parts.items()
     )
     for name, frame in {"items": items, "histories": users, "examples": examples}.items():
         with atomic_path(folder / f"{name}.parquet") as path:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mltfr.baselines import BASELINES, Baseline, BaselineConfig
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.evaluation import EvaluationProtocol, evaluate
@@ -29,6 +30,7 @@ from mltfr.tokens import describe, load_tables
 from mltfr.training import (
     CHECKPOINT_FORMAT,
     Checkpoints,
+    Interrupted,
     JsonLines,
     Reporter,
     Reporters,
@@ -50,13 +52,15 @@ def fit(
 ) -> Fitted:
     """Split the log, train on its training part, choose on validation, and score test once.
 
+    A baseline is fitted to the training part in one pass; nothing is chosen, and there is nothing to continue.
+
     Args:
         config: every setting.
         log: the interaction log.
         folder: run folder to write, with checkpoints on the way; None keeps everything in memory.
         resume: continue an interrupted run in `folder`.
         reporter: hears of the progress.
-        stop: when set, training writes a checkpoint and raises `Interrupted`.
+        stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
 
     Raises:
         DataError: the log cannot be split as asked, or item vectors are not usable.
@@ -70,7 +74,7 @@ def fit(
         check_new(folder, resume)
     filtered, report = apply_filters(log, config.filters)
     data = split(filtered, config.split)
-    if not len(data.validation):
+    if not len(data.validation) and not isinstance(config.backbone, BaselineConfig):
         raise ConfigError("The validation part is empty, so no epoch can be chosen. Give a log with longer histories.")
     reporter = reporter or Reporter()
     tables = load_tables(config.tokens, say=reporter.message) if config.tokens.tables else []
@@ -100,26 +104,32 @@ def fit(
                 reporters.append(TensorBoard(folder / TENSORBOARD))
         everybody = Reporters(reporters)
         try:
-            trained = train(
-                lambda: build_model(config, len(data.vocabulary), tables, vectors),
-                build_loss(config, data.vocabulary.counts),
-                data.train_histories(),
-                lambda model: _validation(model, data, config),
-                config.training,
-                seed=config.seed,
-                checkpoints=checkpoints,
-                saved=saved,
-                fingerprint=fingerprint,
-                reporter=everybody,
-                stop=stop,
-            )
+            if isinstance(config.backbone, BaselineConfig):
+                model: SequentialModel | Baseline = _baseline(config.backbone, data, everybody, stop)
+                history: list[dict[str, Any]] = []
+                facts |= {"rounds": 0}
+            else:
+                trained = train(
+                    lambda: build_model(config, len(data.vocabulary), tables, vectors),
+                    build_loss(config, data.vocabulary.counts),
+                    data.train_histories(),
+                    lambda model: _validation(model, data, config),
+                    config.training,
+                    seed=config.seed,
+                    checkpoints=checkpoints,
+                    saved=saved,
+                    fingerprint=fingerprint,
+                    reporter=everybody,
+                    stop=stop,
+                )
+                model, history = trained.model.eval(), trained.history
+                facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
+                facts["parameters"] = count_parameters(trained.model)
+                if trained.model.fusion is not None and (built := trained.model.fusion.report()):
+                    facts["fusion"] = dict(built)
         finally:
             everybody.close()
-        facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
-        facts["parameters"] = count_parameters(trained.model)
-        if trained.model.fusion is not None and (built := trained.model.fusion.report()):
-            facts["fusion"] = dict(built)
-        fitted = Fitted(config, trained.model.eval(), data, facts, history=trained.history)
+        fitted = Fitted(config, model, data, facts, history=history)
         fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
         facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None and checkpoints is not None:
@@ -128,6 +138,15 @@ def fit(
             save_fitted(fitted, folder)
             checkpoints.clear()
         return fitted
+
+
+def _baseline(config: BaselineConfig, data: Split, reporter: Reporter, stop: Event | None) -> Baseline:
+    started = time.monotonic()
+    fitted = BASELINES.get(config.name).cls.fit(config, data.train_histories(), data.vocabulary.counts)
+    if stop is not None and stop.is_set():
+        raise Interrupted
+    reporter.message(f"{config.name} fitted in {time.monotonic() - started:.1f} s")
+    return fitted
 
 
 def _validation(model: SequentialModel, data: Split, config: RunConfig) -> dict[str, float]:

@@ -9,15 +9,16 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from mltfr.baselines import Baseline
+from mltfr.baselines.popularity import Popularity
 from mltfr.config import dump_toml, load_toml
 from mltfr.errors import RunError
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.fetch import atomic_path
 from mltfr.fusion import FUSIONS
-from mltfr.inference import FallbackScorer, ModelScorer, PopularityScorer, Scorer
+from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split
 from mltfr.model import SequentialModel
-from mltfr.runs.build import build_model
 from mltfr.runs.config import RunConfig
 from mltfr.runs.data import load_split, save_split
 from mltfr.runs.folder import (
@@ -32,9 +33,9 @@ from mltfr.runs.folder import (
     write_manifest,
     write_text,
 )
+from mltfr.runs.kinds import Kind, kind_of, restore
 from mltfr.runs.supplied import placeholder_vectors
 from mltfr.tokens import PreparedTable, load_tables
-from mltfr.training import install_consensus
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Fitted:
 
     Attributes:
         config: every setting.
-        model: in evaluation mode, with its best weights.
+        model: a network in evaluation mode, with its best weights, or a baseline.
         split: the interaction log, divided.
         facts: what the manifest says of the fit: fingerprints, tables, best epoch, wall time.
         metrics: the document of `metrics.json`.
@@ -51,7 +52,7 @@ class Fitted:
     """
 
     config: RunConfig
-    model: SequentialModel
+    model: SequentialModel | Baseline
     split: Split
     facts: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -59,12 +60,15 @@ class Fitted:
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
-        model = ModelScorer(self.model, self.model.item_vectors.weight.device)
-        return FallbackScorer(model, self.popularity())
+        return FallbackScorer(self.kind().scorer(), self.popularity())
 
-    def popularity(self) -> PopularityScorer:
+    def kind(self) -> Kind:
+        """Return what else the model can be asked, whatever it is."""
+        return kind_of(self.model)
+
+    def popularity(self) -> Popularity:
         """Return the sanity baseline."""
-        return PopularityScorer(self.split.vocabulary.counts)
+        return Popularity.of_counts(self.split.vocabulary.counts)
 
     def protocol(self) -> EvaluationProtocol:
         """Return how this recommender is measured."""
@@ -111,10 +115,7 @@ def load_fitted(folder: Path) -> Fitted:
             raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
     with damage(folder / MANIFEST):
         vectors = placeholder_vectors(manifest, len(split.vocabulary))
-    model = build_model(config, len(split.vocabulary), tables, vectors)
     with damage(folder / WEIGHTS):
-        weights = load_file(folder / WEIGHTS)
-        install_consensus(model, weights)
-        model.load_state_dict(weights)
+        model = restore(config, len(split.vocabulary), tables, vectors, load_file(folder / WEIGHTS))
     facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
-    return Fitted(config, model.eval(), split, facts, metrics, history)
+    return Fitted(config, model, split, facts, metrics, history)

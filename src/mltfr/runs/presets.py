@@ -7,10 +7,11 @@ from copy import deepcopy
 from typing import Any, get_args
 
 from mltfr.backbones import BACKBONES
+from mltfr.baselines import BASELINES
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
 from mltfr.fusion import FUSIONS, Fusion, FusionConfig
-from mltfr.registry import Entry
+from mltfr.registry import Entry, lookup
 from mltfr.runs.config import Preset, RunConfig
 
 DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
@@ -89,7 +90,7 @@ def resolve(
         preset: "default" or "reference"; a config file that names another one is refused, since its settings
             are those of that preset.
         file: nested settings of a config file.
-        backbone: name of a backbone.
+        backbone: name of a backbone or of a baseline; with a baseline, the fusion is "none" unless one is named.
         fusion: name of a fusion, or of one of `CONTROLS`.
         tokens: names of token tables.
         words: words of fusion "external".
@@ -143,7 +144,9 @@ def resolve(
 
 
 def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    backbone, fusion = _name(given, "backbone"), _name(given, "fusion")
+    backbone = _name(given, "backbone")
+    is_baseline = not BACKBONES.find(backbone) and BASELINES.find(backbone)  # in this order: baselines import scipy
+    fusion = "none" if is_baseline and "fusion" not in given else _name(given, "fusion")
     values: dict[str, Any] = {
         "preset": preset,
         "backbone": {"name": backbone},
@@ -160,6 +163,10 @@ def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
             own["fusion"] = {}
         values = _merge(_merge(values, _REFERENCE), own)
     return values
+
+
+def _backbone(name: str) -> Entry[Any, Any]:
+    return lookup(name, BACKBONES, BASELINES)
 
 
 def _fusion(name: str) -> Entry[Fusion, FusionConfig]:
@@ -197,7 +204,7 @@ def _named(file: Mapping[str, Any]) -> dict[str, Any]:
 def _canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the names of backbone and fusion as they are registered."""
     values = deepcopy(dict(given))
-    for key, entry_of in (("backbone", BACKBONES.get), ("fusion", _fusion)):
+    for key, entry_of in (("backbone", _backbone), ("fusion", _fusion)):
         if key in values:
             name = entry_of(_name(values, key)).name
             values[key] = {**values[key], "name": name} if isinstance(values[key], Mapping) else {"name": name}

@@ -12,7 +12,7 @@ def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
     """Return the document of `metrics.json`: test, and beside it what a reader needs to judge it.
 
     Beside the test score stand the validation score, the zero-branch score (the same model with the fusion's
-    correction set to zero: if it is as good, the fusion contributes nothing) and popularity.
+    correction set to zero: if it is as good, the fusion contributes nothing; baselines have none) and popularity.
 
     Args:
         fitted: the model and its data.
@@ -22,7 +22,9 @@ def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
     document = evaluate(scorer, split, "test", protocol, details=True).to_json(run)
     if len(split.validation):
         document["validation"] = evaluate(scorer, split, "validation", protocol, details=True).to_json(run)
-    with fitted.model.without_fusion():
-        document["zero_branch"] = dict(evaluate(scorer, split, "test", protocol).metrics)
+    without_fusion = fitted.kind().without_fusion()
+    if without_fusion is not None:
+        with without_fusion:
+            document["zero_branch"] = dict(evaluate(scorer, split, "test", protocol).metrics)
     document["popularity"] = dict(evaluate(fitted.popularity(), split, "test", protocol).metrics)
     return document

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -161,5 +162,6 @@ class PairContract:
         fit(config, log, tmp_path / "stopped", resume=True)
         bits = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("straight", "stopped")]
         assert bits[0] == bits[1]
-        loaded, items = load_fitted(tmp_path / "stopped"), torch.tensor([[1, 2, 3]])
-        assert torch.equal(loaded.model.readout(items), straight.model.readout(items))
+        loaded, history = load_fitted(tmp_path / "stopped"), np.array([1, 2, 3], np.int32)
+        states = [fitted.kind().scorer().queries([history]) for fitted in (loaded, straight)]
+        assert torch.equal(states[0], states[1])

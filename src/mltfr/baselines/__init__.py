@@ -1,0 +1,5 @@
+"""Baselines without gradient training, one file each: fitted in one pass over the training part."""
+
+from mltfr.baselines.base import BASELINES, Baseline, BaselineConfig, register_baseline
+
+__all__ = ["BASELINES", "Baseline", "BaselineConfig", "register_baseline"]

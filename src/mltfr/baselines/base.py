@@ -1,0 +1,96 @@
+"""What a baseline is: a scorer that is counted or solved for, and not trained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from mltfr.config import ComponentConfig
+from mltfr.errors import ConfigError
+from mltfr.inference import History
+from mltfr.interactions import Histories
+from mltfr.registry import Registry
+
+Counts = npt.NDArray[np.int64]
+"""Training interactions of every item code, `[I + 1]`; 0 at padding."""
+
+
+class BaselineConfig(ComponentConfig):
+    """Settings of a baseline."""
+
+
+class Baseline(ABC):
+    """Scores items from what was counted in, or solved for on, the training part: a `Scorer`.
+
+    It is its settings and its state, a few named tensors: built from both, it scores as it did when it was
+    fitted. Item codes are 1..I outside; matrices inside have I rows and columns and no padding.
+
+    Args:
+        config: the settings.
+        state: what `state_of` returned, or `state_dict` of an equal one.
+
+    Raises:
+        KeyError, ValueError: `state` is not such a state.
+    """
+
+    def __init__(self, config: BaselineConfig, state: Mapping[str, Tensor]) -> None:
+        self._state = dict(state)
+
+    @classmethod
+    @abstractmethod
+    def state_of(cls, config: Any, histories: Histories, counts: Counts) -> dict[str, Tensor]:
+        """Return the state that the training part gives; the same data give the same state.
+
+        Args:
+            config: the settings.
+            histories: the training part, and nothing else.
+            counts: int64 `[I + 1]`, training interactions of every code.
+
+        Raises:
+            ConfigError: the settings do not suit this data or this machine.
+        """
+
+    @classmethod
+    def fit(cls, config: BaselineConfig, histories: Histories, counts: Counts) -> Self:
+        """Return a fitted baseline; arguments and errors are those of `state_of`."""
+        return cls(config, cls.state_of(config, histories, counts))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors that `__init__` takes."""
+        return dict(self._state)
+
+    @property
+    @abstractmethod
+    def items(self) -> int:
+        """Number of items I."""
+
+    @abstractmethod
+    def queries(self, histories: Sequence[History]) -> Any:
+        """Return what `scores` needs to know of B histories; unknown items in them count for nothing."""
+
+    @abstractmethod
+    def scores(self, queries: Any, start: int, stop: int) -> Tensor:
+        """Return finite float32 scores `[B, stop - start]` of the item codes `start` to `stop - 1`.
+
+        The tensor is the caller's to write into.
+        """
+
+    def similarity(self, code: int) -> Tensor:
+        """Return how much an item speaks for every other one, float32 `[I]`.
+
+        Raises:
+            ConfigError: this baseline knows nothing of the kind.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} has no similarity of items. "
+            "Fit item-knn, ease or a backbone such as sasrec to have similar items."
+        )
+
+
+BASELINES: Registry[Baseline, BaselineConfig] = Registry("baseline", "mltfr.baselines")
+register_baseline = BASELINES.register

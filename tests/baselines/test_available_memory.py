@@ -1,0 +1,36 @@
+"""Memory is read where the system says it; a container's limit counts too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mltfr.baselines import memory
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "meminfo").write_text("MemTotal:  9000 kB\nMemAvailable:    5000 kB\n")
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CONTROL_GROUP", tmp_path)
+    return tmp_path
+
+
+def test_the_machine(system: Path) -> None:
+    assert memory.available_memory() == 5000 * 1024
+    (system / "memory.max").write_text("max\n")
+    (system / "memory.current").write_text("1000\n")
+    assert memory.available_memory() == 5000 * 1024
+
+
+def test_the_lower_limit_counts(system: Path) -> None:
+    (system / "memory.max").write_text("3000\n")
+    (system / "memory.current").write_text("1000\n")
+    assert memory.available_memory() == 2000
+
+
+def test_without_meminfo_all_of_the_memory_is_taken(system: Path) -> None:
+    (system / "meminfo").write_text("nonsense\n")
+    found = memory.available_memory()
+    assert found is None or found > 1 << 20
