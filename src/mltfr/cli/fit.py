@@ -15,16 +15,18 @@ class FitCommand(TyperCommand):
     """`fit` with help that lists the registered parts; only then are they imported, and torch with them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, then the name and summary of every backbone, fusion and loss."""
+        """Write the help, then the name and summary of every backbone, fusion, loss and objective."""
         from mltfr.backbones import BACKBONES
         from mltfr.fusion import FUSIONS
         from mltfr.losses import LOSSES
+        from mltfr.objectives import OBJECTIVES
 
         super().format_help(ctx, formatter)
         for heading, registry in (
             ("Backbones (--backbone NAME)", BACKBONES),
             ("Fusions (--fusion NAME)", FUSIONS),
             ("Losses (--set loss.name=NAME)", LOSSES),
+            ("Objectives (--set objective.name=NAME)", OBJECTIVES),
         ):
             with formatter.section(heading):
                 formatter.write_dl([(entry.name, entry.summary) for entry in registry])

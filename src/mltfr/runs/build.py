@@ -13,6 +13,7 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.losses import LOSSES, Loss
 from mltfr.model import SequentialModel
+from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.runs.config import RunConfig
 from mltfr.tokens import PreparedTable
 
@@ -29,7 +30,7 @@ def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) 
         tables: the prepared token tables, or placeholders of their shapes.
 
     Raises:
-        ConfigError: the fusion's site is not a block of the backbone.
+        ConfigError: the fusion's site is not a block of the backbone, or the objective does not suit it.
     """
     blocks = getattr(config.backbone, "blocks", None)
     if blocks is not None and config.fusion.site >= blocks:
@@ -39,12 +40,19 @@ def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)
+        if config.objective.name != "none" and (not backbone.is_causal or backbone.uses_mask_token):
+            raise ConfigError(
+                f"objective '{config.objective.name}' contrasts what a causal backbone makes of its last item, and "
+                f"'{config.backbone.name}' is not causal or is read at a mask token. "
+                "Choose objective 'none', or a causal backbone such as 'sasrec'."
+            )
         fusion = None
         if config.fusion.name != "none":
             with torch.random.fork_rng(devices=[]):
                 inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed)
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
-        return SequentialModel(items, backbone, fusion, config.fusion.site)
+        hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
+        return SequentialModel(items, backbone, fusion, config.fusion.site, hides_items)
 
 
 def build_loss(config: RunConfig, counts: npt.NDArray[np.int64]) -> Loss:
@@ -55,3 +63,15 @@ def build_loss(config: RunConfig, counts: npt.NDArray[np.int64]) -> Loss:
         counts: int64 `[I + 1]`, training interactions of every item code.
     """
     return LOSSES.get(config.loss.name).cls(config.loss, torch.from_numpy(counts))
+
+
+def build_objective(config: RunConfig, items: int) -> Objective | None:
+    """Return what is added to the training loss, None for nothing.
+
+    Args:
+        config: the run's settings.
+        items: number of items I.
+    """
+    if config.objective.name == "none":
+        return None
+    return OBJECTIVES.get(config.objective.name).cls(config.objective, items)

@@ -19,7 +19,7 @@ from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
-from mltfr.runs.build import build_loss, build_model
+from mltfr.runs.build import build_loss, build_model, build_objective
 from mltfr.runs.config import RunConfig
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
@@ -102,6 +102,7 @@ def fit(
                 lambda model: _validation(model, data, config),
                 config.training,
                 seed=config.seed,
+                objective=build_objective(config, len(data.vocabulary)),
                 checkpoints=checkpoints,
                 saved=saved,
                 fingerprint=fingerprint,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, get_args
 
+from mltfr.backbones import BACKBONES
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
 from mltfr.fusion import FUSIONS
@@ -32,6 +33,7 @@ _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
         "training": {"mask_ratio": 0.5, "first_round_epochs": 100},
     },
 }
+_REFERENCE_BACKBONES["cl4srec"] = _REFERENCE_BACKBONES["sasrec"]
 _REFERENCE = {
     "tokens": {"prepare": "raw"},
     "backbone": {"hidden": 64, "blocks": 2, "max_length": 50, "dropout": 0.2},
@@ -82,6 +84,9 @@ def resolve(
     )
     file = _named(file or {})
     given = apply_overrides(_merge(file, flags), overrides)
+    if _name(given, "backbone") != _name(file, "backbone") and _has_own_objective(file):
+        del file["objective"]  # it came with the file's backbone
+        given = apply_overrides(_merge(file, flags), overrides)
     chosen = str(given.get("preset", "default"))
     if chosen not in get_args(Preset):
         raise ConfigError(f"Unknown preset '{chosen}'. {one_of(chosen, get_args(Preset))}")
@@ -128,6 +133,14 @@ def _named(file: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _has_own_objective(file: Mapping[str, Any]) -> bool:
+    """Return whether a file says of its objective nothing but what its backbone's paper adds."""
+    if not {"backbone", "objective"} <= set(file):
+        return False
+    own, given = BACKBONES.get(_name(file, "backbone")).cls.objective, file["objective"]
+    return bool((given.get("name", own) if isinstance(given, Mapping) else given) == own)
+
+
 def _name(given: Mapping[str, Any], key: str) -> str:
     value = given.get(key, DEFAULT_NAMES[key])
     return str(value.get("name", DEFAULT_NAMES[key])) if isinstance(value, Mapping) else str(value)
@@ -137,7 +150,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     """Return nested settings with those of `above` on top; another component's settings do not mix."""
     merged = deepcopy(dict(below))
     for key, value in above.items():
-        if isinstance(value, str) and key in ("backbone", "fusion", "loss"):
+        if isinstance(value, str) and key in ("backbone", "fusion", "loss", "objective"):
             value = {"name": value}
         old = merged.get(key)
         if isinstance(value, Mapping) and not isinstance(old, Mapping | str | None):
