@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 
+from mltfr.backbones import BACKBONES
 from mltfr.cli.main import app
 from mltfr.errors import ConfigError
 from mltfr.runs import resolve
@@ -71,7 +72,7 @@ def test_every_setting_has_a_description() -> None:
 def test_every_config_file_is_complete_and_valid(path: Path) -> None:
     config = resolve(file=tomllib.loads(path.read_text("utf-8")))
     assert config.preset == ("reference" if "reference" in path.stem else "default")
-    assert config.backbone.name == ("bert4rec" if "bert4rec" in path.stem else "sasrec")
+    assert config.backbone.name == (path.stem if path.stem in BACKBONES.names() else "sasrec")
 
 
 def test_the_default_config_file_is_the_default() -> None:

@@ -30,3 +30,11 @@ class TestBERT4Rec(BackboneContract):
 class TestOneBlock(BackboneContract):
     name = "sasrec"
     settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 4}
+
+
+class TestCL4SRec(BackboneContract):
+    name = "cl4srec"
+
+
+class TestDuoRec(BackboneContract):
+    name = "duorec"

@@ -23,7 +23,10 @@ class DuoRecConfig(ContrastConfig):
 
 @register_objective("duorec", DuoRecConfig)
 class DuoRec(Contrast):
-    """Contrast of a sequence under another dropout with a sequence that the same item follows."""
+    """Contrast of a sequence under another dropout with a sequence that the same item follows.
+
+    Sequences of the batch that happen to have the same target stay among the negatives, as in the published code.
+    """
 
     def __init__(self, config: DuoRecConfig, items: int) -> None:
         super().__init__(config, items)
