@@ -26,6 +26,7 @@ from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
 from mltfr.interactions.catalogue import CATALOGUE as DATA
 from mltfr.losses import LOSSES
+from mltfr.objectives import OBJECTIVES
 from mltfr.registry import Registry
 from mltfr.runs import resolve
 from mltfr.runs.config import RunConfig
@@ -125,7 +126,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def preset() -> str:
     """Return what the preset `reference` changes, for every backbone that it has settings for."""
     parts = []
-    for backbone in ("sasrec", "bert4rec", "fmlp-rec", "bsarec", "linrec"):
+    for backbone in ("sasrec", "bert4rec", "fmlp-rec", "bsarec", "linrec", "cl4srec"):
         plain, other = (flat(resolve(preset=name, backbone=backbone).model_dump(mode="json"))
                         for name in ("default", "reference"))  # fmt: skip
         rows = [[f"`{key}`", value(plain[key]) if key in plain else "-", value(found)]
@@ -220,6 +221,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "baselines": lambda: registered(BASELINES, "backbone."),
     "fusions": lambda: registered(FUSIONS, "fusion."),
     "losses": lambda: registered(LOSSES, "loss."),
+    "objectives": lambda: registered(OBJECTIVES, "objective."),
     "sources": lambda: registered(TOKEN_SOURCES, ""),
     "tables": token_tables,
     "data": data_sets,

@@ -154,3 +154,24 @@ def test_an_item_bias_is_one_more_column(items: Tensor) -> None:
     wanted = hidden[:, :8] @ model.item_vectors.weight[: ITEMS + 1].T + model.item_bias
     torch.testing.assert_close(hidden @ matrix.T, wanted)
     assert isinstance(model.item_bias, nn.Parameter)
+
+
+def test_a_hidden_item_is_no_candidate_and_not_observed(items: Tensor) -> None:
+    torch.manual_seed(0)
+    spy = Spy()
+    model = SequentialModel(ITEMS, SASRec(SASRecConfig(hidden=8, max_length=6)), spy, hides_items=True).eval()
+    assert model.item_vectors.weight.shape == (ITEMS + 2, 8)
+    assert model.item_vectors.weight[-1].std() > 0
+    assert model.item_matrix().shape == (ITEMS + 1, 8)
+    items[:, -2] = ITEMS + 1
+    model.encode(items)
+    assert spy.seen is not None
+    assert spy.seen[1].tolist() == [[False, False, False, True], [True, True, False, True]]
+    assert model.fusion_inputs(items)[1].equal(spy.seen[1])
+
+
+def test_the_row_of_a_hidden_item_leaves_all_other_initial_values_alone() -> None:
+    torch.manual_seed(0)
+    hiding = SequentialModel(ITEMS, SASRec(SASRecConfig(hidden=8, max_length=6)), hides_items=True).state_dict()
+    for name, value in sasrec().state_dict().items():
+        assert torch.equal(hiding[name][: len(value)], value), name

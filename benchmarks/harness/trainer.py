@@ -10,14 +10,14 @@ from harness.clock import Stopwatch, Times
 from mltfr.interactions import Histories, Split
 from mltfr.model import SequentialModel
 from mltfr.runs import RunConfig
-from mltfr.runs.build import build_loss, build_model
+from mltfr.runs.build import build_loss, build_model, build_objective
 from mltfr.tokens import PreparedTable
 from mltfr.training import Reporter, Reporters, Trained, train
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.loop import make_fabric
 from mltfr.training.optimizer import make_optimizer
 from mltfr.training.reporting import Record
-from mltfr.training.samples import Batch, make_samples
+from mltfr.training.samples import Batch, Views, make_samples
 from mltfr.training.step import TrainingStep
 
 
@@ -28,7 +28,9 @@ class Stepper:
         self.config = config.training
         self.model = build_model(config, len(split.vocabulary), tables)
         self.samples = make_samples(config.training, self.model, split.train_histories())
-        step = TrainingStep(self.model, build_loss(config, split.vocabulary.counts))
+        objective = build_objective(config, len(split.vocabulary))
+        self.views = Views(objective, self.samples)
+        step = TrainingStep(self.model, build_loss(config, split.vocabulary.counts), objective)
         self.fabric = make_fabric(config.training)
         self.step, self.optimizer = self.fabric.setup(step, make_optimizer(config.training, step.parameters()))
         self.step.train()
@@ -46,11 +48,11 @@ class Stepper:
         plan.sort(key=lambda indices: len(indices) * int(lengths[indices].max()))
         places = (np.arange(number) + 0.5) * len(plan) / number
         chosen = random.permutation(np.minimum(places.astype(int), len(plan) - 1))
-        return [self.samples.batch(plan[place], random) for place in chosen]
+        return [self.views.add(self.samples.batch(plan[n], random), plan[n], random) for n in chosen]
 
     def run(self, batch: Batch) -> None:
         """Train on one batch."""
-        loss = self.step(batch.items, batch.targets)
+        loss = self.step(batch.items, batch.targets, *batch.views)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.config.gradient_clip:
@@ -127,6 +129,7 @@ def train_epochs(
         lambda model: score,
         training,
         seed=config.seed,
+        objective=build_objective(config, len(split.vocabulary)),
         reporter=Reporters([clock, reporter or Reporter()]),
     )
     return trained.model, clock.times

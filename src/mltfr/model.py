@@ -20,12 +20,20 @@ class SequentialModel(nn.Module):
         backbone: the sequence encoder.
         fusion: the correction of its hidden states; None for the bare backbone.
         site: block after whose output `delta` is added.
+        hides_items: whether code I + 1 stands for an item that a training objective hides.
 
     Raises:
         ValueError: `site` is not a block of the backbone.
     """
 
-    def __init__(self, items: int, backbone: Backbone, fusion: Fusion | None = None, site: int = 0) -> None:
+    def __init__(
+        self,
+        items: int,
+        backbone: Backbone,
+        fusion: Fusion | None = None,
+        site: int = 0,
+        hides_items: bool = False,
+    ) -> None:
         super().__init__()
         if not 0 <= site < len(backbone.blocks):
             raise ValueError(f"site is {site}, but the backbone has blocks 0 to {len(backbone.blocks) - 1}.")
@@ -41,6 +49,8 @@ class SequentialModel(nn.Module):
         with torch.no_grad():
             backbone.reset_item_vectors(self.item_vectors.weight)
             self.item_vectors.weight[0] = 0
+        if hides_items:
+            self._add_hidden_item()
 
     def encode(self, items: Tensor, newest: int | None = None) -> Tensor:
         """Return the hidden states of codes `[B, L]`.
@@ -99,7 +109,15 @@ class SequentialModel(nn.Module):
             self._fusion_off = before
 
     def _observed(self, items: Tensor, mask: Tensor) -> Tensor:
-        return mask if self.mask_token is None else mask & (items != self.mask_token)
+        return mask if len(self.item_vectors.weight) == self.items + 1 else mask & (items <= self.items)
+
+    def _add_hidden_item(self) -> None:
+        """Append the vector of a hidden item; drawn last, so that all others start as they would without it."""
+        weight = self.item_vectors.weight.detach()                     # [I + 1, D]
+        row = torch.randn(1, weight.shape[1]) * weight[1:].std()       # [1, D]
+        self.item_vectors = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+            torch.cat([weight, row]), freeze=False, padding_idx=0
+        )
 
     def _delta(self, x: Tensor, items: Tensor, mask: Tensor) -> Tensor | None:
         if self.fusion is None or self._fusion_off:

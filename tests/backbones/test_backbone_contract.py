@@ -89,3 +89,11 @@ class TestHSTUOfThePaper(BackboneContract):
 class TestHSTUOfOneBlock(BackboneContract):
     name = "hstu"
     settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1}
+
+
+class TestCL4SRec(BackboneContract):
+    name = "cl4srec"
+
+
+class TestDuoRec(BackboneContract):
+    name = "duorec"

@@ -23,7 +23,7 @@ class Toy({base}):
 '''
 WITH_TOYS = """
 import importlib, sys
-for room in ("backbones", "baselines", "fusion", "losses"):
+for room in ("backbones", "baselines", "fusion", "losses", "objectives"):
     importlib.import_module(f"mltfr.{room}").__path__.append(f"{sys.argv[1]}/{room}")
 sys.argv = ["mltfr", "fit", "--help"]
 from mltfr.cli.main import main
@@ -51,7 +51,7 @@ def python(script: str, *arguments: str | Path, columns: int = 80) -> subprocess
 def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path, columns: int) -> None:
     for room, kind, base in (
         ("backbones", "backbone", "Backbone"), ("baselines", "baseline", "Baseline"),
-        ("fusion", "fusion", "Fusion"), ("losses", "loss", "Loss")
+        ("fusion", "fusion", "Fusion"), ("losses", "loss", "Loss"), ("objectives", "objective", "Objective"),
     ):  # fmt: skip
         (tmp_path / room).mkdir()
         (tmp_path / room / "toy.py").write_text(TOY.format(room=room, kind=kind, base=base))
@@ -61,6 +61,7 @@ def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path, columns: int) -> No
         ("baseline", "Baselines without training (--backbone NAME):", "popularity"),
         ("fusion", "Fusions (--fusion NAME):", "none"),
         ("loss", "Losses (--set loss.name=NAME):", "bce"),
+        ("objective", "Objectives (--set objective.name=NAME):", "duorec"),
     ):
         listed = text.partition(heading)[2].partition("\n\n")[0]
         assert re.search(rf"^  toy-{kind} +A {kind} \[in\] one new file\.$", listed, re.MULTILINE), text

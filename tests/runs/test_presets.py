@@ -7,7 +7,7 @@ import pytest
 from mltfr.backbones import BACKBONES
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
-from mltfr.runs import resolve
+from mltfr.runs import RunConfig, resolve
 
 
 def test_later_settings_win():
@@ -72,7 +72,7 @@ def test_presets_do_not_mix():
 
 
 @pytest.mark.parametrize("preset", ["default", "reference"])
-@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "fmlp-rec", "bsarec"])
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "fmlp-rec", "bsarec", "cl4srec"])
 @pytest.mark.parametrize("fusion", ["mltfr", "none"])
 def test_a_complete_config_resolves_to_itself(preset, backbone, fusion):
     config = resolve(preset=preset, backbone=backbone, fusion=fusion)
@@ -128,3 +128,45 @@ def test_what_is_unknown_is_said():
         resolve(preset="refrence")
     with pytest.raises(ConfigError, match="Did you mean 'sasrec'"):
         resolve(backbone="sasrc")
+
+
+@pytest.mark.parametrize(("arguments", "objective"), [
+    ({}, "none"),
+    ({"backbone": "cl4srec"}, "cl4srec"),
+    ({"overrides": ["backbone.name=duorec"]}, "duorec"),
+    ({"file": {"backbone": {"name": "duorec", "hidden": 32}}}, "duorec"),
+    ({"file": {"backbone": "duorec"}, "backbone": "sasrec"}, "none"),
+    ({"overrides": ["objective.name=cl4srec"]}, "cl4srec"),
+    ({"overrides": ["objective=duorec"]}, "duorec"),
+    ({"backbone": "cl4srec", "overrides": ["objective.name=none"]}, "none"),
+    ({"backbone": "cl4srec", "preset": "reference"}, "cl4srec"),
+])  # fmt: skip
+def test_the_objective_is_the_backbones_unless_one_is_named(arguments, objective):
+    assert resolve(**arguments).objective.name == objective
+
+
+def test_settings_of_an_objective_need_no_name():
+    config = resolve(backbone="cl4srec", overrides=["objective.mask=0.5"])
+    assert (config.objective.name, config.objective.mask, config.objective.weight) == ("cl4srec", 0.5, 0.1)
+    with pytest.raises(ConfigError, match="objective 'duorec': unknown setting 'mask'"):
+        resolve(backbone="duorec", overrides=["objective.mask=0.5"])
+
+
+@pytest.mark.parametrize(("file", "kept"), [
+    ({"backbone": "sasrec", "objective": {"name": "none"}}, "duorec"),         # what SASRec comes with
+    ({"backbone": "cl4srec", "objective": {"name": "cl4srec", "mask": 0.5}}, "duorec"),
+    ({"backbone": "cl4srec", "objective": {"mask": 0.5}}, "duorec"),
+    ({"backbone": "sasrec", "objective": {"name": "cl4srec"}}, "cl4srec"),     # somebody's choice
+    ({"backbone": "cl4srec", "objective": "none"}, "none"),
+    ({"objective": {"name": "cl4srec"}}, "cl4srec"),
+])  # fmt: skip
+def test_another_backbone_does_not_inherit_what_a_files_backbone_came_with(file, kept):
+    assert resolve(file=file, backbone="duorec").objective.name == kept
+
+
+def test_a_run_config_names_its_objective_too():
+    assert RunConfig(backbone="duorec").objective.name == "duorec"
+    assert RunConfig(backbone=BACKBONES.get("cl4srec").config()).objective.name == "cl4srec"
+    assert RunConfig().objective.name == "none"
+    with pytest.raises(ConfigError, match="Did you mean 'duorec'"):
+        RunConfig.parse({"backbone": "duorek"})

@@ -37,6 +37,8 @@ class Backbone(nn.Module, ABC):
     """Whether it is trained by masking items and read at an appended mask token (BERT4Rec)."""
     uses_item_bias: ClassVar[bool] = False
     """Whether an item's score has a learned bias of its own."""
+    objective: ClassVar[str] = "none"
+    """Name of the training objective that its paper adds; taken where the config names none."""
 
     blocks: nn.ModuleList
     """The stack; each block is called as `block(x, context)` and returns `[B, L, D]`."""

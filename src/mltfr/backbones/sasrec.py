@@ -21,14 +21,13 @@ from mltfr.backbones.transformer import (
 from mltfr.dropout import Dropout
 
 
-class SASRecConfig(BackboneConfig):
+class SASRecSettings(BackboneConfig):
     """Settings of SASRec. The defaults are those that rank best; the paper's block is one setting away.
 
     The paper: `norm = "pre"`, `input_norm = false`, `scale_input = true`, `activation = "relu"`,
     `inner = 1`, `heads = 1`.
     """
 
-    name: Literal["sasrec"] = "sasrec"
     blocks: int = Field(2, ge=1)
     """Number of blocks."""
     heads: int = Field(2, ge=1)
@@ -50,13 +49,19 @@ class SASRecConfig(BackboneConfig):
         return self
 
 
+class SASRecConfig(SASRecSettings):
+    """Settings of SASRec under its own name; the backbones that only train it otherwise share the rest."""
+
+    name: Literal["sasrec"] = "sasrec"
+
+
 @register_backbone("sasrec", SASRecConfig)
 class SASRec(Backbone):
     """Causal self-attention: each position reads itself and the items before it."""
 
     is_causal = True
 
-    def __init__(self, config: SASRecConfig) -> None:
+    def __init__(self, config: SASRecSettings) -> None:
         super().__init__(config)
         self.scale = config.hidden**0.5 if config.scale_input else 1.0
         self.positions = Positions(config.max_length, config.hidden)

@@ -15,11 +15,12 @@ class FitCommand(TyperCommand):
     """`fit` with help that lists the registered parts; only then are they imported, and torch with them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, then the name and summary of every backbone, baseline, fusion and loss."""
+        """Write the help, then the name and summary of every backbone, baseline, fusion, loss and objective."""
         from mltfr.backbones import BACKBONES
         from mltfr.baselines import BASELINES
         from mltfr.fusion import FUSIONS
         from mltfr.losses import LOSSES
+        from mltfr.objectives import OBJECTIVES
         from mltfr.runs.presets import CONTROLS
 
         super().format_help(ctx, formatter)
@@ -28,6 +29,7 @@ class FitCommand(TyperCommand):
             ("Baselines without training (--backbone NAME)", BASELINES),
             ("Fusions (--fusion NAME)", FUSIONS),
             ("Losses (--set loss.name=NAME)", LOSSES),
+            ("Objectives (--set objective.name=NAME)", OBJECTIVES),
         ):
             with formatter.section(heading):
                 rows = [(entry.name, entry.summary) for entry in registry]

@@ -13,6 +13,7 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.losses import LOSSES, Loss
 from mltfr.model import SequentialModel
+from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.runs.config import RunConfig
 from mltfr.tokens import PreparedTable
 
@@ -35,7 +36,8 @@ def build_model(
         item_vectors: `[I + 1, W]`, for a fusion that reads some, or zeros of that shape.
 
     Raises:
-        ConfigError: the fusion's site is not a block of the backbone, or a baseline stands in its place.
+        ConfigError: the fusion's site is not a block of the backbone, the objective does not suit it, or a baseline
+            stands in its place.
     """
     if not isinstance(config.backbone, BackboneConfig):
         raise ConfigError(f"backbone '{config.backbone.name}' is a baseline: it has no network to build.")
@@ -47,13 +49,20 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)
+        if config.objective.name != "none" and (not backbone.is_causal or backbone.uses_mask_token):
+            raise ConfigError(
+                f"objective '{config.objective.name}' contrasts what a causal backbone makes of its last item, and "
+                f"'{config.backbone.name}' is not causal or is read at a mask token. "
+                "Choose objective 'none', or a causal backbone such as 'sasrec'."
+            )
         fusion = None
         if config.fusion.name != "none":
             with torch.random.fork_rng(devices=[]):
                 vectors = torch.from_numpy(item_vectors) if item_vectors is not None else None
                 inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed, vectors)
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
-        return SequentialModel(items, backbone, fusion, config.fusion.site)
+        hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
+        return SequentialModel(items, backbone, fusion, config.fusion.site, hides_items)
 
 
 def count_parameters(model: SequentialModel) -> dict[str, int]:
@@ -70,3 +79,15 @@ def build_loss(config: RunConfig, counts: npt.NDArray[np.int64]) -> Loss:
         counts: int64 `[I + 1]`, training interactions of every item code.
     """
     return LOSSES.get(config.loss.name).cls(config.loss, torch.from_numpy(counts))
+
+
+def build_objective(config: RunConfig, items: int) -> Objective | None:
+    """Return what is added to the training loss, None for nothing.
+
+    Args:
+        config: the run's settings.
+        items: number of items I.
+    """
+    if config.objective.name == "none":
+        return None
+    return OBJECTIVES.get(config.objective.name).cls(config.objective, items)

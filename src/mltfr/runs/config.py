@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -15,6 +16,8 @@ from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, SplitConfig
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
+from mltfr.objectives import OBJECTIVES, ObjectiveConfig
+from mltfr.objectives.none import NoObjectiveConfig
 from mltfr.tokens import TokensConfig
 from mltfr.training import TrainingConfig
 
@@ -51,8 +54,24 @@ class RunConfig(Config):
     """Plug-in that draws on the token tables."""
     loss: Annotated[SerializeAsAny[LossConfig], component(LOSSES)] = CrossEntropyConfig()
     """Training loss."""
+    objective: Annotated[SerializeAsAny[ObjectiveConfig], component(OBJECTIVES)] = NoObjectiveConfig()
+    """What is added to the training loss; if no name is given, what the backbone's paper adds."""
     training: TrainingConfig = TrainingConfig()
     """The training loop."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_of_the_backbone(cls, values: Any) -> Any:
+        """Name the objective that the backbone's paper adds, where none is named."""
+        given = values.get("objective", {}) if isinstance(values, Mapping) else None
+        if not isinstance(given, Mapping) or "name" in given:
+            return values
+        backbone = values.get("backbone", cls.model_fields["backbone"].default)
+        name = backbone.get("name") if isinstance(backbone, Mapping) else getattr(backbone, "name", backbone)
+        entry = BACKBONES.find(str(name))
+        if entry is None:  # a baseline; what is unknown is told by the backbone's own validation
+            return values
+        return {**values, "objective": {"name": entry.cls.objective, **given}}
 
     @model_validator(mode="after")
     def _a_baseline_stands_alone(self) -> Self:

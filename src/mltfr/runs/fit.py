@@ -20,7 +20,7 @@ from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
-from mltfr.runs.build import build_loss, build_model, count_parameters
+from mltfr.runs.build import build_loss, build_model, build_objective, count_parameters
 from mltfr.runs.config import RunConfig
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
@@ -116,6 +116,7 @@ def fit(
                     lambda model: _validation(model, data, config),
                     config.training,
                     seed=config.seed,
+                    objective=build_objective(config, len(data.vocabulary)),
                     checkpoints=checkpoints,
                     saved=saved,
                     fingerprint=fingerprint,

@@ -61,6 +61,7 @@ _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
         "training": {"samples": "prefixes", "first_round_epochs": 20},
     },
 }
+_REFERENCE_BACKBONES["cl4srec"] = _REFERENCE_BACKBONES["sasrec"]
 _REFERENCE = {
     "tokens": {"prepare": "raw"},
     "backbone": {"hidden": 64, "blocks": 2, "max_length": 50, "dropout": 0.2},
@@ -119,7 +120,11 @@ def resolve(
     )
     file = _without_control(_named(file or {}))
     flags = _without_control(flags, _name(file, "fusion"))
-    given = _canonical(_without_control(apply_overrides(_merge(file, flags), overrides)))
+    overrides = list(overrides)
+    given = _given(file, flags, overrides)
+    if _is_left_behind(file, _name(given, "backbone")):
+        del file["objective"]
+        given = _given(file, flags, overrides)
     for flag, reader, value in (("--words", "external", words), ("--item-vectors", "adapter", item_vectors)):
         if value is not None and _name(given, "fusion") != reader:
             raise ConfigError(
@@ -201,6 +206,21 @@ def _named(file: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _given(file: Mapping[str, Any], flags: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    return _canonical(_without_control(apply_overrides(_merge(file, flags), overrides)))
+
+
+def _is_left_behind(file: Mapping[str, Any], backbone: str) -> bool:
+    """Return whether a file's objective is what the paper of its backbone adds, and another backbone is chosen."""
+    if not {"backbone", "objective"} <= set(file):
+        return False
+    entry, given = BACKBONES.find(_name(file, "backbone")), file["objective"]
+    if entry is None:  # a baseline has none
+        return True
+    own = entry.cls.objective
+    return entry.name != backbone and (given.get("name", own) if isinstance(given, Mapping) else given) == own
+
+
 def _canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the names of backbone and fusion as they are registered."""
     values = deepcopy(dict(given))
@@ -220,7 +240,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     """Return nested settings with those of `above` on top; another component's settings do not mix."""
     merged = deepcopy(dict(below))
     for key, value in above.items():
-        if isinstance(value, str) and key in ("backbone", "fusion", "loss"):
+        if isinstance(value, str) and key in ("backbone", "fusion", "loss", "objective"):
             value = {"name": value}
         old = merged.get(key)
         if isinstance(value, Mapping) and not isinstance(old, Mapping | str | None):

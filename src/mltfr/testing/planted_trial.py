@@ -15,7 +15,7 @@ from mltfr.inference import ModelScorer
 from mltfr.inference.batches import pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.runs import resolve
-from mltfr.runs.build import build_loss, build_model
+from mltfr.runs.build import build_loss, build_model, build_objective
 from mltfr.testing.planted import PlantedSignal
 from mltfr.tokens.controls import control_vectors
 from mltfr.tokens.moments import unit_rows
@@ -81,6 +81,7 @@ def planted_trial(
         lambda model: _score(model, signal, "validation"),
         config.training,
         seed=seed,
+        objective=build_objective(config, len(signal.split.vocabulary)),
         reporter=reporter,
     )
     model = trained.model.eval()

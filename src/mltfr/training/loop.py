@@ -26,7 +26,7 @@ from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
 from mltfr.training.reporting import Record, Reporter
-from mltfr.training.samples import Samples
+from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
 
@@ -41,7 +41,7 @@ class Round:
 
     Args:
         fabric: device and precision.
-        step: the model with its loss.
+        step: the model with its loss and objective.
         samples: what to train on.
         validate: returns the validation metrics of the model as it is.
         config: settings.
@@ -78,6 +78,7 @@ class Round:
         self.reporter = reporter or Reporter()
         self.stop = stop or Event()
         self.model = step.model
+        self.views = Views(step.objective, samples)
         optimizer = make_optimizer(config, step.parameters())
         self.step, self.optimizer = fabric.setup(step, optimizer)
         self.best_weights: dict[str, Tensor] = {}
@@ -134,9 +135,8 @@ class Round:
             self._set_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
-            random = np.random.default_rng([self.seed, state.round, state.epoch, BATCH, state.batch])
-            batch = self.samples.batch(plan[state.batch], random).to(self.fabric.device)
-            loss = self.step(batch.items, batch.targets)
+            batch = self._batch(plan[state.batch])
+            loss = self.step(batch.items, batch.targets, *batch.views)
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
             if config.gradient_clip:
@@ -154,6 +154,12 @@ class Round:
                 self.save()
                 self._stop_if_asked()
         self._count(loss_sum, begun)
+
+    def _batch(self, indices: Indices) -> Batch:
+        state = self.state
+        random = np.random.default_rng([self.seed, state.round, state.epoch, BATCH, state.batch])
+        batch = self.views.add(self.samples.batch(indices, random), indices, random)
+        return batch.to(self.fabric.device)
 
     def _count(self, loss_sum: Tensor, begun: float) -> None:
         """Bring the state up to date, unless training has diverged: no checkpoint may hold such weights."""

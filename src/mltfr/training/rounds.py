@@ -15,6 +15,7 @@ from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.interactions import Histories
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
+from mltfr.objectives import Objective
 from mltfr.prefixes import under_prefix
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import Checkpoints
@@ -57,6 +58,7 @@ def train(
     config: TrainingConfig,
     *,
     seed: int,
+    objective: Objective | None = None,
     checkpoints: Checkpoints | None = None,
     saved: Saved | None = None,
     fingerprint: str = "",
@@ -75,7 +77,8 @@ def train(
         histories: the training part, and nothing else.
         validate: returns the validation metrics of a model.
         config: settings.
-        seed: seed of order, masks, dropout and noise.
+        seed: seed of order, masks, views, dropout and noise.
+        objective: what is added to the loss; None for nothing.
         checkpoints: where the state is kept; None keeps none.
         saved: what `load_saved` returned, to continue from there; None begins anew.
         fingerprint: of data, settings and versions, written into every checkpoint.
@@ -100,7 +103,7 @@ def train(
         number = state.round
         one_round = Round(
             fabric,
-            TrainingStep(model, loss),
+            TrainingStep(model, loss, objective),
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
             config,
@@ -145,7 +148,10 @@ def _merge(
     seed: int,
     reporter: Reporter,
 ) -> dict[str, Tensor]:
-    """Return the consensus expert's tensors, from the experts at their best epoch; dropout and noise are off."""
+    """Return the consensus expert's tensors, from the experts at their best epoch; dropout and noise are off.
+
+    The Fisher information is that of the training loss alone: a contrast belongs to a batch, not to an example.
+    """
     fusion = model.fusion
     if fusion is None:
         raise ValueError("A bare backbone has no experts to merge.")

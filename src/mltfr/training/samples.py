@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from mltfr.errors import ConfigError, DataError
 from mltfr.inference.batches import pad_right_aligned
 from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
+from mltfr.objectives import Objective, Pool
 from mltfr.training.config import TrainingConfig
 
 Indices = npt.NDArray[np.int64]
@@ -26,14 +27,19 @@ class Batch:
     Attributes:
         items: int64 `[B, L]`, right-aligned codes.
         targets: int64 `[B, T]`, the item wanted at each of the last `T <= L` positions, 0 for none.
+        views: int64 `[B, L']` each, what the training objective looks at besides.
     """
 
     items: Tensor
     targets: Tensor
+    views: tuple[Tensor, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(self.items.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
+        items, targets, *views = (
+            tensor.to(device, non_blocking=True) for tensor in (self.items, self.targets, *self.views)
+        )
+        return Batch(items, targets, tuple(views))
 
 
 class Samples(ABC):
@@ -67,6 +73,10 @@ class Samples(ABC):
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return the samples called `indices` as one batch; `rng` draws what is random in it."""
 
+    @abstractmethod
+    def pool(self) -> Pool:
+        """Return what the samples read, each with its last target, for a training objective."""
+
 
 class PrefixSamples(Samples):
     """Every prefix of a history is a sample, and its next item the only target."""
@@ -84,6 +94,10 @@ class PrefixSamples(Samples):
         items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max()))
         return Batch(items, torch.from_numpy(targets).unsqueeze(1))
 
+    def pool(self) -> Pool:
+        """Return the prefixes."""
+        return Pool(self.items, self.start, self.stop)
+
 
 class PositionSamples(Samples):
     """A history is a sample, and every position's next item a target; long ones give several windows."""
@@ -98,6 +112,10 @@ class PositionSamples(Samples):
         items = pad_right_aligned(self._read(indices, drop_last=1), longest)
         targets = pad_right_aligned([sequence[1:] for sequence in self._read(indices)], longest)
         return Batch(items, targets)
+
+    def pool(self) -> Pool:
+        """Return the histories without their last items."""
+        return Pool(self.items, self.start, self.stop - 1)
 
 
 class MaskedSamples(Samples):
@@ -123,6 +141,40 @@ class MaskedSamples(Samples):
         masked[only_last | ~masked.any(axis=1), -1] = True       # every sample has a target
         targets = np.where(masked, items, 0)
         return Batch(torch.from_numpy(np.where(masked, self.mask_token, items)), torch.from_numpy(targets))
+
+    def pool(self) -> Pool:
+        """Refuse: a masked history has no item that follows it.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "A training objective needs sequences with an item that follows, and a backbone that is trained by "
+            "masking has none. Set objective.name = 'none', or choose a causal backbone such as 'sasrec'."
+        )
+
+
+class Views:
+    """Adds to a batch what a training objective looks at besides.
+
+    Args:
+        objective: None where there is none.
+        samples: where the batches come from.
+
+    Raises:
+        ConfigError: the samples do not suit any objective.
+    """
+
+    def __init__(self, objective: Objective | None, samples: Samples) -> None:
+        self.objective = objective
+        self.pool = samples.pool() if objective is not None else None
+
+    def add(self, batch: Batch, indices: Indices, rng: np.random.Generator) -> Batch:
+        """Return the batch of the samples `indices` with its views; `rng` draws what is random in them."""
+        if self.objective is None or self.pool is None:
+            return batch
+        views = self.objective.views(self.pool, indices, rng)
+        return replace(batch, views=tuple(torch.from_numpy(view) for view in views))
 
 
 def make_samples(config: TrainingConfig, model: SequentialModel, histories: Histories) -> Samples:

@@ -7,21 +7,31 @@ from torch import Tensor, nn
 
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
+from mltfr.objectives import Objective
 
 
 class TrainingStep(nn.Module):
-    """The loss of a batch: encode, gather the positions that have a target, compare with all items."""
+    """The loss of a batch: encode, gather the positions that have a target, compare with all items.
 
-    def __init__(self, model: SequentialModel, loss: Loss) -> None:
+    Args:
+        model: encodes.
+        loss: of the positions that have a target.
+        objective: what further views of the batch add; None for nothing.
+    """
+
+    def __init__(self, model: SequentialModel, loss: Loss, objective: Objective | None = None) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
+        self.objective = objective
 
-    def forward(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> []
-        """Return the mean loss over the positions that have a target."""
+    def forward(self, items: Tensor, targets: Tensor, *views: Tensor) -> Tensor:  # [B, L], [B, T], [B, L'] -> []
+        """Return the mean loss over the positions that have a target, and what the objective adds to it."""
         hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
         wanted = targets > 0                                 # [B, T]
         loss: Tensor = self.loss(hidden[wanted], targets[wanted], self.model.item_matrix())
+        if self.objective is not None and views:
+            loss = loss + self.objective.term(self.model, hidden[:, -1], views)
         return loss
 
     def hidden_gradient(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> [B, T, D]

@@ -1,0 +1,64 @@
+"""What a training objective is: a term that further views of a batch add to its loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from mltfr.config import ComponentConfig
+from mltfr.inference.batches import Codes
+from mltfr.model import SequentialModel
+from mltfr.objectives.pool import Indices, Pool
+from mltfr.registry import Registry
+
+
+class ObjectiveConfig(ComponentConfig):
+    """Settings that every objective has: its name."""
+
+
+class Objective(ABC):
+    """A term beside the training loss, computed from other views of the batch's sequences.
+
+    It has no parameters and no state: what trains is the model, and what is random comes from the generator of
+    the batch, so that a resumed run draws the same views.
+
+    Args:
+        config: settings.
+        items: number of items I.
+    """
+
+    hides_items: ClassVar[bool] = False
+    """Whether its views hold the code I + 1, which stands for an item that is hidden."""
+
+    def __init__(self, config: ObjectiveConfig, items: int) -> None:
+        self.items = items
+
+    @abstractmethod
+    def views(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+        """Return the views that a step encodes besides its batch; none where nothing is to be added.
+
+        Args:
+            pool: the training sequences.
+            indices: which of them make the batch, int64 `[B]`.
+            rng: draws what is random in the views.
+
+        Returns:
+            Right-aligned codes, int64 `[B, L']` each; `L'` may differ from view to view.
+        """
+
+    @abstractmethod
+    def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
+        """Return what is added to the loss, a scalar.
+
+        Args:
+            model: encodes the views.
+            last: the batch's hidden states at the newest position, `[B, D]`.
+            views: what `views` returned, on the model's device; at least one.
+        """
+
+
+OBJECTIVES: Registry[Objective, ObjectiveConfig] = Registry("objective", "mltfr.objectives")
+register_objective = OBJECTIVES.register

@@ -1,0 +1,42 @@
+"""DuoRec: a contrast without changed sequences (Qiu et al., WSDM 2022, arXiv 2110.05730)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from mltfr.inference.batches import Codes
+from mltfr.objectives.base import register_objective
+from mltfr.objectives.contrast import Contrast, ContrastConfig
+from mltfr.objectives.pool import Indices, Pool
+
+
+class DuoRecConfig(ContrastConfig):
+    """Settings of DuoRec."""
+
+    name: Literal["duorec"] = "duorec"
+    positives: Literal["both", "dropout", "same-target"] = "both"
+    """What is drawn together: the sequence under another dropout with one that has the same target (both, as
+    published), or the sequence itself with one of the two (dropout, same-target)."""
+
+
+@register_objective("duorec", DuoRecConfig)
+class DuoRec(Contrast):
+    """Contrast of a sequence under another dropout with a sequence that the same item follows.
+
+    Sequences of the batch that happen to have the same target stay among the negatives, as in the published code.
+    """
+
+    def __init__(self, config: DuoRecConfig, items: int) -> None:
+        super().__init__(config, items)
+        self.positives = config.positives
+
+    def draw(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+        """Return the sequence itself, to be encoded under another dropout, or one with its target, or both."""
+        views = []
+        if self.positives != "same-target":
+            views.append(pool.read(indices))
+        if self.positives != "dropout":
+            views.append(pool.read(pool.same_target(indices, rng)))
+        return tuple(views)

@@ -1,0 +1,35 @@
+"""No objective but the next item: the training loss alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from mltfr.inference.batches import Codes
+from mltfr.model import SequentialModel
+from mltfr.objectives.base import Objective, ObjectiveConfig, register_objective
+from mltfr.objectives.pool import Indices, Pool
+
+
+class NoObjectiveConfig(ObjectiveConfig):
+    """The plain loss has nothing to set here."""
+
+    name: Literal["none"] = "none"
+
+
+@register_objective("none", NoObjectiveConfig)
+class NoObjective(Objective):
+    """The next item alone: nothing is added to the training loss."""
+
+    def __init__(self, config: NoObjectiveConfig, items: int) -> None:
+        super().__init__(config, items)
+
+    def views(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+        """Return none."""
+        return ()
+
+    def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
+        """Return zero."""
+        return last.new_zeros(())
