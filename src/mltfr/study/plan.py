@@ -145,7 +145,7 @@ def _check_parts(study: StudyConfig) -> None:
         only(f"[tables.{label}]", {"tokens": tables.tokens}, OF_TABLES)
     fusions = [named("fusion", label, settings) for label, settings in study.fusions.items()]
     if study.tables and not any(_reads_tables(of) and "tables" not in of.get("tokens", {}) for of in fusions):
-        raise ConfigError("[tables.LABEL] is given, but no fusion of the study reads it. Add one that does, or remove it.")
+        raise ConfigError("[tables.LABEL] is given, but no fusion reads it. Add a fusion that does, or remove it.")
 
 
 def _check_name(registry: Registry[Any, Any], kind: str, label: str, settings: Mapping[str, Any]) -> None:
@@ -166,7 +166,7 @@ def _check_same(cells: list[Cell]) -> None:
         dump = cell.config.model_dump(mode="json", include=set(SHARED))
         shared = {key: get_setting(dump, key) for key in keys_of(dump) if key not in OF_BACKBONES}
         other, expected = first.setdefault(cell.group.data, (cell, shared))
-        for key in sorted(shared.keys() | expected.keys()):
+        for key in sorted(shared.keys() | expected.keys(), key=lambda key: (not key.endswith(".name"), key)):
             if shared.get(key) != expected.get(key):
                 raise ConfigError(
                     f"'{key}' is {expected.get(key)!r} for {other.group}, but {shared.get(key)!r} for {cell.group}: "

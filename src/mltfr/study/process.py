@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -53,5 +54,6 @@ def main(work: Callable[[Path, Task, Event], None], arguments: list[str]) -> int
 
 def _watch(stop: Event) -> None:
     """Ask for a stop once the parent closes its end, or is gone."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not sys.stdin, whose lock would be in the way at the end
+        pass
     stop.set()

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.console import Group as Lines
 from rich.live import Live
 from rich.table import Table
 
@@ -88,7 +89,7 @@ def make_progress(metric: str) -> Progress:
     return (LiveProgress if Console(stderr=True).is_terminal else Progress)(metric)
 
 
-def progress_table(board: Board) -> Table:
+def progress_table(board: Board) -> RenderableType:
     """Return the table of cells done, running and failed, with the time passed and left below."""
     rows: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     columns: dict[str, None] = {}
@@ -102,12 +103,12 @@ def progress_table(board: Board) -> Table:
     more = f", {trials} trials to come" if trials else ""
     left = duration(board.time_left())
     caption = f"{words}{more}; {duration(board.elapsed())} passed, time left: {left}"
-    table = Table(caption=caption, caption_justify="left")
+    table = Table()
     for name in ("data", "backbone", *columns):
         table.add_column(name)
     for (data, backbone), cells in rows.items():
         table.add_row(data, backbone, *(_counts(board.count(cells.get(c, [])), len(cells.get(c, []))) for c in columns))
-    return table
+    return Lines(table, caption)
 
 
 def _counts(counts: Counter[Any], cells: int) -> str:

@@ -49,6 +49,7 @@ class GroupTuning:
         self.proposal: Settings | None = None
         for record in self._read()[: self.trials]:
             self._replay(record)
+        self._tidy()
 
     @property
     def done(self) -> bool:
@@ -97,6 +98,7 @@ class GroupTuning:
         }
         self._learn(record)
         write_text(self.file, "".join(json.dumps(each) + "\n" for each in self.records))
+        self._tidy()
 
     def best(self) -> dict[str, Any] | None:
         """Return the record of the best trial, the earliest of equals; None where none succeeded."""
@@ -107,6 +109,11 @@ class GroupTuning:
         """Return a cell of the group with the best settings."""
         best = self.best()
         return cell if best is None else cell.with_config(self._applied(best["settings"]))
+
+    def _tidy(self) -> None:
+        """Remove the trials' folders once all are recorded."""
+        if self.done:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _propose(self) -> Settings:
         if self.proposal is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,6 @@ class Worker:
         text = (self.folder / ERRORS).read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         code = self.process.returncode
-        if code < 0:
-            return f"killed by signal {-code}; signal 9 often means that the memory was full"
+        if code == -signal.SIGKILL:
+            return "killed by signal 9, perhaps because the memory was full"
         return lines[-1] if lines else f"ended with exit code {code}"
