@@ -54,7 +54,8 @@ def test_the_grid_is_complete_and_in_order():
 def test_a_control_differs_from_its_fusion_in_one_setting():
     control = {"fusion": {"name": "mltfr", "filter": {"shortlist": 16, "keep": 2}}, "tokens": {"control": "shuffled"}}
     cells = plan(fusions__shuffled=control)
-    real, shuffled = (next(cell.config for cell in cells if cell.group.fusion == name) for name in ("mltfr", "shuffled"))
+    configs = {cell.group.fusion: cell.config for cell in cells}
+    real, shuffled = configs["mltfr"], configs["shuffled"]
     assert shuffled.tokens.model_copy(update={"control": "none"}) == real.tokens
     assert shuffled.model_copy(update={"tokens": real.tokens}) == real
 
@@ -111,7 +112,7 @@ def test_labels_that_read_alike_have_different_names():
     ({"tuning": {"trials": 3, "space": {"fusion.name": ["a", "b"]}}}, "'fusion.name' may not be tuned"),
     ({"tuning": {"trials": 3, "space": {"backbone.widht": [1, 2]}}}, "no cell of the study has a setting"),
     ({"tuning": {"trials": 3, "space": {"backbone.dropout": [0.1]}}}, "at least two choices"),
-    ({"tuning": {"trials": 3, "space": {"backbone.dropout": {"low": 0.5, "high": 0.1}}}}, r"low \(0.5\) must lie below"),
+    ({"tuning": {"trials": 3, "space": {"backbone.dropout": {"low": 0.5, "high": 0.1}}}}, "must lie below high"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(changes, message):
     with pytest.raises(ConfigError, match=message):

@@ -90,10 +90,9 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
     assert any("is missing, since it failed: fusion.site is 1" in note for note in reports[0]["notes"])
     assert pl.read_parquet(out / "results.parquet")["fusion"].unique().to_list() == ["none"]
 
-    with pytest.raises(RunError, match="holds a study already. Continue it with --resume"):
+    with pytest.raises(RunError, match="holds a study already"):
         run_study(file, out)
-    with pytest.raises(RunError, match=r"made-up-sasrec-none-s0-.*: this cell was made from something else "
-                                       r"\(config.backbone.hidden was 8 and is 16\).*choose another --out"):  # fmt: skip
+    with pytest.raises(RunError, match=r"sasrec-none-s0-.*from something else \(config.backbone.hidden was 8 and is 16\)"):
         run_study(write(tmp_path, settings__backbone__hidden=16), out, resume=True)
     with pytest.raises(RunError, match=r"threads was 1 and is 2"):
         run_study(write(tmp_path, threads=2), out, resume=True)
@@ -113,7 +112,7 @@ def test_a_study_tunes_before_it_compares(tmp_path, reports):
     assert run_study(file, out, jobs=2).done == 1
     (recorded,) = (out / "tuning").iterdir()
     trials = [json.loads(line) for line in recorded.read_text().splitlines()]
-    assert [trial["settings"] for trial in trials][0] == {"training.learning_rate": 1e-3}
+    assert trials[0]["settings"] == {"training.learning_rate": 1e-3}
     best = max(trials, key=lambda trial: trial["value"])["settings"]["training.learning_rate"]
     (config,) = out.glob("cells/*/config.toml")
     assert tomllib.loads(config.read_text())["training"]["learning_rate"] == best

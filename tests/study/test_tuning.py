@@ -16,8 +16,8 @@ from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
 from mltfr.study.fingerprint import basis_of
 from mltfr.study.space import TuningConfig
-from mltfr.study.task import Task, read_json
-from mltfr.study.trial import RESULT, run_trial
+from mltfr.study.task import RESULT, Task, read_json
+from mltfr.study.trial import run_trial
 from mltfr.study.tuning import GroupTuning
 
 SPACE = {

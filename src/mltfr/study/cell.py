@@ -16,10 +16,8 @@ from mltfr.runs import Fitted, fit, load_fitted
 from mltfr.runs.folder import CONFIG, LOG, MANIFEST, write_json, write_text
 from mltfr.study.data import open_log
 from mltfr.study.process import main
-from mltfr.study.task import RUN, Task
+from mltfr.study.task import CELL, RUN, USERS, Task
 from mltfr.study.users import per_user
-
-CELL, USERS = "cell.json", "users.parquet"
 
 
 def run_cell(folder: Path, task: Task, stop: Event) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from mltfr.errors import OutputError, RunError
 from mltfr.runs.folder import CHECKPOINT, MANIFEST
-from mltfr.study.cell import CELL
 from mltfr.study.fingerprint import difference
 from mltfr.study.lock import LOCK
 from mltfr.study.plan import Cell
-from mltfr.study.task import RUN, TASK, Task, read_json, read_task
+from mltfr.study.task import CELL, RUN, TASK, Task, read_json, read_task
 from mltfr.study.worker import ERRORS
 from mltfr.training.checkpoint import STATE
 

@@ -9,10 +9,9 @@ from typing import Any
 import polars as pl
 
 from mltfr.fetch import atomic_path
-from mltfr.study.cell import CELL, USERS
 from mltfr.study.folder import CELLS
 from mltfr.study.plan import Cell
-from mltfr.study.task import read_json
+from mltfr.study.task import CELL, USERS, read_json
 
 RESULTS = "results.parquet"
 METRICS = [f"{name}@{k}" for name in ("hr", "ndcg", "mrr") for k in (5, 10, 20)]

@@ -15,8 +15,10 @@ from mltfr.runs.folder import write_json
 from mltfr.study.config import DataConfig
 from mltfr.study.fingerprint import fingerprint_of
 
-TASK = "task.json"
-RUN = "run"
+TASK, RUN = "task.json", "run"
+"""In the folder of every process: its task, and the run folder that it works on."""
+CELL, USERS, RESULT = "cell.json", "users.parquet", "result.json"
+"""What a cell leaves, and what a trial leaves."""
 
 
 class Task(Config):

@@ -11,9 +11,7 @@ from mltfr.runs.folder import MANIFEST, write_json
 from mltfr.runs.scores import score_validation
 from mltfr.study.data import open_log
 from mltfr.study.process import main
-from mltfr.study.task import RUN, Task
-
-RESULT = "result.json"
+from mltfr.study.task import RESULT, RUN, Task
 
 
 def run_trial(folder: Path, task: Task, stop: Event) -> None:

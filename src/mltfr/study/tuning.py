@@ -14,8 +14,7 @@ from mltfr.runs.folder import write_text
 from mltfr.study.plan import Cell, Group
 from mltfr.study.sampler import Sampler
 from mltfr.study.space import TuningConfig, Value, get_setting
-from mltfr.study.task import TASK, Task, read_json, read_task, write_task
-from mltfr.study.trial import RESULT
+from mltfr.study.task import RESULT, TASK, Task, read_json, read_task, write_task
 
 Settings = dict[str, Value]
 
