@@ -66,6 +66,8 @@ def allowed(field: FieldInfo) -> str:
     names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
     if kind == tuple[str, ...]:
         text = "list of texts"
+    elif get_origin(kind) is tuple:
+        text = "list of whole numbers"
     else:
         text = names.get(kind, " or ".join(names.get(part, "") for part in kinds).strip())
     limits = [f"{SIGNS[sign]} {getattr(m, sign):,}" for m in metadata for sign in SIGNS if hasattr(m, sign)]
@@ -122,7 +124,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def preset() -> str:
     """Return what the preset `reference` changes, for every backbone that it has settings for."""
     parts = []
-    for backbone in ("sasrec", "bert4rec"):
+    for backbone in ("sasrec", "bert4rec", "fmlp-rec", "bsarec", "linrec"):
         plain, other = (flat(resolve(preset=name, backbone=backbone).model_dump(mode="json"))
                         for name in ("default", "reference"))  # fmt: skip
         rows = [[f"`{key}`", value(plain[key]) if key in plain else "-", value(found)]

@@ -18,9 +18,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "how-to.md"
 SECTION = PAGE.read_text("utf-8").partition("\n## Add a part\n")[2]
 BLOCKS = re.findall(r"^```python\n(.*?)^```", SECTION, flags=re.DOTALL | re.MULTILINE)
 PARTS, SUITES = BLOCKS[::2], BLOCKS[1::2]
-REGISTRIES = {"lagmixer": BACKBONES, "mlp": FUSIONS, "bpr": LOSSES, "vectors": TOKEN_SOURCES}
+REGISTRIES = {"lagmixer": BACKBONES, "mlp": FUSIONS, "margin": LOSSES, "vectors": TOKEN_SOURCES}
 
-for _suite in SUITES:  # the suites as they stand on the page: TestLagMixer, TestMLP, TestBPR, TestVectors
+for _suite in SUITES:  # the suites as they stand on the page: TestLagMixer, TestMLP, TestMargin, TestVectors
     exec(compile(_suite, str(PAGE), "exec"))
 
 

@@ -137,7 +137,7 @@ def test_the_zero_branch_stands_beside_the_score(log, fitted):
     assert bare.metrics["zero_branch"] == bare.metrics["metrics"]
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec"])
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "fmlp-rec", "bsarec"])
 @pytest.mark.parametrize("preset", ["default", "reference"])
 @pytest.mark.parametrize("fusion", ["mltfr", "none"])
 def test_every_backbone_with_every_preset(log, tmp_path, backbone, preset, fusion):
@@ -152,7 +152,7 @@ def test_every_backbone_with_every_preset(log, tmp_path, backbone, preset, fusio
     assert_same_weights(Recommender.load(tmp_path / "run"), recommender)
 
 
-@pytest.mark.parametrize("loss", ["bce", "gbce", "sampled_softmax"])
+@pytest.mark.parametrize("loss", ["bce", "bpr", "gbce", "sampled_softmax"])
 @pytest.mark.parametrize("samples", ["prefixes", "positions"])
 def test_every_loss_with_both_rounds(log, loss, samples):
     settings = (*MLTFR, f"loss.name={loss}", f"training.samples={samples}")

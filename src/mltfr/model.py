@@ -104,5 +104,7 @@ class SequentialModel(nn.Module):
     def _delta(self, x: Tensor, items: Tensor, mask: Tensor) -> Tensor | None:
         if self.fusion is None or self._fusion_off:
             return None
-        delta: Tensor = self.fusion(x, self._observed(items, mask))
+        observed = self._observed(items, mask)
+        codes = (items * observed,) if self.fusion.reads_items else ()
+        delta: Tensor = self.fusion(x, observed, *codes)
         return delta * mask.unsqueeze(-1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mltfr.errors import ConfigError, one_of
+from mltfr.plugins import import_plugins
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -60,25 +61,32 @@ class Registry(Generic[T, C]):
         return decorate
 
     def discover(self) -> None:
-        """Import every module of the package once, so that all entries are known."""
+        """Import every module of the package and of all plug-ins once, so that all entries are known.
+
+        Raises:
+            ConfigError: a plug-in cannot be imported.
+        """
         if self._discovered:
             return
         self._discovered = True
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
+        import_plugins()
 
     def get(self, name: str) -> Entry[T, C]:
-        """Return the entry called `name`.
+        """Return the entry called `name`; case, hyphens and underscores do not count ("FMLPRec" is "fmlp-rec").
 
         Raises:
             ConfigError: no entry has that name; the message names the closest one.
         """
-        if name not in self._entries:
-            self.discover()
-        if name not in self._entries:
+        if name in self._entries:
+            return self._entries[name]
+        self.discover()
+        alike = [entry for entry in self._entries if _plain(entry) == _plain(name)]
+        if len(alike) != 1 and name not in self._entries:
             raise ConfigError(f"Unknown {self.kind} '{name}'. {one_of(name, self._entries)}")
-        return self._entries[name]
+        return self._entries[name if name in self._entries else alike[0]]
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
@@ -88,3 +96,7 @@ class Registry(Generic[T, C]):
     def __iter__(self) -> Iterator[Entry[T, C]]:
         self.discover()
         return iter([self._entries[name] for name in sorted(self._entries)])
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

@@ -30,3 +30,62 @@ class TestBERT4Rec(BackboneContract):
 class TestOneBlock(BackboneContract):
     name = "sasrec"
     settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 4}
+
+
+class TestFMLPRec(BackboneContract):
+    name = "fmlp-rec"
+
+
+class TestBSARec(BackboneContract):
+    name = "bsarec"
+
+
+class TestBSARecWithHeads(BackboneContract):
+    name = "bsarec"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 4, "alpha": 0.3, "cutoff": 3}
+
+
+class TestGRU4Rec(BackboneContract):
+    name = "gru4rec"
+
+
+class TestGRU4RecOfTwoLayers(BackboneContract):
+    name = "gru4rec"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 2, "layer_dropout": 0.2}
+
+
+class TestLinRec(BackboneContract):
+    name = "linrec"
+
+
+class TestLinRecOfThePaper(BackboneContract):
+    name = "linrec"
+    settings: ClassVar[dict[str, Any]] = {"heads": 8, "inner": 2}
+
+
+class TestLinRecOfOneBlock(BackboneContract):
+    name = "linrec"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1, "activation": "relu"}
+
+
+class TestLiGR(BackboneContract):
+    name = "ligr"
+
+
+class TestESASRec(BackboneContract):
+    name = "ligr"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1}
+
+
+class TestHSTU(BackboneContract):
+    name = "hstu"
+
+
+class TestHSTUOfThePaper(BackboneContract):
+    name = "hstu"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 4, "heads": 4}
+
+
+class TestHSTUOfOneBlock(BackboneContract):
+    name = "hstu"
+    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1}

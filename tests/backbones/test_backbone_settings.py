@@ -8,6 +8,9 @@ from torch import nn
 
 from mltfr.backbones import BACKBONES
 from mltfr.backbones.bert4rec import BERT4Rec, BERT4RecConfig
+from mltfr.backbones.hstu import HSTUConfig
+from mltfr.backbones.ligr import LiGRConfig
+from mltfr.backbones.linrec import LinRecConfig
 from mltfr.backbones.sasrec import SASRec, SASRecConfig
 from mltfr.backbones.transformer import PostNorm, PreNorm
 from mltfr.errors import ConfigError
@@ -17,7 +20,7 @@ def test_both_are_registered() -> None:
     assert {"bert4rec", "sasrec"} <= set(BACKBONES.names())
 
 
-@pytest.mark.parametrize("config", [SASRecConfig, BERT4RecConfig])
+@pytest.mark.parametrize("config", [SASRecConfig, BERT4RecConfig, HSTUConfig, LiGRConfig, LinRecConfig])
 def test_heads_must_divide_the_width(config: type[SASRecConfig]) -> None:
     with pytest.raises(ConfigError, match="hidden is 64 and heads is 3; hidden has to be a multiple of heads"):
         config.parse({"heads": 3})

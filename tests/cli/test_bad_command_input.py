@@ -71,7 +71,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "no table": (("--tokens", ","), r"tokens.tables is empty.*mltfr tokens list.*fusion 'none'"),
     "table twice": (("--tokens", "alpha,alpha"), r"token table 'alpha' is named twice"),
     "table while offline": (("--tokens", "gemma3-270m"), r"MLTFR_OFFLINE=1 forbids.*mltfr tokens get gemma3-270m"),
-    "backbone": (("--backbone", "sasrecc"), r"Unknown backbone 'sasrecc'. Did you mean 'sasrec'\? Known: bert4rec, sa"),
+    "backbone": (("--backbone", "sasrecc"), r"Unknown backbone 'sasrecc'. Did you mean 'sasrec'\? Known: .*sasrec"),
     "fusion": (("--fusion", "mlftr"), r"Unknown fusion 'mlftr'. Did you mean 'mltfr'\?"),
     "preset": (("--preset", "refrence"), r"Unknown preset 'refrence'. Did you mean 'reference'\?"),
     "negative epochs": (("--epochs", "-3"), r"training.epochs: .*greater than or equal to 1, got -3"),

@@ -63,6 +63,9 @@ def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path, columns: int) -> No
         listed = text.partition(heading)[2].partition("\n\n")[0]
         assert re.search(rf"^  toy-{kind} +A {kind} \[in\] one new file\.$", listed, re.MULTILINE), text
         assert re.search(rf"^  {known}  ", listed, re.MULTILINE), text
+        if kind == "fusion":
+            assert re.search(r"^  random +Control: mltfr on Gaussian rows", listed, re.MULTILINE), text
+            assert re.search(r"^  shuffled +Control: mltfr on tables", listed, re.MULTILINE), text
     assert max(map(len, text.splitlines())) <= columns
 
 

@@ -258,6 +258,16 @@ def test_diagnostics_of_training() -> None:
     assert "router_share" not in fusion.diagnostics(), "averages start again, and only training counts"
 
 
+def test_stability_does_not_count_padding() -> None:
+    """Where all positions are computed, as on a GPU, most of them are padding."""
+    fusion = awake(filter={**SMALL, "noise": 1e-3}).train()
+    query = torch.zeros(40, HIDDEN)
+    query[[20, 39]] = torch.nn.functional.normalize(batch()[0][0, -2:], dim=-1)
+    averages = {name: fusion.averages[name] for name in fusion.widths}
+    fusion.filters(query, Positions((4, 10), query.device, by_hand=False), averages)
+    assert fusion.diagnostics()["filter_stability"] == dict.fromkeys(fusion.widths, 1.0)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -288,10 +298,12 @@ def test_settings_that_do_not_fit() -> None:
 
 
 def test_table_names_stay_distinct_in_state_dict() -> None:
-    names = ["a.b", "a%2eb", "keys", "keys%", "type"]
+    names = ["a.b", "a%2eb", "keys", "keys%", "type", "of", "each"]
     modules = ByTable({name: torch.nn.Linear(1, 1) for name in names})
     assert len({id(modules.of(name)) for name in names}) == len(names)
     assert len(modules.state_dict()) == 2 * len(names)
+    named = {name for kind in ByTable.__subclasses__() for name in vars(kind) if not name.startswith("_")}
+    assert {"forward"} <= named <= set(dir(ByTable)), "a table of such a name could not be kept"
 
 
 @pytest.mark.parametrize("is_causal", [True, False])

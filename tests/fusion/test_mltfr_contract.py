@@ -17,5 +17,25 @@ class TestMltfrWholeVocabulary(FusionContract):
     settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 512, "keep": 4}}
 
 
+class TestMltfrMeanRouter(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "router": "mean"}
+
+
+class TestMltfrOwnStarts(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "common_start": False}
+
+
+class TestMltfrChosenByUser(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4, "chosen_by": "user"}}
+
+
+class TestMltfrChosenByNobody(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"keep": 4, "chosen_by": "nobody"}}
+
+
 class TestNoFusion(FusionContract):
     name = "none"

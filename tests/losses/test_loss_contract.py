@@ -34,3 +34,12 @@ class TestBCE(LossContract):
 class TestGBCE(LossContract):
     name = "gbce"
     settings: ClassVar[dict[str, Any]] = {"negatives": 6}
+
+
+class TestBPR(LossContract):
+    name = "bpr"
+
+
+class TestBPRWithNegatives(LossContract):
+    name = "bpr"
+    settings: ClassVar[dict[str, Any]] = {"negatives": 5}

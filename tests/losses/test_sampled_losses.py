@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, embedding
 from mltfr.errors import ConfigError
 from mltfr.losses import LOSSES
 from mltfr.losses.bce import BCE, BCEConfig
+from mltfr.losses.bpr import BPR, BPRConfig
 from mltfr.losses.gbce import GBCE, GBCEConfig
 from mltfr.losses.negatives import NegativeSampler, uniform_negatives
 from mltfr.losses.sampled_softmax import SampledSoftmax, SampledSoftmaxConfig
@@ -50,7 +51,7 @@ def test_uniform_negatives_are_all_items_but_the_target() -> None:
         torch.testing.assert_close(frequencies(row), wanted, rtol=0, atol=1.5e-3)
 
 
-@pytest.mark.parametrize("name", ["bce", "gbce", "sampled_softmax"])
+@pytest.mark.parametrize("name", ["bce", "bpr", "gbce", "sampled_softmax"])
 def test_one_item_leaves_no_negative(name: str) -> None:
     entry = LOSSES.get(name)
     with pytest.raises(ConfigError, match=r"The log has 1 item\(s\), and a loss with negatives needs at least 2"):
@@ -112,6 +113,28 @@ def test_bce_is_its_formula(negatives: int) -> None:
     value = BCE(BCEConfig(negatives=negatives), COUNTS).per_position(hidden, targets, items)
     wanted = _plain_bce(hidden, targets, items, drawn, 1.0)
     torch.testing.assert_close(value.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("negatives", [1, 3])
+def test_bpr_is_its_formula(negatives: int) -> None:
+    hidden, targets, items = batch(6)
+    torch.manual_seed(3)
+    drawn = uniform_negatives(targets, negatives, ITEMS)
+    torch.manual_seed(3)
+    value = BPR(BPRConfig(negatives=negatives), COUNTS).per_position(hidden, targets, items)
+    for position, target in enumerate(targets):
+        pairs = [float(hidden[position] @ (items[target] - items[code])) for code in drawn[position]]
+        wanted = -sum(math.log(1 / (1 + math.exp(-pair))) for pair in pairs) / negatives
+        assert value[position].item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_more_negatives_estimate_the_same_bpr() -> None:
+    hidden, targets, items = batch(5)
+    value = BPR(BPRConfig(negatives=200_000), COUNTS).per_position(hidden, targets, items)
+    for position, target in enumerate(targets):
+        others = torch.tensor([code for code in range(1, ITEMS + 1) if code != target])
+        pairs = (items[target] - items[others]) @ hidden[position]
+        assert value[position].item() == pytest.approx(-pairs.sigmoid().log().mean().item(), abs=0.02)
 
 
 @pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])

@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 
+from mltfr.backbones import BACKBONES
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.runs import resolve
@@ -41,6 +42,28 @@ def test_a_preset_can_be_named_anywhere(arguments):
     assert config.training.samples == "positions"
 
 
+@pytest.mark.parametrize(
+    ("backbone", "keep", "weight"),
+    [("sasrec", 1, 0.01), ("bert4rec", 1, 0.2), ("fmlp-rec", 10, 0.05), ("bsarec", 10, 0.1), ("linrec", 1, 0.1)],
+)
+def test_the_reference_has_the_published_settings_of_every_backbone(backbone, keep, weight):
+    if backbone not in BACKBONES.names():
+        pytest.skip(f"{backbone} is not there")
+    config = resolve(preset="reference", backbone=backbone)
+    assert (config.fusion.name, config.fusion.keep, config.fusion.consensus_weight) == ("mltfr-reference", keep, weight)
+    assert (config.backbone.name, config.backbone.hidden, config.backbone.blocks) == (backbone, 64, 2)
+    assert (config.backbone.max_length, config.backbone.dropout) == (50, 0.2)
+    assert (config.training.batch_size, config.training.epochs, config.training.learning_rate) == (128, 100, 1e-3)
+    assert config.training.first_round_epochs == (100 if backbone == "bert4rec" else 20)
+
+
+@pytest.mark.parametrize("backbone", ["fmlp-rec", "bsarec"])
+@pytest.mark.parametrize("preset", ["default", "reference"])
+def test_a_backbone_that_sees_the_whole_window_is_trained_on_prefixes(backbone, preset):
+    assert not BACKBONES.get(backbone).cls.is_causal
+    assert resolve(preset=preset, backbone=backbone).training.samples == "prefixes"
+
+
 def test_presets_do_not_mix():
     complete = tomllib.loads(dump_toml(resolve()))
     for other in ({"preset": "reference"}, {"overrides": ["preset=reference"]}):
@@ -49,7 +72,7 @@ def test_presets_do_not_mix():
 
 
 @pytest.mark.parametrize("preset", ["default", "reference"])
-@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec"])
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "fmlp-rec", "bsarec"])
 @pytest.mark.parametrize("fusion", ["mltfr", "none"])
 def test_a_complete_config_resolves_to_itself(preset, backbone, fusion):
     config = resolve(preset=preset, backbone=backbone, fusion=fusion)
@@ -68,7 +91,39 @@ def test_the_bare_backbone_of_the_reference_is_trained_alike():
     assert full.loss == bare.loss
 
 
+@pytest.mark.parametrize("control", ["random", "shuffled"])
+def test_a_control_is_mltfr_with_other_tables(control):
+    complete = resolve(overrides=["fusion.heads=2"])
+    expected = complete.model_copy(update={"tokens": complete.tokens.model_copy(update={"control": control})})
+    file = tomllib.loads(dump_toml(complete))
+    assert resolve(file=file, fusion=control) == expected
+    assert resolve(file=file, overrides=[f"fusion.name={control}"]) == expected
+    assert resolve(file={"fusion": {"name": control, "heads": 2}}) == expected
+    assert resolve(fusion=control, overrides=["fusion.heads=2"]) == expected
+    assert resolve(file={"fusion": control, "tokens": {"width": 64}}).tokens.width == 64
+    assert resolve(file=tomllib.loads(dump_toml(expected))) == expected
+
+
+def test_a_control_of_the_reference_keeps_its_settings():
+    file = tomllib.loads(dump_toml(resolve(preset="reference", overrides=["fusion.keep=3"])))
+    config = resolve(file=file, fusion="random")
+    assert (config.fusion.name, config.fusion.keep, config.tokens.control) == ("mltfr-reference", 3, "random")
+    assert resolve(preset="reference", fusion="random").fusion == resolve(preset="reference").fusion
+
+
+def test_words_and_item_vectors_are_settings():
+    config = resolve(fusion="external", words=["hair care", "soap"])
+    assert config.fusion.words == ("hair care", "soap")
+    assert resolve(file=tomllib.loads(dump_toml(config)), words=["tea"]).fusion.words == ("tea",)
+    config = resolve(fusion="adapter", item_vectors="v.parquet")
+    assert (config.fusion.vectors, config.tokens.tables) == ("v.parquet", ())
+    with pytest.raises(ConfigError, match="--words is read by fusion 'external', but the fusion is 'mltfr'"):
+        resolve(words=["tea"])
+
+
 def test_what_is_unknown_is_said():
+    with pytest.raises(ConfigError, match=r"Unknown fusion 'shufled'\. Did you mean 'shuffled'\?.*random"):
+        resolve(fusion="shufled")
     with pytest.raises(ConfigError, match=r"Unknown preset 'refrence'\. Did you mean 'reference'"):
         resolve(preset="refrence")
     with pytest.raises(ConfigError, match="Did you mean 'sasrec'"):

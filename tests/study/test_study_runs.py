@@ -92,7 +92,7 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
 
     with pytest.raises(RunError, match="holds a study already"):
         run_study(file, out)
-    with pytest.raises(RunError, match=r"sasrec-none-s0-.*from something else \(config.backbone.hidden was 8 and is 16\)"):
+    with pytest.raises(RunError, match=r"sasrec-none-s0-.*\(config.backbone.hidden was 8 and is 16\)"):
         run_study(write(tmp_path, settings__backbone__hidden=16), out, resume=True)
     with pytest.raises(RunError, match=r"threads was 1 and is 2"):
         run_study(write(tmp_path, threads=2), out, resume=True)

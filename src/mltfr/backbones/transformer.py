@@ -120,10 +120,11 @@ class TransformerBlock(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw the weights of a linear layer from N(0, 0.02²) and zero its bias; for `nn.Module.apply`."""
+    """Draw the weights of a linear layer from N(0, 0.02²) and zero its bias, if any; for `nn.Module.apply`."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=INITIAL_STD)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def check_heads(hidden: int, heads: int) -> None:

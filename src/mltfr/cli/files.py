@@ -70,6 +70,19 @@ def read_ids(path: Path, known_users: Container[str] | None = None) -> list[str]
     return ids
 
 
+def read_words(path: Path) -> list[str]:
+    """Return the words and phrases of a text file, one a line; empty lines and those that begin with # are nothing.
+
+    Raises:
+        DataError: the file cannot be read, or holds nothing.
+    """
+    lines = [line.strip() for line in _lines(path)]
+    words = [line for line in lines if line and not line.startswith("#")]
+    if not words:
+        raise DataError(f"{path}: empty. Give one word or phrase a line.")
+    return words
+
+
 def read_histories(path: Path) -> dict[str, list[str]]:
     """Return histories by user from JSON Lines `{"user_id": "u1", "items": ["a", "b"]}`.
 

@@ -19,6 +19,7 @@ class FitCommand(TyperCommand):
         from mltfr.backbones import BACKBONES
         from mltfr.fusion import FUSIONS
         from mltfr.losses import LOSSES
+        from mltfr.runs.presets import CONTROLS
 
         super().format_help(ctx, formatter)
         for heading, registry in (
@@ -27,7 +28,8 @@ class FitCommand(TyperCommand):
             ("Losses (--set loss.name=NAME)", LOSSES),
         ):
             with formatter.section(heading):
-                formatter.write_dl([(entry.name, entry.summary) for entry in registry])
+                rows = [(entry.name, entry.summary) for entry in registry]
+                formatter.write_dl(sorted([*rows, *CONTROLS.items()]) if registry is FUSIONS else rows)
 
 
 def fit(
@@ -51,6 +53,17 @@ def fit(
         typer.Option(
             help="Token tables, separated by commas; see `mltfr tokens list`. Missing ones are fetched.",
             show_default="smollm2-135m,wordllama,minilm-l6",
+        ),
+    ] = None,
+    words: Annotated[
+        Path | None,
+        typer.Option(help="Domain words of fusion external: one word or phrase a line; # begins a comment line."),
+    ] = None,
+    item_vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Item vectors of fusion adapter: Parquet with item_id and a list or numeric columns, or "
+            "safetensors with one tensor per item id."
         ),
     ] = None,
     preset: Annotated[
@@ -86,6 +99,7 @@ def fit(
     Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of
     popularity. The run folder holds all that the other commands need, config.toml and metrics.json among it.
     """
+    from mltfr.cli.files import read_words
     from mltfr.config import load_toml
     from mltfr.runs import resolve
     from mltfr.runs.folder import check_new
@@ -97,6 +111,8 @@ def fit(
         backbone=backbone,
         fusion=fusion,
         tokens=[name.strip() for name in tokens.split(",") if name.strip()] if tokens is not None else None,
+        words=read_words(words) if words is not None else None,
+        item_vectors=str(item_vectors) if item_vectors is not None else None,
         seed=seed,
         epochs=epochs,
         overrides=set_ or [],

@@ -33,13 +33,13 @@ def component(registry: Registry[Any, Any]) -> BeforeValidator:
         if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
             raise ValueError(f"expected a {registry.kind}'s name or a table with one, got {value!r}")
         try:
-            model = registry.get(settings["name"]).config
+            entry = registry.get(settings["name"])
         except ConfigError as error:
             raise ValueError(str(error)) from error
         try:
-            parsed: ComponentConfig = model.model_validate(dict(settings))
+            parsed: ComponentConfig = entry.config.model_validate({**settings, "name": entry.name})
         except ValidationError as error:
-            raise ValueError(f"{registry.kind} '{settings['name']}': {explain(error, model)}") from error
+            raise ValueError(f"{registry.kind} '{entry.name}': {explain(error, entry.config)}") from error
         return parsed
 
     return BeforeValidator(parse)

@@ -9,11 +9,10 @@ import numpy as np
 from scipy import stats
 
 from mltfr.errors import DataError, ProtocolError
+from mltfr.evaluation.bootstrap import bootstrap_means
 from mltfr.evaluation.evaluate import Evaluation
 from mltfr.evaluation.metrics import Values
 from mltfr.evaluation.protocol import require_same
-
-_DRAWS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def paired_test(
     difference = first - second
     if not difference.any():
         return PairedTest(0.0, 0.0, 0.0, 1.0, 1.0)
-    means = _bootstrap_means(difference, draws, np.random.default_rng(seed))
+    means = bootstrap_means(difference, draws, np.random.default_rng(seed))
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     constant = bool(np.all(difference == difference[0]))  # then t is infinite
     return PairedTest(
@@ -104,13 +103,3 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (count - rank) * p))
         corrected[name] = largest
     return {name: corrected[name] for name in p_values}
-
-
-def _bootstrap_means(values: Values, draws: int, random: np.random.Generator) -> Values:
-    """Return the means of `draws` samples with replacement, without a draws x users matrix."""
-    at_once = max(1, _DRAWS_AT_ONCE // len(values))
-    means = np.empty(draws)
-    for start in range(0, draws, at_once):
-        stop = min(start + at_once, draws)
-        means[start:stop] = values[random.integers(len(values), size=(stop - start, len(values)))].mean(1)
-    return means

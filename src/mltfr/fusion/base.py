@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -31,24 +31,33 @@ class FusionInputs:
         is_causal: whether position t may use positions up to t only.
         tables: the token tables, prepared as the config says; their order carries no meaning.
         seed: seed of the fusion's own initial values.
+        item_vectors: vectors that the user supplies, `[I + 1, W]`, row 0 and items without one zero; None
+            unless the fusion reads them.
     """
 
     hidden: int
     is_causal: bool
     tables: Sequence[PreparedTable] = field(default_factory=tuple)
     seed: int = 0
+    item_vectors: Tensor | None = None
 
 
 class Fusion(nn.Module, ABC):
     """Turns the stack's input into a correction `delta` of the hidden states.
 
-    A fusion sees `(x, mask)` and its own token tables, nothing else: no item ids, no backbone, no targets.
+    A fusion sees `(x, mask)` and its own token tables, nothing else: no backbone, no targets, and no item ids
+    unless it says so with `reads_items`.
     """
 
     needs_tables: bool = True
     """Whether it reads token tables at all."""
+    reads_items: bool = False
+    """Whether `forward` takes the observed item codes `[B, L]`, 0 elsewhere, as a third argument."""
     tables_in_state: bool = True
     """Whether `state_dict` holds all that scoring needs, so that a saved run works without the tables."""
+    needs_prefixes: bool = False
+    """Whether a position's correction knows later items although the backbone is causal: whole histories, where
+    every position predicts the next item, would show it its target. The published arithmetic is left to do so."""
     rounds: int = 1
     """Training rounds: 2 where the experts of round 1 make a frozen consensus expert for round 2."""
     fisher_estimator: Literal["per-example", "batch"] = "per-example"
@@ -102,6 +111,10 @@ class Fusion(nn.Module, ABC):
 
     def diagnostics(self) -> Mapping[str, float | Mapping[str, float]]:
         """Return what is worth logging since the last call: router shares, filter entropy, ..."""
+        return {}
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what a run's manifest should say of how it was built: words that were found, coverage, ..."""
         return {}
 
 

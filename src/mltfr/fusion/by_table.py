@@ -11,22 +11,22 @@ from torch import nn
 from mltfr.errors import ConfigError, one_of
 from mltfr.tokens.table import PreparedTable
 
-M = TypeVar("M", bound=nn.Module)
+M_co = TypeVar("M_co", bound=nn.Module, covariant=True)
 
 
-class ByTable(nn.ModuleDict, Generic[M]):
+class ByTable(nn.ModuleDict, Generic[M_co]):
     """One module for every table, named after it in `state_dict`."""
 
-    def __init__(self, modules: Mapping[str, M]) -> None:
+    def __init__(self, modules: Mapping[str, M_co]) -> None:
         super().__init__({module_key(name): module for name, module in modules.items()})
 
-    def of(self, name: str) -> M:
+    def of(self, name: str) -> M_co:
         """Return the module of the table called `name`."""
-        return cast(M, self[module_key(name)])
+        return cast(M_co, self[module_key(name)])
 
-    def each(self) -> list[M]:
+    def each(self) -> list[M_co]:
         """Return the modules in the order of the tables."""
-        return cast(list[M], list(self.values()))
+        return cast(list[M_co], list(self.values()))
 
 
 def by_name(tables: Sequence[PreparedTable]) -> list[PreparedTable]:
@@ -45,9 +45,9 @@ def by_name(tables: Sequence[PreparedTable]) -> list[PreparedTable]:
 
 
 def module_key(name: str) -> str:
-    """Return a table's name as a key of an `nn.ModuleDict`, which allows no dots; names stay distinct."""
+    """Return a table's name as a key of a `ByTable`, which allows no dots; names stay distinct."""
     key = name.replace("%", "%25").replace(".", "%2e")
-    return f"{key}%" if hasattr(nn.ModuleDict(), key) else key  # "keys" and "type" are attributes there
+    return f"{key}%" if hasattr(ByTable({}), key) else key  # "keys", "type" and "of" are attributes there
 
 
 def consensus_group(names: Sequence[str] | None, tables: Sequence[PreparedTable]) -> list[str]:

@@ -10,7 +10,7 @@ from mltfr.fusion.by_table import ByTable, module_key
 from mltfr.fusion.expert import AttentionCore
 from mltfr.fusion.fisher import merge_by_fisher
 from mltfr.fusion.selection import Selection
-from mltfr.fusion.side_by_side import stack_rows
+from mltfr.fusion.side_by_side import linears_of_tables
 from mltfr.prefixes import under_prefix
 
 
@@ -37,9 +37,7 @@ class ConsensusExpert(nn.Module):
             x: `[P, D]`.
             selection: what is kept of every table of the group.
         """
-        rows = stack_rows([
-            adapter(vectors) for adapter, vectors in zip(self.adapters.each(), selection.vectors, strict=True)
-        ]).flatten(0, 1)  # [N * M, D]                                         # fmt: skip
+        rows = linears_of_tables(self.adapters.each(), selection.vectors).flatten(0, 1)         # [N * M, D]
         result: Tensor = self.core(x, rows, selection.kept.joined(), selection.log_weight.flatten(1))
         return result
 

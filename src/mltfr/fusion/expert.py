@@ -10,7 +10,7 @@ from mltfr.fusion.by_table import ByTable
 from mltfr.fusion.initial import variance_preserving, zero
 from mltfr.fusion.rows import Kept, row_dot, row_sum
 from mltfr.fusion.selection import Selection
-from mltfr.fusion.side_by_side import linears_of_each, linears_of_one, stack_rows
+from mltfr.fusion.side_by_side import linears_of_each, linears_of_one, linears_of_tables
 
 
 class AttentionCore(nn.Module):
@@ -93,9 +93,7 @@ class Experts(ByTable[Expert]):
         """
         experts = self.each()
         cores = [expert.core for expert in experts]
-        rows = stack_rows([
-            expert.adapter(vectors) for expert, vectors in zip(experts, selection.vectors, strict=True)
-        ])  # [N, M, D]                                                        # fmt: skip
+        rows = linears_of_tables([expert.adapter for expert in experts], selection.vectors)     # [N, M, D]
         read = cores[0].attend(
             linears_of_one([core.query for core in cores], x),                  # [P, N, D]
             linears_of_each([core.key for core in cores], rows).flatten(0, 1),  # [N * M, D]

@@ -13,17 +13,25 @@ from torch.nn import functional
 from mltfr.errors import ConfigError
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.by_table import by_name, consensus_group
+from mltfr.fusion.by_table import ByTable, by_name, consensus_group
+from mltfr.fusion.choice import TokenChoice
 from mltfr.fusion.consensus import ConsensusExpert, merge_experts
 from mltfr.fusion.expert import Expert, Experts, heads_do_not_divide
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
+from mltfr.fusion.fixed import AllFixedTokens, FixedTokens
 from mltfr.fusion.freeze import freeze
-from mltfr.fusion.initial import seeded
+from mltfr.fusion.initial import own_seed, seeded
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
-from mltfr.fusion.router import DEAD_BELOW, Router, entropy, shares
+from mltfr.fusion.router import DEAD_BELOW, ROUTERS, entropy, shares
 from mltfr.fusion.selection import Selection, TokenFilters
 from mltfr.fusion.spread import spread_queries
+
+CHOICES: dict[str, tuple[type[TokenChoice], type[ByTable[TokenChoice]]]] = {
+    "position": (TokenFilter, TokenFilters),
+    "user": (TokenFilter, TokenFilters),
+    "nobody": (FixedTokens, AllFixedTokens),
+}
 
 
 class MltfrConfig(FusionConfig):
@@ -34,6 +42,10 @@ class MltfrConfig(FusionConfig):
     """Which tokens of each table a position keeps."""
     heads: int = Field(4, ge=1)
     """Heads of an expert (H), a divisor of the hidden width."""
+    router: Literal["learned", "mean"] = "learned"
+    """How much each expert counts at a position: `learned` from its state, or `mean`, all the same everywhere."""
+    common_start: bool = True
+    """Whether all experts start with the same values, or each with its own, which averaging partly cancels."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout on an expert's attention and on its output."""
     consensus_group: tuple[str, ...] = ()
@@ -67,19 +79,25 @@ class MltfrFusion(Fusion):
         tables = by_name(inputs.tables)
         self.config = config
         self.is_causal = inputs.is_causal
+        self.asks_once = config.filter.chosen_by == "user" or not inputs.is_causal
+        self.needs_prefixes = inputs.is_causal and self.asks_once
         self.hidden = inputs.hidden
         self.rounds = 2 if config.consensus_weight > 0 else 1
         self.widths = {table.name: table.shape[1] for table in tables}
         self.group = consensus_group(config.consensus_group, tables)
+        choice, choices = CHOICES[config.filter.chosen_by]
         filters, experts = {}, {}
         for table in tables:
             with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
                 experts[table.name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
-                filters[table.name] = TokenFilter(table, inputs.hidden, config.filter)
-        self.filters = TokenFilters(filters)
+                filters[table.name] = choice(table, inputs.hidden, config.filter)
+            if not config.common_start:
+                with seeded(own_seed(inputs.seed, table.name)):
+                    experts[table.name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
+        self.filters = choices(filters)
         self.experts = Experts(experts)
         with seeded(inputs.seed):
-            self.router = Router(inputs.hidden, len(tables))
+            self.router = ROUTERS[config.router](inputs.hidden, len(tables))
         self.consensus: nn.Module | None = None
         self.averages = {name: Averages() for name in ("", *self.widths)}
 
@@ -99,8 +117,8 @@ class MltfrFusion(Fusion):
         return positions.put(delta.to(x.dtype))
 
     def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
-        """Return unit queries: one per position if the backbone is causal, else one per user (Q = 1)."""
-        if not self.is_causal:
+        """Return unit queries: one per position, or one per user (Q = 1)."""
+        if self.asks_once:
             query = history_mean(x, mask)
         elif self.config.filter.query == "exponential":
             query = prefix_decay(x, mask, self.config.filter.query_decay)
@@ -137,15 +155,12 @@ class MltfrFusion(Fusion):
         if not len(asked):
             return
         for name in self.widths:
-            token_filter = self.filters.of(name)
-            stay = token_filter.shortlist.choose(asked, token_filter.project, self.config.filter.keep)
-            self.averages[name].add("shortlist_kept", torch.tensor(stay))
+            self.averages[name].add("shortlist_kept", torch.tensor(self.filters.of(name).refresh(asked)))
 
     def set_progress(self, epochs: float) -> None:
         """Anneal the noise of the token filters."""
-        config = self.config.filter
-        for name in self.widths:
-            self.filters.of(name).noise = config.noise * max(0.0, 1 - epochs / config.noise_epochs)
+        for token_filter in self.filters.each():
+            token_filter.set_progress(epochs)
 
     def fisher_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters of the experts' cores; adapters are not merged."""
@@ -167,7 +182,8 @@ class MltfrFusion(Fusion):
                 {name: self.widths[name] for name in self.group}, self.hidden, self.config.heads
             )
         expert.load_state_dict(dict(tensors), assign=True)
-        self.consensus = freeze(expert).to(self.router.gate.weight.device).train(self.training)
+        device = next(self.experts.parameters()).device
+        self.consensus = freeze(expert).to(device).train(self.training)
 
     def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
         """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
@@ -180,12 +196,15 @@ class MltfrFusion(Fusion):
                 "router_entropy": router["entropy"][0],
                 "dead_experts": float(sum(value < DEAD_BELOW for value in share.values())),
             }
-        found = {name: self.averages[name].read() for name in self.widths}
-        for quantity in ("entropy", "stability", "shortlist_kept"):
-            values = {name: read[quantity][0] for name, read in found.items() if quantity in read}
+        found = {
+            name: {quantity: values[0] for quantity, values in self.averages[name].read().items()}
+            | self.filters.of(name).diagnostics()
+            for name in self.widths
+        }
+        for quantity in ("entropy", "stability", "shortlist_kept", "scale"):
+            values = {name: read[quantity] for name, read in found.items() if quantity in read}
             if values:
                 result[f"filter_{quantity}"] = values
-        result["filter_scale"] = {name: self.filters.of(name).scale().item() for name in self.widths}
         return result
 
     def _positions(self, x: Tensor, mask: Tensor) -> Positions:  # [B, L, D], [B, L]
@@ -199,7 +218,7 @@ class MltfrFusion(Fusion):
     def _select(self, query: Tensor, positions: Positions) -> Selection:  # [B, Q, D]
         """Return what is kept at the positions."""
         averages = {name: self.averages[name] for name in self.widths}
-        if self.is_causal:
+        if not self.asks_once:
             found: Selection = self.filters(positions.take(query), positions, averages)
             return found
         users = Positions((len(query), 1), query.device, positions.by_hand)     # all positions of a user ask the same

@@ -41,3 +41,17 @@ class Positions:
             zeros = values.new_zeros(self.shape.numel(), *values.shape[1:])
             values = zeros.index_copy(0, self.numbers, values)
         return values.view(*self.shape, *values.shape[1:])
+
+
+def positions_that_count(x: Tensor, mask: Tensor, is_causal: bool) -> Positions:  # [B, L, D], [B, L]
+    """Return where `delta` is wanted: on a CPU not at padding; elsewhere everywhere, since counting would wait.
+
+    Args:
+        x: the stack's input, zero at padding.
+        mask: True at observed items.
+        is_causal: whether the backbone has no mask tokens, which are not observed but no padding either.
+    """
+    if x.device.type != "cpu":
+        return Positions(mask.shape, x.device, by_hand=False)
+    wanted = mask if is_causal else mask | (x != 0).any(-1)
+    return Positions(mask.shape, x.device, by_hand=True, wanted=wanted)

@@ -27,6 +27,26 @@ class Router(nn.Module):
         return weights
 
 
+class MeanRouter(nn.Module):
+    """No router: all experts count the same everywhere. It has no parameters.
+
+    Args:
+        hidden: width D.
+        experts: number of experts N.
+    """
+
+    def __init__(self, hidden: int, experts: int) -> None:
+        super().__init__()
+        self.experts = experts
+
+    def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, N]
+        """Return `1 / N` for every expert."""
+        return x.new_full((len(x), self.experts), 1 / self.experts)
+
+
+ROUTERS = {"learned": Router, "mean": MeanRouter}
+
+
 def shares(weights: Tensor, mask: Tensor) -> Tensor:  # [P, N], [P] -> [N]
     """Return every expert's mean weight over the observed positions."""
     observed = mask.unsqueeze(-1).to(weights.dtype)                             # [P, 1]

@@ -90,7 +90,7 @@ def row_dot(query: Tensor, table: Tensor, kept: Kept, heads: int = 1, known: Ten
         heads: number of heads H.
         known: the result, where it is known already and only its gradient is wanted.
     """
-    if _by_hand(query, table, kept):
+    if _in_second_form(query, table, kept):
         product: Tensor = _RowDot.apply(query, table, kept, heads, known)  # type: ignore[no-untyped-call]
         return product
     return _heads(query.unsqueeze(-2) * table[kept.rows], heads).sum(-1).transpose(-1, -2)
@@ -104,7 +104,7 @@ def row_sum(weight: Tensor, table: Tensor, kept: Kept) -> Tensor:
         table: `[R, D]`.
         kept: the kept rows.
     """
-    if _by_hand(weight, table, kept):
+    if _in_second_form(weight, table, kept):
         total: Tensor = _RowSum.apply(weight, table, kept)  # type: ignore[no-untyped-call]
         return total
     rows = _heads(table[kept.rows], weight.shape[-2])                           # [..., K, H, d]
@@ -185,5 +185,5 @@ def _heads(tensor: Tensor, heads: int) -> Tensor:  # [..., D] -> [..., H, d]
     return torch.unflatten(tensor, -1, (heads, tensor.shape[-1] // heads))
 
 
-def _by_hand(positions: Tensor, table: Tensor, kept: Kept) -> bool:
+def _in_second_form(positions: Tensor, table: Tensor, kept: Kept) -> bool:
     return kept.by_hand and positions.dtype == table.dtype and table.dtype in (torch.float32, torch.float64)

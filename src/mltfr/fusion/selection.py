@@ -16,7 +16,7 @@ from mltfr.fusion.gumbel import gumbel
 from mltfr.fusion.largest import largest
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.rows import Kept, row_dot
-from mltfr.fusion.side_by_side import row_numbers, stack_rows
+from mltfr.fusion.side_by_side import linears_of_tables, row_numbers
 
 ROWS_AT_ONCE = 1024
 WATCHED = 8
@@ -45,12 +45,12 @@ class Selection:
         numbers = torch.tensor(tables, device=self.rows.device)
         vectors = [self.vectors[number] for number in tables]
         rows, log_weight = self.rows.index_select(1, numbers), self.log_weight.index_select(1, numbers)
-        return Selection(vectors, rows, _kept(rows, vectors, self.kept.by_hand), log_weight)
+        return Selection(vectors, rows, kept_rows(rows, vectors, self.kept.by_hand), log_weight)
 
     def at(self, positions: Tensor) -> Selection:
         """Return what is kept at some of the positions, by number `[P']`."""
         rows, log_weight = self.rows.index_select(0, positions), self.log_weight.index_select(0, positions)
-        return Selection(self.vectors, rows, _kept(rows, self.vectors, self.kept.by_hand), log_weight)
+        return Selection(self.vectors, rows, kept_rows(rows, self.vectors, self.kept.by_hand), log_weight)
 
 
 class TokenFilters(ByTable[TokenFilter]):
@@ -65,17 +65,17 @@ class TokenFilters(ByTable[TokenFilter]):
             averages: take what is worth logging, by table.
         """
         vectors = [each.shortlist.vectors for each in self.each()]              # [M, W] each
-        projected = [each.projection(rows) for each, rows in zip(self.each(), vectors, strict=True)]
-        tokens = functional.normalize(stack_rows(projected), dim=-1)            # [N, M, D]
+        projected = linears_of_tables([each.projection for each in self.each()], vectors)
+        tokens = functional.normalize(projected, dim=-1)                        # [N, M, D]
         scale = torch.stack([each.scale() for each in self.each()])             # [N]
         with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-            rows, cosine = self.choose(query.float(), tokens.float(), scale.float(), positions, averages)
-        kept = _kept(rows, vectors, positions.by_hand)
+            rows, cosine = self._choose(query.float(), tokens.float(), scale.float(), positions, averages)
+        kept = kept_rows(rows, vectors, positions.by_hand)
         known = cosine.to(query.dtype).flatten(1).unsqueeze(1)                  # [P, 1, N * K]
         score = row_dot(query, tokens.flatten(0, 1), kept.joined(), known=known).view_as(cosine)    # [P, N, K]
         return Selection(vectors, rows, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
 
-    def choose(
+    def _choose(
         self, query: Tensor, tokens: Tensor, scale: Tensor, positions: Positions, averages: Mapping[str, Averages]
     ) -> tuple[Tensor, Tensor]:
         """Return the rows of the tokens with the highest scores, and their cosines, `[P, N, K]` each; exact.
@@ -122,8 +122,14 @@ class TokenFilters(ByTable[TokenFilter]):
         return bonus
 
     def _watch(self, query: Tensor, tokens: Tensor, chosen: Tensor, averages: Mapping[str, Averages]) -> None:
-        """Note the share of the chosen tokens that would have been chosen without noise too."""
-        seen = slice(None, None, -(-len(query) // WATCHED))                     # evenly spaced
+        """Note the share of the chosen tokens that would have been chosen without noise too.
+
+        Some positions are asked, evenly spaced among those with a history: where there is none, as at padding,
+        the query is zero, and chance alone chooses.
+        """
+        asks = query.any(-1)                                                    # [P]
+        order = asks.to(torch.uint8).argsort(descending=True, stable=True)      # [P], those that ask come first
+        seen = order[torch.arange(WATCHED, device=query.device) * asks.sum() // WATCHED]    # [p]
         for number, (name, each) in enumerate(zip(averages, self.each(), strict=True)):
             cosine = query[seen] @ tokens[number, : len(each.shortlist.vectors)].T  # [p, M]
             without = cosine.topk(each.keep, dim=-1).indices                    # [p, K]
@@ -131,6 +137,7 @@ class TokenFilters(ByTable[TokenFilter]):
             averages[name].add("stability", same.any(-1).float().mean())
 
 
-def _kept(rows: Tensor, vectors: Sequence[Tensor], by_hand: bool) -> Kept:
+def kept_rows(rows: Tensor, vectors: Sequence[Tensor], by_hand: bool) -> Kept:  # [P, N, K]
+    """Return rows of every table's shortlist as rows of all shortlists stacked by `stack_rows`."""
     most = max(len(table) for table in vectors)
     return Kept(row_numbers(rows, most), len(vectors) * most, by_hand)

@@ -60,9 +60,13 @@ class Shortlist(nn.Module):
         order = np.lexsort((-best, -counts))[: len(self.ids)]                   # stable: lower ids first
         ids = np.sort(order).astype(np.int64)                                   # [M]
         stay = float(np.isin(ids, self.ids.cpu().numpy()).mean())
+        self.take(ids)
+        return stay
+
+    def take(self, ids: npt.NDArray[np.int64]) -> None:
+        """Take the tokens called `ids`, `[M]`, instead of those that are there."""
         self.ids.copy_(torch.from_numpy(ids))
         self.vectors.copy_(scaled_rows(self.table, ids))
-        return stay
 
 
 def scaled_rows(table: PreparedTable, ids: npt.NDArray[np.int64] | slice) -> Tensor:

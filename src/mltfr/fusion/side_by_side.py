@@ -17,6 +17,11 @@ def stack_rows(tables: Sequence[Tensor]) -> Tensor:
     )
 
 
+def linears_of_tables(layers: Sequence[nn.Linear], tables: Sequence[Tensor]) -> Tensor:
+    """Apply N layers to tables `[M_n, W_n]`, each to its own, and return the results stacked, `[N, M, D]`."""
+    return stack_rows([layer(table) for layer, table in zip(layers, tables, strict=True)])
+
+
 def row_numbers(rows: Tensor, most: int) -> Tensor:  # [P, N, K] -> [P, N, K]
     """Return rows of every table as rows of `stack_rows(tables).flatten(0, 1)`, M being `most`."""
     return rows + torch.arange(0, rows.shape[1] * most, most, device=rows.device).unsqueeze(-1)

@@ -17,7 +17,12 @@ from mltfr.runs.config import RunConfig
 from mltfr.tokens import PreparedTable
 
 
-def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) -> SequentialModel:
+def build_model(
+    config: RunConfig,
+    items: int,
+    tables: Sequence[PreparedTable],
+    item_vectors: npt.NDArray[np.float32] | None = None,
+) -> SequentialModel:
     """Return the model of a run, the same at every call.
 
     The backbone and the item vectors get the values that they would have without a fusion, so that a fresh
@@ -27,6 +32,7 @@ def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) 
         config: the run's settings.
         items: number of items I.
         tables: the prepared token tables, or placeholders of their shapes.
+        item_vectors: `[I + 1, W]`, for a fusion that reads some, or zeros of that shape.
 
     Raises:
         ConfigError: the fusion's site is not a block of the backbone.
@@ -42,9 +48,16 @@ def build_model(config: RunConfig, items: int, tables: Sequence[PreparedTable]) 
         fusion = None
         if config.fusion.name != "none":
             with torch.random.fork_rng(devices=[]):
-                inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed)
+                vectors = torch.from_numpy(item_vectors) if item_vectors is not None else None
+                inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed, vectors)
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         return SequentialModel(items, backbone, fusion, config.fusion.site)
+
+
+def count_parameters(model: SequentialModel) -> dict[str, int]:
+    """Return how many numbers train: in total, and of the fusion."""
+    parts = {"total": model.parameters(), "fusion": model.fusion.parameters() if model.fusion is not None else ()}
+    return {name: sum(p.numel() for p in parameters if p.requires_grad) for name, parameters in parts.items()}
 
 
 def build_loss(config: RunConfig, counts: npt.NDArray[np.int64]) -> Loss:

@@ -20,11 +20,12 @@ from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
-from mltfr.runs.build import build_loss, build_model
+from mltfr.runs.build import build_loss, build_model, count_parameters
 from mltfr.runs.config import RunConfig
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
 from mltfr.runs.scores import score
+from mltfr.runs.supplied import supplied_vectors
 from mltfr.tokens import describe, load_tables
 from mltfr.training import (
     CHECKPOINT_FORMAT,
@@ -61,7 +62,7 @@ def fit(
         measure: returns the document of `metrics.json`; a search of settings gives `score_validation`.
 
     Raises:
-        DataError: the log cannot be split as asked.
+        DataError: the log cannot be split as asked, or item vectors are not usable.
         TokenTableError: a token table is unknown or cannot be had.
         RunError: `folder` holds something else, or a checkpoint of other data, settings or versions.
         OutputError: the disk is full, or `folder` cannot be written.
@@ -85,6 +86,10 @@ def fit(
         "left_out": dict(data.left_out),
         "tables": describe(tables),
     }
+    supplied = supplied_vectors(config, data.vocabulary, reporter)
+    vectors = supplied.vectors if supplied is not None else None
+    if supplied is not None:
+        facts["item_vectors"] = supplied.report()
     fingerprint = _fingerprint(config, facts)
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
     saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
@@ -99,7 +104,7 @@ def fit(
         everybody = Reporters(reporters)
         try:
             trained = train(
-                lambda: build_model(config, len(data.vocabulary), tables),
+                lambda: build_model(config, len(data.vocabulary), tables, vectors),
                 build_loss(config, data.vocabulary.counts),
                 data.train_histories(),
                 lambda model: _validation(model, data, config),
@@ -114,6 +119,9 @@ def fit(
         finally:
             everybody.close()
         facts |= {"rounds": trained.rounds, "best_epoch": trained.best_epoch}
+        facts["parameters"] = count_parameters(trained.model)
+        if trained.model.fusion is not None and (built := trained.model.fusion.report()):
+            facts["fusion"] = dict(built)
         fitted = Fitted(config, trained.model.eval(), data, facts, history=trained.history)
         fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
         facts["wall_seconds"] = round(time.monotonic() - started, 1)

@@ -32,6 +32,7 @@ from mltfr.runs.folder import (
     write_manifest,
     write_text,
 )
+from mltfr.runs.supplied import placeholder_vectors
 from mltfr.tokens import PreparedTable, load_tables
 from mltfr.training import install_consensus
 
@@ -108,7 +109,9 @@ def load_fitted(folder: Path) -> Fitted:
             fingerprints = [t["fingerprint"] for t in manifest["tables"]]
         if [t.fingerprint for t in tables] != fingerprints:
             raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
-    model = build_model(config, len(split.vocabulary), tables)
+    with damage(folder / MANIFEST):
+        vectors = placeholder_vectors(manifest, len(split.vocabulary))
+    model = build_model(config, len(split.vocabulary), tables, vectors)
     with damage(folder / WEIGHTS):
         weights = load_file(folder / WEIGHTS)
         install_consensus(model, weights)

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, get_args
 
+from mltfr.backbones import BACKBONES
 from mltfr.config import apply_overrides
 from mltfr.errors import ConfigError, one_of
-from mltfr.fusion import FUSIONS
+from mltfr.fusion import FUSIONS, Fusion, FusionConfig
+from mltfr.registry import Entry
 from mltfr.runs.config import Preset, RunConfig
 
 DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
@@ -17,7 +19,15 @@ DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
 REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
 """Fusions whose published arithmetic has a name of its own."""
 
-# Published settings: kept tokens K, consensus weight lambda, epochs of round 1.
+CONTROLS = {
+    "random": "Control: mltfr on Gaussian rows with each table's mean and covariance.",
+    "shuffled": "Control: mltfr on tables with each column permuted on its own.",
+}
+"""Names that stand for mltfr with `tokens.control` set, and what they are."""
+
+# Published settings: kept tokens K, consensus weight lambda, epochs of round 1. Losses that were not published are
+# those of the backbone's own code. Where the published training shows a backbone its targets, it is trained on
+# prefixes. A backbone is named only, and may be one that another package registers.
 _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
     "sasrec": {
         "backbone": {"norm": "pre", "input_norm": False, "scale_input": True, "activation": "relu", "inner": 1},
@@ -30,6 +40,24 @@ _REFERENCE_BACKBONES: dict[str, dict[str, Any]] = {
         "fusion": {"keep": 1, "consensus_weight": 0.2},
         "loss": {"name": "cross_entropy"},
         "training": {"mask_ratio": 0.5, "first_round_epochs": 100},
+    },
+    "fmlp-rec": {
+        "backbone": {},
+        "fusion": {"keep": 10, "consensus_weight": 0.05},
+        "loss": {"name": "bce"},
+        "training": {"samples": "prefixes", "first_round_epochs": 20},
+    },
+    "bsarec": {
+        "backbone": {},
+        "fusion": {"keep": 10, "consensus_weight": 0.1},
+        "loss": {"name": "cross_entropy"},
+        "training": {"samples": "prefixes", "first_round_epochs": 20},
+    },
+    "linrec": {
+        "backbone": {},
+        "fusion": {"keep": 1, "consensus_weight": 0.1},
+        "loss": {"name": "cross_entropy"},
+        "training": {"samples": "prefixes", "first_round_epochs": 20},
     },
 }
 _REFERENCE = {
@@ -46,6 +74,8 @@ def resolve(
     backbone: str | None = None,
     fusion: str | None = None,
     tokens: Iterable[str] | None = None,
+    words: Iterable[str] | None = None,
+    item_vectors: str | None = None,
     seed: int | None = None,
     epochs: int | None = None,
     overrides: Iterable[str] = (),
@@ -60,8 +90,10 @@ def resolve(
             are those of that preset.
         file: nested settings of a config file.
         backbone: name of a backbone.
-        fusion: name of a fusion.
+        fusion: name of a fusion, or of one of `CONTROLS`.
         tokens: names of token tables.
+        words: words of fusion "external".
+        item_vectors: path of the item vectors of fusion "adapter".
         seed: seed of everything random.
         epochs: most epochs of a round.
         overrides: `KEY=VALUE` texts.
@@ -75,13 +107,24 @@ def resolve(
             "preset": preset,
             "seed": seed,
             "backbone": {"name": backbone},
-            "fusion": {"name": fusion},
+            "fusion": {
+                "name": fusion,
+                "words": list(words) if words is not None else None,
+                "vectors": item_vectors,
+            },
             "tokens": {"tables": list(tokens) if tokens is not None else None},
             "training": {"epochs": epochs},
         }
     )
-    file = _named(file or {})
-    given = apply_overrides(_merge(file, flags), overrides)
+    file = _without_control(_named(file or {}))
+    flags = _without_control(flags, _name(file, "fusion"))
+    given = _canonical(_without_control(apply_overrides(_merge(file, flags), overrides)))
+    for flag, reader, value in (("--words", "external", words), ("--item-vectors", "adapter", item_vectors)):
+        if value is not None and _name(given, "fusion") != reader:
+            raise ConfigError(
+                f"{flag} is read by fusion '{reader}', but the fusion is '{_name(given, 'fusion')}'. "
+                f"Add --fusion {reader}, or leave {flag} out."
+            )
     chosen = str(given.get("preset", "default"))
     if chosen not in get_args(Preset):
         raise ConfigError(f"Unknown preset '{chosen}'. {one_of(chosen, get_args(Preset))}")
@@ -94,7 +137,7 @@ def resolve(
     if chosen == "reference":
         name = values["fusion"]["name"]
         values["fusion"]["name"] = REFERENCE_NAMES.get(name, name)
-    if not FUSIONS.get(values["fusion"]["name"]).cls.needs_tables and tokens is None:
+    if not _fusion(values["fusion"]["name"]).cls.needs_tables and tokens is None:
         values = _merge(values, {"tokens": {"tables": []}})  # nothing reads them
     return RunConfig.parse(values, where)
 
@@ -119,12 +162,45 @@ def _preset(preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _fusion(name: str) -> Entry[Fusion, FusionConfig]:
+    known = [*FUSIONS.names(), *CONTROLS]
+    try:
+        return FUSIONS.get(name)
+    except ConfigError as error:
+        raise ConfigError(f"Unknown fusion '{name}'. {one_of(name, known)}") from error
+
+
+def _without_control(given: Mapping[str, Any], below: str = "mltfr") -> dict[str, Any]:
+    """Return settings with a control written out: fusion mltfr, on tables that mean nothing.
+
+    Args:
+        given: nested settings.
+        below: the fusion that they override, whose settings stay where it is mltfr in either arithmetic.
+    """
+    values, name = deepcopy(dict(given)), _name(given, "fusion")
+    if name in CONTROLS:
+        fusion = values["fusion"] if isinstance(values["fusion"], Mapping) else {}
+        values["fusion"] = {**fusion, "name": below if below in REFERENCE_NAMES.values() else "mltfr"}
+        values = _merge(values, {"tokens": {"control": name}})
+    return values
+
+
 def _named(file: Mapping[str, Any]) -> dict[str, Any]:
     """Return a file's settings with the names of backbone and fusion, where it sets something of them only."""
     values = deepcopy(dict(file))
     for key, name in DEFAULT_NAMES.items():
         if isinstance(values.get(key), Mapping):
             values[key] = {"name": name, **values[key]}
+    return values
+
+
+def _canonical(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the names of backbone and fusion as they are registered."""
+    values = deepcopy(dict(given))
+    for key, entry_of in (("backbone", BACKBONES.get), ("fusion", _fusion)):
+        if key in values:
+            name = entry_of(_name(values, key)).name
+            values[key] = {**values[key], "name": name} if isinstance(values[key], Mapping) else {"name": name}
     return values
 
 

@@ -86,7 +86,7 @@ def run_study(
             return Outcome(len(cells), done, board.failures, stopped=True)
         if not gather(folder.path, cells):
             return Outcome(len(cells), done, board.failures)
-        from mltfr.report.write import write_report  # type: ignore[import-not-found]
+        from mltfr.report.write import write_report
 
         notes = notes_on(study, cells, tunings, board.failures)
         write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes)

@@ -58,7 +58,7 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
     tokens = read_vocabulary(table.vocabulary, table.special)
     begins = representatives(enumerate(tokens))
     goes_on = representatives(enumerate(tokens), prefer=Kind.PIECE)
-    spelled = _spell(word.strip().casefold(), begins)
+    spelled = spell(word.strip().casefold(), begins)
     pieces = [(begins if place == 0 else goes_on)[piece] for place, piece in enumerate(spelled)]
     if not pieces:
         raise TokenTableError(f"'{word}' cannot be spelled with tokens of '{table.name}'. Try another word.")
@@ -79,7 +79,7 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
     return Nearest([table.vocabulary[row] for row in pieces], found)
 
 
-def _spell(word: str, row_of: Mapping[str, int]) -> list[str]:
+def spell(word: str, row_of: Mapping[str, int]) -> list[str]:
     """Return the pieces of a word, the longest beginning taken each time; empty if that gets stuck."""
     pieces = []
     while word:

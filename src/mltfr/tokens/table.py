@@ -60,3 +60,8 @@ class PreparedTable:
     def shape(self) -> tuple[int, int]:
         """`(V, W)`."""
         return self.vectors.shape[0], self.vectors.shape[1]
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it has a shape and no content; see `placeholder`."""
+        return not any(self.words)

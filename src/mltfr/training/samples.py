@@ -126,10 +126,10 @@ class MaskedSamples(Samples):
 
 
 def make_samples(config: TrainingConfig, model: SequentialModel, histories: Histories) -> Samples:
-    """Return the training samples that suit a backbone.
+    """Return the training samples that suit a model.
 
     Raises:
-        ConfigError: a backbone that sees later positions would be trained to predict what it sees.
+        ConfigError: a backbone or a fusion that sees later positions would be trained to predict what it sees.
         DataError: no history is long enough.
     """
     backbone = model.backbone
@@ -141,6 +141,11 @@ def make_samples(config: TrainingConfig, model: SequentialModel, histories: Hist
         raise ConfigError(
             f"training.samples = 'positions' lets {type(backbone).__name__} see its targets, since its "
             "positions see later ones. Use training.samples = 'prefixes'."
+        )
+    if model.fusion is not None and model.fusion.needs_prefixes:
+        raise ConfigError(
+            f"training.samples = 'positions' lets {type(model.fusion).__name__} see its targets, since what it adds "
+            "to a position depends on later items with these settings. Use training.samples = 'prefixes'."
         )
     return PositionSamples(histories, backbone.max_length)
 

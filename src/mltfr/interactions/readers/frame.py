@@ -37,7 +37,7 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
             parts.append(kinds_of(values, role)) if role != TIME else None
             values = pl.Series([None if kind_of(v) is None else str(v) for v in values], dtype=pl.String)
         elif role != TIME:
-            values = _as_ids(values, role, name)
+            values = ids_of(values, role, name)
         parts.append(values.alias(role))
     table = RawTable(name, pl.DataFrame(parts), lambda row: f"row {row} (the first is 0)")
     for role in (USER, ITEM):
@@ -73,7 +73,12 @@ def _column(source: Any, name: str) -> pl.Series | list[object]:
     return column.to_list() if column.dtype == pl.Object else column
 
 
-def _as_ids(values: pl.Series, role: str, name: str) -> pl.Series:
+def ids_of(values: pl.Series, role: str, name: str) -> pl.Series:
+    """Return a column of ids as strings.
+
+    Raises:
+        DataError: they are neither strings nor whole numbers.
+    """
     kind = values.dtype
     if kind.is_float() and (values.drop_nulls().drop_nans() % 1 == 0).all():
         values = values.fill_nan(None).cast(pl.Int64)  # integers with gaps, as pandas holds them

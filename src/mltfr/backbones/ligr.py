@@ -1,0 +1,119 @@
+"""LiGR: transformer layers with a learned gate on every residual (Borisyuk et al. 2025, arXiv 2502.03417).
+
+With shifted sequences and a sampled softmax they are eSASRec (Tikhonovich et al., RecSys 2025, arXiv 2508.06450).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from mltfr.backbones.attention import SelfAttention, attention_bias
+from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
+from mltfr.backbones.transformer import Positions, PostNorm, check_heads, initialise
+from mltfr.dropout import Dropout
+
+
+class LiGRConfig(BackboneConfig):
+    """Settings of the LiGR layers, as eSASRec uses them."""
+
+    name: Literal["ligr"] = "ligr"
+    blocks: int = Field(2, ge=1)
+    """Number of blocks."""
+    heads: int = Field(2, ge=1)
+    """Attention heads; `hidden` is a multiple of it."""
+    inner: int = Field(4, ge=1)
+    """Width inside the SwiGLU feed-forward net, as a multiple of `hidden`."""
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> Self:
+        check_heads(self.hidden, self.heads)
+        return self
+
+
+class SwiGLU(nn.Module):
+    """`W₂ dropout(silu(W₁ x) ⊙ W₃ x)` for each position on its own, without biases.
+
+    Source: Shazeer 2020, arXiv 2002.05202, equation 6.
+
+    Args:
+        hidden: hidden width D.
+        inner: width between the layers.
+        dropout: dropout on what the gate lets through.
+    """
+
+    def __init__(self, hidden: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.gate_value = nn.Linear(hidden, 2 * inner, bias=False)               # W₁ and W₃
+        self.output = nn.Linear(inner, hidden, bias=False)                       # W₂
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, L, D] -> [B, L, D]
+        """Apply it."""
+        gate, value = self.gate_value(x).chunk(2, dim=-1)                        # 2 x [B, L, inner]
+        out: Tensor = self.output(self.dropout(silu(gate) * value))
+        return out
+
+
+class GatedResidual(PostNorm):
+    """`x + dropout(sublayer(LayerNorm(x))) ⊙ σ(W x + b)`: the input decides how much of the change it takes."""
+
+    def __init__(self, sublayer: nn.Module, hidden: int, dropout: float) -> None:
+        super().__init__(sublayer, hidden, dropout)
+        self.gate = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor, *context: Any) -> Tensor:  # [B, L, D] -> [B, L, D]
+        """Normalise, apply the sublayer, add what the gate lets through to the input."""
+        changed: Tensor = self.dropout(self.sublayer(self.norm(x), *context))
+        x = x[:, -changed.shape[1] :]
+        out: Tensor = x + changed * self.gate(x).sigmoid()
+        return out
+
+
+class LiGRBlock(nn.Module):
+    """Self-attention, then SwiGLU, each behind a gated residual.
+
+    Args:
+        config: settings of LiGR.
+    """
+
+    def __init__(self, config: LiGRConfig) -> None:
+        super().__init__()
+        hidden, dropout = config.hidden, config.dropout
+        self.attention = GatedResidual(SelfAttention(hidden, config.heads, dropout), hidden, dropout)
+        self.feed_forward = GatedResidual(SwiGLU(hidden, config.inner * hidden, dropout), hidden, dropout)
+
+    def forward(self, x: Tensor, bias: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
+        """Run the block, for the newest positions only if a number of them is given."""
+        out: Tensor = self.feed_forward(self.attention(x, bias, newest))
+        return out
+
+
+@register_backbone("ligr", LiGRConfig)
+class LiGR(Backbone):
+    """Causal self-attention with gated residuals; as published, nothing is normalised after the last block."""
+
+    is_causal = True
+
+    def __init__(self, config: LiGRConfig) -> None:
+        super().__init__(config)
+        self.positions = Positions(config.max_length, config.hidden)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(LiGRBlock(config) for _ in range(config.blocks))
+        self.apply(initialise)
+
+    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+        """Add positions, drop out; the context is the attention bias `[B, 1, L, L]`."""
+        return self.dropout(self.positions(items)) * mask.unsqueeze(-1), attention_bias(mask, causal=True)
+
+    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
+        """Let only the newest positions read."""
+        out: Tensor = self.blocks[-1](x, context, newest)
+        return out
+
+    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        """Return the last block's output."""
+        return x

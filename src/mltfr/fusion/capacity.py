@@ -1,0 +1,66 @@
+"""The capacity control: as many trained parameters as mltfr has, and no token table."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mltfr.dropout import Dropout
+from mltfr.fusion.base import Fusion, FusionInputs, register_fusion
+from mltfr.fusion.initial import seeded, variance_preserving, zero
+from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.positions import positions_that_count
+
+
+class CapacityConfig(MltfrConfig):
+    """Settings of mltfr, whose parameters are counted; dropout is the control's own too."""
+
+    name: Literal["capacity"] = "capacity"  # type: ignore[assignment]
+
+
+@register_fusion("capacity", CapacityConfig)
+class CapacityFusion(Fusion):
+    """Control: an MLP at every position with as many trained parameters as mltfr, and no knowledge of any table.
+
+    `delta = GELU(x A + a) B + b`, B and b zero at the start. Tables are named to count by, and their vectors
+    are not read. Its hidden width is where the counts come nearest.
+
+    Args:
+        config: mltfr's settings.
+        inputs: D, the prepared tables and the seed.
+
+    Raises:
+        ConfigError: settings that mltfr refuses.
+    """
+
+    def __init__(self, config: CapacityConfig, inputs: FusionInputs) -> None:
+        super().__init__()
+        settings = MltfrConfig.model_validate({**config.model_dump(), "name": "mltfr"})
+        with torch.device("meta"):  # shapes only
+            self.wanted = trained_parameters(MltfrFusion(settings, inputs))
+        hidden = inputs.hidden
+        width = max(1, round((self.wanted - hidden) / (2 * hidden + 1)))
+        with seeded(inputs.seed):
+            self.inner = variance_preserving(nn.Linear(hidden, width))
+            self.output = zero(nn.Linear(width, hidden))
+        self.dropout = Dropout(config.dropout)
+        self.is_causal = inputs.is_causal
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        """Return `delta`."""
+        positions = positions_that_count(x, mask, self.is_causal)
+        inner = functional.gelu(self.inner(positions.take(x)))                  # [P, n]
+        delta: Tensor = self.dropout(self.output(inner))                        # [P, D]
+        return positions.put(delta.to(x.dtype))
+
+    def report(self) -> dict[str, Any]:
+        """Return how many parameters mltfr trains with these settings, and how many more there are here."""
+        return {"mltfr_parameters": self.wanted, "more_parameters": trained_parameters(self) - self.wanted}
+
+
+def trained_parameters(module: nn.Module) -> int:
+    """Return how many numbers of a module train."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,0 +1,140 @@
+"""Every fusion against the one that a study compares with, on the same users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mltfr.errors import DataError
+from mltfr.evaluation.crossed import TestName as TestName
+from mltfr.evaluation.crossed import compare_seeds
+from mltfr.evaluation.metrics import Values
+from mltfr.evaluation.significance import holm
+from mltfr.report.frames import GROUP, ROW
+
+SCHEMA = {
+    "data": pl.String, "protocol": pl.String, "backbone": pl.String, "tables": pl.String, "fusion": pl.String,
+    "compared_with": pl.String, "metric": pl.String, "users": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
+    "spread": pl.Float64, "other_mean": pl.Float64, "difference": pl.Float64, "relative_gain": pl.Float64,
+    "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64,
+    "data_fingerprint": pl.String, "seeds_random": pl.Boolean,
+}  # fmt: skip
+"""Columns of `comparisons.parquet`. `low` and `high` are in units of `difference`; `seeds_random` says whether p
+holds for other seeds too (`SeededTest`); p_holm is corrected over the table's comparisons by the same metric."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of a table: a metric of every seed and user, `[S, U]`."""
+
+    values: Values
+    users: tuple[str, ...]
+
+
+def compare_all(
+    users: pl.DataFrame, compare_with: str, metrics: Sequence[str], test: TestName, seed: int = 0
+) -> pl.DataFrame:
+    """Compare every fusion with `compare_with` on the same data, protocol, backbone and, if it has any, tables.
+
+    Rows of different data or protocols are never compared. p values are corrected (Holm 1979) over all
+    comparisons of one data set and protocol by one metric.
+
+    Args:
+        users: one row per cell and user, as `users.parquet`; a column `data_fingerprint` may be missing.
+        compare_with: the fusion that the others are compared with.
+        metrics: columns of `users`.
+        test: how p is computed.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: a metric is missing, a seed occurs twice, or two rows were not measured on the same users.
+    """
+    missing = [name for name in metrics if name not in users.columns]
+    if missing:
+        raise DataError(f"The users' results lack {', '.join(missing)}; they have {', '.join(users.columns)}.")
+    if "data_fingerprint" not in users.columns:
+        users = users.with_columns(data_fingerprint=pl.lit(""))
+    found: list[Row] = []
+    fusions = users.filter(pl.col("fusion") != "")
+    for key, group in fusions.group_by(GROUP, maintain_order=True):
+        labels = dict(zip(GROUP, key, strict=True))
+        for metric in metrics:
+            rows = measured(group, metric)
+            compared = [
+                {**labels, "metric": metric, **_compare(row, other, rows, test, seed)}
+                for row, other in pairs(sorted(rows), compare_with)
+            ]
+            found += _corrected(compared)
+    return pl.DataFrame(found, schema=SCHEMA).sort("data", "data_fingerprint", "protocol", "metric", *ROW)
+
+
+def pairs(rows: Sequence[tuple[str, str, str]], compare_with: str) -> list[tuple[Any, Any]]:
+    """Return which rows (backbone, tables, fusion) are compared with which.
+
+    With the same token tables if there is such a row, else with the one that has none, else with the only one
+    there is; a row that has several to be compared with, or none, is left out.
+    """
+    found = []
+    for row in rows:
+        others = {other[1]: other for other in rows if (other[0], other[2]) == (row[0], compare_with)}
+        if row[2] == compare_with or not others:
+            continue
+        other = others.get(row[1]) or others.get("") or (next(iter(others.values())) if len(others) == 1 else None)
+        if other is not None:
+            found.append((row, other))
+    return found
+
+
+def measured(group: pl.DataFrame, metric: str) -> dict[tuple[str, str, str], Measured]:
+    """Return a metric by (backbone, tables, fusion), from the users of one data set and protocol.
+
+    Raises:
+        DataError: a seed occurs twice, or the seeds of a row were not measured on the same users.
+    """
+    rows = {}
+    for key, part in group.group_by(ROW, maintain_order=True):
+        seeds = part["seed"].unique().sort().to_list()
+        name = "/".join(str(label) for label in key if label)
+        if part["cell"].n_unique() != len(seeds):
+            raise DataError(f"{name}: more than one cell has the same seed ({part['cell'].n_unique()} cells).")
+        ordered = part.sort("seed", "user_id")
+        users = ordered.filter(pl.col("seed") == seeds[0])["user_id"].to_list()
+        if ordered["user_id"].to_list() != users * len(seeds):
+            raise DataError(f"{name}: its seeds were not measured on the same users. Run its cells again.")
+        values = ordered[metric].to_numpy().astype(np.float64).reshape(len(seeds), len(users))  # [S, U]
+        rows[key[0], key[1], key[2]] = Measured(values, tuple(users))
+    return rows
+
+
+def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName, seed: int) -> Row:
+    first, second = rows[row], rows[other]
+    if first.users != second.users:
+        raise DataError(f"{'/'.join(row)} and {'/'.join(other)} were not measured on the same users.")
+    result = compare_seeds(first.values, second.values, test, seed=seed)
+    of_seeds, base = first.values.mean(1), float(second.values.mean())
+    return {
+        **dict(zip(ROW, row, strict=True)),
+        "compared_with": other[2],
+        "users": len(first.users),
+        "seeds": len(of_seeds),
+        "mean": float(of_seeds.mean()),
+        "spread": float(of_seeds.std(ddof=1)) if len(of_seeds) > 1 else None,
+        "other_mean": base,
+        "difference": result.difference,
+        "relative_gain": result.difference / base if base else None,
+        "low": result.low,
+        "high": result.high,
+        "p": result.p,
+        "seeds_random": result.seeds_random,
+    }
+
+
+def _corrected(rows: Sequence[Row]) -> list[Row]:
+    corrected = holm({str(place): row["p"] for place, row in enumerate(rows)})
+    return [{**row, "p_holm": corrected[str(place)]} for place, row in enumerate(rows)]

@@ -1,0 +1,131 @@
+"""Reading a study's folder: results, users and training logs as frames, and the order of its rows."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from mltfr.errors import RunError
+
+RESULTS, USERS, STUDY, CELLS, LOG = "results.parquet", "users.parquet", "study.toml", "cells", "log.jsonl"
+
+GROUP = ("data", "data_fingerprint", "protocol")
+"""What rows must have in common to share a table: anything else would compare what cannot be compared."""
+ROW = ("backbone", "tables", "fusion")
+"""What makes a row of a table; its cells differ by seed only."""
+
+_RESULTS = ("cell", *GROUP, *ROW, "seed", "parameters", "part", "metric", "value")
+_USERS = ("cell", "data", "protocol", *ROW, "seed", "user_id", "history_length", "target_popularity")
+_LOGS = {"cell": pl.String, **dict.fromkeys(GROUP, pl.String), **dict.fromkeys(ROW, pl.String), "seed": pl.Int64,
+         "round": pl.Int64, "epoch": pl.Int64, "kind": pl.String, "name": pl.String, "value": pl.Float64}  # fmt: skip
+
+
+def read_results(folder: Path) -> pl.DataFrame:
+    """Return `results.parquet`: one row per cell, part and metric.
+
+    Raises:
+        RunError: it is missing, damaged, or lacks a column.
+    """
+    return _read(folder / RESULTS, _RESULTS)
+
+
+def read_users(folder: Path) -> pl.DataFrame:
+    """Return `users.parquet`, with the data's fingerprint of `results.parquet` added: one row per cell and user.
+
+    Raises:
+        RunError: one of the files is missing, damaged, or lacks a column.
+    """
+    prints = read_results(folder).select("cell", "data_fingerprint").unique()
+    return _read(folder / USERS, _USERS).join(prints, on="cell", how="left", maintain_order="left")
+
+
+def read_logs(folder: Path) -> pl.DataFrame:
+    """Return what the cells logged, one row per cell, epoch and number.
+
+    `kind` is "validation" (`name` is the metric), "router_share" (`name` is the token table) or "loss". Cells
+    whose log is not there have no rows: a study's folder without its cells is still a result.
+
+    Raises:
+        RunError: `results.parquet` or a log is damaged.
+    """
+    labels = read_results(folder).select("cell", *GROUP, *ROW, "seed").unique().sort("cell")
+    rows: list[dict[str, Any]] = []
+    for cell in labels.iter_rows(named=True):
+        path = folder / CELLS / cell["cell"] / LOG
+        if path.is_file():
+            rows += [{**cell, **number} for record in _records(path) for number in _numbers(record)]
+    return pl.DataFrame(rows, schema=_LOGS)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A study's labels in the order of its file, and the token tables of each set."""
+
+    data: Sequence[str] = ()
+    baselines: Sequence[str] = ()
+    backbones: Sequence[str] = ()
+    fusions: Sequence[str] = ()
+    tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return what rows are sorted by: as in the study's file, baselines first; by name what it does not list."""
+        place = (self.data, (*self.baselines, *self.backbones), tuple(self.tables), self.fusions)
+        names = (row["data"], row["backbone"], row["tables"], row["fusion"])
+        ranks = [(known.index(name) if name in known else len(known), name)
+                 for known, name in zip(place, names, strict=True)]  # fmt: skip
+        of_data, of_backbone, of_tables, of_fusion = ranks
+        rest = (row.get("data_fingerprint", ""), row["protocol"])
+        return (*of_data, *rest, row["fusion"] != "", *of_backbone, *of_fusion, *of_tables)
+
+
+def read_labels(folder: Path) -> Labels:
+    """Return the labels of `study.toml`; none where there is no such file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = folder / STUDY
+    if not path.is_file():
+        return Labels()
+    try:
+        study = tomllib.loads(path.read_text("utf-8"))
+        tables = {name: tuple(entry.get("tables", ())) for name, entry in study.get("tables", {}).items()}
+        names = {key: tuple(study.get(key, ())) for key in ("data", "baselines", "backbones", "fusions")}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise RunError(f"{path}: damaged, or no study ({' '.join(str(error).split())}).") from error
+    return Labels(**names, tables=tables)
+
+
+def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    if not path.is_file():
+        raise RunError(f"{path}: missing. It is written by: mltfr study FILE.toml --out {path.parent}")
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, PolarsError) as error:
+        raise RunError(f"{path}: damaged ({' '.join(str(error).split())[:200]}). Run the study again.") from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise RunError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(frame.columns)}.")
+    return frame
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({error}). Remove its cell, and run the study again.") from error
+
+
+def _numbers(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    place = {"round": record.get("round", 1), "epoch": record["epoch"]}
+    numbers = [("loss", "loss", record.get("loss"))]
+    numbers += [(kind, name, value) for kind in ("validation", "router_share")
+                for name, value in record.get(kind, {}).items()]  # fmt: skip
+    return [{**place, "kind": k, "name": n, "value": float(v)} for k, n, v in numbers if v is not None]

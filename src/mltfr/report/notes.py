@@ -1,0 +1,68 @@
+"""The lines below a table of results that say how its numbers came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mltfr.evaluation.crossed import TestName
+from mltfr.report.layout import listed, metric_name
+from mltfr.report.names import Group
+
+Row = Mapping[str, Any]
+
+_TESTS: Mapping[TestName, str] = {
+    "users-and-seeds": "p: two-sided, users and seeds random (crossed random effects, seeds of the two unpaired)",
+    "t": "p: two-sided paired t-test over users; seeds are taken as given, so luck of training is not in it",
+    "wilcoxon": "p: two-sided Wilcoxon signed-rank test over users; seeds are taken as given, so luck of training "
+    "is not in it",
+}
+
+
+def notes_of(
+    group: Group, rows: Sequence[Row], compared: Sequence[Row], metric: str, compare_with: str, test: TestName
+) -> list[str]:
+    """Return the notes of a table: scores, tests, parameters, protocol.
+
+    Args:
+        group: label, fingerprint and protocol of the data.
+        rows: the table's rows, as `result_table.summarised` makes them.
+        compared: their comparisons by the first metric.
+        metric: that metric.
+        compare_with: the fusion that the others are compared with.
+        test: how p was computed.
+    """
+    seeds = sorted({seed for row in rows for seed in row["seeds"]})
+    several = any(len(row["seeds"]) > 1 for row in rows)
+    notes = [
+        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {listed([str(seed) for seed in seeds])}"
+        + ("; mean ± standard deviation over the seeds. " if several else ". ")
+        + "Bold: the best of its backbone. Zero branch: the same model with the fusion's correction set to zero."
+    ]
+    if compared:
+        users = sorted({row["users"] for row in compared})
+        notes.append(
+            f"Gains and tests are by {metric_name(metric)} over {listed([f'{count:,}' for count in users])} users. "
+            f"{_TESTS[test]}; Holm over the table's {_count(len(compared))} with {compare_with}. "
+            "Interval: bootstrap over users and seeds, relative to the mean of what is compared with."
+        )
+        if test == "users-and-seeds" and not all(row["seeds_random"] for row in compared):
+            notes.append("† One seed only: p is about these trainings alone, luck of training is not in it.")
+    notes += [f"Equally many trained parameters on every backbone: {names}." for names in equal_parameters(rows)]
+    return [*notes, f"Protocol {group[2]}, data {group[1]}."]
+
+
+def equal_parameters(rows: Sequence[Row]) -> list[str]:
+    """Return phrases naming fusions that have equally many trained parameters wherever they were trained."""
+    by_fusion: dict[str, dict[tuple[str, str], int]] = {}
+    for row in rows:
+        if row["fusion"] and row["tables"]:
+            by_fusion.setdefault(row["fusion"], {})[row["backbone"], row["tables"]] = row["parameters"]
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for fusion, counts in by_fusion.items():
+        alike.setdefault(tuple(sorted(counts.items())), []).append(fusion)
+    return [listed(fusions) for fusions in alike.values() if len(fusions) > 1]
+
+
+def _count(number: int) -> str:
+    return f"{number} comparison{'s' if number != 1 else ''}"

@@ -1,0 +1,71 @@
+"""One table over the whole study: how much each fusion gains on each data set, over all backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from mltfr.report.frames import GROUP, Labels
+from mltfr.report.layout import Cell, Table, metric_name, percent
+from mltfr.report.names import group_names
+
+LEVEL = 0.05
+"""Below it, a corrected p value is a win or a loss."""
+
+
+def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_with: str) -> Table | None:
+    """Return mean relative gains with wins, ties and losses, a column per data set; None if nothing was compared.
+
+    A win is a gain whose p, after Holm's correction over its table, is below .05; a loss likewise.
+
+    Args:
+        comparisons: as `comparisons.parquet`.
+        labels: the order of data sets and fusions.
+        metric: the one that decides.
+        compare_with: the fusion that the others are compared with.
+    """
+    rows = sorted(comparisons.filter(pl.col("metric") == metric).iter_rows(named=True), key=labels.key)
+    if not rows:
+        return None
+    groups = list(dict.fromkeys(_group(row) for row in rows))
+    fusions = list(dict.fromkeys((row["fusion"], row["tables"]) for row in rows))
+    names = group_names(groups)
+    cells = []
+    for fusion, tables in fusions:
+        line = [Cell(fusion), Cell(tables)]
+        for group in groups:
+            mine = [r for r in rows if (r["fusion"], r["tables"], _group(r)) == (fusion, tables, group)]
+            line += [Cell(text) for text in _summary(mine)]
+        cells.append(tuple(line))
+    columns = [name for group in groups for name in (names[group].title, "wins/ties/losses")]
+    backbones = len({row["backbone"] for row in rows})
+    seeds_random = all(row["seeds_random"] for row in rows)
+    luck = "" if seeds_random else " Luck of training is not in all of these p values: see the tables."
+    return Table(
+        name="overview",
+        title=f"Overview: relative gain in {metric_name(metric)} over {compare_with}",
+        header=("fusion", "tables", *columns),
+        numbers=(False, False, *[True] * len(columns)),
+        rows=tuple(cells),
+        notes=(
+            f"Mean over {backbones} backbone{'s' if backbones > 1 else ''}, each counting the same. Wins and losses: "
+            f"p (Holm over its table) below {f'{LEVEL:g}'.lstrip('0')}; the rest are ties.{luck}",
+        ),
+    ).without_empty_columns()
+
+
+def _group(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    data, fingerprint, protocol = (row[column] for column in GROUP)
+    return data, fingerprint, protocol
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    if not rows:
+        return "", ""
+    gains = [row["relative_gain"] for row in rows if row["relative_gain"] is not None]
+    clear = [row["difference"] for row in rows if row["p_holm"] < LEVEL]
+    wins, losses = sum(d > 0 for d in clear), sum(d < 0 for d in clear)
+    mean = percent(sum(gains) / len(gains)) if gains else ""
+    return mean, f"{wins}/{len(rows) - wins - losses}/{losses}"

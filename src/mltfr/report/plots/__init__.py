@@ -1,0 +1,40 @@
+"""Plots of a study, one file per kind; one that has no data is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mltfr.fetch import atomic_path
+from mltfr.report.plots.material import Material
+from mltfr.report.plots.style import DPI, figure_class
+
+__all__ = ["Material", "draw_all"]
+
+
+def draw_all(material: Material, folder: Path) -> list[Path]:
+    """Write all plots that there is data for, and return their paths in the order of a report.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OutputError: a plot cannot be written.
+    """
+    figure_class()
+    from mltfr.report.plots import (
+        gain_by_backbone,
+        gain_by_length,
+        gain_by_popularity,
+        gain_by_tables,
+        router_shares,
+        training_curves,
+    )
+
+    written = []
+    for plot in (
+        gain_by_backbone, gain_by_length, gain_by_popularity, gain_by_tables, router_shares, training_curves
+    ):  # fmt: skip
+        for stem, figure in plot.draw(material).items():
+            path = folder / f"{stem}.png"
+            with atomic_path(path) as temporary:
+                figure.savefig(temporary, dpi=DPI, format="png")
+            written.append(path)
+    return written

@@ -1,0 +1,85 @@
+"""A study's report: comparisons, tables and plots written into its folder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from mltfr.errors import MissingExtraError, MltfrWarning
+from mltfr.evaluation.crossed import TestName
+from mltfr.fetch import atomic_path
+from mltfr.report.comparisons import compare_all
+from mltfr.report.frames import read_labels, read_logs, read_results, read_users
+from mltfr.report.latex import latex
+from mltfr.report.layout import Table
+from mltfr.report.overview import overview
+from mltfr.report.plots import Material, draw_all
+from mltfr.report.result_table import result_tables
+from mltfr.report.tables import escaped, markdown
+
+COMPARISONS, SUMMARY, TABLES, PLOTS = "comparisons.parquet", "summary.md", "tables", "plots"
+
+
+def write_report(
+    folder: Path, title: str, metrics: Sequence[str], compare_with: str, test: TestName, notes: Sequence[str] = ()
+) -> list[Path]:
+    """Write `comparisons.parquet`, `summary.md`, `tables/` and `plots/` of a study, and return their paths.
+
+    Two calls on the same results write the same tables to the byte. Tables and plots of an earlier call are
+    removed. Without matplotlib the plots are left out, with a warning.
+
+    Args:
+        folder: holds `results.parquet`, `users.parquet` and, for the plots of the training, `cells/*/log.jsonl`;
+            `study.toml`, if there is one, decides the order of rows.
+        title: the summary's heading.
+        metrics: the columns of the tables; gains and tests are by the first.
+        compare_with: the fusion that the others are compared with.
+        test: how p is computed.
+        notes: what the reader should know, one paragraph each, in Markdown.
+
+    Raises:
+        RunError: the results are missing or damaged.
+        DataError: the results do not fit together.
+        OutputError: something cannot be written.
+    """
+    results, users, labels = read_results(folder), read_users(folder), read_labels(folder)
+    comparisons = compare_all(users, compare_with, metrics, test)
+    with atomic_path(folder / COMPARISONS) as temporary:
+        comparisons.write_parquet(temporary)
+    found = overview(comparisons, labels, metrics[0], compare_with)
+    tables = result_tables(results, comparisons, labels, metrics, compare_with, test)
+    tables = ([found] if found else []) + tables
+    for pattern in (f"{TABLES}/*.md", f"{TABLES}/*.tex", f"{PLOTS}/*.png"):
+        for old in folder.glob(pattern):
+            old.unlink()
+    written = [folder / COMPARISONS]
+    for table in tables:
+        written.append(_write(folder / TABLES / f"{table.name}.md", markdown(table)))
+        written.append(_write(folder / TABLES / f"{table.name}.tex", latex(table)))
+    logs = read_logs(folder)
+    plots = _plots(Material(results, users, comparisons, logs, labels, metrics[0], compare_with), folder / PLOTS)
+    summary = _write(folder / SUMMARY, _summary(title, notes, tables, plots))
+    return [*written, *plots, summary]
+
+
+def _plots(material: Material, folder: Path) -> list[Path]:
+    try:
+        return draw_all(material, folder)
+    except MissingExtraError as error:
+        warnings.warn(f"The plots are left out: {error}", MltfrWarning, stacklevel=3)
+        return []
+
+
+def _summary(title: str, notes: Sequence[str], tables: Sequence[Table], plots: Sequence[Path]) -> str:
+    parts = [f"# {escaped(title)}\n", *(f"{note}\n" for note in notes), *map(markdown, tables)]
+    if plots:
+        images = [f"![{path.stem.replace('-', ' ')}]({PLOTS}/{path.name})\n" for path in plots]
+        parts += ["## Plots\n", *images]
+    return "\n".join(parts)
+
+
+def _write(path: Path, text: str) -> Path:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,64 @@
+"""Parts in somebody else's package work as ours do, without touching a file of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from command_line import SMALL, run, write_log
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8").partition("\n## Add a part\n")[2], re.S | re.M)
+PACKAGE = "parts_of_mine"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a package of two files, a backbone and a fusion, that processes can import."""
+    folder = tmp_path / PACKAGE
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "backbone.py").write_text(BLOCKS[0].replace("lagmixer", "toymixer").replace("LagMixer", "ToyMixer"))
+    (folder / "fusion.py").write_text(BLOCKS[2].replace('"mlp"', '"toy-mlp"'))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("MLTFR_PLUGINS", PACKAGE)
+    return tmp_path
+
+
+def test_a_package_adds_a_backbone_and_a_fusion(package: Path) -> None:
+    text = run("fit", "--help", process=True).stdout
+    assert re.search(r"^  toymixer +Causal mixing by distance", text, re.MULTILINE), text
+    assert re.search(r"^  toy-mlp +An MLP on each position", text, re.MULTILINE), text
+    write_log(package / "log.csv")
+    small = [*SMALL[:4], "--set", "training.batch_size=32", "--epochs", "1"]
+    parts = ["--backbone", "toymixer", "--fusion", "Toy_MLP"]  # hyphens and case do not count
+    run("fit", package / "log.csv", "--out", package / "run", *parts, *small, process=True)
+    assert 'name = "toy-mlp"' in (package / "run" / "config.toml").read_text()
+    run("recommend", package / "run", "--out", package / "lists.csv", process=True)
+    assert len(pl.read_csv(package / "lists.csv")) > 0
+
+
+def test_its_parts_pass_their_contract_suites(package: Path) -> None:
+    suites = "from mltfr.testing.backbone import BackboneContract\nfrom mltfr.testing.fusion import FusionContract\n"
+    suites += 'class TestToyMixer(BackboneContract):\n    name = "toymixer"\n'
+    suites += 'class TestToyMLP(FusionContract):\n    name = "toy-mlp"\n'
+    (package / "test_parts.py").write_text(suites)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_parts.py"]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\d{2} passed", done.stdout), done.stdout
+
+
+def test_a_broken_plugin_is_named(package: Path) -> None:
+    (package / PACKAGE / "fusion.py").write_text("import a_module_that_is_not_there")
+    write_log(package / "log.csv")
+    arguments = ("fit", package / "log.csv", "--out", package / "run", "--backbone", "toymixer")
+    done = run(*arguments, process=True, check=False)
+    assert done.returncode == 2
+    assert f"The plug-in '{PACKAGE}' cannot be imported (ModuleNotFoundError: " in done.stderr
+    assert "take it out of MLTFR_PLUGINS" in done.stderr

@@ -1,0 +1,64 @@
+"""Runs of the ablations train through both rounds, and score the same after saving and loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mltfr import Recommender
+from mltfr.errors import ConfigError
+from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.tokens import TokenStore, TokenTable
+from mltfr.training import Reporter
+
+SMALL = (
+    "backbone.hidden=16",
+    "backbone.max_length=8",
+    "tokens.width=8",
+    "training.batch_size=32",
+    "training.fisher_examples=64",
+    "fusion.filter.shortlist=12",
+    "fusion.filter.keep=3",
+)
+
+
+@pytest.fixture
+def log() -> InteractionLog:
+    rows = [(f"u{user}", f"i{(user + step) % 15}", step) for user in range(20) for step in range(5 + user % 3)]
+    return load_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+
+
+@pytest.fixture(autouse=True)
+def _tables(_own_home: Path) -> None:
+    for seed, name in enumerate(("alpha", "beta")):
+        values = np.random.default_rng(seed).normal(size=(30, 10)).astype(np.float32)
+        TokenStore().put(TokenTable(name, values, tuple(f"w{n}" for n in range(30))))
+
+
+def recommender(*settings: str) -> Recommender:
+    return Recommender(tokens=("alpha", "beta"), settings=(*SMALL, *settings), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("fusion.filter.chosen_by=user",),
+        ("fusion.filter.chosen_by=nobody", "fusion.router=mean", "fusion.common_start=false"),
+        ("fusion.filter.chosen_by=user", "backbone=bert4rec"),
+    ],
+    ids=["user", "nobody, mean, own starts", "bidirectional"],
+)
+def test_a_run_scores_the_same_after_loading(log: InteractionLog, tmp_path: Path, settings: tuple[str, ...]) -> None:
+    fitted = recommender(*settings).fit(log, reporter=Reporter())
+    assert [record["round"] for record in fitted.fitted.history] == [1, 2]
+    fitted.save(tmp_path / "run")
+    before = fitted.recommend(users=["u1", "u2"], k=5)
+    assert Recommender.load(tmp_path / "run").recommend(users=["u1", "u2"], k=5).equals(before)
+
+
+def test_a_leak_is_refused_before_training(log: InteractionLog) -> None:
+    with pytest.raises(ConfigError, match=r"Use training\.samples = 'prefixes'"):
+        recommender("fusion.filter.chosen_by=user", "training.samples=positions").fit(log, reporter=Reporter())
