@@ -11,11 +11,13 @@ import pytest
 from mltfr.cli.main import main
 from mltfr.study import load_study, make_plan
 
+pytest.importorskip("mltfr.baselines")
+
 SMOKE = Path(__file__).parents[2] / "studies" / "smoke.toml"
 
 
 @pytest.mark.slow
-def test_the_smoke_study_runs(tmp_path, reports, monkeypatch, capsys):
+def test_the_smoke_study_runs(tmp_path, monkeypatch, capsys):
     out = tmp_path / "smoke"
     monkeypatch.setattr(sys, "argv", ["mltfr", "study", str(SMOKE), "--out", str(out), "--jobs", "2"])
     with pytest.raises(SystemExit) as ended:
@@ -23,6 +25,8 @@ def test_the_smoke_study_runs(tmp_path, reports, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert not ended.value.code, printed.err
     assert f"Study written to {out}." in printed.out
+    assert printed.out.startswith("# Smoke test\n")
+    assert {path.suffix for path in (out / "tables").iterdir()} == {".md", ".tex"}
     plan = make_plan(load_study(SMOKE))
     results = pl.read_parquet(out / "results.parquet")
     assert results["cell"].unique(maintain_order=True).to_list() == [cell.name for cell in plan]

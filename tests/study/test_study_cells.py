@@ -112,3 +112,13 @@ def test_a_fingerprint_is_of_everything_that_decides_the_result():
         'data was "data" and is "other"',
         "threads was 1 and is 2",
     ]
+
+
+def test_files_that_a_fusion_reads_count_by_their_content(tmp_path):
+    file = tmp_path / "vectors.parquet"
+    config = resolve(fusion="adapter", overrides=[f'fusion.vectors="{file}"'])
+    found = set()
+    for content in ("a", "b"):
+        file.write_text(content)
+        found.add(fingerprint_of(basis_of(config, "data", [], 1)))
+    assert len(found) == 2

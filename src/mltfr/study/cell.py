@@ -8,8 +8,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from torch import nn
-
 from mltfr.config import dump_toml
 from mltfr.fetch import atomic_path
 from mltfr.runs import Fitted, fit, load_fitted
@@ -51,7 +49,7 @@ def describe_cell(fitted: Fitted, task: Task) -> dict[str, Any]:
         "data_fingerprint": facts["data_fingerprint"],
         "protocol_hash": document["protocol_hash"],
         "protocol": document["protocol"],
-        "parameters": trained_parameters(fitted.model),
+        "parameters": facts.get("parameters", {}).get("total", 0),
         "best_epoch": facts.get("best_epoch", 0),
         "epochs": len(fitted.history),
         "seconds": facts["wall_seconds"],
@@ -61,11 +59,6 @@ def describe_cell(fitted: Fitted, task: Task) -> dict[str, Any]:
         "fingerprint": task.fingerprint,
         "basis": task.basis,
     }
-
-
-def trained_parameters(model: object) -> int:
-    """Return the number of values that training changes; a baseline has none."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad) if isinstance(model, nn.Module) else 0
 
 
 if __name__ == "__main__":

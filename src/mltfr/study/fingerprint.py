@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from mltfr.fetch import sha256
 from mltfr.runs import RunConfig
 from mltfr.study.settings import keys_of
+from mltfr.study.space import get_setting
 from mltfr.tokens import PreparedTable, describe
 from mltfr.training import CHECKPOINT_FORMAT
 from mltfr.version import __version__
@@ -39,10 +43,24 @@ def basis_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thre
         "config": settings,
         "data": data,
         "tables": describe(tables),
+        "files": _files(settings["fusion"]),
         "versions": {"mltfr": __version__, "torch": torch.__version__, "checkpoint": CHECKPOINT_FORMAT},
         "device": device,
         "threads": threads,
     }
+
+
+def _files(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksums of the files that a fusion's settings name, such as item vectors."""
+    values = {key: get_setting(settings, key) for key in keys_of(settings)}
+    paths = {key: Path(value) for key, value in values.items() if isinstance(value, str) and Path(value).suffix}
+    return {key: _checksum(path, path.stat().st_mtime_ns) for key, path in paths.items() if path.is_file()}
+
+
+@cache
+def _checksum(path: Path, changed: int) -> str:
+    """Return a file's SHA-256, computed once for every time that it was changed."""
+    return sha256(path)
 
 
 def fingerprint_of(basis: Mapping[str, Any]) -> str:
