@@ -60,6 +60,11 @@ def test_a_control_differs_from_its_fusion_in_one_setting():
     assert shuffled.model_copy(update={"tokens": real.tokens}) == real
 
 
+def test_a_control_may_be_named_alone():
+    cell = next(cell for cell in plan(fusions__random={}) if cell.group.fusion == "random")
+    assert (cell.config.fusion.name, cell.config.tokens.control, cell.group.tables) == ("mltfr", "random", "one")
+
+
 def test_settings_of_a_data_set_count_for_its_cells_alone():
     second = {"name": "synthetic", "settings": {"training": {"epochs": 7}, "backbone": {"max_length": 5}}}
     cells = plan(data__second=second, baselines=["sasrec"])

@@ -13,6 +13,7 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.registry import Registry
 from mltfr.runs import RunConfig, resolve
+from mltfr.runs.presets import CONTROLS
 from mltfr.study.config import StudyConfig
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, keys_of, lay_over, only, without
 from mltfr.study.space import get_setting
@@ -115,7 +116,8 @@ def named(kind: str, label: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reads_tables(of_fusion: Mapping[str, Any]) -> bool:
-    return FUSIONS.get(of_fusion["fusion"]["name"]).cls.needs_tables
+    name = of_fusion["fusion"]["name"]
+    return name in CONTROLS or FUSIONS.get(name).cls.needs_tables
 
 
 def _table_sets(study: StudyConfig, of_fusion: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -149,8 +151,11 @@ def _check_parts(study: StudyConfig) -> None:
 
 
 def _check_name(registry: Registry[Any, Any], kind: str, label: str, settings: Mapping[str, Any]) -> None:
+    name = named(kind, label, settings)[kind]["name"]
+    if kind == "fusion" and name in CONTROLS:
+        return
     try:
-        registry.get(named(kind, label, settings)[kind]["name"])
+        registry.get(name)
     except ConfigError as error:
         raise ConfigError(
             f"[{kind}s.{label}]: {error} A label that is not a registered name needs {kind} = {{name = ...}}."
