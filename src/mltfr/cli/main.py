@@ -16,6 +16,7 @@ from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
 from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.recommend import recommend
+from mltfr.cli.study import study
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.version import __version__
 
@@ -36,6 +37,7 @@ app.add_typer(tokens.app, name="tokens")
 app.command(cls=FitCommand)(fit)
 app.command()(evaluate)
 app.command()(recommend)
+app.command()(study)
 app.command()(doctor)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from mltfr.inference import TopK
 
@@ -29,7 +28,7 @@ def beyond_accuracy(top: TopK, counts: npt.NDArray[np.int64], cutoffs: Sequence[
     """
     popularity = np.maximum(counts[1:], 1)                               # [I]
     information = -np.log2(popularity / popularity.sum())                # [I]
-    percentile = (rankdata(popularity) - 0.5) / len(popularity)          # [I], ties share their mean
+    percentile = (mean_ranks(popularity) - 0.5) / len(popularity)        # [I], ties share their mean
     result = {}
     for k in cutoffs:
         codes = top.codes[:, :k]
@@ -40,6 +39,13 @@ def beyond_accuracy(top: TopK, counts: npt.NDArray[np.int64], cutoffs: Sequence[
         result[f"novelty@{k}"] = float(information[listed].mean()) if len(listed) else 0.0
         result[f"popularity_bias@{k}"] = float(percentile[listed].mean()) if len(listed) else 0.0
     return result
+
+
+def mean_ranks(values: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Return the rank of every value from 1 up; equal values share the mean of theirs."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[which]
+    return ranks
 
 
 def gini(amounts: npt.NDArray[np.integer]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import DataError, ProtocolError
+from mltfr.evaluation.beyond_accuracy import beyond_accuracy
 from mltfr.evaluation.metrics import Values, rank_metrics
 from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.evaluation.ranks import Ranks, rank_targets
@@ -129,8 +130,6 @@ def evaluate(
     )
     if not details:
         return evaluation
-    from mltfr.evaluation.beyond_accuracy import beyond_accuracy  # scipy: not for early stopping
-
     counts = split.vocabulary.counts
     return replace(
         evaluation,

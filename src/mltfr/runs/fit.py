@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ def fit(
     resume: bool = False,
     reporter: Reporter | None = None,
     stop: Event | None = None,
+    measure: Callable[[Fitted, str | None], dict[str, Any]] = score,
 ) -> Fitted:
     """Split the log, train on its training part, choose on validation, and score test once.
 
@@ -61,6 +63,7 @@ def fit(
         resume: continue an interrupted run in `folder`.
         reporter: hears of the progress.
         stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
+        measure: returns the document of `metrics.json`; a search of settings gives `score_validation`.
 
     Raises:
         DataError: the log cannot be split as asked, or item vectors are not usable.
@@ -131,7 +134,7 @@ def fit(
         finally:
             everybody.close()
         fitted = Fitted(config, model, data, facts, history=history)
-        fitted = replace(fitted, metrics=score(fitted, folder.name if folder is not None else None))
+        fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
         facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None and checkpoints is not None:
             for leftover in folder.glob(".*.partial"):  # of a process that was killed

@@ -28,3 +28,13 @@ def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
             document["zero_branch"] = dict(evaluate(scorer, split, "test", protocol).metrics)
     document["popularity"] = dict(evaluate(fitted.popularity(), split, "test", protocol).metrics)
     return document
+
+
+def score_validation(fitted: Fitted, run: str | None) -> dict[str, Any]:
+    """Return the validation score alone, for choosing settings: test stays unseen.
+
+    Args:
+        fitted: the model and its data.
+        run: the run folder's name, for the document.
+    """
+    return evaluate(fitted.scorer(), fitted.split, "validation", fitted.protocol()).to_json(run)

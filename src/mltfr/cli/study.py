@@ -1,0 +1,64 @@
+"""`mltfr study`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The study file; studies/ holds ready ones.")],
+    out: Annotated[Path, typer.Option(help="Study folder to write; it must be new or empty.", show_default=False)],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue: finished cells are kept, interrupted ones go on.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cells that run at once. On a GPU they share it.", show_default="one per core"),
+    ] = None,
+) -> None:
+    """Compare fusions on several backbones, data sets and seeds, and test whether they differ.
+
+    Every backbone runs with every fusion and every seed, each cell in a process of its own, all with the same
+    loss, batches, stopping rule, split and evaluation. Kill it at any time and run it again with --resume.
+    Prints the tables; the folder holds them as Markdown, LaTeX and Parquet, and plots. A study file:
+
+    \b
+        title = "Does it help?"
+        seeds = [0, 1, 2]
+        baselines = ["popularity"]
+        [data.mine]
+        file = "interactions.csv"
+        [settings]
+        training.samples = "positions"
+        [backbones.sasrec]
+        [backbones.bert4rec]
+        [fusions.none]
+        [fusions.mltfr]
+        [fusions.random]
+        fusion = {name = "mltfr"}
+        tokens = {control = "random"}
+        [tables.three]
+        tables = ["smollm2-135m", "wordllama", "minilm-l6"]
+    """
+    from mltfr.study import run_study
+    from mltfr.training import stop_request
+
+    with stop_request() as stop:
+        outcome = run_study(file, out, resume=resume, jobs=jobs, stop=stop)
+    for cell, message in outcome.failures.items():
+        typer.echo(f"mltfr: cell {cell} failed: {message}", err=True)
+    if outcome.stopped:
+        typer.echo(
+            f"mltfr: stopped with {outcome.done} of {outcome.cells} cells finished; continue with the same command "
+            f"and --resume ({out}).",
+            err=True,
+        )
+        raise typer.Exit(130)
+    if outcome.summary is not None:
+        typer.echo(outcome.summary.read_text(encoding="utf-8"))
+        typer.echo(f"Study written to {out}.")
+    if outcome.failures:
+        raise typer.Exit(1)

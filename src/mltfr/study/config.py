@@ -1,0 +1,142 @@
+"""The study file: a grid over data sets, backbones, fusions, table sets and seeds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mltfr.config import Config, load_toml
+from mltfr.errors import ConfigError, one_of
+from mltfr.interactions import FORMATS
+from mltfr.interactions.catalogue import CATALOGUE
+from mltfr.interactions.synthetic import SyntheticConfig
+from mltfr.study.space import TuningConfig
+
+SYNTHETIC = "synthetic"
+"""Name of the built-in log."""
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+TestName = Literal["users-and-seeds", "t", "wilcoxon"]
+Metric = Annotated[str, Field(pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")]
+Settings = dict[str, Any]
+
+
+class DataConfig(Config):
+    """Where a data set comes from, and the run settings that belong to it."""
+
+    file: str | None = None
+    """Interaction log, relative to the study file."""
+    name: str | None = None
+    """Name of a public data set (`mltfr data get`), or `synthetic` for the built-in log."""
+    synthetic: SyntheticConfig | None = None
+    """Size of the built-in log."""
+    format: str | None = None
+    """Format of the file; recognised by its content if not given."""
+    user_column: str | None = None
+    """Name of the users' column, where it is not a usual one."""
+    item_column: str | None = None
+    """Name of the items' column."""
+    timestamp_column: str | None = None
+    """Name of the times' column."""
+    skip_invalid: bool = False
+    """Whether invalid rows are dropped and counted."""
+    settings: Settings = Field(default_factory=dict)
+    """Run settings of all cells of this data set."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.name is None):
+            raise ValueError("a data set needs either file or name, and not both")
+        if self.name is not None and self.name not in (SYNTHETIC, *CATALOGUE):
+            raise ValueError(f"unknown data set '{self.name}'. {one_of(self.name, (SYNTHETIC, *CATALOGUE))}")
+        if self.synthetic is not None and self.name != SYNTHETIC:
+            raise ValueError(f"'synthetic' belongs to name = \"{SYNTHETIC}\"")
+        if self.format is not None and self.format not in FORMATS:
+            raise ValueError(f"unknown format '{self.format}'. {one_of(self.format, FORMATS)}")
+        return self
+
+
+class TableSetConfig(Config):
+    """A set of token tables, crossed with the fusions that read tables."""
+
+    tables: tuple[str, ...] = Field(min_length=1)
+    """Names of token tables, see `mltfr tokens list`."""
+    tokens: Settings = Field(default_factory=dict)
+    """Further settings of the tokens, such as `width`."""
+
+
+class StudyConfig(Config):
+    """A grid of runs that are compared with each other."""
+
+    title: str = ""
+    """Title of the summary; the file's name if not given."""
+    metrics: tuple[Metric, ...] = Field(("ndcg@10", "hr@10"), min_length=1)
+    """Metrics of the tables; the first one decides: gains, tests and tuning are of it."""
+    compare_with: str = "none"
+    """Label of the fusion that the others are compared with."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0, 1, 2), min_length=1)
+    """Seeds; every backbone with every fusion runs once with each."""
+    baselines: tuple[str, ...] = ()
+    """Untrained baselines; each runs once a data set, with the first seed."""
+    test: TestName = "users-and-seeds"
+    """Significance test of the comparisons."""
+    threads: int = Field(1, ge=1)
+    """Threads of a cell; results do not depend on how many cells run at once."""
+    keep_runs: bool = False
+    """Whether the run folders, with their weights, are kept."""
+    data: dict[str, DataConfig] = Field(min_length=1)
+    """Data sets by label."""
+    settings: Settings = Field(default_factory=dict)
+    """Run settings of every cell."""
+    backbones: dict[str, Settings] = Field(min_length=1)
+    """Backbones by label; the label is the registered name unless `backbone.name` says otherwise."""
+    fusions: dict[str, Settings] = Field(min_length=1)
+    """Fusions by label; the label is the registered name unless `fusion.name` says otherwise."""
+    tables: dict[str, TableSetConfig] = Field(default_factory=dict)
+    """Table sets by label; without any, the tables of the settings make one called `default`."""
+    tuning: TuningConfig | None = None
+    """Search on validation, with the same number of trials for every backbone with every fusion."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for kind in ("data", "backbones", "fusions", "tables"):
+            for label in getattr(self, kind):
+                if not LABEL.fullmatch(label):
+                    raise ValueError(f"[{kind}.{label!r}]: a label is made of letters, digits and . _ + -")
+        for name in ("metrics", "seeds", "baselines"):
+            values = getattr(self, name)
+            twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+            if twice:
+                raise ValueError(f"{name} names {twice[0]!r} twice. Name each once")
+        if self.compare_with not in self.fusions:
+            raise ValueError(
+                f"compare_with is '{self.compare_with}', but there is no such fusion in the study. "
+                f"{one_of(self.compare_with, self.fusions)} Add [fusions.{self.compare_with}], or set compare_with"
+            )
+        return self
+
+
+def load_study(path: Path) -> StudyConfig:
+    """Read a study file; the paths in it become absolute.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is unknown, out of range, missing or doubled.
+    """
+    values = load_toml(path)
+    data = values.get("data")
+    for label, source in data.items() if isinstance(data, dict) else ():
+        if isinstance(source, dict) and isinstance(source.get("file"), str):
+            file = (path.parent / source["file"]).resolve()
+            if not file.exists():
+                raise ConfigError(
+                    f"{path}: data.{label}.file is '{source['file']}', but there is no {file}. "
+                    "Give the path relative to the study file."
+                )
+            source["file"] = str(file)
+    for kind in ("data", "backbones", "fusions"):
+        if not values.get(kind):
+            raise ConfigError(f"{path}: the grid is empty, no [{kind}.LABEL] is given. Add at least one.")
+    return StudyConfig.parse({"title": path.stem, **values}, str(path))

@@ -1,0 +1,84 @@
+"""Everything that decides a cell's result, and what of it differs between two times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mltfr.fetch import sha256
+from mltfr.runs import RunConfig
+from mltfr.study.settings import keys_of
+from mltfr.study.space import get_setting
+from mltfr.tokens import PreparedTable, describe
+from mltfr.training import CHECKPOINT_FORMAT
+from mltfr.version import __version__
+
+Basis = dict[str, Any]
+INDIFFERENT = ("checkpoint_seconds", "tensorboard")
+"""Training settings that decide no result."""
+
+
+def basis_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], threads: int) -> Basis:
+    """Return all that a result depends on.
+
+    Args:
+        config: complete settings.
+        data: fingerprint of the interaction log.
+        tables: the prepared token tables.
+        threads: threads of the process.
+    """
+    settings = config.model_dump(mode="json")
+    for name in INDIFFERENT:
+        del settings["training"][name]
+    device = config.training.device.partition(":")[0]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return {
+        "config": settings,
+        "data": data,
+        "tables": describe(tables),
+        "files": _files(settings["fusion"]),
+        "versions": {"mltfr": __version__, "torch": torch.__version__, "checkpoint": CHECKPOINT_FORMAT},
+        "device": device,
+        "threads": threads,
+    }
+
+
+def _files(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksums of the files that a fusion's settings name, such as item vectors."""
+    values = {key: get_setting(settings, key) for key in keys_of(settings)}
+    paths = {key: Path(value) for key, value in values.items() if isinstance(value, str) and Path(value).suffix}
+    return {key: _checksum(path, path.stat().st_mtime_ns) for key, path in paths.items() if path.is_file()}
+
+
+@cache
+def _checksum(path: Path, changed: int) -> str:
+    """Return a file's SHA-256, computed once for every time that it was changed."""
+    return sha256(path)
+
+
+def fingerprint_of(basis: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a basis, in hexadecimal."""
+    return hashlib.sha256(json.dumps(basis, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return the first difference of two bases in words: `config.training.epochs was 3 and is 4`."""
+    for key in sorted({*keys_of(old), *keys_of(new)}):
+        before, now = _at(old, key), _at(new, key)
+        if before != now:
+            return f"{key} was {json.dumps(before, default=str)[:80]} and is {json.dumps(now, default=str)[:80]}"
+    return "it is of another version"
+
+
+def _at(settings: Mapping[str, Any], key: str) -> Any:
+    value: Any = settings
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,61 @@
+"""What a reader of the results has to know besides the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from mltfr.study.config import StudyConfig
+from mltfr.study.material import Material
+from mltfr.study.plan import Cell, Group
+from mltfr.study.tuning import GroupTuning
+from mltfr.version import __version__
+
+
+def notes_on(
+    study: StudyConfig,
+    cells: Sequence[Cell],
+    tunings: Mapping[Group, GroupTuning],
+    failures: Mapping[str, str],
+) -> list[str]:
+    """Return the remarks of the summary: unlike training samples, the search, cells that failed."""
+    notes = []
+    samples: dict[str, set[str]] = {}
+    for cell in cells:
+        if not cell.baseline:
+            samples.setdefault(cell.config.training.samples, set()).add(cell.group.backbone)
+    if len(samples) > 1:
+        parts = "; ".join(f"{name}: {', '.join(sorted(of))}" for name, of in sorted(samples.items()))
+        notes.append(
+            f"The backbones are not all trained on the same kind of samples ({parts}). Compare fusions of one "
+            "backbone, not backbones with each other."
+        )
+    if study.tuning is not None:
+        notes.append(
+            f"Tuned on validation by {study.metrics[0]}: {study.tuning.trials} trials for every backbone with every "
+            f"fusion, over {', '.join(study.tuning.space)}; test was not scored."
+        )
+    for group, tuning in tunings.items():
+        best = tuning.best()
+        if best is not None:
+            chosen = ", ".join(f"{key} = {value}" for key, value in best["settings"].items())
+            notes.append(f"{group}: trial {best['trial']} of {tuning.trials} was the best ({chosen}).")
+    notes += [f"Cell {name} is missing, since it failed: {message}" for name, message in failures.items()]
+    return notes
+
+
+def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], material: Material) -> str:
+    """Return the study file's text, followed by comments on what it came to."""
+    lines = [
+        "",
+        f"# Run by mltfr {__version__} with torch {torch.__version__}. {len(cells)} cells:",
+        *(f"#   {cell.name}" for cell in cells),
+        *(
+            f"# Data set {label}: {material.interactions[label]} interactions, SHA-256 {fingerprint}"
+            for label, fingerprint in material.fingerprints.items()
+        ),
+        "# The complete settings of every cell stand in its config.toml.",
+    ]
+    return file.read_text(encoding="utf-8").rstrip("\n") + "\n" + "\n".join(lines) + "\n"

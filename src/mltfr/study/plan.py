@@ -1,0 +1,185 @@
+"""From the study file to its cells, each with complete settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from mltfr.backbones import BACKBONES
+from mltfr.errors import ConfigError
+from mltfr.fusion import FUSIONS
+from mltfr.registry import Registry
+from mltfr.runs import RunConfig, resolve
+from mltfr.runs.presets import CONTROLS
+from mltfr.study.config import StudyConfig
+from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, keys_of, lay_over, only, without
+from mltfr.study.space import get_setting
+
+SHARED = ("loss", "training", "filters", "split", "evaluation")
+"""Settings that all cells of one data set have in common, but for those that a backbone may set."""
+DEFAULT_TABLES = "default"
+"""Label of the settings' own tables, where the study has no table sets."""
+
+
+class Group(NamedTuple):
+    """Labels that the cells of several seeds have in common; what is tuned together."""
+
+    data: str
+    backbone: str
+    fusion: str
+    tables: str
+
+    @property
+    def name(self) -> str:
+        """Name of a file or folder: the labels and a hash, since labels may contain hyphens."""
+        return slug(*self)
+
+    def __str__(self) -> str:
+        return " / ".join(label for label in self if label)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid.
+
+    Attributes:
+        group: its labels; fusion and tables are "" for a baseline, tables also for a fusion that reads none.
+        seed: its seed.
+        config: its complete settings.
+        baseline: whether it is one of the untrained baselines.
+    """
+
+    group: Group
+    seed: int
+    config: RunConfig
+    baseline: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return slug(*self.group, f"s{self.seed}")
+
+    def with_config(self, config: RunConfig) -> Cell:
+        """Return the cell with other settings and its own seed."""
+        return replace(self, config=config.model_copy(update={"seed": self.seed}))
+
+
+def slug(*labels: str) -> str:
+    """Return a readable name of labels that no other labels have."""
+    digest = hashlib.sha256(json.dumps(labels).encode()).hexdigest()
+    return "-".join([*filter(None, labels), digest[:6]])
+
+
+def make_plan(study: StudyConfig) -> list[Cell]:
+    """Return all cells in the order in which they run: baselines, then seed by seed, the compared fusion first.
+
+    Raises:
+        ConfigError: an unknown name or setting, or settings that would make a comparison unfair.
+    """
+    _check_parts(study)
+    cells = [*_baselines(study), *_grid(study)]
+    _check_same(cells)
+    _check_space(study, cells)
+    return cells
+
+
+def _baselines(study: StudyConfig) -> Iterator[Cell]:
+    for label, data in study.data.items():
+        common = lay_over(study.settings, data.settings)
+        shared = {key: value for key, value in common.items() if key not in ("backbone", "fusion", "tokens")}
+        for name in study.baselines:
+            settings = {**shared, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
+            config = resolve(file=settings, where=f"baseline '{name}' of data set '{label}'")
+            yield Cell(Group(label, name, "", ""), study.seeds[0], config, baseline=True)
+
+
+def _grid(study: StudyConfig) -> Iterator[Cell]:
+    fusions = sorted(study.fusions, key=lambda label: label != study.compare_with)
+    backbones = {label: named("backbone", label, settings) for label, settings in study.backbones.items()}
+    for seed in study.seeds:
+        for data, source in study.data.items():
+            for backbone, of_backbone in backbones.items():
+                for fusion in fusions:
+                    of_fusion = named("fusion", fusion, study.fusions[fusion])
+                    for tables, of_tables in _table_sets(study, of_fusion):
+                        group = Group(data, backbone, fusion, tables)
+                        layers = (study.settings, source.settings, of_backbone, of_fusion, of_tables, {"seed": seed})
+                        yield Cell(group, seed, resolve(file=lay_over(*layers), where=str(group)))
+
+
+def named(kind: str, label: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the component's name, which is the label unless they say otherwise."""
+    return lay_over({kind: {"name": label}}, settings)
+
+
+def _reads_tables(of_fusion: Mapping[str, Any]) -> bool:
+    name = of_fusion["fusion"]["name"]
+    return name in CONTROLS or FUSIONS.get(name).cls.needs_tables
+
+
+def _table_sets(study: StudyConfig, of_fusion: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return label and settings of the table sets that a fusion runs with."""
+    own = of_fusion.get("tokens", {}).get("tables")
+    if not _reads_tables(of_fusion):
+        return [("", {})]
+    if own is not None:
+        return [("+".join(own), {})]
+    sets = {label: {"tokens": {**of.tokens, "tables": list(of.tables)}} for label, of in study.tables.items()}
+    return list(sets.items()) or [(DEFAULT_TABLES, {})]
+
+
+def _check_parts(study: StudyConfig) -> None:
+    """Check that every part of the file names what exists, and touches what is its own."""
+    elsewhere = {"seed": "seeds", "backbone.name": "[backbones.LABEL]", "fusion.name": "[fusions.LABEL]"}
+    without("[settings]", study.settings, elsewhere)
+    for label, data in study.data.items():
+        without(f"[data.{label}.settings]", data.settings, {**elsewhere, "fusion": "[fusions.LABEL]"})
+    for label, settings in study.backbones.items():
+        only(f"[backbones.{label}]", settings, OF_BACKBONES)
+        _check_name(BACKBONES, "backbone", label, settings)
+    for label, settings in study.fusions.items():
+        only(f"[fusions.{label}]", settings, OF_FUSIONS)
+        _check_name(FUSIONS, "fusion", label, settings)
+    for label, tables in study.tables.items():
+        only(f"[tables.{label}]", {"tokens": tables.tokens}, OF_TABLES)
+    fusions = [named("fusion", label, settings) for label, settings in study.fusions.items()]
+    if study.tables and not any(_reads_tables(of) and "tables" not in of.get("tokens", {}) for of in fusions):
+        raise ConfigError("[tables.LABEL] is given, but no fusion reads it. Add a fusion that does, or remove it.")
+
+
+def _check_name(registry: Registry[Any, Any], kind: str, label: str, settings: Mapping[str, Any]) -> None:
+    name = named(kind, label, settings)[kind]["name"]
+    if kind == "fusion" and name in CONTROLS:
+        return
+    try:
+        registry.get(name)
+    except ConfigError as error:
+        raise ConfigError(
+            f"[{kind}s.{label}]: {error} A label that is not a registered name needs {kind} = {{name = ...}}."
+        ) from error
+
+
+def _check_same(cells: list[Cell]) -> None:
+    """Check what the settings' places do not ensure, such as a preset that treats backbones differently."""
+    first: dict[str, tuple[Cell, dict[str, Any]]] = {}
+    for cell in cells:
+        if cell.baseline:
+            continue
+        dump = cell.config.model_dump(mode="json", include=set(SHARED))
+        shared = {key: get_setting(dump, key) for key in keys_of(dump) if key not in OF_BACKBONES}
+        other, expected = first.setdefault(cell.group.data, (cell, shared))
+        for key in sorted(shared.keys() | expected.keys(), key=lambda key: (not key.endswith(".name"), key)):
+            if shared.get(key) != expected.get(key):
+                raise ConfigError(
+                    f"'{key}' is {expected.get(key)!r} for {other.group}, but {shared.get(key)!r} for {cell.group}: "
+                    "cells of one data set have to share it. Set it in [settings]."
+                )
+
+
+def _check_space(study: StudyConfig, cells: list[Cell]) -> None:
+    for key in study.tuning.space if study.tuning is not None else ():
+        if not any(get_setting(cell.config.model_dump(mode="json"), key) is not None for cell in cells):
+            raise ConfigError(f"[tuning.space]: no cell of the study has a setting '{key}'. See docs/reference.md.")

@@ -1,0 +1,165 @@
+"""The search of a group's settings on validation, trial by trial, the same after an interruption."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mltfr.errors import ConfigError, RunError
+from mltfr.runs import RunConfig
+from mltfr.runs.folder import write_text
+from mltfr.study.plan import Cell, Group
+from mltfr.study.sampler import Sampler
+from mltfr.study.space import TuningConfig, Value, get_setting
+from mltfr.study.task import RESULT, TASK, Task, read_json, read_task, write_task
+
+Settings = dict[str, Value]
+
+
+class GroupTuning:
+    """The search of one group; what is recorded in its file is replayed into the sampler.
+
+    Args:
+        folder: where the file lies.
+        group: whose settings are searched.
+        config: the group's settings as they are; they are trial 0.
+        tuning: number of trials, seed and space.
+        task: returns the task of a trial from its settings.
+
+    Raises:
+        MissingExtraError: Optuna is not installed.
+        RunError: the file is damaged, or of another search.
+    """
+
+    def __init__(
+        self, folder: Path, group: Group, config: RunConfig, tuning: TuningConfig, task: Callable[[RunConfig], Task]
+    ) -> None:
+        self.group, self.config, self.task = group, config.model_copy(update={"seed": tuning.seed}), task
+        self.file, self.folder = folder / f"{group.name}.jsonl", folder / group.name
+        dump = config.model_dump(mode="json")
+        self.space = {key: at for key, at in tuning.space.items() if get_setting(dump, key) is not None}
+        self.untuned = {key: value for key in self.space if (value := get_setting(dump, key)) is not None}
+        self.trials = tuning.trials if self.space else 0
+        self.sampler = Sampler(self.space, tuning.seed)
+        self.records: list[dict[str, Any]] = []
+        self.proposal: Settings | None = None
+        for record in self._read()[: self.trials]:
+            self._replay(record)
+        self._tidy()
+
+    @property
+    def done(self) -> bool:
+        """Whether all trials are recorded."""
+        return len(self.records) >= self.trials
+
+    def next(self) -> Task:
+        """Return the task of the next trial; asked again before `tell`, the same one.
+
+        Raises:
+            ConfigError: the sampler's settings do not fit together; `tell` it as a failure.
+        """
+        return self.task(self._applied(self._propose()))
+
+    def make_room(self, task: Task) -> Path:
+        """Return the folder of the next trial with its task; what lies there of another trial goes."""
+        folder = self.folder / str(len(self.records))
+        if (folder / TASK).exists() and read_task(folder).fingerprint != task.fingerprint:
+            shutil.rmtree(folder)
+        write_task(folder, task)
+        return folder
+
+    def tell_result(self, folder: Path) -> None:
+        """Record the trial from what its process wrote."""
+        result = read_json(folder / RESULT)
+        self.tell(result["value"], result["epochs"], result["seconds"])
+
+    def tell(self, value: float | None, epochs: int = 0, seconds: float = 0.0, error: str | None = None) -> None:
+        """Record the trial that `next` returned, and tell the sampler.
+
+        Args:
+            value: validation score; None where the settings did not allow a training.
+            epochs: epochs run.
+            seconds: what it took.
+            error: why there is no value.
+        """
+        settings = self._propose()
+        record = {
+            "trial": len(self.records),
+            "settings": settings,
+            "value": value,
+            "epochs": epochs,
+            "seconds": seconds,
+            "error": error,
+            "fingerprint": self._fingerprint(settings),
+        }
+        self._learn(record)
+        write_text(self.file, "".join(json.dumps(each) + "\n" for each in self.records))
+        self._tidy()
+
+    def best(self) -> dict[str, Any] | None:
+        """Return the record of the best trial, the earliest of equals; None where none succeeded."""
+        scored = [record for record in self.records if record["value"] is not None]
+        return max(scored, key=lambda record: (record["value"], -record["trial"]), default=None)
+
+    def tuned(self, cell: Cell) -> Cell:
+        """Return a cell of the group with the best settings."""
+        best = self.best()
+        return cell if best is None else cell.with_config(self._applied(best["settings"]))
+
+    def _tidy(self) -> None:
+        """Remove the trials' folders once all are recorded."""
+        if self.done:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _propose(self) -> Settings:
+        if self.proposal is None:
+            self.proposal = self.sampler.ask() if self.records else self.untuned
+        return self.proposal
+
+    def _learn(self, record: dict[str, Any]) -> None:
+        if self.records:
+            self.sampler.tell(record["value"])
+        elif record["value"] is not None:
+            self.sampler.add(self.untuned, record["value"])
+        self.records.append(record)
+        self.proposal = None
+
+    def _replay(self, record: dict[str, Any]) -> None:
+        settings = self._propose()
+        if record["settings"] != settings or record["fingerprint"] != self._fingerprint(settings):
+            raise RunError(
+                f"{self.file}: trial {record['trial']} belongs to other settings, data or versions. Continue with "
+                "those it was made from, choose another --out, or remove that file."
+            )
+        self._learn(record)
+
+    def _fingerprint(self, settings: Settings) -> str:
+        try:
+            return self.task(self._applied(settings)).fingerprint[:16]
+        except ConfigError:  # recorded as a trial without a value
+            return ""
+
+    def _applied(self, settings: Mapping[str, Value]) -> RunConfig:
+        """Return the group's settings with some of them replaced."""
+        values = self.config.model_dump(mode="json")
+        for key, value in settings.items():
+            *path, last = key.split(".")
+            table = values
+            for part in path:
+                table = table[part]
+            table[last] = value
+        return RunConfig.parse(values, f"tuning of {self.group}")
+
+    def _read(self) -> list[dict[str, Any]]:
+        if not self.file.exists():
+            return []
+        try:
+            records = [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines()]
+            if [record["trial"] for record in records] != list(range(len(records))):
+                raise ValueError("the trials do not follow each other")
+            return [{**record, "settings": dict(record["settings"])} for record in records]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.file}: damaged ({error}). Remove it, and continue with --resume.") from error

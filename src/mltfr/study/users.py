@@ -1,0 +1,45 @@
+"""Test scores user by user, the material of paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from mltfr.evaluation import evaluate
+from mltfr.evaluation.slices import popularity_slices
+from mltfr.runs import Fitted
+
+PAIRED = ("hr@10", "ndcg@10", "mrr@10")
+"""Metrics that are kept for every user, whatever the study shows."""
+
+
+def per_user(fitted: Fitted, metrics: Sequence[str] = ()) -> pl.DataFrame:
+    """Return one row a test user: `user_id, history_length, target_popularity`, and a column per metric.
+
+    A user with several examples counts by their mean; length and popularity are those of the first one.
+
+    Args:
+        fitted: the model and its data.
+        metrics: metrics that are wanted beside `PAIRED`.
+    """
+    split = fitted.split
+    result = evaluate(fitted.scorer(), split, "test", fitted.protocol())
+    popularity = np.full(len(split.test), "unknown", dtype=object)
+    for name, mask in popularity_slices(split.targets(split.test), split.vocabulary.counts).items():
+        popularity[mask] = name
+    wanted = list(dict.fromkeys((*PAIRED, *metrics)))
+    frame = pl.DataFrame(
+        {
+            "row": result.user,
+            "history_length": split.test.cut,
+            "target_popularity": pl.Series(popularity.tolist(), dtype=pl.String),
+            **{name: result.per_example[name].astype(np.float64) for name in wanted},
+        }
+    )
+    users = frame.group_by("row", maintain_order=True).agg(
+        pl.col("history_length", "target_popularity").first(), pl.col(wanted).mean()
+    )
+    ids = pl.Series("user_id", list(split.user_ids), dtype=pl.String).gather(users["row"])
+    return users.select(ids, pl.exclude("row"))

@@ -1,0 +1,31 @@
+"""A report that is quickly written, for tests of what comes before it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Replace the report by one that notes how it was called."""
+    calls: list[dict[str, Any]] = []
+
+    def write_report(
+        folder: Path, title: str, metrics: Sequence[str], compare_with: str, test: str, notes: Sequence[str]
+    ) -> list[Path]:
+        calls.append({"title": title, "metrics": metrics, "compare_with": compare_with, "test": test, "notes": notes})
+        (folder / "summary.md").write_text(f"# {title}\n")
+        return [folder / "summary.md"]
+
+    package, module = ModuleType("mltfr.report"), ModuleType("mltfr.report.write")
+    package.__path__ = []
+    module.write_report = write_report  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mltfr.report", package)
+    monkeypatch.setitem(sys.modules, "mltfr.report.write", module)
+    return calls

@@ -1,0 +1,142 @@
+"""The study file: what it plans, in which order, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from small_study import small, write
+
+from mltfr.errors import ConfigError
+from mltfr.study import load_study, make_plan
+from mltfr.study.config import StudyConfig
+from mltfr.study.plan import slug
+
+
+def plan(**changes):
+    return make_plan(StudyConfig.parse(small(**changes)))
+
+
+def test_the_grid_is_complete_and_in_order():
+    cells = plan(
+        seeds=[3, 1],
+        backbones={"bert4rec": {}, "wide": {"backbone": {"name": "sasrec", "hidden": 16}}},
+        fusions={
+            "random": {"fusion": {"name": "mltfr"}, "tokens": {"control": "random"}},
+            "none": {},
+            "mltfr": {},
+        },
+        tables={"one": {"tables": ["synthetic"]}, "two": {"tables": ["synthetic", "synthetic-2"]}},
+        baselines=["sasrec"],
+    )
+    labels = [(*cell.group[1:], cell.seed) for cell in cells]
+    assert labels[0] == ("sasrec", "", "", 3)
+    one_seed = [
+        (backbone, fusion, tables)
+        for backbone in ("bert4rec", "wide")
+        for fusion, tables in (
+            ("none", ""), ("random", "one"), ("random", "two"), ("mltfr", "one"), ("mltfr", "two")
+        )
+    ]  # fmt: skip
+    assert labels[1:] == [(*group, seed) for seed in (3, 1) for group in one_seed]
+    assert len({cell.name for cell in cells}) == len(cells) == 21
+    by_label = {label: cell.config for label, cell in zip(labels, cells, strict=True)}
+    assert by_label["wide", "mltfr", "two", 1].backbone.hidden == 16
+    assert by_label["wide", "mltfr", "two", 1].backbone.name == "sasrec"
+    assert by_label["bert4rec", "none", "", 3].backbone.hidden == 8
+    assert by_label["bert4rec", "random", "two", 3].tokens.control == "random"
+    assert by_label["bert4rec", "mltfr", "two", 3].tokens.tables == ("synthetic", "synthetic-2")
+    assert by_label["bert4rec", "mltfr", "two", 3].tokens.width == 8
+    assert by_label["bert4rec", "none", "", 3].tokens.tables == ()
+    assert {config.seed for label, config in by_label.items() if label[-1] == 1} == {1}
+
+
+def test_a_control_differs_from_its_fusion_in_one_setting():
+    control = {"fusion": {"name": "mltfr", "filter": {"shortlist": 16, "keep": 2}}, "tokens": {"control": "shuffled"}}
+    cells = plan(fusions__shuffled=control)
+    configs = {cell.group.fusion: cell.config for cell in cells}
+    real, shuffled = configs["mltfr"], configs["shuffled"]
+    assert shuffled.tokens.model_copy(update={"control": "none"}) == real.tokens
+    assert shuffled.model_copy(update={"tokens": real.tokens}) == real
+
+
+def test_a_control_may_be_named_alone():
+    cell = next(cell for cell in plan(fusions__random={}) if cell.group.fusion == "random")
+    assert (cell.config.fusion.name, cell.config.tokens.control, cell.group.tables) == ("mltfr", "random", "one")
+
+
+def test_settings_of_a_data_set_count_for_its_cells_alone():
+    second = {"name": "synthetic", "settings": {"training": {"epochs": 7}, "backbone": {"max_length": 5}}}
+    cells = plan(data__second=second, baselines=["sasrec"])
+    found = {(cell.group.data, cell.config.training.epochs) for cell in cells}
+    assert found == {("made-up", 2), ("second", 7)}
+    lengths = {(cell.group.data, cell.config.backbone.max_length) for cell in cells if not cell.baseline}
+    assert lengths == {("made-up", 10), ("second", 5)}
+
+
+def test_a_fusion_with_tables_of_its_own_is_not_crossed():
+    own = {"fusion": {"name": "mltfr"}, "tokens": {"tables": ["synthetic"]}}
+    cells = plan(fusions__own=own)
+    assert [cell.group.tables for cell in cells if cell.group.fusion == "own"] == ["synthetic"]
+    assert [cell.group.tables for cell in plan(tables=None)] == ["", "default"]
+
+
+def test_labels_that_read_alike_have_different_names():
+    assert slug("a-b", "c") != slug("a", "b-c")
+    assert slug("a", "", "c").startswith("a-c-")
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"fusions__mltfr": {"training": {"epochs": 9}}}, r"\[fusions.mltfr\] sets 'training.epochs'"),
+    ({"fusions__mltfr": {"loss": "bce"}}, r"\[fusions.mltfr\] sets 'loss.name'"),
+    ({"fusions__mltfr": {"backbone": {"hidden": 9}}}, r"\[fusions.mltfr\] sets 'backbone.hidden'"),
+    ({"backbones__sasrec": {"training": {"batch_size": 9}}}, r"\[backbones.sasrec\] sets 'training.batch_size'"),
+    ({"backbones__sasrec": {"split": {"n": 2}}}, r"\[backbones.sasrec\] sets 'split.n'"),
+    ({"tables__one": {"tables": ["a"], "training": {}}}, "unknown setting 'tables.one.training'"),
+    ({"data__made-up__settings": {"fusion": "none"}}, r"sets 'fusion.name', but that belongs into \[fusions"),
+    ({"data__made-up__settings": {"backbone": "sasrec"}}, r"sets 'backbone.name', but that belongs into \[backbones"),
+    ({"settings__seed": 3}, r"\[settings\] sets 'seed', but that belongs into seeds"),
+    ({"backbones__sasrecc": {}}, "Did you mean 'sasrec'.*needs backbone = {name = ...}"),
+    ({"fusions__real": {}}, r"\[fusions.real\]: Unknown fusion 'real'"),
+    ({"fusions__mltfr": {"fusion": {"keep": 3}}}, "made-up / sasrec / mltfr / one: .*unknown setting 'keep'"),
+    ({"backbones__sasrec": {"backbone": {"width": 3}}}, "unknown setting 'width'"),
+    ({"compare_with": "nothing"}, r"compare_with is 'nothing'.*Known: mltfr, none. Add \[fusions.nothing\]"),
+    ({"seeds": [1, 2, 1]}, "seeds names 1 twice"),
+    ({"baselines": ["a", "a"]}, "baselines names 'a' twice"),
+    ({"baselines": ["popularityy"]}, "Unknown backbone 'popularityy'"),
+    ({"metrics": ["ndcg@7"]}, "metrics.0: .*got 'ndcg@7'"),
+    ({"test": "z"}, "test: .*'wilcoxon'"),
+    ({"seeds": []}, "seeds: .*at least 1"),
+    ({"fusions": {"none": {}}}, "no fusion reads it"),
+    ({"data__made-up__file": "a.csv"}, "either file or name"),
+    ({"data__made-up__name": "ml-101k"}, "Did you mean 'ml-100k'"),
+    ({"settings__preset": "reference", "backbones__bert4rec": {}, "fusions__mltfr": {}},
+     "'loss.name' is 'bce' for .*sasrec.* for .*bert4rec"),
+    ({"trials": 3}, "unknown setting 'trials'"),
+    ({"tuning": {"trials": 3, "space": {"training.epochs": [1, 2]}}}, "'training.epochs' may not be tuned"),
+    ({"tuning": {"trials": 3, "space": {"fusion.name": ["a", "b"]}}}, "'fusion.name' may not be tuned"),
+    ({"tuning": {"trials": 3, "space": {"backbone.widht": [1, 2]}}}, "no cell of the study has a setting"),
+    ({"tuning": {"trials": 3, "space": {"backbone.dropout": [0.1]}}}, "at least two choices"),
+    ({"tuning": {"trials": 3, "space": {"backbone.dropout": {"low": 0.5, "high": 0.1}}}}, "must lie below high"),
+])  # fmt: skip
+def test_what_is_wrong_is_said(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        plan(**changes)
+
+
+@pytest.mark.parametrize("kind", ["data", "backbones", "fusions"])
+def test_an_empty_grid_is_refused(tmp_path, kind):
+    with pytest.raises(ConfigError, match=re.escape(f"no [{kind}.LABEL] is given")):
+        load_study(write(tmp_path, **{kind: None}))
+
+
+def test_paths_are_relative_to_the_file_and_have_to_exist(tmp_path):
+    file = write(tmp_path, data={"mine": {"file": "log.csv"}})
+    with pytest.raises(ConfigError, match=r"data.mine.file is 'log.csv', but there is no .*log.csv"):
+        load_study(file)
+    (tmp_path / "log.csv").write_text("")
+    assert load_study(file).data["mine"].file == str(tmp_path / "log.csv")
+
+
+def test_the_title_is_the_files_name_if_none_is_given(tmp_path):
+    assert load_study(write(tmp_path, title=None)).title == "study"
