@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import sys
+import tomllib
 
 import pytest
 from small_study import small, write
 
+from mltfr.cli.main import main
+from mltfr.cli.study import study
 from mltfr.errors import ConfigError
 from mltfr.study import load_study, make_plan
 from mltfr.study.config import StudyConfig
@@ -140,3 +145,14 @@ def test_paths_are_relative_to_the_file_and_have_to_exist(tmp_path):
 
 def test_the_title_is_the_files_name_if_none_is_given(tmp_path):
     assert load_study(write(tmp_path, title=None)).title == "study"
+
+
+def test_the_example_in_the_help_is_a_study_file(capsys, monkeypatch):
+    example = inspect.cleandoc(study.__doc__).partition("A study file:")[2].strip("\b\n ").replace("\\[", "[")
+    parsed = StudyConfig.parse(tomllib.loads(example))
+    assert list(parsed.fusions) == ["none", "mltfr", "random"]
+    monkeypatch.setattr(sys, "argv", ["mltfr", "study", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in example.splitlines() if line.strip() not in shown] == []

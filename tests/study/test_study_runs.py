@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from small_study import start, write
 
 from mltfr.cli.main import main
-from mltfr.errors import RunError
+from mltfr.errors import DataError, RunError
 from mltfr.study import run_study
 from mltfr.study.lock import locked
 
@@ -132,3 +132,11 @@ def test_what_is_no_study_is_left_alone(tmp_path, content):
         with pytest.raises(RunError, match="is not empty and not a study"):
             run_study(write(tmp_path), out, resume=resume)
     assert [path.name for path in out.iterdir()] == [content]
+
+
+def test_a_study_that_ends_before_its_first_cell_is_no_obstacle(tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "log.csv").write_text("user_id,item_id\n")
+    for _ in range(2):
+        with pytest.raises(DataError):
+            run_study(write(tmp_path, data={"mine": {"file": "log.csv"}}), out)

@@ -27,21 +27,21 @@ def study(
 
     \b
         title = "Does it help?"
-        seeds = [0, 1, 2]
-        baselines = ["popularity"]
-        [data.mine]
+        seeds = \\[0, 1, 2]
+        baselines = \\["popularity"]
+        \\[data.mine]
         file = "interactions.csv"
-        [settings]
+        \\[settings]
         training.samples = "positions"
-        [backbones.sasrec]
-        [backbones.bert4rec]
-        [fusions.none]
-        [fusions.mltfr]
-        [fusions.random]
+        \\[backbones.sasrec]
+        \\[backbones.bert4rec]
+        \\[fusions.none]
+        \\[fusions.mltfr]
+        \\[fusions.random]
         fusion = {name = "mltfr"}
         tokens = {control = "random"}
-        [tables.three]
-        tables = ["smollm2-135m", "wordllama", "minilm-l6"]
+        \\[tables.three]
+        tables = \\["smollm2-135m", "wordllama", "minilm-l6"]
     """
     from mltfr.study import run_study
     from mltfr.training import stop_request

@@ -38,7 +38,7 @@ class StudyFolder:
         if (path / STUDY).exists():
             if not resume:
                 raise RunError(f"{path}: holds a study already. Continue it with --resume, or choose another --out.")
-        elif path.exists() and any(not entry.name.startswith(".") for entry in path.iterdir()):
+        elif path.exists() and any(not _is_ours(entry) for entry in path.iterdir()):
             raise RunError(f"{path}: is not empty and not a study. Choose another --out.")
         try:
             for name in (CELLS, TUNING):
@@ -90,6 +90,11 @@ def tidy(folder: Path, keep_run: bool) -> None:
         shutil.rmtree(folder / RUN, ignore_errors=True)
     for name in (TASK, LOCK, ERRORS):
         (folder / name).unlink(missing_ok=True)
+
+
+def _is_ours(entry: Path) -> bool:
+    """Return whether it is hidden, or the empty folder of a study that ended before its first cell."""
+    return entry.name.startswith(".") or (entry.name in (CELLS, TUNING) and not any(entry.iterdir()))
 
 
 def _has_begun(folder: Path) -> bool:
