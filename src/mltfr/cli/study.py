@@ -18,6 +18,23 @@ def study(
         int | None,
         typer.Option(min=1, help="Cells that run at once. On a GPU they share it.", show_default="one per core"),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AXIS=LABELS",
+            help="Run only these cells: data=, backbone=, fusion=, tables= or seed=, then labels separated by commas. "
+            "May be repeated. The tables are of all that is finished, so that a study can be run part by part.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=FILE",
+            help="Interaction log of a data set of the study, instead of the file it names; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare fusions on several backbones, data sets and seeds, and test whether they differ.
 
@@ -46,8 +63,9 @@ def study(
     from mltfr.study import run_study
     from mltfr.training import stop_request
 
+    files = _files(data or [])
     with stop_request() as stop:
-        outcome = run_study(file, out, resume=resume, jobs=jobs, stop=stop)
+        outcome = run_study(file, out, resume=resume, jobs=jobs, only=only or [], data=files, stop=stop)
     for cell, message in outcome.failures.items():
         typer.echo(f"mltfr: cell {cell} failed: {message}", err=True)
     if outcome.stopped:
@@ -62,3 +80,15 @@ def study(
         typer.echo(f"Study written to {out}.")
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def _files(data: list[str]) -> dict[str, Path]:
+    from mltfr.errors import ConfigError
+
+    files = {}
+    for text in data:
+        label, separator, file = text.partition("=")
+        if not separator or not file:
+            raise ConfigError(f"--data {text!r} is not LABEL=FILE. Example: --data mine=interactions.csv")
+        files[label] = Path(file)
+    return files

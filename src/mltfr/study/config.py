@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -119,24 +120,42 @@ class StudyConfig(Config):
         return self
 
 
-def load_study(path: Path) -> StudyConfig:
+def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConfig:
     """Read a study file; the paths in it become absolute.
+
+    Args:
+        path: the study file.
+        files: interaction logs by the label of their data set, instead of those that the study file names.
 
     Raises:
         ConfigError: it cannot be read, or something in it is unknown, out of range, missing or doubled.
     """
     values = load_toml(path)
-    data = values.get("data")
-    for label, source in data.items() if isinstance(data, dict) else ():
-        if isinstance(source, dict) and isinstance(source.get("file"), str):
-            file = (path.parent / source["file"]).resolve()
-            if not file.exists():
-                raise ConfigError(
-                    f"{path}: data.{label}.file is '{source['file']}', but there is no {file}. "
-                    "Give the path relative to the study file."
-                )
-            source["file"] = str(file)
     for kind in ("data", "backbones", "fusions"):
         if not values.get(kind):
             raise ConfigError(f"{path}: the grid is empty, no [{kind}.LABEL] is given. Add at least one.")
+    data = values["data"] if isinstance(values["data"], dict) else {}
+    for label, file in (files or {}).items():
+        if not isinstance(data.get(label), dict):
+            raise ConfigError(f"--data {label}={file}: the study has no such data set. {one_of(label, data)}")
+        data[label] = {key: value for key, value in data[label].items() if key not in ("name", "synthetic")}
+        data[label]["file"] = str(file.resolve())
+    for source in data.values():
+        if isinstance(source, dict) and isinstance(source.get("file"), str):
+            source["file"] = str((path.parent / source["file"]).resolve())
     return StudyConfig.parse({"title": path.stem, **values}, str(path))
+
+
+def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
+    """Check that the interaction logs of some data sets are there.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    for label in labels:
+        file = study.data[label].file
+        if file is not None and not Path(file).exists():
+            raise ConfigError(
+                f"data.{label}.file: there is no {file}. Give the path relative to the study file, or with "
+                f"--data {label}=FILE, or leave that data set out with --only data=LABEL,LABEL."
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mltfr.runs import RunConfig
@@ -21,6 +21,7 @@ class Material:
 
     Args:
         study: the study.
+        labels: the data sets that are needed.
         say: hears what takes time.
 
     Raises:
@@ -28,13 +29,13 @@ class Material:
         FetchError: a data set cannot be fetched.
     """
 
-    def __init__(self, study: StudyConfig, say: Callable[[str], None]) -> None:
+    def __init__(self, study: StudyConfig, labels: Iterable[str], say: Callable[[str], None]) -> None:
         self.study, self.say = study, say
         self.interactions: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
         self._tables: dict[str, list[PreparedTable]] = {}
-        for label, data in study.data.items():
-            log = open_log(data)
+        for label in labels:
+            log = open_log(study.data[label])
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
 
     def tables(self, config: RunConfig) -> list[PreparedTable]:

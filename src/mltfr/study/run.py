@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from threading import Event
 
 from mltfr.runs.folder import write_text
 from mltfr.study.board import Board
-from mltfr.study.config import StudyConfig, load_study
+from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder
 from mltfr.study.lock import locked
 from mltfr.study.material import Material
@@ -20,6 +20,7 @@ from mltfr.study.plan import Cell, Group, make_plan
 from mltfr.study.progress import Progress, make_progress
 from mltfr.study.results import gather
 from mltfr.study.scheduler import Scheduler
+from mltfr.study.selection import select
 from mltfr.study.tuning import GroupTuning
 
 SUMMARY = "summary.md"
@@ -30,7 +31,7 @@ class Outcome:
     """How a study ended.
 
     Attributes:
-        cells: number of its cells.
+        cells: number of the cells that were to run.
         done: how many of them are finished.
         failures: what went wrong, by cell.
         stopped: whether it was asked to stop before its end.
@@ -50,15 +51,19 @@ def run_study(
     *,
     resume: bool = False,
     jobs: int | None = None,
+    only: Sequence[str] = (),
+    data: Mapping[str, Path] | None = None,
     stop: Event | None = None,
 ) -> Outcome:
-    """Run all cells of a study that are not finished yet, and write its tables.
+    """Run the cells of a study that are not finished yet, and write the tables of all that are.
 
     Args:
         file: the study file.
         out: the study folder.
         resume: continue a study that is there.
         jobs: processes at once; as many as the cores allow if not given.
+        only: `AXIS=LABEL,LABEL` texts that choose the cells to run this time; all of them if none is given.
+        data: interaction logs by the label of their data set, instead of those that the study file names.
         stop: when set, the cells at work write checkpoints, and nothing new begins.
 
     Raises:
@@ -69,22 +74,25 @@ def run_study(
         RunError: `out` holds something else, or was made from other settings; or another process is at work in it.
         OutputError: `out` cannot be written.
     """
-    study = load_study(file)
-    cells = make_plan(study)
+    study = load_study(file, data)
+    plan = make_plan(study)
+    cells = select(plan, only)
+    labels = list(dict.fromkeys(cell.group.data for cell in cells))
+    check_files(study, labels)
     stop = stop or Event()
     folder = StudyFolder(out, resume)
     with locked(folder.path):
         with make_progress(study.metrics[0]) as progress:
-            material = Material(study, progress.say)
+            material = Material(study, labels, progress.say)
             board = Board(cells, jobs or default_jobs(study.threads))
             tunings = _tunings(study, cells, folder, material)
             _look(board, folder, material, tunings, progress)
-            write_text(folder.path / STUDY, resolved(file, study, cells, material))
+            write_text(folder.path / STUDY, resolved(file, study, plan, material))
             Scheduler(folder, material, tunings, board, progress, stop).run()
         done = board.count()["done"]
         if stop.is_set() and done + len(board.failures) < len(cells):
             return Outcome(len(cells), done, board.failures, stopped=True)
-        if not gather(folder.path, cells):
+        if not gather(folder.path, plan):
             return Outcome(len(cells), done, board.failures)
         from mltfr.report.write import write_report
 
