@@ -11,8 +11,6 @@ import pytest
 from mltfr.cli.main import main
 from mltfr.study import load_study, make_plan
 
-pytest.importorskip("mltfr.baselines")
-
 SMOKE = Path(__file__).parents[2] / "studies" / "smoke.toml"
 
 

@@ -26,7 +26,7 @@ def task(tmp_path_factory):
     patch.setenv("MLTFR_HOME", str(tmp_path_factory.getbasetemp() / "mltfr-home"))
     study = StudyConfig.parse(small(metrics=["ndcg@5"]))
     cell = next(cell for cell in make_plan(study) if cell.group.fusion == "mltfr")
-    yield Material(study, lambda text: None).cell_task(cell)
+    yield Material(study, study.data, lambda text: None).cell_task(cell)
     patch.undo()
 
 

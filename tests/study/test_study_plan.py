@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from small_study import small, write
@@ -14,8 +15,9 @@ from mltfr.cli.main import main
 from mltfr.cli.study import study
 from mltfr.errors import ConfigError
 from mltfr.study import load_study, make_plan
-from mltfr.study.config import StudyConfig
+from mltfr.study.config import StudyConfig, check_files
 from mltfr.study.plan import slug
+from mltfr.study.selection import select
 
 
 def plan(**changes):
@@ -32,10 +34,10 @@ def test_the_grid_is_complete_and_in_order():
             "mltfr": {},
         },
         tables={"one": {"tables": ["synthetic"]}, "two": {"tables": ["synthetic", "synthetic-2"]}},
-        baselines=["sasrec"],
+        baselines=["popularity"],
     )
     labels = [(*cell.group[1:], cell.seed) for cell in cells]
-    assert labels[0] == ("sasrec", "", "", 3)
+    assert labels[0] == ("popularity", "", "", 3)
     one_seed = [
         (backbone, fusion, tables)
         for backbone in ("bert4rec", "wide")
@@ -72,7 +74,7 @@ def test_a_control_may_be_named_alone():
 
 def test_settings_of_a_data_set_count_for_its_cells_alone():
     second = {"name": "synthetic", "settings": {"training": {"epochs": 7}, "backbone": {"max_length": 5}}}
-    cells = plan(data__second=second, baselines=["sasrec"])
+    cells = plan(data__second=second, baselines=["popularity"])
     found = {(cell.group.data, cell.config.training.epochs) for cell in cells}
     assert found == {("made-up", 2), ("second", 7)}
     lengths = {(cell.group.data, cell.config.backbone.max_length) for cell in cells if not cell.baseline}
@@ -108,7 +110,7 @@ def test_labels_that_read_alike_have_different_names():
     ({"compare_with": "nothing"}, r"compare_with is 'nothing'.*Known: mltfr, none. Add \[fusions.nothing\]"),
     ({"seeds": [1, 2, 1]}, "seeds names 1 twice"),
     ({"baselines": ["a", "a"]}, "baselines names 'a' twice"),
-    ({"baselines": ["popularityy"]}, "Unknown backbone 'popularityy'"),
+    ({"baselines": ["popularityy"]}, "Unknown baseline 'popularityy'"),
     ({"metrics": ["ndcg@7"]}, "metrics.0: .*got 'ndcg@7'"),
     ({"test": "z"}, "test: .*'wilcoxon'"),
     ({"seeds": []}, "seeds: .*at least 1"),
@@ -135,12 +137,50 @@ def test_an_empty_grid_is_refused(tmp_path, kind):
         load_study(write(tmp_path, **{kind: None}))
 
 
-def test_paths_are_relative_to_the_file_and_have_to_exist(tmp_path):
-    file = write(tmp_path, data={"mine": {"file": "log.csv"}})
-    with pytest.raises(ConfigError, match=r"data.mine.file is 'log.csv', but there is no .*log.csv"):
-        load_study(file)
+def test_paths_are_relative_to_the_file_and_have_to_exist_where_they_are_needed(tmp_path):
+    file = write(tmp_path, data={"mine": {"file": "log.csv"}, "made-up": {"name": "synthetic"}})
+    study = load_study(file)
+    assert study.data["mine"].file == str(tmp_path / "log.csv")
+    check_files(study, ["made-up"])
+    with pytest.raises(ConfigError, match=r"data.mine.file: there is no .*log.csv.*--data mine=FILE.*--only data="):
+        check_files(study, ["made-up", "mine"])
     (tmp_path / "log.csv").write_text("")
-    assert load_study(file).data["mine"].file == str(tmp_path / "log.csv")
+    check_files(study, ["mine"])
+
+
+def test_another_log_stands_in_for_the_one_in_the_file(tmp_path):
+    of_mine = {"file": "log.csv", "settings": {"training": {"epochs": 3}}}
+    file = write(tmp_path, data={"mine": of_mine, "made-up": {"name": "synthetic", "synthetic": {"users": 50}}})
+    data = load_study(file, {"mine": tmp_path / "a.csv", "made-up": tmp_path / "b.csv"}).data
+    assert data["mine"].file == str(tmp_path / "a.csv")
+    assert data["mine"].settings == of_mine["settings"]
+    assert (data["made-up"].file, data["made-up"].name) == (str(tmp_path / "b.csv"), None)
+    with pytest.raises(ConfigError, match=r"--data mien=x: the study has no such data set. Did you mean 'mine'\?"):
+        load_study(file, {"mien": Path("x")})
+
+
+def test_only_chooses_cells_by_their_labels():
+    cells = plan(seeds=[0, 1], baselines=["popularity"], backbones={"sasrec": {}, "bert4rec": {}})
+    labels = {(cell.group.backbone, cell.group.fusion, cell.seed) for cell in select(cells, ["seed=1", "fusion=mltfr"])}
+    assert labels == {("sasrec", "mltfr", 1), ("bert4rec", "mltfr", 1)}
+    assert [cell.baseline for cell in select(cells, ["backbone=popularity"])] == [True]
+    assert select(cells, ["backbone=sasrec", "backbone=bert4rec,popularity"]) == cells == select(cells, [])
+
+
+def test_a_baseline_has_to_be_one():
+    with pytest.raises(ConfigError, match=r"baselines: Unknown baseline 'sasrec'. .*Known: ease, item-knn, markov"):
+        plan(baselines=["sasrec"])
+
+
+@pytest.mark.parametrize(("only", "message"), [
+    (["backbone"], r"--only 'backbone' is not AXIS=LABEL,LABEL with an axis of data, backbone"),
+    (["fusoin=mltfr"], r"--only 'fusoin=mltfr' is not AXIS=LABEL"),
+    (["backbone=sasrek"], r"--only backbone=sasrek: the study has no such backbone. Did you mean 'sasrec'\?"),
+    (["backbone=popularity", "fusion=none"], r"no cell of the study is left"),
+])  # fmt: skip
+def test_what_only_cannot_mean_is_told(only, message):
+    with pytest.raises(ConfigError, match=message):
+        select(plan(baselines=["popularity"]), only)
 
 
 def test_the_title_is_the_files_name_if_none_is_given(tmp_path):

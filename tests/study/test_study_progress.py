@@ -16,7 +16,7 @@ from mltfr.study.progress import progress_table
 
 @pytest.fixture
 def board():
-    cells = make_plan(StudyConfig.parse(small(seeds=[0, 1], backbones__bert4rec={}, baselines=["sasrec"])))
+    cells = make_plan(StudyConfig.parse(small(seeds=[0, 1], backbones__bert4rec={}, baselines=["popularity"])))
     return Board(cells, jobs=2)
 
 
@@ -35,7 +35,8 @@ def test_the_table_counts_cells(board):
     assert [word.strip() for word in head.split("┃")] == ["data", "backbone", "baseline", "none", "mltfr / one"]
     rows = [[word.strip() for word in line.split("│")] for line in lines if line.startswith("made-up")]
     assert rows == [
-        ["made-up", "sasrec", "1/1", "0/2 1 running", "0/2 1 failed"],
+        ["made-up", "popularity", "1/1"],
+        ["made-up", "sasrec", "", "0/2 1 running", "0/2 1 failed"],
         ["made-up", "bert4rec", "", "0/2", "0/2"],
     ]
     assert lines[-1].startswith("1 done, 1 running, 6 waiting, 1 failed; ")

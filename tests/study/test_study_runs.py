@@ -73,6 +73,15 @@ def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     assert len(reports) == 2
 
 
+def test_a_study_runs_part_by_part(tmp_path, reports):
+    file, out = write(tmp_path), tmp_path / "out"
+    first = run_study(file, out, jobs=1, only=["fusion=none"])
+    assert (first.cells, first.done) == (1, 1)
+    assert pl.read_parquet(out / "results.parquet")["fusion"].unique().to_list() == ["none"]
+    assert run_study(file, out, resume=True, jobs=1, only=["fusion=mltfr"]).done == 1
+    assert set(pl.read_parquet(out / "results.parquet")["fusion"]) == {"none", "mltfr"}
+
+
 def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypatch, capsys):
     bad = {"fusion": {"name": "mltfr", "site": 1}}
     file, out = write(tmp_path, fusions__bad=bad, fusions__mltfr=None), tmp_path / "out"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from mltfr.backbones import BACKBONES
+from mltfr.baselines import BASELINES
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.registry import Registry
@@ -145,6 +146,11 @@ def _check_parts(study: StudyConfig) -> None:
         _check_name(FUSIONS, "fusion", label, settings)
     for label, tables in study.tables.items():
         only(f"[tables.{label}]", {"tokens": tables.tokens}, OF_TABLES)
+    for name in study.baselines:
+        try:
+            BASELINES.get(name)
+        except ConfigError as error:
+            raise ConfigError(f"baselines: {error}") from error
     fusions = [named("fusion", label, settings) for label, settings in study.fusions.items()]
     if study.tables and not any(_reads_tables(of) and "tables" not in of.get("tokens", {}) for of in fusions):
         raise ConfigError("[tables.LABEL] is given, but no fusion reads it. Add a fusion that does, or remove it.")
