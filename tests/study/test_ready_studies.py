@@ -1,0 +1,54 @@
+"""The studies that ship: each plans what its head says, and nothing in it is unknown or unfair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mltfr.backbones import BACKBONES
+from mltfr.study import load_study, make_plan
+
+FOLDER = Path(__file__).parents[2] / "studies"
+FILES = sorted(FOLDER.glob("*.toml"))
+
+
+def labels(name, axis):
+    return list(getattr(load_study(FOLDER / f"{name}.toml"), axis))
+
+
+def test_the_studies_of_the_papers_claims_are_there():
+    assert {"empirical", "main", "ablation", "tables", "controls", "smoke"} <= {path.stem for path in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_it_plans(file):
+    study = load_study(file)
+    cells = make_plan(study)
+    fusions = {cell.group.fusion for cell in cells if not cell.baseline}
+    assert fusions == set(study.fusions)
+    assert study.compare_with in fusions
+    head = file.read_text().partition("\n\n")[0]
+    assert f"mltfr study studies/{file.name} --out " in head
+    for label, data in study.data.items():
+        assert data.name is not None or f"--data {label}=" in head, "the command in its head does not run"
+
+
+def test_main_has_every_backbone():
+    assert sorted(labels("main", "backbones")) == BACKBONES.names()
+
+
+def test_the_controls_differ_from_mltfr_in_one_line_each():
+    cells = {cell.group.fusion: cell for cell in make_plan(load_study(FOLDER / "controls.toml")) if cell.seed == 0}
+    dumps = {name: cell.config.model_dump(mode="json") for name, cell in cells.items()}
+    differences = {
+        name: [f"{part}.{key}" for part in dumps["mltfr"] if isinstance(dumps["mltfr"][part], dict)
+               for key in dumps["mltfr"][part] if dumps[name][part].get(key) != dumps["mltfr"][part][key]]
+        for name in ("random", "shuffled", "capacity")
+    }  # fmt: skip
+    assert differences == {"random": ["tokens.control"], "shuffled": ["tokens.control"], "capacity": ["fusion.name"]}
+
+
+def test_every_ablation_differs_from_mltfr():
+    cells = [cell for cell in make_plan(load_study(FOLDER / "ablation.toml")) if cell.seed == 0 and not cell.baseline]
+    assert len({cell.config.model_dump_json() for cell in cells}) == len(cells) == 20
