@@ -30,6 +30,7 @@ from mltfr.objectives import OBJECTIVES
 from mltfr.registry import Registry
 from mltfr.runs import resolve
 from mltfr.runs.config import RunConfig
+from mltfr.runs.presets import CONTROLS
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
 
@@ -212,7 +213,27 @@ def data_sets() -> str:
     return table(("name", "licence"), [[f"`{name}`", entry.licence] for name, entry in DATA.items()])
 
 
+def parts() -> str:
+    """Return the names of all that can be chosen, and how it is."""
+    kinds = (
+        ("backbones", "--backbone NAME", BACKBONES),
+        ("baselines without training", "--backbone NAME", BASELINES),
+        ("fusions", "--fusion NAME", FUSIONS),
+        ("losses", "--set loss.name=NAME", LOSSES),
+        ("objectives", "--set objective.name=NAME", OBJECTIVES),
+    )
+    controls = {"fusions": list(CONTROLS)}
+    return table(
+        ["", "names", "chosen by"],
+        (
+            [kind, ", ".join(f"`{name}`" for name in registry.names() + controls.get(kind, [])), f"`{option}`"]
+            for kind, option, registry in kinds
+        ),
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "parts": parts,
     "commands": commands,
     "api": api,
     "config": config_keys,

@@ -19,6 +19,7 @@ from mltfr.runs import resolve
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
+STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 BACKBONE_OF = {"mltfr-reference": "sasrec", "sasrec-original": "sasrec", "esasrec": "ligr"}  # else the file's name
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FIT_FLAGS = {"--backbone": "backbone", "--fusion": "fusion", "--preset": "preset"}
@@ -43,7 +44,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 COMMANDS = [
     pytest.param(words, id=f"{page.name}: {' '.join(words)}"[:90])
-    for page in [*PAGES, *CONFIGS]
+    for page in [*PAGES, *CONFIGS, *STUDIES]
     for words in commands_of(page.read_text("utf-8"))
 ]
 
@@ -102,6 +103,10 @@ def test_every_command_exists_with_its_options(words: list[str]) -> None:
         values: dict[str, Any] = {
             key: words[words.index(flag) + 1] for flag, key in FIT_FLAGS.items() if flag in words
         }
+        if "--words" in words:
+            values["words"] = ["a", "word"]
+        if "--item-vectors" in words:
+            values["item_vectors"] = words[words.index("--item-vectors") + 1]
         pairs = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
         file = words[words.index("--config") + 1] if "--config" in words else ""
         given = tomllib.loads((ROOT / file).read_text("utf-8")) if file.startswith("configs/") else {}
