@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Draw loss and validation NDCG@10 by epoch, one line a run and round."""
+    """Draw loss and the validation metric that chose the epoch, one line a run and round."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold a log.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
@@ -28,12 +28,13 @@ def main() -> None:
             label = run.name if len(rounds) == 1 else f"{run.name}, round {number}"
             left.plot([r["epoch"] for r in mine], [r["loss"] for r in mine], marker=".", label=label)
             scored = [r for r in mine if "validation" in r]
-            scores = [r["validation"]["ndcg@10"] for r in scored]
-            right.plot([r["epoch"] for r in scored], scores, marker=".", label=label)
+            metric = next(iter(scored[0]["validation"]))  # the one that chooses comes first
+            scores = [r["validation"][metric] for r in scored]
+            right.plot([r["epoch"] for r in scored], scores, marker=".", label=f"{label}, {metric.upper()}")
             best = max(range(len(scores)), key=scores.__getitem__)
             right.annotate(f"{scores[best]:.4f}", (scored[best]["epoch"], scores[best]), ha="right", va="bottom")
     left.set(xlabel="epoch", ylabel="training loss")
-    right.set(xlabel="epoch", ylabel="validation NDCG@10")
+    right.set(xlabel="epoch", ylabel="validation score")
     right.margins(y=0.12)
     for axes in (left, right):
         axes.grid(alpha=0.3)
