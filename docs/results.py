@@ -117,10 +117,12 @@ def page(folders: Sequence[Path], root: Path) -> str:
 
 
 def command(folder: Path, root: Path) -> str:
-    """Return the command that repeats a study."""
+    """Return the command that repeats a study: of a ready one, that in its head."""
     ready = Path("studies") / f"{folder.name}.toml"
     file = ready if (root / ready).is_file() else Path(os.path.relpath(folder / "study.toml", root))
-    return f"```bash\nmltfr study {file.as_posix()} --out runs/{folder.name}\n```\n"
+    told = re.search(r"^#\s+(mltfr study .*)$", (root / file).read_text("utf-8"), re.M) if file == ready else None
+    text = told[1] if told else f"mltfr study {file.as_posix()} --out runs/{folder.name}"
+    return f"```bash\n{text}\n```\n"
 
 
 def relinked(text: str, source: Path, target: Path) -> str:
