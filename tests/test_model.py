@@ -170,6 +170,23 @@ def test_a_hidden_item_is_no_candidate_and_not_observed(items: Tensor) -> None:
     assert model.fusion_inputs(items)[1].equal(spy.seen[1])
 
 
+class Constant(Fusion):
+    """Corrects every position by the same amount."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return torch.ones_like(x)
+
+
+def test_nothing_is_added_at_a_hidden_item_or_padding(items: Tensor) -> None:
+    torch.manual_seed(0)
+    config = SASRecConfig(hidden=8, max_length=6)
+    model = SequentialModel(ITEMS, SASRec(config), Constant(), hides_items=True).eval()
+    items[:, -2] = ITEMS + 1
+    delta = model._delta(torch.zeros(*items.shape, 8), items, items != 0)
+    assert delta is not None
+    assert (delta[..., 0] != 0).equal((items != 0) & (items <= ITEMS))
+
+
 def test_the_row_of_a_hidden_item_leaves_all_other_initial_values_alone() -> None:
     torch.manual_seed(0)
     hiding = SequentialModel(ITEMS, SASRec(SASRecConfig(hidden=8, max_length=6)), hides_items=True).state_dict()

@@ -125,4 +125,5 @@ class SequentialModel(nn.Module):
         observed = self._observed(items, mask)
         codes = (items * observed,) if self.fusion.reads_items else ()
         delta: Tensor = self.fusion(x, observed, *codes)
-        return delta * mask.unsqueeze(-1)
+        wanted = observed if self.mask_token is None else mask  # a hidden item is read by nobody
+        return delta * wanted.unsqueeze(-1)

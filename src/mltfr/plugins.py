@@ -32,7 +32,8 @@ def import_plugins() -> None:
         try:
             module = importlib.import_module(name)
             for inner in pkgutil.iter_modules(getattr(module, "__path__", [])):
-                importlib.import_module(f"{name}.{inner.name}")
+                if not inner.name.startswith("__"):  # __main__ is a program
+                    importlib.import_module(f"{name}.{inner.name}")
         except Exception as error:  # whatever somebody else's code raises
             raise ConfigError(
                 f"The plug-in '{name}' cannot be imported ({type(error).__name__}: {error}). Mend it, or take it out "

@@ -45,6 +45,8 @@ class Recommender:
         settings: further settings as `"training.batch_size=128"` texts, as on the command line.
         config: complete settings, or the path of a TOML file with some; the other arguments override a file,
             and cannot be given beside complete settings.
+        words: domain words, for the fusion "external".
+        item_vectors: Parquet or safetensors file with a vector for every item, for the fusion "adapter".
 
     Raises:
         ConfigError: an unknown name or setting, a value out of range, or arguments beside complete settings.
@@ -60,6 +62,8 @@ class Recommender:
         epochs: int | None = None,
         settings: Iterable[str] | str = (),
         config: RunConfig | str | Path | None = None,
+        words: Iterable[str] | None = None,
+        item_vectors: str | Path | None = None,
     ) -> None:
         flags: dict[str, Any] = {
             "preset": preset,
@@ -68,6 +72,8 @@ class Recommender:
             "tokens": _names(tokens) if isinstance(tokens, str) else tokens,
             "seed": seed,
             "epochs": epochs,
+            "words": words,
+            "item_vectors": str(item_vectors) if item_vectors is not None else None,
         }
         overrides = [settings] if isinstance(settings, str) else list(settings)
         if isinstance(config, RunConfig):
@@ -213,7 +219,7 @@ class Recommender:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
 
         Of the baselines, item-knn and ease give the items that this one speaks for most, as rows
-        `rank, item_id, weight`.
+        `rank, item_id, weight`; fewer than k where fewer have a weight.
 
         Raises:
             ConfigError: a baseline that knows no similarity of items.
@@ -225,7 +231,7 @@ class Recommender:
             raise DataError(f"Item '{item}' does not occur in the training data. {near}".strip())
         name, values = self.fitted.kind().similarity(vocabulary.codes[item])                 # [I]
         values[vocabulary.codes[item] - 1] = -torch.inf
-        best = values.topk(min(k, len(values) - 1))
+        best = values.topk(min(k, int(values.isfinite().sum())))
         return pl.DataFrame(
             {
                 "rank": np.arange(1, len(best.indices) + 1),

@@ -53,7 +53,7 @@ class Registry(Generic[T, C]):
 
         def decorate(cls: Class) -> Class:
             known = self._entries.get(name)
-            if known is not None and known.cls.__qualname__ != cls.__qualname__:
+            if known is not None and _origin(known.cls) != _origin(cls):
                 raise ConfigError(f"{self.kind} '{name}' is registered twice: {known.cls} and {cls}.")
             self._entries[name] = Entry(name, cls, config)
             return cls
@@ -68,11 +68,15 @@ class Registry(Generic[T, C]):
         """
         if self._discovered:
             return
-        self._discovered = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
-        import_plugins()
+        self._discovered = True  # already now: a module may look something up while it is imported
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            import_plugins()
+        except BaseException:
+            self._discovered = False
+            raise
 
     def find(self, name: str) -> Entry[T, C] | None:
         """Return the entry called `name`, or None; case, hyphens and underscores do not count ("FMLPRec", "fmlp-rec").
@@ -118,6 +122,10 @@ def lookup(name: str, *registries: Registry[Any, Any]) -> Entry[Any, Any]:
             return found
     known = [known for registry in registries for known in registry.names()]
     raise ConfigError(f"Unknown {registries[0].kind} '{name}'. {one_of(name, known)}")
+
+
+def _origin(cls: type) -> tuple[str, str]:
+    return cls.__module__, cls.__qualname__
 
 
 def _plain(name: str) -> str:

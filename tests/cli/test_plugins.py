@@ -23,6 +23,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / PACKAGE
     folder.mkdir()
     (folder / "__init__.py").write_text("")
+    (folder / "__main__.py").write_text("raise SystemExit(3)")
     (folder / "backbone.py").write_text(BLOCKS[0].replace("lagmixer", "toymixer").replace("LagMixer", "ToyMixer"))
     (folder / "fusion.py").write_text(BLOCKS[2].replace('"mlp"', '"toy-mlp"'))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
@@ -62,3 +63,10 @@ def test_a_broken_plugin_is_named(package: Path) -> None:
     assert done.returncode == 2
     assert f"The plug-in '{PACKAGE}' cannot be imported (ModuleNotFoundError: " in done.stderr
     assert "take it out of MLTFR_PLUGINS" in done.stderr
+
+
+def test_a_plugin_does_not_replace_a_part_of_ours(package: Path) -> None:
+    (package / PACKAGE / "fusion.py").write_text(BLOCKS[2].replace('"mlp"', '"capacity"'))
+    done = run("fit", "--help", process=True, check=False)
+    assert done.returncode == 2
+    assert "fusion 'capacity' is registered twice" in done.stderr

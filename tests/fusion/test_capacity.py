@@ -21,11 +21,12 @@ class TestCapacity(FusionContract):
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("hidden", [16, 64])
-def test_it_has_as_many_parameters_as_mltfr(count: int, hidden: int) -> None:
+@pytest.mark.parametrize("ablation", [{}, {"filter": {"chosen_by": "nobody", "keep": 4}}, {"router": "mean"}])
+def test_it_has_as_many_parameters_as_mltfr(count: int, hidden: int, ablation: dict[str, Any]) -> None:
     tables = [random_table(name, 60, 12) for name in ("a", "b", "c")[:count]]
     inputs = FusionInputs(hidden, True, tables, seed=1)
-    control = CapacityFusion(CapacityConfig.parse(SMALL), inputs)
-    mltfr = MltfrFusion(MltfrConfig.parse(SMALL), inputs)
+    control = CapacityFusion(CapacityConfig.parse({**SMALL, **ablation}), inputs)
+    mltfr = MltfrFusion(MltfrConfig.parse({**SMALL, **ablation}), inputs)
     difference = trained_parameters(control) - trained_parameters(mltfr)
     assert abs(difference) <= hidden + 1, "another hidden unit would come nearer"
     assert control.report() == {"mltfr_parameters": trained_parameters(mltfr), "more_parameters": difference}

@@ -170,3 +170,26 @@ def test_a_run_config_names_its_objective_too():
     assert RunConfig().objective.name == "none"
     with pytest.raises(ConfigError, match="Did you mean 'duorec'"):
         RunConfig.parse({"backbone": "duorek"})
+
+
+@pytest.mark.parametrize("file", [{"fusion": "random"}, {"fusion": {"name": "mltfr"}, "tokens": {"control": "random"}}])
+def test_a_fusion_that_is_asked_for_leaves_a_files_control_behind(file):
+    assert resolve(file=file).tokens.control == "random"
+    assert resolve(file=file, fusion="mltfr").tokens.control == "none"
+    assert resolve(file=file, overrides=["fusion=direct"]).tokens.control == "none"
+    assert resolve(file=file, overrides=["fusion.heads=2"]).tokens.control == "random"
+    assert resolve(file=file, fusion="direct", overrides=["tokens.control=shuffled"]).tokens.control == "shuffled"
+    assert resolve(file=file, fusion="shuffled").tokens.control == "shuffled"
+
+
+def test_a_name_in_a_file_is_a_component():
+    assert resolve(file={"fusion": "external"}, words=["tea"]).fusion.words == ("tea",)
+    with pytest.raises(ConfigError, match=r"'training' is 'x', but it is a table of settings"):
+        resolve(file={"training": "x"}, epochs=3)
+
+
+def test_published_settings_are_of_one_backbone():
+    file = resolve(preset="reference").model_dump(mode="json")
+    assert resolve(file=file, seed=1).backbone.name == "sasrec"
+    with pytest.raises(ConfigError, match=r"published settings of backbone 'sasrec'.*--backbone bert4rec"):
+        resolve(file=file, backbone="bert4rec")

@@ -78,7 +78,7 @@ class MoeAdaptor(nn.Module):
             spread = functional.softplus(vectors @ self.noise) + SMALLEST_NOISE     # [P, G]
             logits = logits + torch.randn_like(logits) * spread
         weights = logits.softmax(-1)                                            # [P, G]
-        shifted = self.dropout(vectors) - self.shift.unsqueeze(1)               # [G, P, W]
-        experts = shifted @ self.weight                                         # [G, P, D]
+        shift = self.shift.unsqueeze(1) @ self.weight                           # [G, 1, D]
+        experts = self.dropout(vectors) @ self.weight - shift                   # [G, P, D]
         result: Tensor = self.output((weights.T.unsqueeze(-1) * experts).sum(0))
         return result

@@ -69,8 +69,8 @@ class Fusion(nn.Module, ABC):
 
         Args:
             x: the stack's input `[B, L, D]`, zero at padding.
-            mask: bool `[B, L]`, True where the position holds an observed item: False at padding and at
-                a mask token. `delta` is wanted at mask tokens too.
+            mask: bool `[B, L]`, True where the position holds an observed item: False at padding, at a mask
+                token, and at an item that an objective hides. Of these, `delta` is wanted at mask tokens only.
         """
 
     def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:

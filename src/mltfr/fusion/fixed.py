@@ -34,7 +34,7 @@ class FixedTokens(TokenChoice):
         super().__init__()
         check_size(table, config)
         self.shortlist = Shortlist(table, config.keep)
-        self.shortlist.take(torch.randperm(table.shape[0])[: config.keep].sort().values.numpy())
+        self.shortlist.take(torch.randperm(table.shape[0], device="cpu")[: config.keep].sort().values.numpy())
 
     def refresh(self, queries: Tensor) -> float:  # [Q, D]
         """Change nothing: all tokens stay."""

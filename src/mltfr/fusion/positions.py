@@ -49,7 +49,7 @@ def positions_that_count(x: Tensor, mask: Tensor, is_causal: bool) -> Positions:
     Args:
         x: the stack's input, zero at padding.
         mask: True at observed items.
-        is_causal: whether the backbone has no mask tokens, which are not observed but no padding either.
+        is_causal: whether the backbone has no mask tokens, where `delta` is wanted though nothing is observed.
     """
     if x.device.type != "cpu":
         return Positions(mask.shape, x.device, by_hand=False)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -73,8 +74,9 @@ class BaselineKind:
         return None
 
     def similarity(self, code: int) -> tuple[str, Tensor]:
-        """Return the baseline's weights."""
-        return "weight", self.model.similarity(code)
+        """Return the baseline's weights; minus infinity where it has none."""
+        weights = self.model.similarity(code)                            # [I]
+        return "weight", weights.masked_fill(weights == 0, -torch.inf)
 
 
 def kind_of(model: SequentialModel | Baseline) -> Kind:

@@ -17,6 +17,9 @@ from mltfr.runs.config import Preset, RunConfig
 DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
 """What a run takes that names none."""
 
+COMPONENTS = ("backbone", "fusion", "loss", "objective")
+"""Settings that may be given as a name alone."""
+
 REFERENCE_NAMES = {"mltfr": "mltfr-reference"}
 """Fusions whose published arithmetic has a name of its own."""
 
@@ -121,6 +124,8 @@ def resolve(
     file = _without_control(_named(file or {}))
     flags = _without_control(flags, _name(file, "fusion"))
     overrides = list(overrides)
+    if _names_real_fusion(apply_overrides(flags, overrides)) and isinstance(file.get("tokens"), Mapping):
+        file["tokens"] = {key: value for key, value in file["tokens"].items() if key != "control"}
     given = _given(file, flags, overrides)
     if _is_left_behind(file, _name(given, "backbone")):
         del file["objective"]
@@ -138,6 +143,12 @@ def resolve(
         raise ConfigError(
             f"{where}: the settings are those of preset '{file['preset']}', but preset '{chosen}' is asked for. "
             "Leave out one of the two."
+        )
+    published, asked = _name(file, "backbone"), _name(given, "backbone")
+    if file.get("preset") == "reference" and "backbone" in file and _backbone(published).name != asked:
+        raise ConfigError(
+            f"{where}: these are the published settings of backbone '{published}', but backbone '{asked}' is asked "
+            f"for. Leave out the file, and give --preset reference --backbone {asked}."
         )
     values = _merge(_preset(chosen, given), given)
     if chosen == "reference":
@@ -198,8 +209,11 @@ def _without_control(given: Mapping[str, Any], below: str = "mltfr") -> dict[str
 
 
 def _named(file: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a file's settings with the names of backbone and fusion, where it sets something of them only."""
+    """Return a file's settings with components as tables, backbone and fusion with a name."""
     values = deepcopy(dict(file))
+    for key in COMPONENTS:
+        if isinstance(values.get(key), str):
+            values[key] = {"name": values[key]}
     for key, name in DEFAULT_NAMES.items():
         if isinstance(values.get(key), Mapping):
             values[key] = {"name": name, **values[key]}
@@ -208,6 +222,14 @@ def _named(file: Mapping[str, Any]) -> dict[str, Any]:
 
 def _given(file: Mapping[str, Any], flags: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     return _canonical(_without_control(apply_overrides(_merge(file, flags), overrides)))
+
+
+def _names_real_fusion(asked: Mapping[str, Any]) -> bool:
+    """Return whether a fusion is asked for by name that is no control, and no control beside it."""
+    fusion, tokens = asked.get("fusion"), asked.get("tokens")
+    named = isinstance(fusion, str) or (isinstance(fusion, Mapping) and "name" in fusion)
+    controlled = isinstance(tokens, Mapping) and "control" in tokens
+    return named and not controlled and _name(asked, "fusion") not in CONTROLS
 
 
 def _is_left_behind(file: Mapping[str, Any], backbone: str) -> bool:
@@ -240,10 +262,10 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     """Return nested settings with those of `above` on top; another component's settings do not mix."""
     merged = deepcopy(dict(below))
     for key, value in above.items():
-        if isinstance(value, str) and key in ("backbone", "fusion", "loss", "objective"):
+        if isinstance(value, str) and key in COMPONENTS:
             value = {"name": value}
         old = merged.get(key)
-        if isinstance(value, Mapping) and not isinstance(old, Mapping | str | None):
+        if isinstance(value, Mapping) and not isinstance(old, Mapping | None):
             raise ConfigError(f"'{key}' is {old!r}, but it is a table of settings, as in `[{key}]`.")
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             same = value.get("name", old.get("name")) == old.get("name")

@@ -95,9 +95,11 @@ class PairContract:
         """Move the fusion's parameters away from their start, so that it changes something."""
         generator = torch.Generator().manual_seed(1)
         if model.fusion is not None:
+            model.fusion.train()  # what is held for inference is made anew
             with torch.no_grad():
                 for parameter in model.fusion.parameters():
                     parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+            model.fusion.eval()
         return model
 
     def test_a_new_fusion_changes_no_score(
