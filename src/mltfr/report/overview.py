@@ -40,7 +40,6 @@ def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_wit
             line += [Cell(text) for text in _summary(mine)]
         cells.append(tuple(line))
     columns = [name for group in groups for name in (names[group].title, "wins/ties/losses")]
-    backbones = len({row["backbone"] for row in rows})
     seeds_random = all(row["seeds_random"] for row in rows)
     luck = "" if seeds_random else " Luck of training is not in all of these p values: see the tables."
     return Table(
@@ -50,7 +49,8 @@ def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_wit
         numbers=(False, False, *[True] * len(columns)),
         rows=tuple(cells),
         notes=(
-            f"Mean over {backbones} backbone{'s' if backbones > 1 else ''}, each counting the same. Wins and losses: "
+            "Mean over the backbones that a fusion ran on, each counting the same; wins, ties and losses add up to "
+            "their number. Wins and losses: "
             f"p (Holm over its table) below {f'{LEVEL:g}'.lstrip('0')}; the rest are ties.{luck}",
         ),
     ).without_empty_columns()
