@@ -27,8 +27,8 @@ $(VENV)/.bench: $(VENV)/.base
 demo: $(VENV)/.base  ## Fit MLTFR and its bare backbone on real data with real LLM token tables.
 	$(BIN)/mltfr demo
 
-test: $(VENV)/.dev  ## Run all tests that need no network.
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev  ## Run all tests that need no network, a file at a time on every core.
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .
