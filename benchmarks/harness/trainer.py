@@ -52,11 +52,11 @@ class Stepper:
 
     def run(self, batch: Batch) -> None:
         """Train on one batch."""
-        loss = self.step(batch.items, batch.targets, *batch.views)
+        loss = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.config.gradient_clip:
-            self.fabric.clip_gradients(self.step, self.optimizer, max_norm=self.config.gradient_clip)
+            self.fabric.clip_gradients(self.step, self.config.gradient_clip)
         self.optimizer.step()
 
     def refresh(self, seed: int) -> None:
