@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 
@@ -23,12 +24,14 @@ from mltfr.inference import (
     codes_of_list,
     requests_of_histories,
     requests_of_users,
-    top_k,
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, load_interactions
 from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
+
+FEW_ROWS = 100
+"""Rows of an answer up to which ids are looked up one by one."""
 
 
 class Recommender:
@@ -202,15 +205,14 @@ class Recommender:
         _warn(requests, *(found for found in (allowed, denied) if found is not None))
         remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
         rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
-        best = top_k(self.fitted.scorer(), requests.histories, k, rules, progress=progress)
+        best = self.fitted.retriever.top_k(requests.histories, k, rules, progress=progress)
         rank = np.broadcast_to(np.arange(1, best.codes.shape[1] + 1), best.codes.shape)  # [U, k]
         there = rank <= best.counts[:, None]                                             # [U, k]
-        items = pl.Series("item_id", vocabulary.item_ids, dtype=pl.String)
         return pl.DataFrame(
             {
-                "user_id": pl.Series(list(requests.user_ids), dtype=pl.String).gather(np.nonzero(there)[0]),
+                "user_id": _gather(requests.user_ids, np.nonzero(there)[0]),
                 "rank": rank[there],
-                "item_id": items.gather(best.codes[there] - 1),
+                "item_id": _gather(vocabulary.ids, best.codes[there] - 1),
                 "score": best.scores[there],
             }
         )
@@ -261,6 +263,14 @@ class Recommender:
         recommender = cls(config=fitted.config)
         recommender._fitted = fitted
         return recommender
+
+
+def _gather(texts: Sequence[str] | pl.Series, places: npt.NDArray[np.int64]) -> pl.Series:
+    """Return the texts at some places; one by one where they are few, which starts no query engine."""
+    if len(places) <= FEW_ROWS:
+        return pl.Series([texts[place] for place in places.tolist()], dtype=pl.String)
+    column = texts if isinstance(texts, pl.Series) else pl.Series(list(texts), dtype=pl.String)
+    return column.gather(places)
 
 
 def _names(text: str) -> list[str]:

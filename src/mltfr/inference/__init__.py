@@ -3,6 +3,7 @@
 from mltfr.inference.batches import History, length_sorted_batches, pad_right_aligned
 from mltfr.inference.fallback import FallbackScorer, has_known_item
 from mltfr.inference.requests import ItemList, Requests, codes_of_list, requests_of_histories, requests_of_users
+from mltfr.inference.retriever import Retriever
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.top_k import TopK, top_k
@@ -13,6 +14,7 @@ __all__ = [
     "ItemList",
     "ModelScorer",
     "Requests",
+    "Retriever",
     "Rules",
     "Scorer",
     "TopK",

@@ -44,6 +44,9 @@ class ModelScorer:
     Args:
         model: the recommender's network, already on `device`.
         device: where batches are sent.
+
+    Attributes:
+        vectors: float32 `[I + 1, D]`, the item vectors; row 0 is padding.
     """
 
     def __init__(self, model: SequentialModel, device: torch.device | str = "cpu") -> None:
@@ -52,7 +55,7 @@ class ModelScorer:
         # BERT4Rec appends a mask token, which takes one position.
         self.max_length = model.backbone.max_length - int(model.mask_token is not None)
         self._modules = list(model.modules())
-        self._vectors = model.item_matrix().detach().float()             # [I + 1, D]
+        self.vectors = model.item_matrix().detach().float()             # [I + 1, D]
 
     @property
     def items(self) -> int:
@@ -79,7 +82,7 @@ class ModelScorer:
     def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
         """Return the inner products with item vectors, float32 `[B, stop - start]`."""
         with torch.inference_mode():
-            vectors = self._vectors[start:stop]                          # [C, D]
+            vectors = self.vectors[start:stop]                          # [C, D]
             if len(queries) < 2 or self.device.type != "cpu":
                 return queries @ vectors.T                               # [B, C]
             scores = queries.new_empty(len(queries), len(vectors))       # [B, C]
