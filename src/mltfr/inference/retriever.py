@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mltfr.errors import ConfigError, MltfrWarning, OutputError
+from mltfr.inference.ann import ItemIndex
+from mltfr.inference.approximate import IndexReport, approximate_top_k, recall
 from mltfr.inference.batches import History, known_items
 from mltfr.inference.fallback import FallbackScorer, has_known_item
 from mltfr.inference.pruned import best_of_quantised
@@ -73,6 +78,48 @@ class Retriever:
                 return found
         return top_k(prepared.scorer, histories, k, rules, progress=progress)
 
+    def approximate_top_k(
+        self,
+        histories: Sequence[History],
+        k: int,
+        rules: Rules,
+        *,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> TopK:
+        """Return about the k best items of every history, by an index of item vectors; the rules hold exactly.
+
+        Args:
+            histories: item codes, oldest first.
+            k: how many items a history gets at most.
+            rules: which items are candidates.
+            folder: run folder that holds the index or takes it; None to hold it in memory only.
+            progress: told after every batch.
+
+        Raises:
+            ConfigError: the scorer is a baseline, which has no item vectors.
+            MissingExtraError: faiss is not installed.
+        """
+        prepared = self._prepared()
+        model, index = prepared.indexed(folder)
+        return approximate_top_k(index, model, prepared.scorer, histories, k, rules, progress=progress)
+
+    def index_report(
+        self, histories: Sequence[History], k: int, rules: Rules, *, folder: Path | None = None, sample: int = 200
+    ) -> IndexReport:
+        """Return how much of the exact lists the index finds, for evenly spaced histories; errors as above.
+
+        Args:
+            histories: item codes, oldest first.
+            k: length of the lists.
+            rules: which items are candidates.
+            folder: run folder that holds the index or takes it.
+            sample: histories compared at most.
+        """
+        picked = histories[:: -(-len(histories) // sample) or 1]
+        found = self.approximate_top_k(picked, k, rules, folder=folder)
+        return recall(found, top_k(self.scorer, picked, k, rules))
+
     def _prepared(self) -> _Prepared:
         version = self._version()
         if self._made is None or self._made[0] != version:
@@ -88,11 +135,25 @@ class _Prepared:
         main = scorer.scorer if isinstance(scorer, FallbackScorer) else scorer
         self.model = main if isinstance(main, ModelScorer) and main.device.type == "cpu" else None
         self.calls = 0
+        self.index: ItemIndex | None = None
 
     @cached_property
     def quantised(self) -> QuantisedItems | None:
         """The item vectors in 8 bits; None where they cannot be had."""
         return None if self.model is None else QuantisedItems.of(self.model.vectors)
+
+    def indexed(self, folder: Path | None) -> tuple[ModelScorer, ItemIndex]:
+        """Return the model and the index of its item vectors: held, read from a run folder, or made."""
+        if self.model is None:
+            raise ConfigError("Only a model on a CPU has an approximate index, and no baseline. Leave out the index.")
+        if self.index is None:
+            vectors = self.model.vectors
+            self.index = None if folder is None else ItemIndex.load(folder, vectors)
+            if self.index is None:
+                self.index = ItemIndex.build(vectors)
+                if folder is not None:
+                    _keep(self.index, folder)
+        return self.model, self.index
 
     def suits(self, histories: Sequence[History]) -> bool:
         """Return whether 8-bit vectors are worth it, now that these histories are asked for."""
@@ -116,3 +177,11 @@ class _Prepared:
                 keys = best_of_quantised(self.quantised, query, k, seen, blocked)
                 fill_top_k(result, np.array([row]), keys)
         return result
+
+
+def _keep(index: ItemIndex, folder: Path) -> None:
+    """Save an index; where that cannot be, say so and go on."""
+    try:
+        index.save(folder)
+    except OutputError as error:
+        warnings.warn(f"The index was not saved, and is made again next time: {error}", MltfrWarning, stacklevel=5)
