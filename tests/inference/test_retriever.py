@@ -19,7 +19,7 @@ ITEMS = 700
 
 
 class Encoder(nn.Module):
-    """Reads a history as the mean of its items' vectors."""
+    """Is only asked how long a history may be."""
 
     max_length = 50
 
@@ -36,7 +36,8 @@ class Network(nn.Module):
         self.item_vectors = nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
 
     def readout(self, batch: Tensor) -> Tensor:
-        return self.item_vectors(batch).mean(1)
+        """Read a history as the sum of its items' vectors."""
+        return (self.item_vectors(batch) * (batch > 0).unsqueeze(-1)).sum(1)
 
     def item_matrix(self) -> Tensor:
         return self.item_vectors.weight

@@ -67,5 +67,6 @@ def recommend(
     write_frame(frame, out)
     if index == "ivf":
         report = recommender.index_report(k)
-        typer.echo(f"recall@{report.k} of index ivf: {report.recall:.4f}, against exact lists of {report.histories:,} users")
+        found = f"recall@{report.k} {report.recall:.4f} against the exact lists of {report.histories:,} users"
+        typer.echo(f"index ivf: {found}")
     typer.echo(f"{frame['user_id'].n_unique():,} users, {len(frame):,} rows written to {out}")
