@@ -52,6 +52,7 @@ class ItemIndex:
         rows = np.ascontiguousarray(vectors[1:].numpy())                   # [I, D]
         lists = max(1, min(4096, 1 << round(math.log2(4 * math.sqrt(len(rows)))), len(rows) // 40))
         index = faiss.index_factory(rows.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
+        index.cp.min_points_per_centroid = 1  # a small catalogue is no reason to warn
         drawn = np.random.default_rng(0).choice(len(rows), min(len(rows), lists * _TRAINED), replace=False)
         index.train(rows[np.sort(drawn)])
         index.add_with_ids(rows, np.arange(1, len(rows) + 1))
