@@ -71,9 +71,9 @@ def approximate_top_k(
     left: list[Codes] = [np.flatnonzero(~has_known_item(histories))]
     served = np.flatnonzero(has_known_item(histories))
     done = 0
-    for batch in length_sorted_batches([histories[row] for row in served], 256):
+    for batch in length_sorted_batches([histories[row] for row in served.tolist()], 256):
         rows = served[batch]
-        given = [histories[row] for row in rows]
+        given = [histories[row] for row in rows.tolist()]
         longest = max(len(history) for history in given) if rules.remove_seen else 0
         fetch = int((k + longest) / free * 1.25) + 1 if free > 0 else items + 1
         if fetch > min(MOST, items):
@@ -88,7 +88,7 @@ def approximate_top_k(
             progress(done, len(histories))
     rest = np.concatenate(left)
     if len(rest):
-        exact = top_k(scorer, [histories[row] for row in rest], k, rules)
+        exact = top_k(scorer, [histories[row] for row in rest.tolist()], k, rules)
         result.codes[rest], result.scores[rest], result.counts[rest] = exact.codes, exact.scores, exact.counts
     if progress is not None and done < len(histories):
         progress(len(histories), len(histories))
