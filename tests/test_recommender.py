@@ -117,6 +117,25 @@ def test_a_fresh_recommender_equals_its_bare_backbone_to_the_bit(log):
     assert torch.equal(models[0].item_matrix(), models[1].item_matrix())
 
 
+def test_every_index_answers_alike_where_one_list_holds_all_items(fitted):
+    pytest.importorskip("faiss")
+    answers = [fitted.recommend(k=5, deny=["i3"], index=index) for index in ("exact", "dense", "ivf")]
+    for answer in answers[1:]:
+        assert answer.drop("score").equals(answers[0].drop("score"))
+        np.testing.assert_allclose(answer["score"], answers[0]["score"], rtol=1e-4, atol=1e-5)
+    report = fitted.index_report(k=5, sample=10)
+    assert (report.k, report.recall) == (5, 1.0)
+    assert report.histories <= 10
+
+
+def test_a_single_request_is_a_row_of_many(fitted):
+    everybody = fitted.recommend(k=20)
+    for user in ("u3", "u17"):
+        alone = fitted.recommend(users=[user], k=20)
+        assert alone.drop("score").equals(everybody.filter(pl.col("user_id") == user).drop("score"))
+        assert alone.schema == everybody.schema
+
+
 def test_saved_and_loaded_it_is_the_same(fitted, tmp_path, monkeypatch):
     fitted.save(tmp_path / "run")
     monkeypatch.setenv("MLTFR_HOME", str(tmp_path / "nothing"))  # the token tables are not needed any more

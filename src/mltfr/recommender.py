@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,21 +13,24 @@ import polars as pl
 import torch
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
+from mltfr.errors import ConfigError, DataError, RunError, one_of
 from mltfr.evaluation import Evaluation, Part, evaluate
 from mltfr.inference import (
-    ItemList,
-    Requests,
+    IndexReport,
     Rules,
+    answer,
     codes_of_list,
     requests_of_histories,
     requests_of_users,
-    top_k,
+    say_what_was_skipped,
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, load_interactions
 from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
+
+INDEXES = ("exact", "dense", "ivf")
+"""How `recommend` may look for the best items."""
 
 
 class Recommender:
@@ -88,6 +90,7 @@ class Recommender:
             file = load_toml(Path(config)) if config is not None else None
             self.config = resolve(file=file, overrides=overrides, **flags)
         self._fitted: Fitted | None = None
+        self._folder: Path | None = None
 
     @property
     def fitted(self) -> Fitted:
@@ -131,6 +134,7 @@ class Recommender:
         log = log if isinstance(log, InteractionLog) else load_interactions(log)
         folder = Path(out) if out is not None else None
         self._fitted = fit(self.config, log, folder, resume=resume, reporter=reporter or Console(), stop=stop)
+        self._folder = folder
         return self
 
     def evaluate(
@@ -165,6 +169,7 @@ class Recommender:
         include_seen: bool | None = None,
         allow: Iterable[str] | None = None,
         deny: Iterable[str] = (),
+        index: str = "exact",
         progress: Progress | None = None,
     ) -> pl.DataFrame:
         """Return the k best items of every user as rows `user_id, rank, item_id, score`, users in input order.
@@ -178,14 +183,21 @@ class Recommender:
             include_seen: whether items of the history may come again; by default as in evaluation.
             allow: item ids that may be recommended; all if not given.
             deny: item ids that may not. Items that training has not seen are skipped in both lists with a warning.
+            index: "exact"; "dense", the same without the 8-bit item vectors that single requests against 50,000
+                items or more are answered with; or "ivf", approximate, which needs the extra `ann` and keeps its
+                index in the run folder. Rules hold exactly in each; see `index_report`.
             progress: told after every batch.
 
         Raises:
+            ConfigError: an unknown index, or "ivf" for a baseline.
+            MissingExtraError: the extra `ann` is not installed.
             DataError: a user is not known, nor any item of `allow`; both users and histories are given; a text
                 stands where a list is expected.
             RunError: nothing is fitted yet.
         """
         vocabulary = self.fitted.split.vocabulary
+        if index not in INDEXES:
+            raise ConfigError(f"Unknown index '{index}'. {one_of(index, INDEXES)}")
         if users is not None and histories is not None:
             raise DataError("Give users or histories, not both.")
         if histories is not None:
@@ -199,21 +211,31 @@ class Recommender:
                 f"None of the {len(allowed.unknown)} items of allow occurs in the training data "
                 f"(first: '{allowed.unknown[0]}'). Give ids as the log writes them."
             )
-        _warn(requests, *(found for found in (allowed, denied) if found is not None))
+        say_what_was_skipped(requests, *(found for found in (allowed, denied) if found is not None))
         remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
         rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
-        best = top_k(self.fitted.scorer(), requests.histories, k, rules, progress=progress)
-        rank = np.broadcast_to(np.arange(1, best.codes.shape[1] + 1), best.codes.shape)  # [U, k]
-        there = rank <= best.counts[:, None]                                             # [U, k]
-        items = pl.Series("item_id", vocabulary.item_ids, dtype=pl.String)
-        return pl.DataFrame(
-            {
-                "user_id": pl.Series(list(requests.user_ids), dtype=pl.String).gather(np.nonzero(there)[0]),
-                "rank": rank[there],
-                "item_id": items.gather(best.codes[there] - 1),
-                "score": best.scores[there],
-            }
-        )
+        retriever = self.fitted.retriever
+        if index == "ivf":
+            best = retriever.approximate_top_k(requests.histories, k, rules, folder=self._folder, progress=progress)
+        else:
+            best = retriever.top_k(requests.histories, k, rules, quantised=index == "exact", progress=progress)
+        return answer(requests, best, vocabulary)
+
+    def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
+        """Return how much of the exact lists the approximate index finds, for users of the log.
+
+        Args:
+            k: length of the lists.
+            sample: users compared at most, evenly spaced.
+
+        Raises:
+            ConfigError: a baseline is fitted.
+            MissingExtraError: the extra `ann` is not installed.
+            RunError: nothing is fitted yet.
+        """
+        rules = Rules(self.config.evaluation.remove_seen)
+        histories = list(self.fitted.split.histories)
+        return self.fitted.retriever.index_report(histories, k, rules, folder=self._folder, sample=sample)
 
     def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
@@ -249,6 +271,7 @@ class Recommender:
         folder = Path(path)
         check_new(folder, resume=False)
         save_fitted(self.fitted, folder)
+        self._folder = folder
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -260,42 +283,9 @@ class Recommender:
         fitted = load_fitted(Path(path))
         recommender = cls(config=fitted.config)
         recommender._fitted = fitted
+        recommender._folder = Path(path)
         return recommender
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _first(items: Iterable[str]) -> str:
-    """Return the first three items as one text."""
-    some = list(items)
-    return ", ".join(some[:3]) + (", ..." if len(some) > 3 else "")
-
-
-def _warn(requests: Requests, *lists: ItemList) -> None:
-    """Say what was not understood in the histories and lists."""
-    if requests.unknown:
-        total = sum(requests.unknown.values())
-        warnings.warn(
-            f"{len(requests.unknown)} items are not in the training data and were skipped ({total} times; "
-            f"{_first(requests.unknown)}).",
-            MltfrWarning,
-            stacklevel=3,
-        )
-    for found in lists:
-        if found.unknown:
-            warnings.warn(
-                f"{len(found.unknown)} items of {found.name} are not in the training data and were skipped "
-                f"({_first(found.unknown)}).",
-                MltfrWarning,
-                stacklevel=3,
-            )
-    nobody = requests.without_known_item
-    if nobody:
-        warnings.warn(
-            f"{len(nobody)} histories hold no item that training knows; they get the most popular items "
-            f"(first: user {nobody[0]}).",
-            MltfrWarning,
-            stacklevel=3,
-        )

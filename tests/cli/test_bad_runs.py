@@ -160,6 +160,9 @@ def test_recommend_options(tmp_path: Path, store: Path, finished: Path) -> None:
     assert "log.csv is no folder to write to" in recommend(finished / "log.csv" / "best.csv")
     assert "cannot be printed" in recommend(tmp_path / "\udcff.csv")
     assert "Invalid value for '-k'" in recommend(tmp_path / "best.csv", "-k", "0")
+    assert "Unknown index 'ivff'. Did you mean 'ivf'? Known: dense, exact, ivf." in recommend(
+        tmp_path / "best.csv", "--index", "ivff"
+    )
     both = ("--users", tmp_path / "users", "--histories", tmp_path / "users")
     assert "Give --users or --histories, not both." in recommend(tmp_path / "best.csv", *both)
     assert "none: cannot be read (No such file" in recommend(tmp_path / "best.csv", "--users", tmp_path / "none")

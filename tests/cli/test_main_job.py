@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import tomllib
 
 import polars as pl
@@ -76,6 +77,18 @@ def test_recommendations_reproduce_the_metrics(fitted, store, ending):
     assert sum(hit is not None for hit in hits) / len(hits) == pytest.approx(metrics["hr@10"], abs=1e-9)
     gains = [1 / math.log2(hit + 1) if hit else 0.0 for hit in hits]
     assert sum(gains) / len(gains) == pytest.approx(metrics["ndcg@10"], abs=1e-9)
+
+
+def test_an_approximate_index_is_kept_and_says_what_it_finds(fitted, store, tmp_path):
+    pytest.importorskip("faiss")
+    folder, _, _ = fitted
+    shutil.copytree(folder / "run", tmp_path / "run")
+    done = run("recommend", tmp_path / "run", "--out", tmp_path / "a.csv", "--index", "ivf", home=store)
+    assert "index ivf: recall@10 1.0000 against the exact lists of" in done.stdout  # one list holds so few items
+    assert {"index.faiss", "index.json"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    run("recommend", tmp_path / "run", "--out", tmp_path / "b.csv", "--index", "dense", home=store)
+    found, exact = (pl.read_csv(tmp_path / name) for name in ("a.csv", "b.csv"))
+    assert found.drop("score").equals(exact.drop("score"))
 
 
 def test_a_saved_config_repeats_the_run(fitted, store):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import MltfrError
-from mltfr.inference import Rules, top_k
+from mltfr.inference import Rules, rules, select, top_k
 from mltfr.interactions import UNKNOWN
 
 
@@ -144,3 +146,58 @@ def test_a_k_beyond_the_catalogue_costs_no_more_than_the_catalogue() -> None:
     assert beyond.codes.shape == (2, 5)
     assert beyond.counts.tolist() == [4, 3]
     np.testing.assert_array_equal(beyond.codes, whole.codes)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements that any tensor made inside has."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, torch.Tensor):
+                self.elements = max(self.elements, tensor.untyped_storage().nbytes() // 4)
+        return made
+
+
+@pytest.mark.parametrize("chunk", [500, 1 << 17])
+def test_no_tensor_grows_with_users_times_items(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    items, users, k, block = 3000, 700, 10, 40_000
+    monkeypatch.setattr(rules, "BLOCK_SCORES", block)
+    scorer = HistoryScorer(items)
+    histories = random_histories(items, users)
+    with LargestTensor() as largest:
+        streamed = top_k(scorer, histories, k, chunk=chunk)
+    assert 0 < largest.elements <= block < users * items
+    monkeypatch.undo()
+    dense = top_k(scorer, histories, k, chunk=items)
+    np.testing.assert_array_equal(streamed.codes, dense.codes)
+    np.testing.assert_array_equal(streamed.scores, dense.scores)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 6),
+    width=st.integers(700, 1500),
+    k=st.integers(1, 10),
+    levels=st.sampled_from([1, 2, 50, 1 << 20]),
+    forbidden=st.sampled_from([0.0, 0.5, 0.999, 1.0]),
+    seed=st.integers(0, 1000),
+)
+def test_numpys_selection_equals_sorting_all_keys(
+    rows: int, width: int, k: int, levels: int, forbidden: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.integers(-levels, levels, (rows, width)).astype(np.float32)
+    scores[random.random(scores.shape) < forbidden] = -np.inf
+    given_scores = torch.from_numpy(scores)
+    expected = select.pack(given_scores, torch.arange(5, 5 + width)).sort(dim=1, descending=True).values[:, :k]
+    found = select.best_keys(given_scores, 5, k)
+    finite = select.unpack(expected)[1] > -torch.inf
+    assert torch.equal(found[finite], expected[finite])
+    assert torch.equal(select.unpack(found)[1], select.unpack(expected)[1])
+    groups = width // select.GROUP * select.GROUP
+    grouped = given_scores[:, :groups].view(rows, -1, select.GROUP)
+    other = select._keys_of_groups(grouped, given_scores[:, groups:], grouped.amax(2), 5, k)
+    assert torch.equal(other.topk(k).values[finite], expected[finite])

@@ -28,6 +28,9 @@ def recommend(
     deny: Annotated[
         Path | None, typer.Option(help="Text file with item ids that may not be recommended, one a line.")
     ] = None,
+    index: Annotated[
+        str, typer.Option(help="How to look: exact, dense (exact, without 8-bit item vectors), or ivf (approximate).")
+    ] = "exact",
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
@@ -58,7 +61,12 @@ def recommend(
             include_seen=True if include_seen else None,
             allow=allowed,
             deny=denied,
+            index=index,
             progress=progress,
         )
     write_frame(frame, out)
+    if index == "ivf":
+        report = recommender.index_report(k)
+        found = f"recall@{report.k} {report.recall:.4f} against the exact lists of {report.histories:,} users"
+        typer.echo(f"index ivf: {found}")
     typer.echo(f"{frame['user_id'].n_unique():,} users, {len(frame):,} rows written to {out}")

@@ -77,7 +77,7 @@ def requests_of_users(split: Split, users: Iterable[str] | None) -> Requests:
         raise DataError(f"users is the text {users!r}; expected a list of user ids.")
     if users is None:
         return Requests(split.user_ids, list(split.histories), {})
-    rows = {user: row for row, user in enumerate(split.user_ids)}
+    rows = split.rows
     wanted = [str(user) for user in users]
     missing = [user for user in wanted if user not in rows]
     if missing:

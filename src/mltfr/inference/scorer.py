@@ -11,6 +11,9 @@ from torch import Tensor
 from mltfr.inference.batches import History, pad_right_aligned
 from mltfr.model import SequentialModel
 
+BLOCK = 2048
+"""Items of one matrix product on a CPU: their vectors, and the scores of a batch, stay in its cache."""
+
 
 class Scorer(Protocol):
     """Scores all items for a batch of histories, a range of items at a time.
@@ -41,6 +44,9 @@ class ModelScorer:
     Args:
         model: the recommender's network, already on `device`.
         device: where batches are sent.
+
+    Attributes:
+        vectors: float32 `[I + 1, D]`, the item vectors; row 0 is padding.
     """
 
     def __init__(self, model: SequentialModel, device: torch.device | str = "cpu") -> None:
@@ -48,7 +54,8 @@ class ModelScorer:
         self.device = torch.device(device)
         # BERT4Rec appends a mask token, which takes one position.
         self.max_length = model.backbone.max_length - int(model.mask_token is not None)
-        self._vectors = model.item_matrix().detach().float()             # [I + 1, D]
+        self._modules = list(model.modules())
+        self.vectors = model.item_matrix().detach().float()             # [I + 1, D]
 
     @property
     def items(self) -> int:
@@ -59,18 +66,27 @@ class ModelScorer:
         """Return the hidden state that scores the next item, float32 `[B, D]`."""
         batch = pad_right_aligned(histories, self.max_length)            # [B, L]
         empty = batch[:, -1] == 0                                        # [B]
-        training = self.model.training
-        self.model.eval()
+        training = [module for module in self._modules if module.training]
+        if training:  # asking every module costs less than telling it
+            self.model.eval()
         try:
             with torch.inference_mode():
                 hidden = self.model.readout(batch.to(self.device)).float()  # [B, D]
                 if empty.any():  # attention over padding alone is not defined
                     hidden[empty.to(self.device)] = 0
         finally:
-            self.model.train(training)
+            for module in training:
+                module.training = True
         return hidden
 
     def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
         """Return the inner products with item vectors, float32 `[B, stop - start]`."""
         with torch.inference_mode():
-            return queries @ self._vectors[start:stop].T                 # [B, stop - start]
+            vectors = self.vectors[start:stop]                          # [C, D]
+            if len(queries) < 2 or self.device.type != "cpu":
+                return queries @ vectors.T                               # [B, C]
+            scores = queries.new_empty(len(queries), len(vectors))       # [B, C]
+            for first in range(0, len(vectors), BLOCK):
+                block = slice(first, first + BLOCK)
+                torch.mm(queries, vectors[block].T, out=scores[:, block])
+            return scores

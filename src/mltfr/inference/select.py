@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mltfr.errors import MltfrError
+from mltfr.inference.select_cpu import best_of_groups
 
 GROUP = 32
 """Items whose maximum stands for all of them in the first look."""
@@ -21,7 +22,8 @@ def best_keys(scores: Tensor, start: int, k: int) -> Tensor:
 
     Only groups with one of the k largest maxima can hold one of the k best: any item elsewhere has k items
     before it, one in each of those groups (groups hold consecutive codes, so this holds under ties as well).
-    All items are looked at once to find the maxima, and `k * GROUP` of them are sorted.
+    All items are looked at once to find the maxima, and `k * GROUP` of them again. On a CPU numpy does this
+    looking again, with its vectorised sorts.
 
     Args:
         scores: float32 `[B, C]` of the codes `start` to `start + C - 1`.
@@ -42,12 +44,22 @@ def best_keys(scores: Tensor, start: int, k: int) -> Tensor:
     tail = scores[:, groups * GROUP :]                                   # [B, C % GROUP]
     check_numbers(maxima)
     check_numbers(tail)
-    first = _best(pack(maxima, torch.arange(groups, device=scores.device)), k)
-    chosen = unpack(first)[0].unsqueeze(2).expand(batch, k, GROUP)       # [B, k, GROUP]
+    if scores.device.type == "cpu":
+        found, places = best_of_groups(scores.numpy(), maxima.numpy(), GROUP, k)
+        kept = torch.from_numpy(found)                                   # [B, W], W >= k
+        return _best(pack(kept, start + torch.from_numpy(places)), k)
+    return _best(_keys_of_groups(grouped, tail, maxima, start, k), k)
+
+
+def _keys_of_groups(grouped: Tensor, tail: Tensor, maxima: Tensor, start: int, k: int) -> Tensor:
+    """Return the keys of all items of the k groups with the largest maxima, and of the tail."""
+    batch, groups, size = grouped.shape
+    first = _best(pack(maxima, torch.arange(groups, device=maxima.device)), k)
+    chosen = unpack(first)[0].unsqueeze(2).expand(batch, k, size)        # [B, k, GROUP]
     values = grouped.gather(1, chosen)                                   # [B, k, GROUP]
-    inside = start + chosen * GROUP + torch.arange(GROUP, device=scores.device)
-    keys = pack(values, inside).flatten(1)                               # [B, k * GROUP]
-    return _best(torch.cat([keys, pack(tail, codes[groups * GROUP :])], dim=1), k)
+    inside = start + chosen * size + torch.arange(size, device=maxima.device)
+    rest = torch.arange(start + groups * size, start + groups * size + tail.shape[1], device=maxima.device)
+    return torch.cat([pack(values, inside).flatten(1), pack(tail, rest)], dim=1)
 
 
 def merge_keys(kept: Tensor | None, more: Tensor, k: int) -> Tensor:

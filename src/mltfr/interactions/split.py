@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,11 @@ class Split:
     validation: Examples
     test: Examples
     left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Row in `histories` of every user id."""
+        return {user: row for row, user in enumerate(self.user_ids)}
 
     def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
         """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from mltfr.interactions.histories import UNKNOWN
 
@@ -31,6 +32,11 @@ class Vocabulary:
     def codes(self) -> dict[str, int]:
         """Code of every item id."""
         return {item: code for code, item in enumerate(self.item_ids, start=1)}
+
+    @cached_property
+    def ids(self) -> pl.Series:
+        """Item ids as a column `item_id`; that of code `c` is at `c - 1`."""
+        return pl.Series("item_id", self.item_ids, dtype=pl.String)
 
     def encode(self, items: Iterable[str]) -> npt.NDArray[np.int32]:
         """Return the codes of item ids, `UNKNOWN` for those that training has not seen."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from mltfr.errors import RunError
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.fetch import atomic_path
 from mltfr.fusion import FUSIONS
-from mltfr.inference import FallbackScorer, Scorer
+from mltfr.inference import FallbackScorer, Retriever, Scorer
 from mltfr.interactions import Split
 from mltfr.model import SequentialModel
 from mltfr.runs.config import RunConfig
@@ -61,6 +63,15 @@ class Fitted:
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
         return FallbackScorer(self.kind().scorer(), self.popularity())
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """What finds the best items for one request after another."""
+        return Retriever(self.scorer, self.version)
+
+    def version(self) -> Hashable:
+        """Return what changes with every change of the item vectors."""
+        return self.kind().version()
 
     def kind(self) -> Kind:
         """Return what else the model can be asked, whatever it is."""

@@ -8,6 +8,7 @@
     histories.parquet      every user's history, and how much of it is training
     examples.parquet       the held-out predictions
     log.jsonl              one line per epoch
+    index.faiss, .json     after `recommend --index ivf`: can be made again, so the manifest does not list them
 
 The manifest is written last: a folder without one is not a finished run.
 """
