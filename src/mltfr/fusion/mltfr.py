@@ -103,7 +103,14 @@ class MltfrFusion(Fusion):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
-        query = self.query(x, mask)                                             # [B, Q, D]
+        return self._correct(self.query(x, mask), x, mask)
+
+    def newest(self, x: Tensor, mask: Tensor, count: int, *codes: Tensor) -> Tensor:  # -> [B, count, D]
+        """Return `delta` at the newest positions, which ask with their prefixes as they always do."""
+        return self._correct(self.query(x, mask, count), x[:, -count:], mask[:, -count:])
+
+    def _correct(self, query: Tensor, x: Tensor, mask: Tensor) -> Tensor:  # [B, Q, D], [B, T, D], [B, T]
+        """Return `delta` `[B, T, D]`."""
         positions = self._positions(x, mask)
         x = positions.take(x)                                                   # [P, D]
         weights = self.router(x)                                                # [P, N]
@@ -116,14 +123,15 @@ class MltfrFusion(Fusion):
             self._watch(weights.detach(), positions.take(mask), selection.log_weight.detach())
         return positions.put(delta.to(x.dtype))
 
-    def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
-        """Return unit queries: one per position, or one per user (Q = 1)."""
+    def query(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
+        """Return unit queries: one for each of the newest positions (all if not given), or one a user (Q = 1)."""
+        newest = newest or x.shape[1]
         if self.asks_once:
             query = history_mean(x, mask)
         elif self.config.filter.query == "exponential":
-            query = prefix_decay(x, mask, self.config.filter.query_decay)
+            query = prefix_decay(x, mask, self.config.filter.query_decay, newest)
         else:
-            query = prefix_mean(x, mask)
+            query = prefix_mean(x, mask, newest)
         return functional.normalize(query, dim=-1)
 
     @torch.no_grad()
