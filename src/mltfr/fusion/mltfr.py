@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import torch
 from pydantic import Field
@@ -21,10 +21,12 @@ from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.fixed import AllFixedTokens, FixedTokens
 from mltfr.fusion.freeze import freeze
 from mltfr.fusion.initial import own_seed, seeded
+from mltfr.fusion.known import Known, expert_rows, routed
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
+from mltfr.fusion.remembered import Remembered
 from mltfr.fusion.router import DEAD_BELOW, ROUTERS, entropy, shares
-from mltfr.fusion.selection import Selection, TokenFilters
+from mltfr.fusion.selection import FilterRows, Selection, TokenFilters, filter_rows
 from mltfr.fusion.spread import spread_queries
 
 CHOICES: dict[str, tuple[type[TokenChoice], type[ByTable[TokenChoice]]]] = {
@@ -99,6 +101,8 @@ class MltfrFusion(Fusion):
         with seeded(inputs.seed):
             self.router = ROUTERS[config.router](inputs.hidden, len(tables))
         self.consensus: nn.Module | None = None
+        self._group_numbers = [number for number, name in enumerate(self.widths) if name in self.group]
+        self._remembered: Remembered[Known] = Remembered()
         self.averages = {name: Averages() for name in ("", *self.widths)}
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
@@ -114,11 +118,16 @@ class MltfrFusion(Fusion):
         positions = self._positions(x, mask)
         x = positions.take(x)                                                   # [P, D]
         weights = self.router(x)                                                # [P, N]
-        selection = self._select(query, positions)
-        delta = (weights.T.unsqueeze(-1) * self.experts(x, selection)).sum(0)   # [P, D]
+        known = self._known(x)
+        selection = self._select(query, positions, known.filters if known else None)
+        if known:
+            delta = routed(self.experts, x, selection, weights, known.experts)  # [P, D]
+        else:
+            delta = (weights.T.unsqueeze(-1) * self.experts(x, selection)).sum(0)   # [P, D]
         if self.consensus is not None:
-            group = selection.of([number for number, name in enumerate(self.widths) if name in self.group])
-            delta = delta + self.config.consensus_weight * self.consensus(x, group)
+            group = selection.of(self._group_numbers)
+            correction = self.consensus(x, group, known.consensus if known else None)   # [P, D]
+            delta = delta + self.config.consensus_weight * correction
         if self.training and self.averages[""].wants("all"):
             self._watch(weights.detach(), positions.take(mask), selection.log_weight.detach())
         return positions.put(delta.to(x.dtype))
@@ -192,6 +201,13 @@ class MltfrFusion(Fusion):
         expert.load_state_dict(dict(tensors), assign=True)
         device = next(self.experts.parameters()).device
         self.consensus = freeze(expert).to(device).train(self.training)
+        self._remembered.forget()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and scoring."""
+        if mode:
+            self._remembered.forget()
+        return super().train(mode)
 
     def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
         """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
@@ -223,14 +239,31 @@ class MltfrFusion(Fusion):
         wanted = mask if self.is_causal else mask | (x != 0).any(-1)            # mask tokens are not padding
         return Positions(mask.shape, x.device, by_hand, wanted)
 
-    def _select(self, query: Tensor, positions: Positions) -> Selection:  # [B, Q, D]
-        """Return what is kept at the positions."""
+    def _known(self, x: Tensor) -> Known | None:
+        """Return what scoring need not compute again while the weights stay the same; None in training."""
+        if self.training or torch.is_grad_enabled():
+            self._remembered.forget()  # a fused optimiser changes weights without a new version
+            return None
+        if not torch.is_inference_mode_enabled() or torch.is_autocast_enabled(x.device.type):
+            return None
+        return self._remembered.get(self, self._compute_known)
+
+    def _compute_known(self) -> Known:
+        vectors = [each.shortlist.vectors for each in self.filters.each()]      # [M, W] each
+        consensus = None
+        if self.consensus is not None:
+            consensus = cast(ConsensusExpert, self.consensus).rows([vectors[number] for number in self._group_numbers])
+        filters = filter_rows(self.filters) if isinstance(self.filters, TokenFilters) else None
+        return Known(filters, expert_rows(self.experts, vectors), consensus)
+
+    def _select(self, query: Tensor, positions: Positions, rows: FilterRows | None = None) -> Selection:
+        """Return what is kept at the positions by the queries `[B, Q, D]`."""
         averages = {name: self.averages[name] for name in self.widths}
         if not self.asks_once:
-            found: Selection = self.filters(positions.take(query), positions, averages)
+            found: Selection = self.filters(positions.take(query), positions, averages, rows)
             return found
         users = Positions((len(query), 1), query.device, positions.by_hand)     # all positions of a user ask the same
-        return cast(Selection, self.filters(query.flatten(0, 1), users, averages)).at(positions.users)
+        return cast(Selection, self.filters(query.flatten(0, 1), users, averages, rows)).at(positions.users)
 
     def _watch(self, weights: Tensor, mask: Tensor, log_weight: Tensor) -> None:  # [P, N], [P], [P, N, K]
         self.averages[""].add("share", shares(weights, mask))
