@@ -29,6 +29,9 @@ from mltfr.fusion.router import DEAD_BELOW, ROUTERS, entropy, shares
 from mltfr.fusion.selection import FilterRows, Selection, TokenFilters, filter_rows
 from mltfr.fusion.spread import spread_queries
 
+FEW = 16
+"""Positions up to which, outside training, the plain forms are the faster ones: a request's few rows fit the cache."""
+
 CHOICES: dict[str, tuple[type[TokenChoice], type[ByTable[TokenChoice]]]] = {
     "position": (TokenFilter, TokenFilters),
     "user": (TokenFilter, TokenFilters),
@@ -233,7 +236,9 @@ class MltfrFusion(Fusion):
 
     def _positions(self, x: Tensor, mask: Tensor) -> Positions:  # [B, L, D], [B, L]
         """Return where `delta` is computed: on a CPU not at padding, where nobody wants it."""
-        by_hand = x.device.type == "cpu" and (self.training or not torch.is_grad_enabled())
+        by_hand = x.device.type == "cpu" and (
+            self.training or (not torch.is_grad_enabled() and mask.numel() > FEW)
+        )
         if not by_hand:
             return Positions(mask.shape, x.device, by_hand)
         wanted = mask if self.is_causal else mask | (x != 0).any(-1)            # mask tokens are not padding
