@@ -159,6 +159,33 @@ def test_a_copy_remembers_nothing_of_its_original(copied: Callable[[MltfrFusion]
     assert torch.equal(remembered(fusion), before)
 
 
+def test_the_consensus_expert_reads_a_refreshed_shortlist_in_training() -> None:
+    """Its keys and values are remembered in training too, since no gradient changes them."""
+    fusion = build(dropout=0.0, filter={**FILTER, "noise": 0.0})
+    x, mask = batch(fusion)
+    fusion.train()(x, mask)[mask].sum().backward()
+    for change in ("refresh", "load_state_dict", "install_consensus"):
+        before = fusion(x, mask)[mask]
+        CHANGES[change](fusion)
+        after = fusion(x, mask)[mask]
+        assert not torch.equal(after, before)
+        torch.testing.assert_close(after, copy.deepcopy(fusion)(x, mask)[mask])
+        torch.testing.assert_close(after, computed(fusion.eval()), rtol=1e-5, atol=1e-5)
+        fusion.train()
+
+
+def test_scoring_and_training_in_turn() -> None:
+    """What is remembered while scoring cannot be used where gradients are."""
+    fusion = build()
+    remembered(fusion)
+    computed(fusion)
+    x, mask = batch(fusion)
+    with torch.inference_mode():
+        fusion.train()(x, mask)
+    fusion.train()(x, mask).sum().backward()
+    assert all(parameter.grad is not None for parameter in fusion.parameters())
+
+
 def test_scoring_under_autocast_remembers_nothing() -> None:
     fusion = build()
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):

@@ -15,7 +15,7 @@ from mltfr.fusion.averages import Averages
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
 from mltfr.fusion.by_table import ByTable, by_name, consensus_group
 from mltfr.fusion.choice import TokenChoice
-from mltfr.fusion.consensus import ConsensusExpert, merge_experts
+from mltfr.fusion.consensus import ConsensusExpert, ConsensusRows, merge_experts
 from mltfr.fusion.expert import Expert, Experts, heads_do_not_divide
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.fixed import AllFixedTokens, FixedTokens
@@ -106,6 +106,8 @@ class MltfrFusion(Fusion):
         self.consensus: nn.Module | None = None
         self._group_numbers = [number for number, name in enumerate(self.widths) if name in self.group]
         self._remembered: Remembered[Known] = Remembered()
+        self._frozen: tuple[nn.Module, ...] = ()  # in a tuple, so that its parts are not in the state twice
+        self._frozen_rows: Remembered[ConsensusRows] = Remembered()
         self.averages = {name: Averages() for name in ("", *self.widths)}
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
@@ -129,7 +131,8 @@ class MltfrFusion(Fusion):
             delta = (weights.T.unsqueeze(-1) * self.experts(x, selection)).sum(0)   # [P, D]
         if self.consensus is not None:
             group = selection.of(self._group_numbers)
-            correction = self.consensus(x, group, known.consensus if known else None)   # [P, D]
+            rows = known.consensus if known else self._consensus_rows(positions)
+            correction = self.consensus(x, group, rows)                         # [P, D]
             delta = delta + self.config.consensus_weight * correction
         if self.training and self.averages[""].wants("all"):
             self._watch(weights.detach(), positions.take(mask), selection.log_weight.detach())
@@ -204,6 +207,8 @@ class MltfrFusion(Fusion):
         expert.load_state_dict(dict(tensors), assign=True)
         device = next(self.experts.parameters()).device
         self.consensus = freeze(expert).to(device).train(self.training)
+        self._frozen = (nn.ModuleList([expert, *(self.filters.of(name).shortlist for name in self.group)]),)
+        self._frozen_rows.forget()
         self._remembered.forget()
 
     def train(self, mode: bool = True) -> Self:
@@ -255,11 +260,20 @@ class MltfrFusion(Fusion):
 
     def _compute_known(self) -> Known:
         vectors = [each.shortlist.vectors for each in self.filters.each()]      # [M, W] each
-        consensus = None
-        if self.consensus is not None:
-            consensus = cast(ConsensusExpert, self.consensus).rows([vectors[number] for number in self._group_numbers])
+        consensus = self._compute_consensus_rows() if self.consensus is not None else None
         filters = filter_rows(self.filters) if isinstance(self.filters, TokenFilters) else None
         return Known(filters, expert_rows(self.experts, vectors), consensus)
+
+    def _consensus_rows(self, positions: Positions) -> ConsensusRows | None:
+        """Return what the frozen expert makes of the shortlists, which stays the same in training until a refresh."""
+        autocast = torch.is_autocast_enabled(positions.numbers.device.type)
+        if not positions.by_hand or torch.is_inference_mode_enabled() or autocast:
+            return None
+        return self._frozen_rows.get(self._frozen[0], self._compute_consensus_rows)
+
+    def _compute_consensus_rows(self) -> ConsensusRows:
+        vectors = [self.filters.of(name).shortlist.vectors for name in self.group]      # [M, W] each
+        return cast(ConsensusExpert, self.consensus).rows(vectors)
 
     def _select(self, query: Tensor, positions: Positions, rows: FilterRows | None = None) -> Selection:
         """Return what is kept at the positions by the queries `[B, Q, D]`."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.by_table import ByTable
-from mltfr.fusion.filter import TokenFilter
+from mltfr.fusion.filter import TokenFilter, to_scale
 from mltfr.fusion.gumbel import gumbel
 from mltfr.fusion.largest import largest
 from mltfr.fusion.positions import Positions
@@ -164,7 +164,7 @@ def filter_rows(filters: TokenFilters) -> FilterRows:
     """Return what is the same for all queries."""
     vectors = [each.shortlist.vectors for each in filters.each()]               # [M, W] each
     projected = linears_of_tables([each.projection for each in filters.each()], vectors)
-    scale = torch.stack([each.scale() for each in filters.each()])              # [N]
+    scale = to_scale(torch.stack([each.log_scale for each in filters.each()]))  # [N]
     return FilterRows(functional.normalize(projected, dim=-1), scale)
 
 
