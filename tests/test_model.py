@@ -42,7 +42,7 @@ def items() -> Tensor:
     return torch.tensor([[0, 0, 3, 4], [5, 6, 7, 8]])
 
 
-@pytest.mark.parametrize("site", [-1, 2])
+@pytest.mark.parametrize("site", [-2, 2])
 def test_a_site_must_be_a_block(site: int) -> None:
     with pytest.raises(ValueError, match=f"site is {site}, but the backbone has blocks 0 to 1"):
         sasrec(site=site)
@@ -71,6 +71,32 @@ def test_delta_is_added_after_the_block_at_the_site(items: Tensor, site: int) ->
         if index == site:
             x = x + mask.unsqueeze(-1).float()  # never at padding
     torch.testing.assert_close(model.encode(items), model.backbone.finish(x, mask), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("site", "computed"), [(0, 4), (1, 1), (-1, 1)])
+def test_at_the_last_block_delta_is_computed_where_it_is_read(items: Tensor, site: int, computed: int) -> None:
+    class Counting(Spy):
+        positions = 0
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            self.positions = x.shape[1]
+            return super().forward(x, mask)
+
+        def newest(self, x: Tensor, mask: Tensor, count: int, *codes: Tensor) -> Tensor:
+            self.positions = count
+            return super().forward(x, mask)[:, -count:]
+
+    spy = Counting()
+    model = sasrec(spy, site)
+    newest = model.encode(items, newest=1)
+    assert spy.positions == computed
+    torch.testing.assert_close(newest, model.encode(items)[:, -1:])
+    assert spy.positions == 4
+
+
+def test_the_last_site_is_the_last_block(items: Tensor) -> None:
+    assert sasrec(Spy(), -1).site == 1
+    assert torch.equal(sasrec(Spy(), -1).encode(items), sasrec(Spy(), 1).encode(items))
 
 
 def test_the_fusion_sees_the_input_of_the_stack(items: Tensor) -> None:
@@ -182,7 +208,7 @@ def test_nothing_is_added_at_a_hidden_item_or_padding(items: Tensor) -> None:
     config = SASRecConfig(hidden=8, max_length=6)
     model = SequentialModel(ITEMS, SASRec(config), Constant(), hides_items=True).eval()
     items[:, -2] = ITEMS + 1
-    delta = model._delta(torch.zeros(*items.shape, 8), items, items != 0)
+    delta = model._delta(torch.zeros(*items.shape, 8), items, items != 0, newest=items.shape[1])
     assert delta is not None
     assert (delta[..., 0] != 0).equal((items != 0) & (items <= ITEMS))
 

@@ -19,7 +19,7 @@ class SequentialModel(nn.Module):
         items: number of items I; codes are 1..I, 0 is padding.
         backbone: the sequence encoder.
         fusion: the correction of its hidden states; None for the bare backbone.
-        site: block after whose output `delta` is added.
+        site: block after whose output `delta` is added; -1 is the last one.
         hides_items: whether code I + 1 stands for an item that a training objective hides.
 
     Raises:
@@ -35,7 +35,7 @@ class SequentialModel(nn.Module):
         hides_items: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 <= site < len(backbone.blocks):
+        if not -1 <= site < len(backbone.blocks):
             raise ValueError(f"site is {site}, but the backbone has blocks 0 to {len(backbone.blocks) - 1}.")
         self.items = items
         self.mask_token = items + 1 if backbone.uses_mask_token else None
@@ -44,7 +44,7 @@ class SequentialModel(nn.Module):
         self.item_bias = nn.Parameter(torch.zeros(items + 1)) if backbone.uses_item_bias else None
         self.backbone = backbone
         self.fusion = fusion
-        self.site = site
+        self.site = site % len(backbone.blocks)
         self._fusion_off = False
         with torch.no_grad():
             backbone.reset_item_vectors(self.item_vectors.weight)
@@ -65,8 +65,9 @@ class SequentialModel(nn.Module):
         newest = newest or items.shape[1]
         mask = items != 0                                              # [B, L]
         x, context = self.backbone.begin(self.item_vectors(items), mask)  # [B, L, D]
-        delta = self._delta(x, items, mask)                            # [B, L, D] or None
         last = len(self.backbone.blocks) - 1
+        needed = newest if self.site == last else items.shape[1]       # no block reads what the last one returns
+        delta = self._delta(x, items, mask, needed)                    # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
             if index < last or newest == items.shape[1]:
                 x = block(x, context)                                  # [B, L, D]
@@ -119,11 +120,16 @@ class SequentialModel(nn.Module):
             torch.cat([weight, row]), freeze=False, padding_idx=0
         )
 
-    def _delta(self, x: Tensor, items: Tensor, mask: Tensor) -> Tensor | None:
+    def _delta(self, x: Tensor, items: Tensor, mask: Tensor, newest: int) -> Tensor | None:
+        """Return what is added at the newest positions, `[B, newest, D]`; None for nothing."""
         if self.fusion is None or self._fusion_off:
             return None
         observed = self._observed(items, mask)
         codes = (items * observed,) if self.fusion.reads_items else ()
-        delta: Tensor = self.fusion(x, observed, *codes)
+        delta: Tensor
+        if newest == items.shape[1]:
+            delta = self.fusion(x, observed, *codes)                   # [B, L, D]
+        else:
+            delta = self.fusion.newest(x, observed, newest, *codes)    # [B, newest, D]
         wanted = observed if self.mask_token is None else mask  # a hidden item is read by nobody
-        return delta * wanted.unsqueeze(-1)
+        return delta * wanted[:, -newest:].unsqueeze(-1)

@@ -18,8 +18,8 @@ from mltfr.tokens.table import PreparedTable
 class FusionConfig(ComponentConfig):
     """Settings that every fusion has."""
 
-    site: int = Field(0, ge=0)
-    """Block after which `delta` is added."""
+    site: int = Field(0, ge=-1)
+    """Block after which `delta` is added; -1 is the last one, where only positions that are read need a `delta`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,20 @@ class Fusion(nn.Module, ABC):
             mask: bool `[B, L]`, True where the position holds an observed item: False at padding, at a mask
                 token, and at an item that an objective hides. Of these, `delta` is wanted at mask tokens only.
         """
+
+    def newest(self, x: Tensor, mask: Tensor, count: int, *codes: Tensor) -> Tensor:
+        """Return `delta` at the newest `count` positions only, `[B, count, D]`.
+
+        Override it where the other positions need not be computed for that.
+
+        Args:
+            x: `[B, L, D]`, as `forward` gets it.
+            mask: `[B, L]`, as `forward` gets it.
+            count: positions wanted, from the end, at most L.
+            codes: what `forward` gets besides.
+        """
+        delta: Tensor = self(x, mask, *codes)
+        return delta[:, -count:]
 
     def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Choose again what depends on the training users; called before an epoch, without gradient.

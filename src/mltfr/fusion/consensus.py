@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
@@ -12,6 +13,8 @@ from mltfr.fusion.fisher import merge_by_fisher
 from mltfr.fusion.selection import Selection
 from mltfr.fusion.side_by_side import linears_of_tables
 from mltfr.prefixes import under_prefix
+
+ConsensusRows: TypeAlias = tuple[Tensor, Tensor]
 
 
 class ConsensusExpert(nn.Module):
@@ -28,7 +31,12 @@ class ConsensusExpert(nn.Module):
         self.core = AttentionCore(hidden, heads, dropout=0.0)
         self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
 
-    def forward(self, x: Tensor, selection: Selection) -> Tensor:
+    def rows(self, vectors: Sequence[Tensor]) -> ConsensusRows:
+        """Return what is the same for all positions: scaled keys and values `[N * M, D]` of the shortlists `[M, W]`."""
+        rows = linears_of_tables(self.adapters.each(), vectors).flatten(0, 1)                   # [N * M, D]
+        return self.core.scaled(self.core.key(rows)), self.core.value(rows)
+
+    def forward(self, x: Tensor, selection: Selection, rows: ConsensusRows | None = None) -> Tensor:
         """Return the consensus correction `[P, D]`.
 
         The weights of each table sum to 1, so before the keys count all tables have the same share.
@@ -36,9 +44,12 @@ class ConsensusExpert(nn.Module):
         Args:
             x: `[P, D]`.
             selection: what is kept of every table of the group.
+            rows: what `rows` returns, if it is known.
         """
-        rows = linears_of_tables(self.adapters.each(), selection.vectors).flatten(0, 1)         # [N * M, D]
-        result: Tensor = self.core(x, rows, selection.kept.joined(), selection.log_weight.flatten(1))
+        key, value = rows or self.rows(selection.vectors)
+        query = self.core.query(x)                                              # [P, D]
+        read = self.core.read(query, key, value, selection.kept.joined(), selection.log_weight.flatten(1))
+        result: Tensor = self.core.output(read)
         return result
 
 

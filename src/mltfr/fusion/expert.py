@@ -57,7 +57,15 @@ class AttentionCore(nn.Module):
             kept: the rows that are kept `[..., K]`.
             log_weight: their log weights `[..., K]`.
         """
-        key = key * (self.heads / key.shape[-1]) ** 0.5  # there are fewer keys than queries
+        return self.read(query, self.scaled(key), value, kept, log_weight)
+
+    def scaled(self, key: Tensor) -> Tensor:
+        """Return keys whose dot products with queries are logits; there are fewer keys than queries."""
+        scaled: Tensor = key * (self.heads / key.shape[-1]) ** 0.5
+        return scaled
+
+    def read(self, query: Tensor, key: Tensor, value: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
+        """Return what `attend` does, of keys that are scaled."""
         logits = row_dot(query, key, kept, self.heads) + log_weight.unsqueeze(-2)   # [..., H, K]
         return row_sum(self.dropout(logits.softmax(-1)), value, kept)
 

@@ -98,11 +98,16 @@ class TokenFilter(TokenChoice):
 
     def scale(self) -> Tensor:
         """Return what cosines are multiplied by, a scalar."""
-        return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+        return to_scale(self.log_scale)
 
     def project(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
         """Return the projected tokens, unit norm."""
         return functional.normalize(self.projection(vectors), dim=-1)
+
+
+def to_scale(log_scale: Tensor) -> Tensor:
+    """Return scales from their logarithms, capped."""
+    return log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
 
 
 def check_size(table: PreparedTable, config: TokenFilterConfig) -> None:

@@ -51,16 +51,19 @@ class FixedTokens(TokenChoice):
 class AllFixedTokens(ByTable[FixedTokens]):
     """The fixed tokens of all tables."""
 
-    def forward(self, query: Tensor, positions: Positions, averages: Mapping[str, Averages]) -> Selection:
+    def forward(
+        self, query: Tensor, positions: Positions, averages: Mapping[str, Averages], rows: None = None
+    ) -> Selection:
         """Return the same for all positions: every token, all of one weight.
 
         Args:
             query: `[P, D]`, of which only the number counts.
             positions: those that ask.
             averages: take nothing.
+            rows: nothing.
         """
         vectors = [each.shortlist.vectors for each in self.each()]              # [K, W] each
         shape = len(query), len(vectors), len(vectors[0])
-        rows = torch.arange(shape[2], device=query.device).repeat(*shape[:2], 1)    # [P, N, K]
+        kept = torch.arange(shape[2], device=query.device).repeat(*shape[:2], 1)    # [P, N, K]
         log_weight = query.new_full(shape, -math.log(shape[2]))                 # [P, N, K]
-        return Selection(vectors, rows, kept_rows(rows, vectors, positions.by_hand), log_weight)
+        return Selection(vectors, kept, kept_rows(kept, vectors, positions.by_hand), log_weight)

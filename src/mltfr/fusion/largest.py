@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-GROUPS = 64
 COLUMN_BITS = 29
 """Bits of a float64's fraction that a float32 leaves empty."""
 
@@ -13,7 +12,7 @@ COLUMN_BITS = 29
 def largest(scores: Tensor, count: int, by_hand: bool = True) -> Tensor:
     """Return the columns of the `count` largest entries of every row, int64 `[..., count]`, in no order.
 
-    torch's `topk` visits every entry of a row with a heap. On a CPU, 64 groups of columns are first compared
+    torch's `topk` visits every entry of a row with a heap. On a CPU, groups of columns are first compared
     by their maxima, which costs one vectorised sweep: the largest entries lie in the groups with the largest
     maxima. Entries are then compared as float64 with their column in the bits that a float32 leaves empty, so
     that numpy's vectorised partition of plain numbers moves the columns along.
@@ -25,13 +24,23 @@ def largest(scores: Tensor, count: int, by_hand: bool = True) -> Tensor:
     """
     columns = scores.shape[-1]
     by_hand = by_hand and scores.device.type == "cpu" and scores.dtype == torch.float32
-    if not by_hand or columns % GROUPS or count > GROUPS:
+    groups = _groups(columns, count)
+    if not by_hand or not groups:
         return scores.topk(count, dim=-1, sorted=False).indices
-    rows = scores.reshape(-1, columns // GROUPS, GROUPS)                        # [R, m, G]
-    group = _largest(rows.amax(1), torch.arange(GROUPS), count)                 # [R, count]
-    among = group.unsqueeze(-1) + torch.arange(0, columns, GROUPS)              # [R, count, m]
+    rows = scores.reshape(-1, columns // groups, groups)                        # [R, m, G]
+    group = _largest(rows.amax(1), torch.arange(groups), count)                 # [R, count]
+    among = group.unsqueeze(-1) + torch.arange(0, columns, groups)              # [R, count, m]
     among = among.flatten(1)                                                    # [R, count * m]
     return _largest(rows.flatten(1).gather(1, among), among, count).view(*scores.shape[:-1], count)
+
+
+def _groups(columns: int, count: int) -> int:
+    """Return the number of groups with which two choices of about equal size are the smallest; 0 if none divides.
+
+    With G groups the first choice is among G maxima and the second among `count * columns / G` members.
+    """
+    options = [1 << power for power in range(3, 13) if columns % (1 << power) == 0 and count <= 1 << power < columns]
+    return min(options, key=lambda groups: groups + count * columns // groups, default=0)
 
 
 def _largest(scores: Tensor, labels: Tensor, count: int) -> Tensor:

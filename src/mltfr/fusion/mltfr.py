@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import torch
 from pydantic import Field
@@ -15,17 +15,22 @@ from mltfr.fusion.averages import Averages
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
 from mltfr.fusion.by_table import ByTable, by_name, consensus_group
 from mltfr.fusion.choice import TokenChoice
-from mltfr.fusion.consensus import ConsensusExpert, merge_experts
+from mltfr.fusion.consensus import ConsensusExpert, ConsensusRows, merge_experts
 from mltfr.fusion.expert import Expert, Experts, heads_do_not_divide
 from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
 from mltfr.fusion.fixed import AllFixedTokens, FixedTokens
 from mltfr.fusion.freeze import freeze
 from mltfr.fusion.initial import own_seed, seeded
+from mltfr.fusion.known import Known, expert_rows, routed
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.query import history_mean, prefix_decay, prefix_mean
+from mltfr.fusion.remembered import Remembered
 from mltfr.fusion.router import DEAD_BELOW, ROUTERS, entropy, shares
-from mltfr.fusion.selection import Selection, TokenFilters
+from mltfr.fusion.selection import FilterRows, Selection, TokenFilters, filter_rows
 from mltfr.fusion.spread import spread_queries
+
+FEW = 16
+"""Positions up to which, outside training, the plain forms are the faster ones: a request's few rows fit the cache."""
 
 CHOICES: dict[str, tuple[type[TokenChoice], type[ByTable[TokenChoice]]]] = {
     "position": (TokenFilter, TokenFilters),
@@ -99,31 +104,49 @@ class MltfrFusion(Fusion):
         with seeded(inputs.seed):
             self.router = ROUTERS[config.router](inputs.hidden, len(tables))
         self.consensus: nn.Module | None = None
+        self._group_numbers = [number for number, name in enumerate(self.widths) if name in self.group]
+        self._remembered: Remembered[Known] = Remembered()
+        self._frozen: tuple[nn.Module, ...] = ()  # in a tuple, so that its parts are not in the state twice
+        self._frozen_rows: Remembered[ConsensusRows] = Remembered()
         self.averages = {name: Averages() for name in ("", *self.widths)}
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
-        query = self.query(x, mask)                                             # [B, Q, D]
+        return self._correct(self.query(x, mask), x, mask)
+
+    def newest(self, x: Tensor, mask: Tensor, count: int, *codes: Tensor) -> Tensor:  # -> [B, count, D]
+        """Return `delta` at the newest positions, which ask with their prefixes as they always do."""
+        return self._correct(self.query(x, mask, count), x[:, -count:], mask[:, -count:])
+
+    def _correct(self, query: Tensor, x: Tensor, mask: Tensor) -> Tensor:  # [B, Q, D], [B, T, D], [B, T]
+        """Return `delta` `[B, T, D]`."""
         positions = self._positions(x, mask)
         x = positions.take(x)                                                   # [P, D]
         weights = self.router(x)                                                # [P, N]
-        selection = self._select(query, positions)
-        delta = (weights.T.unsqueeze(-1) * self.experts(x, selection)).sum(0)   # [P, D]
+        known = self._known(x)
+        selection = self._select(query, positions, known.filters if known else None)
+        if known:
+            delta = routed(self.experts, x, selection, weights, known.experts)  # [P, D]
+        else:
+            delta = (weights.T.unsqueeze(-1) * self.experts(x, selection)).sum(0)   # [P, D]
         if self.consensus is not None:
-            group = selection.of([number for number, name in enumerate(self.widths) if name in self.group])
-            delta = delta + self.config.consensus_weight * self.consensus(x, group)
+            group = selection.of(self._group_numbers)
+            rows = known.consensus if known else self._consensus_rows(positions)
+            correction = self.consensus(x, group, rows)                         # [P, D]
+            delta = delta + self.config.consensus_weight * correction
         if self.training and self.averages[""].wants("all"):
             self._watch(weights.detach(), positions.take(mask), selection.log_weight.detach())
         return positions.put(delta.to(x.dtype))
 
-    def query(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
-        """Return unit queries: one per position, or one per user (Q = 1)."""
+    def query(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D], [B, L] -> [B, Q, D]
+        """Return unit queries: one for each of the newest positions (all if not given), or one a user (Q = 1)."""
+        newest = newest or x.shape[1]
         if self.asks_once:
             query = history_mean(x, mask)
         elif self.config.filter.query == "exponential":
-            query = prefix_decay(x, mask, self.config.filter.query_decay)
+            query = prefix_decay(x, mask, self.config.filter.query_decay, newest)
         else:
-            query = prefix_mean(x, mask)
+            query = prefix_mean(x, mask, newest)
         return functional.normalize(query, dim=-1)
 
     @torch.no_grad()
@@ -184,6 +207,15 @@ class MltfrFusion(Fusion):
         expert.load_state_dict(dict(tensors), assign=True)
         device = next(self.experts.parameters()).device
         self.consensus = freeze(expert).to(device).train(self.training)
+        self._frozen = (nn.ModuleList([expert, *(self.filters.of(name).shortlist for name in self.group)]),)
+        self._frozen_rows.forget()
+        self._remembered.forget()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and scoring."""
+        if mode:
+            self._remembered.forget()
+        return super().train(mode)
 
     def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
         """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
@@ -209,20 +241,48 @@ class MltfrFusion(Fusion):
 
     def _positions(self, x: Tensor, mask: Tensor) -> Positions:  # [B, L, D], [B, L]
         """Return where `delta` is computed: on a CPU not at padding, where nobody wants it."""
-        by_hand = x.device.type == "cpu" and (self.training or not torch.is_grad_enabled())
+        by_hand = x.device.type == "cpu" and (
+            self.training or (not torch.is_grad_enabled() and mask.numel() > FEW)
+        )
         if not by_hand:
             return Positions(mask.shape, x.device, by_hand)
         wanted = mask if self.is_causal else mask | (x != 0).any(-1)            # mask tokens are not padding
         return Positions(mask.shape, x.device, by_hand, wanted)
 
-    def _select(self, query: Tensor, positions: Positions) -> Selection:  # [B, Q, D]
-        """Return what is kept at the positions."""
+    def _known(self, x: Tensor) -> Known | None:
+        """Return what scoring need not compute again while the weights stay the same; None in training."""
+        if self.training or torch.is_grad_enabled():
+            self._remembered.forget()  # a fused optimiser changes weights without a new version
+            return None
+        if not torch.is_inference_mode_enabled() or torch.is_autocast_enabled(x.device.type):
+            return None
+        return self._remembered.get(self, self._compute_known)
+
+    def _compute_known(self) -> Known:
+        vectors = [each.shortlist.vectors for each in self.filters.each()]      # [M, W] each
+        consensus = self._compute_consensus_rows() if self.consensus is not None else None
+        filters = filter_rows(self.filters) if isinstance(self.filters, TokenFilters) else None
+        return Known(filters, expert_rows(self.experts, vectors), consensus)
+
+    def _consensus_rows(self, positions: Positions) -> ConsensusRows | None:
+        """Return what the frozen expert makes of the shortlists, which stays the same in training until a refresh."""
+        autocast = torch.is_autocast_enabled(positions.numbers.device.type)
+        if not positions.by_hand or torch.is_inference_mode_enabled() or autocast:
+            return None
+        return self._frozen_rows.get(self._frozen[0], self._compute_consensus_rows)
+
+    def _compute_consensus_rows(self) -> ConsensusRows:
+        vectors = [self.filters.of(name).shortlist.vectors for name in self.group]      # [M, W] each
+        return cast(ConsensusExpert, self.consensus).rows(vectors)
+
+    def _select(self, query: Tensor, positions: Positions, rows: FilterRows | None = None) -> Selection:
+        """Return what is kept at the positions by the queries `[B, Q, D]`."""
         averages = {name: self.averages[name] for name in self.widths}
         if not self.asks_once:
-            found: Selection = self.filters(positions.take(query), positions, averages)
+            found: Selection = self.filters(positions.take(query), positions, averages, rows)
             return found
         users = Positions((len(query), 1), query.device, positions.by_hand)     # all positions of a user ask the same
-        return cast(Selection, self.filters(query.flatten(0, 1), users, averages)).at(positions.users)
+        return cast(Selection, self.filters(query.flatten(0, 1), users, averages, rows)).at(positions.users)
 
     def _watch(self, weights: Tensor, mask: Tensor, log_weight: Tensor) -> None:  # [P, N], [P], [P, N, K]
         self.averages[""].add("share", shares(weights, mask))

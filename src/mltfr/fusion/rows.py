@@ -90,6 +90,8 @@ def row_dot(query: Tensor, table: Tensor, kept: Kept, heads: int = 1, known: Ten
         heads: number of heads H.
         known: the result, where it is known already and only its gradient is wanted.
     """
+    if known is not None and not torch.is_grad_enabled():
+        return known
     if _in_second_form(query, table, kept):
         product: Tensor = _RowDot.apply(query, table, kept, heads, known)  # type: ignore[no-untyped-call]
         return product

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mltfr.fusion.averages import Averages
 from mltfr.fusion.by_table import ByTable
-from mltfr.fusion.filter import TokenFilter
+from mltfr.fusion.filter import TokenFilter, to_scale
 from mltfr.fusion.gumbel import gumbel
 from mltfr.fusion.largest import largest
 from mltfr.fusion.positions import Positions
@@ -42,9 +42,10 @@ class Selection:
         """Return what is kept of some of the tables, by number."""
         if len(tables) == len(self.vectors):
             return self
-        numbers = torch.tensor(tables, device=self.rows.device)
         vectors = [self.vectors[number] for number in tables]
-        rows, log_weight = self.rows.index_select(1, numbers), self.log_weight.index_select(1, numbers)
+        rows, log_weight = (
+            torch.stack([each.select(1, number) for number in tables], dim=1) for each in (self.rows, self.log_weight)
+        )
         return Selection(vectors, rows, kept_rows(rows, vectors, self.kept.by_hand), log_weight)
 
     def at(self, positions: Tensor) -> Selection:
@@ -53,27 +54,42 @@ class Selection:
         return Selection(self.vectors, rows, kept_rows(rows, self.vectors, self.kept.by_hand), log_weight)
 
 
+@dataclass(frozen=True)
+class FilterRows:
+    """What choosing needs to know of N tables, whoever asks.
+
+    Attributes:
+        tokens: unit tokens of the shortlists `[N, M, D]`.
+        scale: what cosines are multiplied by `[N]`.
+    """
+
+    tokens: Tensor
+    scale: Tensor
+
+
 class TokenFilters(ByTable[TokenFilter]):
     """The filters of all tables, which work side by side."""
 
-    def forward(self, query: Tensor, positions: Positions, averages: Mapping[str, Averages]) -> Selection:
+    def forward(
+        self, query: Tensor, positions: Positions, averages: Mapping[str, Averages], rows: FilterRows | None = None
+    ) -> Selection:
         """Return what is kept of every table.
 
         Args:
             query: unit queries `[P, D]`.
             positions: those that ask.
             averages: take what is worth logging, by table.
+            rows: what `filter_rows` returns, if it is known.
         """
+        found = rows or filter_rows(self)
+        tokens, scale = found.tokens, found.scale
         vectors = [each.shortlist.vectors for each in self.each()]              # [M, W] each
-        projected = linears_of_tables([each.projection for each in self.each()], vectors)
-        tokens = functional.normalize(projected, dim=-1)                        # [N, M, D]
-        scale = torch.stack([each.scale() for each in self.each()])             # [N]
         with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-            rows, cosine = self._choose(query.float(), tokens.float(), scale.float(), positions, averages)
-        kept = kept_rows(rows, vectors, positions.by_hand)
+            chosen, cosine = self._choose(query.float(), tokens.float(), scale.float(), positions, averages)
+        kept = kept_rows(chosen, vectors, positions.by_hand)
         known = cosine.to(query.dtype).flatten(1).unsqueeze(1)                  # [P, 1, N * K]
         score = row_dot(query, tokens.flatten(0, 1), kept.joined(), known=known).view_as(cosine)    # [P, N, K]
-        return Selection(vectors, rows, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
+        return Selection(vectors, chosen, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
 
     def _choose(
         self, query: Tensor, tokens: Tensor, scale: Tensor, positions: Positions, averages: Mapping[str, Averages]
@@ -89,16 +105,24 @@ class TokenFilters(ByTable[TokenFilter]):
         """
         keep, shape = self.each()[0].keep, tokens.shape[:2]
         columns = tokens.flatten(0, 1).T                                        # [D, N * M]
-        bonus = self._noise(positions.shape[0], scale, shape[1])                # [B or 1, N, M] or None
+        bonus = self._noise(positions.shape[0], scale, shape[1])                # [B or 1, N * M] or None
         at_once = max(ROWS_AT_ONCE // len(tokens), 1) if positions.by_hand else max(len(query), 1)
         rows, cosines = [], []
         for some, users in zip(torch.split(query, at_once), torch.split(positions.users, at_once), strict=True):
-            cosine = (some @ columns).view(len(some), *shape)                   # [p, N, M], so few stay in the cache
-            noisy = cosine
+            if bonus is None:
+                cosine = some @ columns                                         # [p, N * M], so few stay in the cache
+            elif len(bonus) == 1:
+                cosine = torch.addmm(bonus, some, columns)
+            else:
+                cosine = torch.addmm(bonus.index_select(0, users), some, columns)
+            cosine = cosine.view(len(some), *shape)                             # [p, N, M]
+            best = largest(cosine, keep, positions.by_hand)                     # [p, N, K]
+            found = cosine.gather(-1, best)                                     # [p, N, K]
             if bonus is not None:
-                noisy = cosine + (bonus if len(bonus) == 1 else bonus.index_select(0, users))
-            rows.append(largest(noisy, keep, positions.by_hand))                # [p, N, K]
-            cosines.append(cosine.gather(-1, rows[-1]))                         # [p, N, K]
+                own = users.view(-1, 1, 1) if len(bonus) > 1 else 0
+                found = found - bonus[own, row_numbers(best, shape[1])]
+            rows.append(best)
+            cosines.append(found)
         chosen = torch.cat(rows)
         if self.training and len(query) and next(iter(averages.values())).wants("stability"):
             self._watch(query, tokens, chosen, averages)
@@ -107,19 +131,20 @@ class TokenFilters(ByTable[TokenFilter]):
     def _noise(self, users: int, scale: Tensor, most: int) -> Tensor | None:
         """Return what is added to the cosines: Gumbel noise in training, drawn once per user and token.
 
-        The ends of shorter tables get minus infinity. `[B or 1, N, M]`, or None where nothing is added.
+        The ends of shorter tables get minus infinity. `[B or 1, N * M]`, or None where nothing is added.
         """
         noise = [each.noise if self.training else 0.0 for each in self.each()]
         sizes = [len(each.shortlist.vectors) for each in self.each()]
         bonus = None
         if any(noise):
             bonus = gumbel(users, len(noise), most, device=scale.device)
-            bonus *= (scale.new_tensor(noise) / scale).unsqueeze(-1)
+            same = len(set(noise)) == 1  # a plain number, as always in training, need not be sent to a device
+            bonus *= ((noise[0] if same else scale.new_tensor(noise)) / scale).unsqueeze(-1)
         if min(sizes) < most:
             bonus = scale.new_zeros(1, len(sizes), most) if bonus is None else bonus
             for number, size in enumerate(sizes):
                 bonus[:, number, size:] = -torch.inf
-        return bonus
+        return bonus if bonus is None else bonus.flatten(1)
 
     def _watch(self, query: Tensor, tokens: Tensor, chosen: Tensor, averages: Mapping[str, Averages]) -> None:
         """Note the share of the chosen tokens that would have been chosen without noise too.
@@ -135,6 +160,14 @@ class TokenFilters(ByTable[TokenFilter]):
             without = cosine.topk(each.keep, dim=-1).indices                    # [p, K]
             same = without.unsqueeze(-1) == chosen[seen, number].unsqueeze(-2)  # [p, K, K]
             averages[name].add("stability", same.any(-1).float().mean())
+
+
+def filter_rows(filters: TokenFilters) -> FilterRows:
+    """Return what is the same for all queries."""
+    vectors = [each.shortlist.vectors for each in filters.each()]               # [M, W] each
+    projected = linears_of_tables([each.projection for each in filters.each()], vectors)
+    scale = to_scale(torch.stack([each.log_scale for each in filters.each()]))  # [N]
+    return FilterRows(functional.normalize(projected, dim=-1), scale)
 
 
 def kept_rows(rows: Tensor, vectors: Sequence[Tensor], by_hand: bool) -> Kept:  # [P, N, K]

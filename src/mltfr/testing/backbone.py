@@ -161,12 +161,13 @@ class BackboneContract:
 
     def test_a_fusion_fits_at_every_site(self, items: Tensor) -> None:
         bare = self.model()
-        for site in range(len(bare.backbone.blocks)):
+        for site in range(-1, len(bare.backbone.blocks)):
             still = self.model(fusion=ToyFusion(0.0), site=site)
             moving = self.model(fusion=ToyFusion(1.0), site=site)
             assert torch.equal(still.encode(items), bare.encode(items))
             difference = (moving.encode(items) - bare.encode(items))[items != 0]
             assert (difference.abs().amax(-1) > 0).all()
+            torch.testing.assert_close(moving.encode(items, 2), moving.encode(items)[:, -2:], rtol=1e-5, atol=1e-5)
 
     def test_state_dict_round_trip(self, items: Tensor) -> None:
         model = self.model()

@@ -113,10 +113,13 @@ class FusionContract:
         vectors[0] = 0
         return vectors
 
-    def delta(self, fusion: Fusion, x: Tensor, mask: Tensor) -> Tensor:
+    def delta(self, fusion: Fusion, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
         """Return `delta` as a model gets it; item codes, where they are read, follow from `x`."""
         codes = (x[..., 0].detach().abs() * 1000).long() % ITEMS + 1            # [B, L]
-        result: Tensor = fusion(x, mask, codes * mask) if fusion.reads_items else fusion(x, mask)
+        more = (codes * mask,) if fusion.reads_items else ()
+        if newest is not None:
+            return fusion.newest(x, mask, newest, *more)
+        result: Tensor = fusion(x, mask, *more)
         return result
 
     def awake(self, tables: Sequence[PreparedTable], is_causal: bool) -> Fusion:
@@ -174,6 +177,30 @@ class FusionContract:
         x, mask = self.batch()
         longer = self.delta(fusion, nn.functional.pad(x, (0, 0, 4, 0)), nn.functional.pad(mask, (4, 0)))[:, 4:]
         torch.testing.assert_close(longer[mask], self.delta(fusion, x, mask)[mask], rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("count", [1, 3, LENGTH])
+    @pytest.mark.parametrize("gradient", [False, True], ids=["without gradient", "with gradient"])
+    def test_the_newest_positions_alone_are_a_slice_of_all(
+        self, tables: list[PreparedTable], is_causal: bool, count: int, gradient: bool
+    ) -> None:
+        fusion = self.awake(tables, is_causal).eval()
+        x, mask = self.batch()
+        x = x.requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
+            torch.manual_seed(9)  # the same noise in both, where some is drawn at evaluation
+            newest = self.delta(fusion, x, mask, count)
+            torch.manual_seed(9)
+            delta = self.delta(fusion, x, mask)[:, -count:]
+        wanted = mask[:, -count:]
+        assert newest.shape == delta.shape
+        torch.testing.assert_close(newest[wanted], delta[wanted], rtol=1e-5, atol=1e-5)
+        if gradient and delta.requires_grad:
+            leaves = [x, *fusion.parameters()]
+            ours, theirs = (
+                torch.autograd.grad(each[wanted].sin().sum(), leaves, allow_unused=True, materialize_grads=True)
+                for each in (newest, delta)
+            )
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
     def test_a_later_item_never_changes_an_earlier_position(
