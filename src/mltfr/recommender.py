@@ -21,6 +21,8 @@ from mltfr.inference import (
     Requests,
     Rules,
     codes_of_list,
+    notices,
+    recommendation_table,
     requests_of_histories,
     requests_of_users,
     top_k,
@@ -203,17 +205,7 @@ class Recommender:
         remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
         rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
         best = top_k(self.fitted.scorer(), requests.histories, k, rules, progress=progress)
-        rank = np.broadcast_to(np.arange(1, best.codes.shape[1] + 1), best.codes.shape)  # [U, k]
-        there = rank <= best.counts[:, None]                                             # [U, k]
-        items = pl.Series("item_id", vocabulary.item_ids, dtype=pl.String)
-        return pl.DataFrame(
-            {
-                "user_id": pl.Series(list(requests.user_ids), dtype=pl.String).gather(np.nonzero(there)[0]),
-                "rank": rank[there],
-                "item_id": items.gather(best.codes[there] - 1),
-                "score": best.scores[there],
-            }
-        )
+        return recommendation_table(requests.user_ids, best, vocabulary)
 
     def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
@@ -267,35 +259,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _first(items: Iterable[str]) -> str:
-    """Return the first three items as one text."""
-    some = list(items)
-    return ", ".join(some[:3]) + (", ..." if len(some) > 3 else "")
-
-
 def _warn(requests: Requests, *lists: ItemList) -> None:
     """Say what was not understood in the histories and lists."""
-    if requests.unknown:
-        total = sum(requests.unknown.values())
-        warnings.warn(
-            f"{len(requests.unknown)} items are not in the training data and were skipped ({total} times; "
-            f"{_first(requests.unknown)}).",
-            MltfrWarning,
-            stacklevel=3,
-        )
-    for found in lists:
-        if found.unknown:
-            warnings.warn(
-                f"{len(found.unknown)} items of {found.name} are not in the training data and were skipped "
-                f"({_first(found.unknown)}).",
-                MltfrWarning,
-                stacklevel=3,
-            )
-    nobody = requests.without_known_item
-    if nobody:
-        warnings.warn(
-            f"{len(nobody)} histories hold no item that training knows; they get the most popular items "
-            f"(first: user {nobody[0]}).",
-            MltfrWarning,
-            stacklevel=3,
-        )
+    for text in notices(requests.unknown, requests.without_known_item, lists):
+        warnings.warn(text, MltfrWarning, stacklevel=3)

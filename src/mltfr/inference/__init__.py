@@ -2,9 +2,11 @@
 
 from mltfr.inference.batches import History, length_sorted_batches, pad_right_aligned
 from mltfr.inference.fallback import FallbackScorer, has_known_item
+from mltfr.inference.notices import notices
 from mltfr.inference.requests import ItemList, Requests, codes_of_list, requests_of_histories, requests_of_users
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
+from mltfr.inference.table import recommendation_table
 from mltfr.inference.top_k import TopK, top_k
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "codes_of_list",
     "has_known_item",
     "length_sorted_batches",
+    "notices",
     "pad_right_aligned",
+    "recommendation_table",
     "requests_of_histories",
     "requests_of_users",
     "top_k",

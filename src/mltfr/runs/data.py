@@ -10,6 +10,11 @@ import polars as pl
 from mltfr.fetch import atomic_path
 from mltfr.interactions import Examples, Histories, Split, Vocabulary
 
+HISTORIES = "histories.parquet"
+"""Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
+EXAMPLES = "examples.parquet"
+"""The held-out predictions: `part`, `user`, `cut`."""
+
 
 def save_split(folder: Path, split: Split) -> None:
     """Write `items.parquet`, `histories.parquet` and `examples.parquet`."""
@@ -28,12 +33,32 @@ def save_split(folder: Path, split: Split) -> None:
             frame.write_parquet(path)
 
 
+def load_vocabulary(folder: Path) -> Vocabulary:
+    """Read the items of what `save_split` wrote."""
+    items = pl.read_parquet(folder / "items.parquet")
+    counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
+    return Vocabulary(tuple(items["item_id"]), counts)
+
+
+def check_split(folder: Path, method: str, left_out: dict[str, int]) -> None:
+    """Look at the parts of a split that are not read, so that a damaged run is refused all the same.
+
+    Raises:
+        PolarsError: a file is no Parquet, or of other columns.
+        TypeError: the manifest says something else of the split.
+    """
+    for name, columns in ((HISTORIES, {"user_id", "train_length", "items"}), (EXAMPLES, {"part", "user", "cut"})):
+        missing = columns - set(pl.read_parquet_schema(folder / name))
+        if missing:
+            raise pl.exceptions.ColumnNotFoundError(f"{name} has no column {missing.pop()}")
+    if not isinstance(method, str) or not isinstance(left_out, dict):
+        raise TypeError("the split is not described")
+
+
 def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     """Read what `save_split` wrote; the manifest knows the method and who was left out."""
-    items = pl.read_parquet(folder / "items.parquet")
-    users = pl.read_parquet(folder / "histories.parquet")
-    examples = pl.read_parquet(folder / "examples.parquet")
-    counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
+    users = pl.read_parquet(folder / HISTORIES)
+    examples = pl.read_parquet(folder / EXAMPLES)
     lengths = users["items"].list.len().to_numpy().astype(np.int64)
     flat = users["items"].explode().to_numpy().astype(np.int32)
     parts = {
@@ -44,7 +69,7 @@ def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     return Split(
         method=method,
         user_ids=tuple(users["user_id"]),
-        vocabulary=Vocabulary(tuple(items["item_id"]), counts),
+        vocabulary=load_vocabulary(folder),
         histories=Histories(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), flat),
         train_length=users["train_length"].to_numpy(),
         validation=parts["validation"],
