@@ -28,7 +28,7 @@ from mltfr.inference import (
     top_k,
 )
 from mltfr.inference.top_k import Progress
-from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
 
@@ -109,7 +109,7 @@ class Recommender:
 
     def fit(
         self,
-        log: InteractionLog | Any,
+        log: InteractionLog | PreparedSet | Any,
         out: str | Path | None = None,
         *,
         resume: bool = False,
@@ -119,7 +119,7 @@ class Recommender:
         """Split the log, train on its training part, choose on validation, and score test once.
 
         Args:
-            log: an `InteractionLog`, or whatever `load_interactions` takes.
+            log: an `InteractionLog`, a `PreparedSet`, or whatever `load_interactions` takes.
             out: run folder to write, with checkpoints on the way; None keeps everything in memory.
             resume: continue an interrupted run in `out`.
             reporter: hears of the progress; by default the console (stderr).
@@ -130,9 +130,10 @@ class Recommender:
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = log if isinstance(log, InteractionLog) else load_interactions(log)
+        log = log if isinstance(log, InteractionLog | PreparedSet) else load_interactions(log)
         folder = Path(out) if out is not None else None
         self._fitted = fit(self.config, log, folder, resume=resume, reporter=reporter or Console(), stop=stop)
+        self.config = self._fitted.config  # a prepared set has its own filters and split
         return self
 
     def evaluate(

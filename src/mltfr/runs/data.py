@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mltfr.fetch import atomic_path
@@ -14,23 +17,58 @@ HISTORIES = "histories.parquet"
 """Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
 EXAMPLES = "examples.parquet"
 """The held-out predictions: `part`, `user`, `cut`."""
+PIECE = 1 << 25
+"""Interactions that are written at a time."""
 
 
 def save_split(folder: Path, split: Split) -> None:
     """Write `items.parquet`, `histories.parquet` and `examples.parquet`."""
-    vocabulary, histories = split.vocabulary, split.histories
+    vocabulary = split.vocabulary
     items = pl.DataFrame({"item_id": list(vocabulary.item_ids), "count": vocabulary.counts[1:]})
-    users = pl.DataFrame({"user_id": list(split.user_ids), "train_length": split.train_length}).with_columns(
-        pl.Series("items", [history.tolist() for history in histories], dtype=pl.List(pl.Int32))
-    )
     parts = {"validation": split.validation, "test": split.test}
     examples = pl.concat(
         pl.DataFrame({"user": part.user, "cut": part.cut}).select(part=pl.lit(name), user="user", cut="cut")
         for name, part in parts.items()
     )
-    for name, frame in {"items": items, "histories": users, "examples": examples}.items():
+    for name, frame in {"items": items, "examples": examples}.items():
         with atomic_path(folder / f"{name}.parquet") as path:
             frame.write_parquet(path)
+    with atomic_path(folder / HISTORIES) as path:
+        _write_histories(split, path)
+
+
+def _write_histories(split: Split, path: Path) -> None:
+    """Write everybody's history, no more than `PIECE` interactions at a time where there are more."""
+    edges = _pieces(split.histories.offsets)
+    if len(edges) == 2:
+        _histories(split, 0, edges[1]).write_parquet(path)
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".histories-") as place:
+        files = []
+        for number, (start, stop) in enumerate(pairwise(edges)):
+            files.append(Path(place) / f"{number:06d}.parquet")
+            _histories(split, start, stop).write_parquet(files[-1])
+        pl.scan_parquet(files).sink_parquet(path)
+
+
+def _pieces(offsets: npt.NDArray[np.int64]) -> list[int]:
+    """Return the users at which pieces of about `PIECE` interactions begin, and the number of users."""
+    users, edges = len(offsets) - 1, [0]
+    while edges[-1] < users:
+        stop = int(np.searchsorted(offsets, offsets[edges[-1]] + PIECE, "right")) - 1
+        edges.append(min(users, max(stop, edges[-1] + 1)))
+    return edges if users else [0, 0]
+
+
+def _histories(split: Split, start: int, stop: int) -> pl.DataFrame:
+    """Return the histories of the users `start` to `stop - 1`."""
+    offsets = split.histories.offsets[start : stop + 1]
+    flat = pl.Series("item", np.ascontiguousarray(split.histories.items[offsets[0] : offsets[-1]]), dtype=pl.Int32)
+    users = pl.Series("user", np.repeat(np.arange(stop - start), np.diff(offsets)), dtype=pl.Int64)
+    lists = pl.DataFrame([users, flat]).group_by("user", maintain_order=True).agg("item")
+    return pl.DataFrame(
+        {"user_id": list(split.user_ids[start:stop]), "train_length": split.train_length[start:stop]}
+    ).with_columns(lists["item"].alias("items"))
 
 
 def load_vocabulary(folder: Path) -> Vocabulary:
