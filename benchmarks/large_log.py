@@ -5,8 +5,8 @@
     python benchmarks/large_log.py prepare big/log.csv --memory 1G
     python benchmarks/large_log.py fit big/set          # one epoch of a small SASRec on the prepared set
 
-Each line says seconds, the peak of what the process held for itself (anonymous memory: files that are mapped can be
-dropped at any time), and the peak of all of its memory.
+Each line says seconds on the clock and of the CPU, the peak of what the process held for itself (anonymous memory:
+files that are mapped can be dropped at any time), and the peak of all of its memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Peak:
         self.before = self.most = anonymous()
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
-        self.started = time.perf_counter()
+        self.started, self.cpu = time.perf_counter(), time.process_time()
         self.thread.start()
         return self
 
@@ -42,7 +42,7 @@ class Peak:
             self.most = max(self.most, anonymous())
 
     def __exit__(self, *error: object) -> None:
-        self.seconds = time.perf_counter() - self.started
+        self.seconds, self.cpu = time.perf_counter() - self.started, time.process_time() - self.cpu
         self.done.set()
         self.thread.join()
         self.bytes = self.most - self.before
@@ -50,8 +50,8 @@ class Peak:
     def tell(self, what: str, size: int) -> None:
         text = Path("/proc/self/status").read_text()
         peak = int(text.split("VmHWM:")[1].split()[0]) / 1024
-        print(f"{what}: {self.seconds:.1f} s, {self.bytes / 2**20:,.0f} MiB of its own, {peak:,.0f} MiB in all; "
-              f"input {size / 2**20:,.0f} MiB")
+        print(f"{what}: {self.seconds:.1f} s ({self.cpu:.1f} CPU s), {self.bytes / 2**20:,.0f} MiB of its own, "
+              f"{peak:,.0f} MiB in all; input {size / 2**20:,.0f} MiB", flush=True)
 
 
 def make(folder: Path, rows: int, seed: int = 0) -> None:

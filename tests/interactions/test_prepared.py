@@ -57,7 +57,7 @@ def write(frame: pl.DataFrame, path: Path, form: str) -> Path:
     elif form == "blank lines":
         path.write_text(frame.write_csv().replace("\nu0007,", "\n\nu0007,") + "\n\n")
     else:
-        frame.write_csv(path)
+        frame.write_csv(path, quote_style="always" if form == "quoted" else "necessary")
     return path
 
 
@@ -65,7 +65,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-FORMS = ("text", "floats", "dates", "moments", "no times", "another order", "numbers", "gzip", "recbole", "blank lines")
+FORMS = ("text", "floats", "dates", "moments", "no times", "another order", "numbers", "gzip", "recbole", "blank lines",
+         "quoted")  # fmt: skip
 FILTERS = (
     {"core": 5}, {"most_recent": 4}, {"consecutive_repeats": "drop"}, {"min_user_interactions": 9},
     {"min_item_interactions": 25}, {"since": 1_702_000_000, "until": 1_708_000_000},

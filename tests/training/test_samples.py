@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -125,3 +127,22 @@ def test_a_plan_of_an_epoch_is_what_a_list_of_batches_was():
     assert [batch.tolist() for batch in plan] == expected
     assert plan[3].dtype == np.int64
     assert [batch.tolist() for batch in plan[2:4]] == expected[2:4]
+
+
+def test_samples_of_a_long_log_take_little_memory():
+    """An epoch's order takes four bytes a sample; where samples lie takes nothing."""
+    lengths = np.full(20_000, 50)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    histories = Histories(offsets, np.ones(int(offsets[-1]), np.int32))
+    tracemalloc.start()
+    try:
+        samples = PrefixSamples(histories, 20)
+        plan = plan_epoch(samples.lengths, 256, 16, np.random.default_rng(0))
+        samples.batch(plan[0], np.random.default_rng(0))
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    count = 20_000 * 49
+    assert len(samples) == count
+    assert held < 4.5 * count
+    assert most < 9.5 * count  # numpy makes the numbers before it shuffles a copy of them

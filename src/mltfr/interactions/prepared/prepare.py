@@ -80,14 +80,15 @@ def prepare(
     columns = Columns(user_column, item_column, timestamp_column)
     name = format or detect(source, columns)
     with _working(folder) as work:
-        opened = open_source(source, name, columns, skip_invalid, work) if source.is_file() else None
+        size = max(1 << 8, memory // ROW_MEMORY)
+        opened = open_source(source, name, columns, skip_invalid, work, size) if source.is_file() else None
         if opened is None:
             from mltfr.interactions.load import read_interactions
 
             log = read_interactions(source, name, columns, skip_invalid)
             facts = _write_log(folder, log, filters, division)
         else:
-            facts = _write_source(folder, work, opened, filters, division, skip_invalid, memory, tell)
+            facts = _write_source(folder, work, opened, filters, division, skip_invalid, memory, size, tell)
         facts = {"source": source.name, "source_format": name, **facts}
         tell("taking checksums", 0, 0)
         layout.write_manifest(folder, facts)
@@ -102,10 +103,10 @@ def _write_source(
     division: SplitConfig,
     skip_invalid: bool,
     memory: int,
+    size: int,
     tell: Tell,
 ) -> dict[str, Any]:
     """Write a set from a source that is read a piece at a time; return what the manifest says of it."""
-    size = max(1 << 8, memory // ROW_MEMORY)
     log = encode(source, skip_invalid, work / "read.rows", size, tell)
     log = in_order_of_time(log, source, skip_invalid, work, memory, size, tell)
     checksum = fingerprint(log, tell)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +19,10 @@ from mltfr.interactions.readers.text import compression, damage, head, not_text
 
 ROW = "row"
 """Place of every row in the source, beside the columns of user, item and time."""
+SMALL_BLOCK = 1 << 12
+"""Least bytes of a text that are parsed together."""
+ROW_BYTES = 64
+"""Bytes of a text that are parsed together for every row that is asked for at a time."""
 STREAMED = ("csv", "tsv", "recbole", "parquet")
 """Formats that need not fit into memory."""
 
@@ -44,7 +47,9 @@ class Source(ABC):
         """Say where a row stands."""
 
 
-def open_source(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path) -> Source | None:
+def open_source(
+    path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, rows: int
+) -> Source | None:
     """Return a table that can be read in batches; None of a format that must be read as a whole.
 
     Args:
@@ -53,6 +58,7 @@ def open_source(path: Path, format: str, columns: Columns, skip_invalid: bool, w
         columns: names that were asked for.
         skip_invalid: whether rows of the wrong length are dropped instead of being an error.
         work: a folder for what is unpacked on the way.
+        rows: how many are going to be read at a time.
 
     Raises:
         DataError: a column is missing, a row has the wrong length, or the file is damaged.
@@ -63,10 +69,10 @@ def open_source(path: Path, format: str, columns: Columns, skip_invalid: bool, w
         return ParquetSource(path, columns)
     first = head(path).decode("utf-8-sig", errors="replace").splitlines()[0]
     if format == "recbole":
-        return DelimitedSource(path, *recbole.columns_of(first), None, columns, skip_invalid, work)
+        return DelimitedSource(path, *recbole.columns_of(first), None, columns, skip_invalid, work, rows)
     delimiter = delimited.find_delimiter(first, columns)
     names = delimited.split_header(first, delimiter)
-    return DelimitedSource(path, delimiter, names, '"', columns, skip_invalid, work)
+    return DelimitedSource(path, delimiter, names, '"', columns, skip_invalid, work, rows)
 
 
 class ParquetSource(Source):
@@ -105,6 +111,7 @@ class DelimitedSource(Source):
         columns: Columns,
         skip_invalid: bool,
         work: Path,
+        rows: int,
     ) -> None:
         self.name = str(path)
         wanted = columns.resolve(names, str(path))
@@ -112,30 +119,27 @@ class DelimitedSource(Source):
         indices = sorted(roles)
         self.roles = [roles[index] for index in indices]
         self._records = partial(delimited.records_of, path, delimiter, quote)
-        self.files = [work / "columns.parquet"]
+        self.files: list[Path] = []
         try:
-            with damage(path):
-                plain = _unpacked(path, work)
-                scan = pl.scan_csv(
-                    plain, separator=delimiter, infer_schema=False, quote_char=quote, raise_if_empty=False
-                )
-                found = scan.collect_schema().names()
-                scan.select(pl.col(found[i]).alias(roles[i]) for i in indices).sink_parquet(self.files[0])
+            for piece in _pieces(path, delimiter, len(names), indices, quote, rows):
+                self._copy(piece, work)
         except pl.exceptions.PolarsError as error:
             if "utf-8" in str(error).lower():
                 raise not_text(path) from error
-            self.files = []
-            pieces = delimited.read_exactly(path, delimiter, len(names), indices, quote, skip_invalid)
-            for number, (piece, skipped) in enumerate(pieces):
-                self.files.append(work / f"columns-{number}.parquet")
-                piece.columns = self.roles
-                piece.write_parquet(self.files[-1])
+            self.files, self.skipped = [], 0
+            for piece, skipped in delimited.read_exactly(path, delimiter, len(names), indices, quote, skip_invalid):
+                self._copy(piece, work)
                 self.skipped += skipped
         self.count = int(pl.scan_parquet(self.files).select(pl.len()).collect().item())
         empty = pl.scan_parquet(self.files).select(pl.all_horizontal(pl.all().is_null()).arg_true())
-        rows = empty.collect().to_series().to_list()
-        blank = [row for row, (_, is_blank) in self._records(rows).items() if is_blank] if rows else []
+        nothing = empty.collect().to_series().to_list()
+        blank = [row for row, (_, is_blank) in self._records(nothing).items() if is_blank] if nothing else []
         self._blank = np.array(sorted(blank), np.int64)
+
+    def _copy(self, piece: pl.DataFrame, work: Path) -> None:
+        piece.columns = self.roles
+        self.files.append(work / f"columns-{len(self.files):06d}.parquet")
+        piece.write_parquet(self.files[-1], row_group_size=1 << 17)
 
     def batches(self, rows: int) -> Iterator[pl.DataFrame]:
         """Yield the columns as texts, without blank lines."""
@@ -152,14 +156,39 @@ class DelimitedSource(Source):
         return self._records([row])[row][0]
 
 
-def _unpacked(path: Path, work: Path) -> Path:
-    """Return a file of plain text: the file itself, or what a gzip file holds."""
-    if compression(path) != "gzip":
-        return path
-    plain = work / "unpacked"
-    with gzip.open(path) as source, plain.open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-    return plain
+def _pieces(
+    path: Path, delimiter: str, width: int, indices: list[int], quote: str | None, rows: int
+) -> Iterator[pl.DataFrame]:
+    """Yield the columns `indices` of a table of text, some lines at a time.
+
+    Only where there is no quote can lines be told apart without parsing them; the first one ends the yielding with an
+    error, and the table is read row by row instead.
+    """
+    names = [f"column {index}" for index in range(width)]
+    mark = quote.encode() if quote is not None else None
+    wanted = [names[index] for index in indices]
+    with damage(path), gzip.open(path) if compression(path) == "gzip" else path.open("rb") as file:
+        header = file.readline()
+        if mark is not None and header.count(mark) % 2:  # it goes on in the next line
+            raise pl.exceptions.ComputeError("quoted")
+        rest = b""
+        while block := file.read(max(SMALL_BLOCK, rows * ROW_BYTES)):
+            if mark is not None and mark in block:
+                raise pl.exceptions.ComputeError("quoted")
+            whole, end, more = (rest + block).rpartition(b"\n")
+            rest = more
+            if end:
+                yield _parsed(whole + end, delimiter, names, quote).select(wanted)
+        yield _parsed(rest, delimiter, names, quote).select(wanted)
+
+
+def _parsed(block: bytes, delimiter: str, names: list[str], quote: str | None) -> pl.DataFrame:
+    schema: dict[str, pl.DataType] = {name: pl.String() for name in names}
+    if not block:
+        return pl.DataFrame(schema=schema)
+    return pl.read_csv(
+        block, has_header=False, separator=delimiter, schema=schema, quote_char=quote, raise_if_empty=False
+    )
 
 
 class _parquet:
