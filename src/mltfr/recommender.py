@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,24 +14,24 @@ import polars as pl
 import torch
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, DataError, RunError, one_of
+from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
 from mltfr.evaluation import Evaluation, Part, evaluate
 from mltfr.inference import (
     IndexReport,
+    ItemList,
+    Requests,
     Rules,
-    answer,
+    check_index,
     codes_of_list,
+    notices,
+    recommendation_table,
     requests_of_histories,
     requests_of_users,
-    say_what_was_skipped,
 )
 from mltfr.inference.top_k import Progress
-from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
-
-INDEXES = ("exact", "dense", "ivf")
-"""How `recommend` may look for the best items."""
 
 
 class Recommender:
@@ -110,7 +111,7 @@ class Recommender:
 
     def fit(
         self,
-        log: InteractionLog | Any,
+        log: InteractionLog | PreparedSet | Any,
         out: str | Path | None = None,
         *,
         resume: bool = False,
@@ -120,7 +121,7 @@ class Recommender:
         """Split the log, train on its training part, choose on validation, and score test once.
 
         Args:
-            log: an `InteractionLog`, or whatever `load_interactions` takes.
+            log: an `InteractionLog`, a `PreparedSet`, or whatever `load_interactions` takes.
             out: run folder to write, with checkpoints on the way; None keeps everything in memory.
             resume: continue an interrupted run in `out`.
             reporter: hears of the progress; by default the console (stderr).
@@ -131,10 +132,11 @@ class Recommender:
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = log if isinstance(log, InteractionLog) else load_interactions(log)
+        log = log if isinstance(log, InteractionLog | PreparedSet) else load_interactions(log)
         folder = Path(out) if out is not None else None
         self._fitted = fit(self.config, log, folder, resume=resume, reporter=reporter or Console(), stop=stop)
         self._folder = folder
+        self.config = self._fitted.config  # a prepared set has its own filters and split
         return self
 
     def evaluate(
@@ -196,8 +198,7 @@ class Recommender:
             RunError: nothing is fitted yet.
         """
         vocabulary = self.fitted.split.vocabulary
-        if index not in INDEXES:
-            raise ConfigError(f"Unknown index '{index}'. {one_of(index, INDEXES)}")
+        check_index(index)
         if users is not None and histories is not None:
             raise DataError("Give users or histories, not both.")
         if histories is not None:
@@ -211,7 +212,7 @@ class Recommender:
                 f"None of the {len(allowed.unknown)} items of allow occurs in the training data "
                 f"(first: '{allowed.unknown[0]}'). Give ids as the log writes them."
             )
-        say_what_was_skipped(requests, *(found for found in (allowed, denied) if found is not None))
+        _warn(requests, *(found for found in (allowed, denied) if found is not None))
         remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
         rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
         retriever = self.fitted.retriever
@@ -219,7 +220,7 @@ class Recommender:
             best = retriever.approximate_top_k(requests.histories, k, rules, folder=self._folder, progress=progress)
         else:
             best = retriever.top_k(requests.histories, k, rules, quantised=index == "exact", progress=progress)
-        return answer(requests, best, vocabulary)
+        return recommendation_table(requests.user_ids, best, vocabulary)
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
         """Return how much of the exact lists the approximate index finds, for users of the log.
@@ -289,3 +290,9 @@ class Recommender:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _warn(requests: Requests, *lists: ItemList) -> None:
+    """Say what was not understood in the histories and lists."""
+    for text in notices(requests.unknown, requests.without_known_item, lists):
+        warnings.warn(text, MltfrWarning, stacklevel=3)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from mltfr.errors import DataError
 from mltfr.interactions import Histories
 from mltfr.training.batches import epoch_generator, plan_epoch
+from mltfr.training.places import Prefixes
 from mltfr.training.samples import MaskedSamples, PositionSamples, PrefixSamples
 
 histories_of_codes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=6)
@@ -95,3 +98,51 @@ def test_the_order_changes_with_the_epoch_and_not_with_the_call():
     )
     assert first == again
     assert first != next_epoch
+
+
+@given(histories_of_codes, st.integers(1, 4))
+def test_places_of_prefixes_are_those_of_a_list(sequences, max_length):
+    histories = Histories.from_sequences(sequences)
+    ends = np.arange(len(histories.items))
+    first = np.repeat(histories.offsets[:-1], histories.lengths)
+    listed = ends[ends > first], np.maximum(first, ends - max_length)[ends > first]
+    places = Prefixes(histories.offsets, max_length)
+    everything = np.arange(len(places.stop))
+    np.testing.assert_array_equal(places.stop[everything], listed[0])
+    np.testing.assert_array_equal(places.start[everything], listed[1])
+    np.testing.assert_array_equal(places.stop[everything[::-2]], listed[0][::-2])
+
+
+def test_a_plan_of_an_epoch_is_what_a_list_of_batches_was():
+    lengths = np.random.default_rng(0).integers(1, 30, 1003)
+    rng = np.random.default_rng(5)
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), 8 * 3):
+        run = order[start : start + 8 * 3]
+        run = run[np.argsort(lengths[run], kind="stable")]
+        batches.extend(run[first : first + 8] for first in range(0, len(run), 8))
+    expected = [batches[number].tolist() for number in rng.permutation(len(batches))]
+    plan = plan_epoch(lengths, 8, 3, np.random.default_rng(5))
+    assert [batch.tolist() for batch in plan] == expected
+    assert plan[3].dtype == np.int64
+    assert [batch.tolist() for batch in plan[2:4]] == expected[2:4]
+
+
+def test_samples_of_a_long_log_take_little_memory():
+    """An epoch's order takes four bytes a sample; where samples lie takes nothing."""
+    lengths = np.full(20_000, 50)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    histories = Histories(offsets, np.ones(int(offsets[-1]), np.int32))
+    tracemalloc.start()
+    try:
+        samples = PrefixSamples(histories, 20)
+        plan = plan_epoch(samples.lengths, 256, 16, np.random.default_rng(0))
+        samples.batch(plan[0], np.random.default_rng(0))
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    count = 20_000 * 49
+    assert len(samples) == count
+    assert held < 4.5 * count
+    assert most < 9.5 * count  # numpy makes the numbers before it shuffles a copy of them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,12 @@ import typer
 from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimestampColumn, UserColumn
 
 if TYPE_CHECKING:
+    from mltfr.interactions.prepared import PreparedStatistics
     from mltfr.interactions.statistics import Statistics
 
-app = typer.Typer(help="Fetch public data sets and describe interaction logs.", no_args_is_help=True)
+app = typer.Typer(
+    help="Fetch public data sets, describe interaction logs, and prepare large ones.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -26,8 +30,61 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the da
 
 
 @app.command()
-def describe(
+def prepare(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.", show_default=False)],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting of filters or split, as in filters.core=5; may come several times.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(help="Memory to stay within, besides the ids and counts of users and items: 512M, 2G.")
+    ] = "1G",
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    skip_invalid: SkipInvalid = False,
+) -> None:
+    """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
+
+    CSV, TSV, RecBole files and Parquet need not fit into memory, neither here nor in `fit`, which maps the prepared
+    set from disk. Fitting it gives the run, to the bit, that fitting the file gives with the same settings.
+    """
+    from mltfr.cli.progress import stages
+    from mltfr.config import apply_overrides
+    from mltfr.interactions import prepare as prepare_set
+    from mltfr.interactions.prepared import PreparationConfig, memory_bytes
+
+    settings = PreparationConfig.parse(apply_overrides({}, set_ or []), "settings")
+    with stages() as tell:
+        prepared = prepare_set(
+            file,
+            out,
+            filters=settings.filters,
+            split=settings.split,
+            format=format,
+            user_column=user_column,
+            item_column=item_column,
+            timestamp_column=timestamp_column,
+            skip_invalid=skip_invalid,
+            memory=memory_bytes(memory),
+            tell=tell,
+        )
+    users, items = len(prepared.split.user_ids), len(prepared.split.vocabulary)
+    typer.echo(f"{users:,} users, {items:,} items, {len(prepared):,} interactions prepared in {out}. "
+               f"Next: mltfr fit {out} --out RUN")
+
+
+@app.command()
+def describe(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`, or a prepared set.")
+    ],
     json: Json = False,
     format: Format = None,
     user_column: UserColumn = None,
@@ -35,11 +92,13 @@ def describe(
     timestamp_column: TimestampColumn = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
-    """Print the statistics of an interaction log."""
+    """Print the statistics of an interaction log, or of a prepared set."""
     import dataclasses
     from json import dumps
 
-    from mltfr.interactions import load_interactions
+    from mltfr.cli.output import print_facts
+    from mltfr.interactions import PreparedSet, load_interactions
+    from mltfr.interactions.prepared import PreparedStatistics, describe_prepared
     from mltfr.interactions.statistics import describe as statistics_of
 
     log = load_interactions(
@@ -50,25 +109,39 @@ def describe(
         timestamp_column=timestamp_column,
         skip_invalid=skip_invalid,
     )
-    statistics = statistics_of(log)
+    statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
     if json:
         typer.echo(dumps(dataclasses.asdict(statistics)))
+    elif isinstance(statistics, PreparedStatistics):
+        print_facts(f"{statistics.folder} (prepared from {statistics.source})", _rows_of_prepared(statistics))
     else:
-        _print(statistics)
+        print_facts(f"{statistics.source} ({statistics.format})", _rows(statistics))
 
 
-def _print(statistics: Statistics) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _spread(quantiles: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:g}" for name, value in quantiles.items())
 
-    s = statistics
-    table = Table(title=f"{s.source} ({s.format})", show_header=False, title_justify="left")
-    table.add_column(style="bold")
-    table.add_column()
 
-    def spread(quantiles: dict[str, float]) -> str:
-        return "  ".join(f"{name} {value:g}" for name, value in quantiles.items())
+def _rows_of_prepared(s: PreparedStatistics) -> dict[str, str | None]:
+    return {
+        "split": s.split,
+        "users": f"{s.users:,}",
+        "items in training": f"{s.items:,}",
+        "interactions": f"{s.interactions:,}",
+        "of these in training": f"{s.training_interactions:,}",
+        "invalid rows dropped": f"{s.skipped:,}" if s.skipped else None,
+        "filters": ", ".join(f"{name}: {left:,}" for name, left in s.filters.items()) if len(s.filters) > 1 else None,
+        "history length": _spread(s.history_length),
+        "item popularity": _spread(s.item_popularity),
+        "popularity Gini": f"{s.item_gini:.3f}",
+        "held out": f"{s.validation_examples:,} for validation, {s.test_examples:,} for test",
+        "cold test items": f"{s.cold_test_items:.2%}",
+        "on disk": f"{s.bytes / 1e6:,.1f} MB",
+        "fingerprint": s.fingerprint[:16],
+    }
 
+
+def _rows(s: Statistics) -> dict[str, str | None]:
     rows: dict[str, str | None] = {
         "users": f"{s.users:,}",
         "items": f"{s.items:,}",
@@ -76,8 +149,8 @@ def _print(statistics: Statistics) -> None:
         "invalid rows dropped": f"{s.skipped:,}" if s.skipped else None,
         "given test part": f"{s.test_interactions:,} interactions" if s.test_interactions else None,
         "density": f"{s.density:.4%}",
-        "history length": spread(dict(s.history_length)),
-        "item popularity": spread(dict(s.item_popularity)),
+        "history length": _spread(s.history_length),
+        "item popularity": _spread(s.item_popularity),
         "popularity Gini": f"{s.item_gini:.3f}",
         "time span": f"{_moment(s.first_timestamp)} to {_moment(s.last_timestamp)}",
         "repeated choices": f"{s.repeats:.2%}",
@@ -87,10 +160,7 @@ def _print(statistics: Statistics) -> None:
     }
     if s.first_timestamp is None:
         rows["time span"] = "no timestamps: rows are taken to stand in order"
-    for name, value in rows.items():
-        if value is not None:
-            table.add_row(name, value)
-    Console().print(table)
+    return rows
 
 
 def _moment(timestamp: float | None) -> str:

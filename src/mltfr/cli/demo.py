@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mltfr.interactions import InteractionLog
+    from mltfr.interactions import InteractionLog, PreparedSet
 
 SETTINGS = (
     "training.samples=positions",
@@ -65,7 +65,7 @@ def _make_room(out: Path) -> None:
         path.write_text("Written by `mltfr demo`; the next demo replaces this folder.\n", encoding="utf-8")
 
 
-def _material() -> tuple[InteractionLog, list[str], str]:
+def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:
     """Return the log, the names of the tables, and a line that says what they are.
 
     Made-up material stands in only where the real one cannot be reached; damage remains an error.

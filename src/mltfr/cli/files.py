@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Container
 from pathlib import Path
@@ -17,18 +16,22 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 
 
-def check_output(path: Path) -> None:
-    """Refuse, before any work is done, a file name that says no format.
+def check_output(path: Path, folder: bool = False) -> None:
+    """Refuse, before any work is done, a file name that says no format, or a place that cannot be written.
+
+    Args:
+        path: where the result goes.
+        folder: whether it is a folder of parts, whose name may be any.
 
     Raises:
         OutputError: the ending is not one of `SUFFIXES`, the path is a folder, or it cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if not folder and path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: the ending says the format; expected one of {', '.join(SUFFIXES)}.")
     if not str(path).isprintable():
         raise OutputError(f"{str(path)!a}: a file name with characters that cannot be printed. Choose another --out.")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder. Give the name of a file.")
+    if path.is_dir() and not folder:
+        raise OutputError(f"{path}: is a folder. Give the name of a file, or --parts to fill the folder.")
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise OutputError(f"{path}: cannot be written, {there} is no folder to write to. Choose another --out.")
@@ -81,40 +84,6 @@ def read_words(path: Path) -> list[str]:
     if not words:
         raise DataError(f"{path}: empty. Give one word or phrase a line.")
     return words
-
-
-def read_histories(path: Path) -> dict[str, list[str]]:
-    """Return histories by user from JSON Lines `{"user_id": "u1", "items": ["a", "b"]}`.
-
-    Raises:
-        DataError: a line is something else, or a user comes twice.
-    """
-    histories: dict[str, list[str]] = {}
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        expected = 'expected {"user_id": "u1", "items": ["a", "b"]}'
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: found {line.strip()[:80]}, which is not JSON; {expected}.") from error
-        if not isinstance(row, dict) or set(row) != {"user_id", "items"} or not isinstance(row["items"], list):
-            raise DataError(f"{where}: found {line.strip()[:80]}; {expected}.")
-        wrong = [value for value in [row["user_id"], *row["items"]] if not _is_id(value)]
-        if wrong:
-            raise DataError(f"{where}: found {json.dumps(wrong[0])}, but ids are texts or whole numbers; {expected}.")
-        user = str(row["user_id"])
-        if user in histories:
-            raise DataError(f"{where}: user '{user}' comes a second time. Give every user one line.")
-        histories[user] = [str(item) for item in row["items"]]
-    if not histories:
-        raise DataError(f"{path}: empty. Give one JSON object a line.")
-    return histories
-
-
-def _is_id(value: object) -> bool:
-    return value != "" and isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _lines(path: Path) -> list[str]:

@@ -21,6 +21,20 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], caption: 
     Console().print(table)
 
 
+def print_facts(title: str, rows: Mapping[str, str | None]) -> None:
+    """Print names and values to stdout; those that are None are left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(name, value)
+    Console().print(table)
+
+
 def score_row(name: str, metrics: Mapping[str, float]) -> list[str]:
     """Return one row of a table of scores."""
     return [name, *(f"{metrics[metric]:.4f}" for metric in SHOWN)]

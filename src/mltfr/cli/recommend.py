@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mltfr.cli.options import Run
 
+if TYPE_CHECKING:
+    from mltfr.bulk import Users
+
+INDEX_SAMPLE = 200
+"""Users whose exact lists an approximate index is compared with."""
+
 
 def recommend(
     run: Run,
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .jsonl.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: .csv, .parquet or .jsonl. Without an ending a folder of Parquet parts, which can be "
+            "continued after a stop.",
+            show_default=False,
+        ),
+    ],
     k: Annotated[int, typer.Option("-k", min=1, help="How many items every user gets, at most.")] = 10,
     users: Annotated[
         Path | None, typer.Option(help="Text file with one user id of the log a line; all users if not given.")
     ] = None,
     histories: Annotated[
         Path | None,
-        typer.Option(help='JSON Lines {"user_id": "u1", "items": ["a", "b"]}, oldest first; users need not be known.'),
+        typer.Option(
+            help='JSON Lines {"user_id": "u1", "items": ["a", "b"]}, oldest first, or Parquet with these columns, or a '
+            "folder of such Parquet files; users need not be known."
+        ),
     ] = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Let items of the history come again.")] = False,
     allow: Annotated[
@@ -31,42 +50,89 @@ def recommend(
     index: Annotated[
         str, typer.Option(help="How to look: exact, dense (exact, without 8-bit item vectors), or ivf (approximate).")
     ] = "exact",
+    parts: Annotated[bool, typer.Option("--parts", help="Take --out for a folder, whatever its ending.")] = False,
+    part_users: Annotated[
+        int | None,
+        typer.Option(min=1, help="Users of a part; so many are in memory at a time.", show_default="32768"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue in the same folder; finished parts are checked and kept.")
+    ] = False,
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
     Users of the log are served from their whole history, validation and test included. Items that training has
-    not seen are skipped in histories and lists, with a warning.
+    not seen are skipped in histories and lists, with a warning. However many users there are, only those of one part
+    are in memory.
     """
-    from mltfr.cli.files import check_output, read_histories, read_ids, write_frame
-    from mltfr.errors import DataError
+    from mltfr.cli.files import check_output, read_ids
+    from mltfr.errors import DataError, MltfrWarning, OutputError
 
-    check_output(out)
+    to_folder = parts or not out.suffix
+    check_output(out, to_folder)
+    if resume and not to_folder:
+        raise OutputError(f"{out}: one file is written whole or not at all; --resume needs a folder of parts as --out.")
     if users is not None and histories is not None:
         raise DataError("Give --users or --histories, not both.")
-    raw = read_histories(histories) if histories is not None else None
+    from mltfr.bulk import (
+        PART_USERS,
+        PartScorer,
+        PartsFolder,
+        Wanted,
+        describe_job,
+        read_histories,
+        recommend_to_file,
+        recommend_to_folder,
+        sample,
+    )
     from mltfr.cli.progress import progress_bar
-    from mltfr.recommender import Recommender
+    from mltfr.inference import notices
+    from mltfr.runs import load_served
+    from mltfr.training import Interrupted, stop_request
 
-    recommender = Recommender.load(run)
-    wanted = None
-    if users is not None:
-        wanted = read_ids(users, known_users=set(recommender.fitted.split.user_ids))
-    allowed = read_ids(allow) if allow is not None else None
-    denied = read_ids(deny) if deny is not None else []
-    with progress_bar("recommending") as progress:
-        frame = recommender.recommend(
-            wanted,
-            raw,
-            k,
-            include_seen=True if include_seen else None,
-            allow=allowed,
-            deny=denied,
-            index=index,
-            progress=progress,
-        )
-    write_frame(frame, out)
+    given = read_histories(histories) if histories is not None else None
+    served = load_served(run)
+    who = given if given is not None else _users_of_the_run(run, users)
+    wanted = Wanted(
+        k,
+        True if include_seen else None,
+        tuple(read_ids(allow)) if allow is not None else None,
+        tuple(read_ids(deny)) if deny is not None else (),
+        index,
+    )
+    scorer = PartScorer(served, wanted, run)
+    size = part_users or PART_USERS
+    with stop_request() as stop:
+        try:
+            if to_folder:
+                folder = PartsFolder(out, describe_job(run, wanted, who, size))
+                finished = folder.begin(resume)
+                if finished:
+                    typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
+                with progress_bar("recommending") as progress:
+                    summary = recommend_to_folder(scorer, who, folder, finished, progress=progress, stop=stop)
+            else:
+                with progress_bar("recommending") as progress:
+                    summary = recommend_to_file(scorer, who, out, part_users=size, progress=progress, stop=stop)
+        except Interrupted:
+            command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+            typer.echo(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
+            raise typer.Exit(130) from None
+    for text in notices(summary.unknown, summary.without_known_item, scorer.lists):
+        warnings.warn(text, MltfrWarning, stacklevel=1)
+    typer.echo(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
     if index == "ivf":
-        report = recommender.index_report(k)
+        report = scorer.index_report(sample(who, INDEX_SAMPLE))
         found = f"recall@{report.k} {report.recall:.4f} against the exact lists of {report.histories:,} users"
         typer.echo(f"index ivf: {found}")
-    typer.echo(f"{frame['user_id'].n_unique():,} users, {len(frame):,} rows written to {out}")
+
+
+def _users_of_the_run(run: Path, users: Path | None) -> Users:
+    """Return all users of a run, or those of a list."""
+    from mltfr.bulk import NamedUsers, RunUsers, known_users
+    from mltfr.cli.files import read_ids
+
+    if users is None:
+        return RunUsers(run)
+    ids = read_ids(users)
+    return NamedUsers(run, read_ids(users, known_users=known_users(run, ids)))

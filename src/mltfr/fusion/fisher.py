@@ -65,7 +65,8 @@ def estimate_fisher(
         for chunk in zip(*(torch.split(tensor, chunk_size) for tensor in batch), strict=True):
             # each example has the parameters to itself, so that the gradient of the sum is one for each;
             # torch.func.grad would do the same, and load torch's compiler: 76 MB
-            own = {name: tensor.expand(len(chunk[0]), *tensor.shape).requires_grad_() for name, tensor in values.items()}
+            count = len(chunk[0])
+            own = {name: tensor.expand(count, *tensor.shape).requires_grad_() for name, tensor in values.items()}
             with torch.enable_grad():
                 losses = losses_of(own, *chunk)                              # [C]
                 gradients = torch.autograd.grad(losses.sum(), list(own.values()), materialize_grads=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mltfr.errors import ConfigError, MltfrWarning, OutputError
+from mltfr.errors import ConfigError, MltfrWarning, OutputError, one_of
 from mltfr.inference.ann import ItemIndex
 from mltfr.inference.approximate import IndexReport, approximate_top_k, recall
 from mltfr.inference.batches import History, known_items
@@ -22,12 +22,24 @@ from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.top_k import Progress, TopK, empty_top_k, fill_top_k, top_k
 
+INDEXES = ("exact", "dense", "ivf")
+"""How the best items may be looked for."""
 LARGE = 50_000
 """Items from which on 8-bit vectors pay: half the time for one history there, a third with a million items."""
 FEW = 3
 """Histories in one call up to which they pay; more of them share one reading of the true vectors."""
 PATIENCE = 8
 """Such calls after which the 8-bit vectors are made: making them takes as long as 50 requests."""
+
+
+def check_index(name: str) -> None:
+    """Check that there is a way to look that is called `name`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in INDEXES:
+        raise ConfigError(f"Unknown index '{name}'. {one_of(name, INDEXES)}")
 
 
 class Retriever:

@@ -4,6 +4,7 @@ from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.histories import PADDING, UNKNOWN, Histories
 from mltfr.interactions.load import FORMATS, load_interactions
 from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.prepared import PreparedSet, prepare
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splitters import SplitConfig, split
 from mltfr.interactions.statistics import Statistics, describe
@@ -18,6 +19,7 @@ __all__ = [
     "FilterReport",
     "Histories",
     "InteractionLog",
+    "PreparedSet",
     "Split",
     "SplitConfig",
     "Statistics",
@@ -25,5 +27,6 @@ __all__ = [
     "apply_filters",
     "describe",
     "load_interactions",
+    "prepare",
     "split",
 ]

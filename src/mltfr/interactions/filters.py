@@ -89,11 +89,15 @@ def apply_filters(log: InteractionLog, config: FilterConfig) -> tuple[Interactio
         frame = _core(frame, config.core) if name == "core" else frame.filter(keep)
         steps.append(_step(name, frame))
         if frame.is_empty():
-            raise DataError(
-                f"{log.source}: no interaction is left after '{name}' ({steps[-2].interactions:,} before it). "
-                "Loosen that filter."
-            )
+            raise nothing_left(log.source, name, steps[-2].interactions)
     return replace(log, frame=frame), FilterReport(tuple(steps))
+
+
+def nothing_left(source: str, name: str, before: int) -> DataError:
+    """Return the error about a filter that left nothing."""
+    return DataError(
+        f"{source}: no interaction is left after '{name}' ({before:,} before it). Loosen that filter."
+    )
 
 
 def moment(value: float | str | None) -> float | None:

@@ -13,6 +13,7 @@ from mltfr.interactions.checks import check
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import detect
 from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import READERS, frame
 
@@ -28,11 +29,12 @@ def load_interactions(
     item_column: str | None = None,
     timestamp_column: str | None = None,
     skip_invalid: bool = False,
-) -> InteractionLog:
-    """Read and check an interaction log.
+) -> InteractionLog | PreparedSet:
+    """Read and check an interaction log, or open a prepared set.
 
     Args:
-        source: a file, a folder with `train.txt` and `test.txt`, or a polars, pandas or Arrow table.
+        source: a file, a folder with `train.txt` and `test.txt`, a folder that `prepare` wrote, or a polars, pandas
+            or Arrow table.
         format: one of `FORMATS`; by default it is recognised by the content.
         user_column: name of the users' column; by default the usual names are tried.
         item_column: name of the items' column.
@@ -40,7 +42,7 @@ def load_interactions(
         skip_invalid: drop invalid rows and count them (`InteractionLog.skipped`) instead of raising.
 
     Returns:
-        The log, stably sorted by time where there is one.
+        The log, stably sorted by time where there is one; a prepared set as it is.
 
     Raises:
         DataError: the source is not a usable log; the message names the line, what was found and the remedy.
@@ -54,7 +56,26 @@ def load_interactions(
         raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Check the path.")
-    name = format or detect(path, columns)
+    if is_prepared(path):
+        given = (format, user_column, item_column, timestamp_column, skip_invalid or None)
+        if any(value is not None for value in given):
+            raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
+        return load_prepared(path)
+    return read_interactions(path, format or detect(path, columns), columns, skip_invalid)
+
+
+def read_interactions(path: Path, name: str, columns: Columns, skip_invalid: bool) -> InteractionLog:
+    """Read and check a file, or a folder with `train.txt` and `test.txt`.
+
+    Args:
+        path: the file or folder.
+        name: its format.
+        columns: names that were asked for.
+        skip_invalid: drop invalid rows and count them instead of raising.
+
+    Raises:
+        DataError: it is not a usable log.
+    """
     if name == "folder":
         return _load_folder(path, skip_invalid)
     table = check(_read(path, name, columns, skip_invalid), skip_invalid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,8 @@ import polars as pl
 
 from mltfr.interactions.raw import TIME
 
-_SLICE = 1 << 20
+SLICE = 1 << 20
+"""Rows of a piece of the checksum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +52,24 @@ class InteractionLog:
         for part, frame in (("log", self.frame), ("test", self.test)):
             if frame is None:
                 continue
-            digest.update(f"{part}:{','.join(f'{c} {t}' for c, t in frame.schema.items())}:{len(frame)}\n".encode())
-            for piece in frame.iter_slices(_SLICE):
-                if TIME in piece.columns:  # as bytes: a float's text depends on the library's version
-                    digest.update(piece[TIME].to_numpy().tobytes())
-                digest.update(piece.drop(TIME, strict=False).write_csv(include_header=False).encode())
+            update_digest(digest, part, frame.schema, len(frame), frame.iter_slices(SLICE))
         return digest.hexdigest()
+
+
+def update_digest(
+    digest: hashlib._Hash, part: str, schema: Mapping[str, object], rows: int, pieces: Iterable[pl.DataFrame]
+) -> None:
+    """Add a table to the checksum of a log.
+
+    Args:
+        digest: the SHA-256 so far.
+        part: "log", or "test" for a given test part.
+        schema: types of the columns, in their order.
+        rows: how many rows there are.
+        pieces: all of them, `SLICE` at a time.
+    """
+    digest.update(f"{part}:{','.join(f'{c} {t}' for c, t in schema.items())}:{rows}\n".encode())
+    for piece in pieces:
+        if TIME in piece.columns:  # as bytes: a float's text depends on the library's version
+            digest.update(piece[TIME].to_numpy().tobytes())
+        digest.update(piece.drop(TIME, strict=False).write_csv(include_header=False).encode())

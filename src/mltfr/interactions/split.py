@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -42,16 +42,18 @@ class Split:
         validation: examples to choose everything on.
         test: examples to score once.
         left_out: why and how many users are missing from a part ("too short for test": 3).
+        training: the training part alone, where it is stored; else it is made on demand.
     """
 
     method: str
-    user_ids: tuple[str, ...]
+    user_ids: Sequence[str]
     vocabulary: Vocabulary
     histories: Histories
     train_length: npt.NDArray[np.int64]
     validation: Examples
     test: Examples
     left_out: Mapping[str, int] = field(default_factory=dict)
+    training: Histories | None = None
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -65,6 +67,8 @@ class Split:
 
     def train_histories(self) -> Histories:
         """Return the training part alone; held-out items are not in it."""
+        if self.training is not None:
+            return self.training
         starts = self.histories.offsets[:-1]
         keep = np.arange(len(self.histories.items)) < np.repeat(starts + self.train_length, self.histories.lengths)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.train_length)])

@@ -78,8 +78,8 @@ def describe(log: InteractionLog) -> Statistics:
         items=len(popularity),
         interactions=len(frame),
         density=len(frame) / (len(lengths) * len(popularity)),
-        history_length=_quantiles(lengths),
-        item_popularity=_quantiles(popularity),
+        history_length=quantiles(lengths),
+        item_popularity=quantiles(popularity),
         item_gini=gini(popularity),
         first_timestamp=frame[TIME][0] if log.has_timestamps else None,
         last_timestamp=frame[TIME][-1] if log.has_timestamps else None,
@@ -99,5 +99,6 @@ def gini(counts: npt.NDArray[np.integer]) -> float:
     return float(((2 * np.arange(1, size + 1) - size - 1) * ordered).sum() / (size * ordered.sum()))
 
 
-def _quantiles(counts: npt.NDArray[np.integer]) -> dict[str, float]:
+def quantiles(counts: npt.NDArray[np.integer]) -> dict[str, float]:
+    """Return the quantiles `QUANTILES` of counts, by name."""
     return {name: float(np.quantile(counts, share)) for name, share in QUANTILES.items()}

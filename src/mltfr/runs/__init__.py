@@ -2,8 +2,19 @@
 
 from mltfr.runs.config import EvaluationConfig, RunConfig
 from mltfr.runs.fit import fit
-from mltfr.runs.fitted import Fitted, load_fitted, save_fitted
+from mltfr.runs.fitted import Fitted, Served, load_fitted, load_served, save_fitted
 from mltfr.runs.folder import check_new
 from mltfr.runs.presets import resolve
 
-__all__ = ["EvaluationConfig", "Fitted", "RunConfig", "check_new", "fit", "load_fitted", "resolve", "save_fitted"]
+__all__ = [
+    "EvaluationConfig",
+    "Fitted",
+    "RunConfig",
+    "Served",
+    "check_new",
+    "fit",
+    "load_fitted",
+    "load_served",
+    "resolve",
+    "save_fitted",
+]

@@ -2,38 +2,101 @@
 
 from __future__ import annotations
 
+import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mltfr.fetch import atomic_path
 from mltfr.interactions import Examples, Histories, Split, Vocabulary
 
+HISTORIES = "histories.parquet"
+"""Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
+EXAMPLES = "examples.parquet"
+"""The held-out predictions: `part`, `user`, `cut`."""
+PIECE = 1 << 25
+"""Interactions that are written at a time."""
+
 
 def save_split(folder: Path, split: Split) -> None:
     """Write `items.parquet`, `histories.parquet` and `examples.parquet`."""
-    vocabulary, histories = split.vocabulary, split.histories
+    vocabulary = split.vocabulary
     items = pl.DataFrame({"item_id": list(vocabulary.item_ids), "count": vocabulary.counts[1:]})
-    users = pl.DataFrame({"user_id": list(split.user_ids), "train_length": split.train_length}).with_columns(
-        pl.Series("items", [history.tolist() for history in histories], dtype=pl.List(pl.Int32))
-    )
     parts = {"validation": split.validation, "test": split.test}
     examples = pl.concat(
         pl.DataFrame({"user": part.user, "cut": part.cut}).select(part=pl.lit(name), user="user", cut="cut")
         for name, part in parts.items()
     )
-    for name, frame in {"items": items, "histories": users, "examples": examples}.items():
+    for name, frame in {"items": items, "examples": examples}.items():
         with atomic_path(folder / f"{name}.parquet") as path:
             frame.write_parquet(path)
+    with atomic_path(folder / HISTORIES) as path:
+        _write_histories(split, path)
+
+
+def _write_histories(split: Split, path: Path) -> None:
+    """Write everybody's history, no more than `PIECE` interactions at a time where there are more."""
+    edges = _pieces(split.histories.offsets)
+    if len(edges) == 2:
+        _histories(split, 0, edges[1]).write_parquet(path)
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".histories-") as place:
+        files = []
+        for number, (start, stop) in enumerate(pairwise(edges)):
+            files.append(Path(place) / f"{number:06d}.parquet")
+            _histories(split, start, stop).write_parquet(files[-1])
+        pl.scan_parquet(files).sink_parquet(path)
+
+
+def _pieces(offsets: npt.NDArray[np.int64]) -> list[int]:
+    """Return the users at which pieces of about `PIECE` interactions begin, and the number of users."""
+    users, edges = len(offsets) - 1, [0]
+    while edges[-1] < users:
+        stop = int(np.searchsorted(offsets, offsets[edges[-1]] + PIECE, "right")) - 1
+        edges.append(min(users, max(stop, edges[-1] + 1)))
+    return edges if users else [0, 0]
+
+
+def _histories(split: Split, start: int, stop: int) -> pl.DataFrame:
+    """Return the histories of the users `start` to `stop - 1`."""
+    offsets = split.histories.offsets[start : stop + 1]
+    flat = pl.Series("item", np.ascontiguousarray(split.histories.items[offsets[0] : offsets[-1]]), dtype=pl.Int32)
+    users = pl.Series("user", np.repeat(np.arange(stop - start), np.diff(offsets)), dtype=pl.Int64)
+    lists = pl.DataFrame([users, flat]).group_by("user", maintain_order=True).agg("item")
+    return pl.DataFrame(
+        {"user_id": list(split.user_ids[start:stop]), "train_length": split.train_length[start:stop]}
+    ).with_columns(lists["item"].alias("items"))
+
+
+def load_vocabulary(folder: Path) -> Vocabulary:
+    """Read the items of what `save_split` wrote."""
+    items = pl.read_parquet(folder / "items.parquet")
+    counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
+    return Vocabulary(tuple(items["item_id"]), counts)
+
+
+def check_split(folder: Path, method: str, left_out: dict[str, int]) -> None:
+    """Look at the parts of a split that are not read, so that a damaged run is refused all the same.
+
+    Raises:
+        PolarsError: a file is no Parquet, or of other columns.
+        TypeError: the manifest says something else of the split.
+    """
+    for name, columns in ((HISTORIES, {"user_id", "train_length", "items"}), (EXAMPLES, {"part", "user", "cut"})):
+        missing = columns - set(pl.read_parquet_schema(folder / name))
+        if missing:
+            raise pl.exceptions.ColumnNotFoundError(f"{name} has no column {missing.pop()}")
+    if not isinstance(method, str) or not isinstance(left_out, dict):
+        raise TypeError("the split is not described")
 
 
 def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     """Read what `save_split` wrote; the manifest knows the method and who was left out."""
-    items = pl.read_parquet(folder / "items.parquet")
-    users = pl.read_parquet(folder / "histories.parquet")
-    examples = pl.read_parquet(folder / "examples.parquet")
-    counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
+    users = pl.read_parquet(folder / HISTORIES)
+    examples = pl.read_parquet(folder / EXAMPLES)
     lengths = users["items"].list.len().to_numpy().astype(np.int64)
     flat = users["items"].explode().to_numpy().astype(np.int32)
     parts = {
@@ -44,7 +107,7 @@ def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     return Split(
         method=method,
         user_ids=tuple(users["user_id"]),
-        vocabulary=Vocabulary(tuple(items["item_id"]), counts),
+        vocabulary=load_vocabulary(folder),
         histories=Histories(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), flat),
         train_length=users["train_length"].to_numpy(),
         validation=parts["validation"],

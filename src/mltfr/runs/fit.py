@@ -19,10 +19,11 @@ from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.inference import ModelScorer
-from mltfr.interactions import InteractionLog, Split, apply_filters, split
+from mltfr.interactions import InteractionLog, PreparedSet, Split
 from mltfr.model import SequentialModel
 from mltfr.runs.build import build_loss, build_model, build_objective, count_parameters
 from mltfr.runs.config import RunConfig
+from mltfr.runs.divided import divided
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
 from mltfr.runs.scores import score
@@ -44,7 +45,7 @@ from mltfr.version import __version__
 
 def fit(
     config: RunConfig,
-    log: InteractionLog,
+    log: InteractionLog | PreparedSet,
     folder: Path | None = None,
     *,
     resume: bool = False,
@@ -58,7 +59,7 @@ def fit(
 
     Args:
         config: every setting.
-        log: the interaction log.
+        log: the interaction log, or a prepared set, whose filters and split then are the run's.
         folder: run folder to write, with checkpoints on the way; None keeps everything in memory.
         resume: continue an interrupted run in `folder`.
         reporter: hears of the progress.
@@ -67,6 +68,7 @@ def fit(
 
     Raises:
         DataError: the log cannot be split as asked, or item vectors are not usable.
+        ConfigError: the settings ask for other filters or another split than those of a prepared set.
         TokenTableError: a token table is unknown or cannot be had.
         RunError: `folder` holds something else, or a checkpoint of other data, settings or versions.
         OutputError: the disk is full, or `folder` cannot be written.
@@ -75,8 +77,7 @@ def fit(
     started = time.monotonic()
     if folder is not None:
         check_new(folder, resume)
-    filtered, report = apply_filters(log, config.filters)
-    data = split(filtered, config.split)
+    config, data, report = divided(config, log)
     if not len(data.validation) and not isinstance(config.backbone, BaselineConfig):
         raise ConfigError("The validation part is empty, so no epoch can be chosen. Give a log with longer histories.")
     reporter = reporter or Reporter()

@@ -19,10 +19,10 @@ from mltfr.evaluation import EvaluationProtocol
 from mltfr.fetch import atomic_path
 from mltfr.fusion import FUSIONS
 from mltfr.inference import FallbackScorer, Retriever, Scorer
-from mltfr.interactions import Split
+from mltfr.interactions import Split, Vocabulary
 from mltfr.model import SequentialModel
 from mltfr.runs.config import RunConfig
-from mltfr.runs.data import load_split, save_split
+from mltfr.runs.data import check_split, load_split, load_vocabulary, save_split
 from mltfr.runs.folder import (
     CONFIG,
     LOG,
@@ -38,6 +38,27 @@ from mltfr.runs.folder import (
 from mltfr.runs.kinds import Kind, kind_of, restore
 from mltfr.runs.supplied import placeholder_vectors
 from mltfr.tokens import PreparedTable, load_tables
+
+
+@dataclass(frozen=True)
+class Served:
+    """A fitted model and the items that it knows, without the users it was fitted to: enough to recommend.
+
+    Attributes:
+        config: every setting.
+        model: a network in evaluation mode, with its best weights, or a baseline.
+        vocabulary: the items of the training part.
+        facts: what the manifest says of the fit.
+    """
+
+    config: RunConfig
+    model: SequentialModel | Baseline
+    vocabulary: Vocabulary
+    facts: dict[str, Any]
+
+    def scorer(self) -> Scorer:
+        """Return what scores items: the model, and popularity for histories without a known item."""
+        return FallbackScorer(kind_of(self.model).scorer(), Popularity.of_counts(self.vocabulary.counts))
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,7 @@ class Fitted:
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
-        return FallbackScorer(self.kind().scorer(), self.popularity())
+        return self.served().scorer()
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -80,6 +101,10 @@ class Fitted:
     def popularity(self) -> Popularity:
         """Return the sanity baseline."""
         return Popularity.of_counts(self.split.vocabulary.counts)
+
+    def served(self) -> Served:
+        """Return the part of it that scores, without the users."""
+        return Served(self.config, self.model, self.split.vocabulary, self.facts)
 
     def protocol(self) -> EvaluationProtocol:
         """Return how this recommender is measured."""
@@ -109,12 +134,36 @@ def load_fitted(folder: Path) -> Fitted:
         RunError: there is no finished run, it is damaged, or from another version.
     """
     manifest = read_manifest(folder)
-    with damage(folder / CONFIG):
-        config = RunConfig.parse(load_toml(folder / CONFIG))
     with damage(folder):
         split = load_split(folder, manifest["split"], manifest["left_out"])
-        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+        metrics, history = _documents(folder)
+    served = _load_model(folder, manifest, split.vocabulary)
+    return Fitted(served.config, served.model, split, served.facts, metrics, history)
+
+
+def load_served(folder: Path) -> Served:
+    """Read of a run folder what recommending needs, after checking every file; its users are not read.
+
+    Raises:
+        RunError: there is no finished run, it is damaged, or from another version.
+    """
+    manifest = read_manifest(folder)
+    with damage(folder):
+        vocabulary = load_vocabulary(folder)
+        check_split(folder, manifest["split"], manifest["left_out"])
+        _documents(folder)
+    return _load_model(folder, manifest, vocabulary)
+
+
+def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the metrics and the log of training."""
+    history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    return json.loads((folder / METRICS).read_text(encoding="utf-8")), history
+
+
+def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) -> Served:
+    with damage(folder / CONFIG):
+        config = RunConfig.parse(load_toml(folder / CONFIG))
     if FUSIONS.get(config.fusion.name).cls.tables_in_state:
         with damage(folder / MANIFEST):
             tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
@@ -125,8 +174,8 @@ def load_fitted(folder: Path) -> Fitted:
         if [t.fingerprint for t in tables] != fingerprints:
             raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
     with damage(folder / MANIFEST):
-        vectors = placeholder_vectors(manifest, len(split.vocabulary))
+        vectors = placeholder_vectors(manifest, len(vocabulary))
     with damage(folder / WEIGHTS):
-        model = restore(config, len(split.vocabulary), tables, vectors, load_file(folder / WEIGHTS))
+        model = restore(config, len(vocabulary), tables, vectors, load_file(folder / WEIGHTS))
     facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
-    return Fitted(config, model, split, facts, metrics, history)
+    return Served(config, model, vocabulary, facts)

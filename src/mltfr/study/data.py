@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.interactions.catalogue import get_data
 from mltfr.interactions.synthetic import synthetic
 from mltfr.study.config import SYNTHETIC, DataConfig
 
 
-def open_log(data: DataConfig) -> InteractionLog:
+def open_log(data: DataConfig) -> InteractionLog | PreparedSet:
     """Return the log; public data is fetched where it is not stored yet.
 
     Raises:

@@ -16,9 +16,9 @@ from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective, Pool
 from mltfr.training.config import TrainingConfig
+from mltfr.training.places import Differences, Numbers, Prefixes
+from mltfr.training.places import Indices as Indices
 from mltfr.training.step import wanted_places
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Samples(ABC):
     Sample `n` reads `items[start[n]:stop[n]]` of the flat training histories.
     """
 
-    def __init__(self, histories: Histories, start: Indices, stop: Indices) -> None:
+    def __init__(self, histories: Histories, start: Numbers, stop: Numbers) -> None:
         if len(start) == 0:
             raise DataError(
                 "No user has two training interactions, so there is nothing to train on. "
@@ -67,12 +67,13 @@ class Samples(ABC):
         return len(self.start)
 
     @property
-    def lengths(self) -> Indices:
+    def lengths(self) -> Numbers:
         """Interactions that each sample reads, int64 `[N]`."""
-        return self.stop - self.start
+        return Differences(self.stop, self.start)
 
     def _read(self, indices: Indices, drop_last: int = 0) -> list[npt.NDArray[np.int32]]:
-        return [self.items[self.start[n] : self.stop[n] - drop_last] for n in indices]
+        starts, stops = self.start[indices].tolist(), (self.stop[indices] - drop_last).tolist()
+        return [self.items[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
     @abstractmethod
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
@@ -87,11 +88,8 @@ class PrefixSamples(Samples):
     """Every prefix of a history is a sample, and its next item the only target."""
 
     def __init__(self, histories: Histories, max_length: int) -> None:
-        ends = np.arange(len(histories.items), dtype=np.int64)   # the target's place
-        first = np.repeat(histories.offsets[:-1], histories.lengths)
-        keep = ends > first                                      # a history's first item has no prefix
-        start = np.maximum(first, ends - max_length)
-        super().__init__(histories, start[keep], ends[keep])
+        places = Prefixes(histories.offsets, max_length)
+        super().__init__(histories, places.start, places.stop)
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return prefixes `[B, L]` and their next items `[B, 1]`."""
@@ -101,7 +99,8 @@ class PrefixSamples(Samples):
 
     def pool(self) -> Pool:
         """Return the prefixes."""
-        return Pool(self.items, self.start, self.stop)
+        everything = np.arange(len(self))
+        return Pool(self.items, self.start[everything], self.stop[everything])
 
 
 class PositionSamples(Samples):
@@ -120,7 +119,8 @@ class PositionSamples(Samples):
 
     def pool(self) -> Pool:
         """Return the histories without their last items."""
-        return Pool(self.items, self.start, self.stop - 1)
+        everything = np.arange(len(self))
+        return Pool(self.items, self.start[everything], self.stop[everything] - 1)
 
 
 class MaskedSamples(Samples):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
 from mltfr.interactions.readers.text import damage, head, not_text, open_text, table_source
 
 DELIMITERS = (",", "\t", ";", "|", " ")
+_PIECE = 1 << 18
 
 
 def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -67,16 +68,25 @@ def read_table(
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error).lower():
             raise not_text(path) from error
-        frame, skipped = _read_exactly(path, delimiter, len(names), indices, quote, skip_invalid)
+        pieces = list(read_exactly(path, delimiter, len(names), indices, quote, skip_invalid))
+        frame, skipped = pl.concat([piece for piece, _ in pieces]), sum(count for _, count in pieces)
     frame.columns = [roles[index] for index in indices]
-    records = partial(_records, path, delimiter, quote)
+    records = partial(records_of, path, delimiter, quote)
     return _without_blank_lines(RawTable(str(path), frame, lambda row: records([row])[row][0], skipped), records)
 
 
-def _read_exactly(
+def read_exactly(
     path: Path, delimiter: str, width: int, indices: list[int], quote: str | None, skip_invalid: bool
-) -> tuple[pl.DataFrame, int]:
-    """Read row by row a table that polars refuses, to find the row, or to leave it out."""
+) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Read row by row a table that polars refuses, to find the row, or to leave it out.
+
+    Yields:
+        The columns `indices` of some rows as texts, and how many others were left out; at least once.
+
+    Raises:
+        DataError: a row has the wrong length and `skip_invalid` is off, or the text is no table.
+    """
+    schema = [(str(index), pl.String) for index in indices]
     kept: list[list[str | None]] = []
     skipped = 0
     with open_text(path) as text:
@@ -95,13 +105,15 @@ def _read_exactly(
                         str(path), f"line {reader.line_num}", f"the row has {len(row)} fields",
                         f"The header has {width}.",
                     )  # fmt: skip
+                if len(kept) == _PIECE:
+                    yield pl.DataFrame(kept, schema=schema, orient="row"), skipped
+                    kept, skipped = [], 0
         except csv.Error as error:
             raise DataError(f"{path}, line {reader.line_num}: not a table: {error}.") from error
-    schema = [(str(index), pl.String) for index in indices]
-    return pl.DataFrame(kept, schema=schema, orient="row"), skipped
+    yield pl.DataFrame(kept, schema=schema, orient="row"), skipped
 
 
-def _records(path: Path, delimiter: str, quote: str | None, rows: Sequence[int]) -> dict[int, tuple[str, bool]]:
+def records_of(path: Path, delimiter: str, quote: str | None, rows: Sequence[int]) -> dict[int, tuple[str, bool]]:
     """Return where rows stand and whether they are blank lines; quoted line breaks are counted right."""
     found: dict[int, tuple[str, bool]] = {}
     wanted = set(rows)

@@ -20,9 +20,13 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
     first = head(path).decode("utf-8-sig", errors="replace").splitlines()[0]
-    delimiter = "\t" if "\t" in first else ","
-    names = [field.strip().rsplit(":", 1)[0] for field in first.split(delimiter)]
-    return read_table(path, delimiter, names, columns, skip_invalid, quote=None)
+    return read_table(path, *columns_of(first), columns, skip_invalid, quote=None)
+
+
+def columns_of(header: str) -> tuple[str, list[str]]:
+    """Return what separates the columns of an atomic file, and their names without types."""
+    delimiter = "\t" if "\t" in header else ","
+    return delimiter, [field.strip().rsplit(":", 1)[0] for field in header.split(delimiter)]
 
 
 def is_typed_header(line: str) -> bool:

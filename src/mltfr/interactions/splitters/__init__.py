@@ -58,8 +58,12 @@ def split(log: InteractionLog, config: SplitConfig | None = None) -> Split:
         return given(log, method)
     if method == "global-time":
         moments = (config.validation_from, config.test_from)
-        name = f"global-time(validation_from={moments[0]:g}, test_from={moments[1]:g})"
-        return global_time(log, *moments, as_quantiles=config.as_quantiles, method=name)
-    if method == "leave-last-n":
-        return leave_last(log, config.n, f"leave-last-n(n={config.n})")
-    return leave_last(log, 1, method)
+        return global_time(log, *moments, as_quantiles=config.as_quantiles, method=name_of(config, method))
+    return leave_last(log, config.n, name_of(config, method))
+
+
+def name_of(config: SplitConfig, method: str) -> str:
+    """Return what a split is called, its parameters among it; `method` is what `auto` has become."""
+    if method == "global-time":
+        return f"global-time(validation_from={config.validation_from:g}, test_from={config.test_from:g})"
+    return f"leave-last-n(n={config.n})" if method == "leave-last-n" else method

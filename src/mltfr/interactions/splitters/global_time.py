@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.log import InteractionLog
@@ -37,13 +36,10 @@ def global_time(
         raise DataError(f"{log.source}: a global-time split needs timestamps. Use leave-one-out, or add them.")
     times = log.frame[TIME]
     if as_quantiles:
-        validation_from, test_from = (_at(times, share) for share in (validation_from, test_from))
+        validation_from, test_from = (float(times[at_share(len(times), s)]) for s in (validation_from, test_from))
     known = log.frame.filter(times < validation_from)[USER].unique()
     if known.is_empty():
-        raise DataError(
-            f"{log.source}: nothing happened before {validation_from}, so there is no training part. "
-            f"Times go from {times[0]} to {times[-1]}; start validation later."
-        )
+        raise nothing_before(log.source, validation_from, times[0], times[-1])
     frame = log.frame.join(known.to_frame(), on=USER, how="semi", maintain_order="left")
     grouped = group(frame)
     moments = frame[TIME].to_numpy()[grouped.order]
@@ -51,19 +47,36 @@ def global_time(
     user = np.repeat(np.arange(len(grouped.lengths)), grouped.lengths)
     in_test = moments >= test_from
     in_validation = ~in_test & (moments >= validation_from)
-    left_out = {
-        "without a training interaction": log.frame[USER].n_unique() - len(known),
-        "without a validation interaction": int((_count(in_validation, grouped.offsets) == 0).sum()),
-        "without a test interaction": int((_count(in_test, grouped.offsets) == 0).sum()),
-    }
+    left_out = who_is_left_out(
+        log.frame[USER].n_unique() - len(known),
+        int((_count(in_validation, grouped.offsets) == 0).sum()),
+        int((_count(in_test, grouped.offsets) == 0).sum()),
+    )
     position = grouped.position
     validation, test = (Examples(user[part], position[part]) for part in (in_validation, in_test))
     return assemble(method, grouped, train_length, validation, test, left_out)
 
 
-def _at(times: pl.Series, share: float) -> float:
-    """Return the time before which about `share` of the interactions lie; times are sorted."""
-    return float(times[min(len(times) - 1, math.ceil(share * len(times)))])
+def at_share(count: int, share: float) -> int:
+    """Return the row before which about `share` of `count` rows in the order of time lie."""
+    return min(count - 1, math.ceil(share * count))
+
+
+def who_is_left_out(training: int, validation: int, test: int) -> dict[str, int]:
+    """Return how many users lack an interaction of each part, by reason."""
+    return {
+        "without a training interaction": training,
+        "without a validation interaction": validation,
+        "without a test interaction": test,
+    }
+
+
+def nothing_before(source: str, validation_from: float, first: float, last: float) -> DataError:
+    """Return the error about a split without a training part."""
+    return DataError(
+        f"{source}: nothing happened before {validation_from}, so there is no training part. "
+        f"Times go from {first} to {last}; start validation later."
+    )
 
 
 def _count(chosen: npt.NDArray[np.bool_], offsets: Ints) -> Ints:

@@ -19,7 +19,12 @@ def leave_last(log: InteractionLog, n: int, method: str) -> Split:
         DataError: no user is long enough.
     """
     grouped = group(log.frame)
-    lengths = grouped.lengths
+    train_length, validation, test, left_out = leave_last_parts(grouped.lengths, n)
+    return assemble(method, grouped, train_length, validation, test, left_out)
+
+
+def leave_last_parts(lengths: Ints, n: int) -> tuple[Ints, Examples, Examples, dict[str, int]]:
+    """Return the training lengths, validation and test examples, and who is left out, from `lengths` `[U]` alone."""
     in_test = lengths > n
     in_validation = lengths > 2 * n
     train_length = lengths - n * in_test - n * in_validation
@@ -29,7 +34,7 @@ def leave_last(log: InteractionLog, n: int, method: str) -> Split:
     }
     validation = _last(np.flatnonzero(in_validation), lengths - n, n)
     test = _last(np.flatnonzero(in_test), lengths, n)
-    return assemble(method, grouped, train_length, validation, test, left_out)
+    return train_length, validation, test, left_out
 
 
 def _last(users: Ints, ends: Ints, n: int) -> Examples:

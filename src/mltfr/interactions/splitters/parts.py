@@ -79,14 +79,7 @@ def assemble(
     Raises:
         DataError: no user has a test example, or there is no training part.
     """
-    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.items() if count)
-    if not len(test):
-        raise DataError(
-            f"The {method} split has no test example among {len(grouped.user_ids):,} users ({reasons}). "
-            "It needs a user with at least two interactions; use more data or another split."
-        )
-    if not train_length.any():
-        raise DataError(f"The {method} split has no training part ({reasons}). Use more data or another split.")
+    require_parts(method, len(grouped.user_ids), bool(train_length.any()), len(test), left_out)
     in_training = grouped.position < np.repeat(train_length, grouped.lengths)
     vocabulary, coded = _coded_by_training(grouped, in_training)
     return Split(
@@ -99,6 +92,22 @@ def assemble(
         test=test,
         left_out={reason: count for reason, count in left_out.items() if count},
     )
+
+
+def require_parts(method: str, users: int, has_training: bool, tests: int, left_out: Mapping[str, int]) -> None:
+    """Check that a split has a training and a test part.
+
+    Raises:
+        DataError: it lacks one.
+    """
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.items() if count)
+    if not tests:
+        raise DataError(
+            f"The {method} split has no test example among {users:,} users ({reasons}). "
+            "It needs a user with at least two interactions; use more data or another split."
+        )
+    if not has_training:
+        raise DataError(f"The {method} split has no training part ({reasons}). Use more data or another split.")
 
 
 def _coded_by_training(

@@ -1,0 +1,178 @@
+"""A folder of parts: written part by part, continued after a kill, described by a manifest that comes last.
+
+    part-00000.parquet ...   rows user_id, rank, item_id, score; users in input order
+    manifest.json            run, settings and input by checksum, and every part; the job is finished
+    .job/                    the same before it is: job.json, and a record of every part that was begun
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mltfr.bulk.parts import Part, plan_parts
+from mltfr.bulk.scoring import Scored, Wanted
+from mltfr.bulk.users import Users, run_fingerprint
+from mltfr.errors import OutputError
+from mltfr.fetch import atomic_path, sha256
+from mltfr.runs.folder import MANIFEST, write_json
+from mltfr.version import __version__
+
+FORMAT = 1
+Record = dict[str, Any]
+
+
+def describe_job(run: Path, wanted: Wanted, users: Users, part_users: int) -> dict[str, Any]:
+    """Return everything that a job's parts depend on; a job is continued only by an equal one.
+
+    Args:
+        run: the run folder.
+        wanted: what every user gets.
+        users: who gets it.
+        part_users: users of a part.
+    """
+    return {
+        "format": FORMAT,
+        "kind": "recommendations",
+        "versions": {"mltfr": __version__, "torch": torch.__version__},
+        "run": run_fingerprint(run),
+        **wanted.describe(),
+        "users": len(users),
+        "histories": users.fingerprint(),
+        "part_users": part_users,
+    }
+
+
+@dataclass(frozen=True)
+class PartsFolder:
+    """The folder that a job writes; small, so that it can be sent to other processes.
+
+    Attributes:
+        folder: where the parts go.
+        job: what `describe_job` returned.
+    """
+
+    folder: Path
+    job: Mapping[str, Any]
+
+    @property
+    def parts(self) -> list[Part]:
+        """All parts of the job."""
+        return plan_parts(self.job["users"], self.job["part_users"])
+
+    def begin(self, resume: bool) -> dict[int, Record]:
+        """Make the folder, or find in it what is finished; return the records of finished parts, by number.
+
+        Args:
+            resume: whether a job that is there may be continued.
+
+        Raises:
+            OutputError: the folder cannot be made, holds something else, or another job; or one that may be
+                continued, and `resume` is off.
+        """
+        there = self._job_there()
+        if there is not None and not resume:
+            state = "finished" if (self.folder / MANIFEST).exists() else "unfinished"
+            raise OutputError(
+                f"{self.folder}: holds {state} recommendations. Continue with --resume, or choose another --out."
+            )
+        if there is not None:
+            self._require_same(there)
+            for leftover in self.folder.glob(".*.partial"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
+            return {part.number: record for part in self.parts if (record := self._finished(part, there)) is not None}
+        write_json(self._job / "job.json", self.job)
+        return {}
+
+    def write(self, part: Part, scored: Scored) -> Record:
+        """Write a part whole or not at all, and return its record.
+
+        The record is on the disk before the part is: a part without one is not finished, whatever it holds.
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written.
+        """
+        path = self.folder / part.file
+        with atomic_path(path) as temporary:
+            scored.table.write_parquet(temporary)
+            record = {
+                "file": part.file,
+                "users": len(part),
+                "rows": len(scored.table),
+                "unknown_items": sum(scored.unknown.values()),
+                "without_known_item": len(scored.without_known_item),
+                "bytes": temporary.stat().st_size,
+                "sha256": sha256(temporary),
+            }
+            write_json(self._job / f"{part.file}.json", record)
+        return record
+
+    def finish(self, records: Mapping[int, Record]) -> None:
+        """Write the manifest: all parts are there.
+
+        Raises:
+            ValueError: a part has no record.
+        """
+        parts = self.parts
+        missing = [part.number for part in parts if part.number not in records]
+        if missing:
+            raise ValueError(f"Part {missing[0]} has no record ({len(missing)} of {len(parts)} have none).")
+        listed: Sequence[Record] = [records[part.number] for part in parts]
+        write_json(self.folder / MANIFEST, {**self.job, "rows": sum(r["rows"] for r in listed), "parts": listed})
+        shutil.rmtree(self._job, ignore_errors=True)
+
+    @property
+    def _job(self) -> Path:
+        return self.folder / ".job"
+
+    def _job_there(self) -> dict[str, Any] | None:
+        """Return the manifest or the unfinished job that the folder holds, None of a new folder."""
+        if not self.folder.exists():
+            return None
+        if not self.folder.is_dir():
+            raise OutputError(f"{self.folder}: is a file. Give --out the name of a new folder, or a file's ending.")
+        if not os.access(self.folder, os.W_OK):
+            raise OutputError(f"{self.folder}: may not be written. Choose another --out.")
+        for path in (self.folder / MANIFEST, self._job / "job.json"):
+            if path.is_file():
+                try:
+                    document = json.loads(path.read_text(encoding="utf-8"))
+                    if document["kind"] == "recommendations":
+                        return dict(document)
+                except (ValueError, KeyError, TypeError):
+                    pass
+                raise OutputError(f"{path}: not that of recommendations, or damaged. Choose another --out.")
+        if any(not path.name.startswith(".") for path in self.folder.iterdir()):
+            raise OutputError(f"{self.folder}: is not empty, and holds no recommendations. Choose another --out.")
+        return None
+
+    def _require_same(self, there: Mapping[str, Any]) -> None:
+        different = [key for key, value in self.job.items() if there.get(key) != value]
+        if different:
+            raise OutputError(
+                f"{self.folder}: was begun with another {', '.join(different)}. Repeat the command that began it "
+                "with --resume, or choose another --out."
+            )
+
+    def _finished(self, part: Part, there: Mapping[str, Any]) -> Record | None:
+        """Return the record of a part whose file is what the record says, None of any other."""
+        path, record = self.folder / part.file, None
+        if "parts" in there:
+            record = there["parts"][part.number]
+        else:
+            try:
+                record = json.loads((self._job / f"{part.file}.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                return None
+        try:
+            same = path.stat().st_size == record["bytes"] and sha256(path) == record["sha256"]
+        except (OSError, KeyError, TypeError):
+            return None
+        return dict(record) if same else None

@@ -1,0 +1,153 @@
+"""Recommendations for many users: part by part into a folder, or into one file; never all of them in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import polars as pl
+
+from mltfr.bulk.folder import PartsFolder, Record
+from mltfr.bulk.parts import PART_USERS, Part, plan_parts
+from mltfr.bulk.scoring import PartScorer, Scored
+from mltfr.bulk.users import Users
+from mltfr.fetch import atomic_path
+from mltfr.inference.top_k import Progress
+from mltfr.training import Interrupted
+
+
+@dataclass
+class Summary:
+    """What a job did.
+
+    Attributes:
+        users: users with at least one item.
+        rows: rows written, those of kept parts too.
+        kept: parts that were finished before.
+        unknown: how often each item id that training lacks occurs in the histories scored now.
+        without_known_item: users scored now of whose history training knows nothing.
+    """
+
+    users: int = 0
+    rows: int = 0
+    kept: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
+    without_known_item: list[str] = field(default_factory=list)
+
+    def add(self, scored: Scored) -> None:
+        """Count a part that was scored."""
+        self.users += scored.table["user_id"].n_unique()
+        self.rows += len(scored.table)
+        self.unknown.update(scored.unknown)
+        self.without_known_item += scored.without_known_item
+
+
+def recommend_to_folder(
+    scorer: PartScorer,
+    users: Users,
+    folder: PartsFolder,
+    finished: dict[int, Record],
+    *,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> Summary:
+    """Score the parts that are not finished, write each, and the manifest at the end.
+
+    Args:
+        scorer: the core.
+        users: who gets recommendations.
+        folder: where they go; `begin` has been called.
+        finished: what `begin` returned.
+        progress: told of users after every batch.
+        stop: when set, the part at work is given up and `Interrupted` raised; finished ones stay.
+
+    Raises:
+        DataError: the users cannot be read.
+        OutputError: the disk is full, or the folder cannot be written.
+        Interrupted: `stop` was set.
+    """
+    records = dict(finished)
+    summary = Summary(
+        users=sum(record["users"] for record in records.values()),
+        rows=sum(record["rows"] for record in records.values()),
+        kept=len(records),
+    )
+    left = [part for part in folder.parts if part.number not in records]
+    for part, scored in _scored(scorer, users, left, len(users), progress, stop):
+        records[part.number] = folder.write(part, scored)
+        summary.add(scored)
+    folder.finish(records)
+    return summary
+
+
+def recommend_to_file(
+    scorer: PartScorer,
+    users: Users,
+    path: Path,
+    *,
+    part_users: int = PART_USERS,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> Summary:
+    """Write the recommendations of all users into one file, whole or not at all.
+
+    Args:
+        scorer: the core.
+        users: who gets recommendations.
+        path: a file that ends in `.csv`, `.parquet` or `.jsonl`.
+        part_users: users scored together, and held in memory.
+        progress: told of users after every batch.
+        stop: when set, `Interrupted` is raised and nothing is written.
+
+    Raises:
+        DataError: the users cannot be read.
+        OutputError: the disk is full, or the file cannot be written.
+        Interrupted: `stop` was set.
+    """
+    summary = Summary()
+    parts = plan_parts(len(users), part_users)
+    ending = path.suffix.lower()
+    with atomic_path(path) as temporary, ExitStack() as stack:
+        text = stack.enter_context(temporary.open("wb")) if ending != ".parquet" else None
+        pieces: list[Path] = []
+        place = None
+        for part, scored in _scored(scorer, users, parts, len(users), progress, stop):
+            summary.add(scored)
+            if text is not None and ending == ".csv":
+                scored.table.write_csv(text, include_header=part.number == 0)
+            elif text is not None:
+                scored.table.write_ndjson(text)
+            elif len(parts) == 1:
+                scored.table.write_parquet(temporary)
+            else:
+                if place is None:
+                    name = f".{path.name}.parts-"
+                    place = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=name))
+                pieces.append(Path(place) / part.file)
+                scored.table.write_parquet(pieces[-1])
+        if pieces:
+            pl.scan_parquet(pieces).sink_parquet(temporary)
+    return summary
+
+
+def _scored(
+    scorer: PartScorer, users: Users, parts: list[Part], total: int, progress: Progress | None, stop: Event | None
+) -> Iterator[tuple[Part, Scored]]:
+    """Yield parts with what came of them."""
+    before = total - sum(map(len, parts))
+
+    def tell(done: int, _: int) -> None:
+        if stop is not None and stop.is_set():
+            raise Interrupted
+        if progress is not None:
+            progress(before + done, total)
+
+    for part in parts:
+        tell(0, 0)
+        yield part, scorer.score(users.read(part.start, part.stop), tell)
+        before += len(part)

@@ -1,0 +1,122 @@
+"""Histories as Parquet: a file, or a folder of files, with the columns `user_id` and `items`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from mltfr.bulk.repeats import first_repeated, repeated_hashes
+from mltfr.bulk.users import Users
+from mltfr.errors import DataError
+from mltfr.fetch import sha256
+
+SLICE = 1 << 18
+"""Ids looked at together."""
+
+
+class ParquetUsers(Users):
+    """Users of Parquet files, none of whom needs to be known; the files of a folder in the order of their names.
+
+    Args:
+        path: a file, or a folder of files that end in `.parquet`.
+
+    Raises:
+        DataError: there is no such file, a column is missing or of another type, or a user is empty or comes twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+        if not self.files:
+            raise DataError(f"{path}: the folder has no .parquet file. Give files with the columns user_id and items.")
+        counts = []
+        for file in self.files:
+            _check_columns(file)
+            with _readable(file):
+                counts.append(int(pl.scan_parquet(file).select(pl.len()).collect().item()))
+        self._ends = np.cumsum(counts)                                   # [F]
+        if not len(self):
+            raise DataError(f"{path}: empty. Give one row a user.")
+        hashes = np.fromiter((hash(user) for user in self._ids()), np.int64, len(self))
+        if (twice := repeated_hashes(hashes)) and (found := first_repeated(self._ids(), twice)) is not None:
+            place, user = found
+            raise DataError(f"{self._place(place)}: user '{user}' comes a second time. Give every user one row.")
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def read(self, start: int, stop: int) -> pl.DataFrame:
+        """Return `user_id` and `items` of some users.
+
+        Raises:
+            DataError: a history, or an item in one, is empty.
+        """
+        pieces = list(self._pieces(start, stop, ["user_id", "items"]))
+        users = pl.concat(pieces) if len(pieces) > 1 else pieces[0]
+        lists = users["items"]
+        for bad, found in ((lists.is_null(), "items is empty"), (_lacks_an_item(lists), "an item is empty")):
+            if bad.any():
+                raise DataError(f"{self._place(start + int(bad.arg_max() or 0))}: {found}. Give a list of item ids.")
+        return users
+
+    def fingerprint(self) -> str:
+        """Return a checksum of the files, in their order; their names do not matter."""
+        return hashlib.sha256("\n".join(map(sha256, self.files)).encode()).hexdigest()
+
+    def _ids(self) -> Iterator[str]:
+        place = 0
+        for start in range(0, len(self), SLICE):
+            for piece in self._pieces(start, min(start + SLICE, len(self)), ["user_id"]):
+                for user in piece["user_id"]:
+                    if not user:
+                        raise DataError(f"{self._place(place)}: user_id is empty. Every row needs user_id and items.")
+                    yield user
+                    place += 1
+
+    def _pieces(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
+        """Yield rows of the files that hold the users `start` to `stop - 1`, as texts."""
+        begins = self._ends - np.diff(self._ends, prepend=0)
+        kinds: dict[str, pl.DataType] = {"user_id": pl.String(), "items": pl.List(pl.String)}
+        for file, begin, end in zip(self.files, begins.tolist(), self._ends.tolist(), strict=True):
+            first, last = max(start, begin), min(stop, end)
+            if first < last:
+                with _readable(file):
+                    rows = pl.scan_parquet(file).select(pl.col(name).cast(kinds[name]) for name in columns)
+                    yield rows.slice(first - begin, last - first).collect()
+
+    def _place(self, row: int) -> str:
+        number = int(np.searchsorted(self._ends, row, "right"))
+        return f"{self.files[number]}, row {row - (int(self._ends[number - 1]) if number else 0)} (the first is 0)"
+
+
+def _lacks_an_item(lists: pl.Series) -> pl.Series:
+    empty = pl.element().is_null() | (pl.element() == "")
+    return lists.to_frame().select(pl.col("items").list.eval(empty).list.any().fill_null(False)).to_series()
+
+
+def _check_columns(file: Path) -> None:
+    """Refuse a file without the two columns, or with others' types in them."""
+    with _readable(file):
+        schema = pl.read_parquet_schema(file)
+    kinds = {"user_id": schema.get("user_id"), "items": getattr(schema.get("items"), "inner", None)}
+    for name, kind in kinds.items():
+        if kind is None or not (kind.is_integer() or kind == pl.String):
+            found = f"has {schema[name]}" if name in schema else "is missing"
+            raise DataError(
+                f"{file}: column {name} {found}. Expected user_id (texts or whole numbers) and items (a list of them, "
+                "oldest first)."
+            )
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{file}: not a readable Parquet file ({reason}). Copy or write it again.") from error

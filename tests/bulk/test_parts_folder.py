@@ -1,0 +1,191 @@
+"""A folder of parts survives a kill at any moment, and is continued by nothing but the same job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mltfr.bulk import (
+    PartScorer,
+    PartsFolder,
+    RunUsers,
+    Wanted,
+    describe_job,
+    recommend_to_file,
+    recommend_to_folder,
+)
+from mltfr.errors import OutputError
+from mltfr.runs import load_served
+from mltfr.training import Interrupted
+
+KILLED = """
+import os, signal, sys
+from mltfr.cli.main import main
+calls, replace = [], os.replace
+def last_words(source, target):
+    calls.append(target)
+    if len(calls) == {number} and {before}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+    if len(calls) == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = last_words
+main()
+"""
+SIZE = 40
+
+
+@pytest.fixture(scope="module")
+def scorer(run) -> PartScorer:
+    return PartScorer(load_served(run), Wanted(5))
+
+
+def job(run: Path, folder: Path, size: int = SIZE, wanted: Wanted | None = None) -> PartsFolder:
+    return PartsFolder(folder, describe_job(run, wanted or Wanted(5), RunUsers(run), size))
+
+
+@pytest.fixture(scope="module")
+def straight(run, scorer, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("straight") / "best"
+    parts = job(run, folder)
+    recommend_to_folder(scorer, RunUsers(run), parts, parts.begin(resume=False))
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def places(folder: Path) -> dict[str, tuple[int, int]]:
+    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("part-*.parquet")}
+
+
+def command(run: Path, out: Path, *more: str, code: str = "from mltfr.cli.main import main; main()"):
+    words = [sys.executable, "-c", code, "recommend", str(run), "--out", str(out), "-k", "5"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words += ["--part-users", str(SIZE), *more]
+    return subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def test_a_folder_of_parts(run, straight):
+    assert sorted(contents(straight)) == ["manifest.json", *(f"part-{n:05d}.parquet" for n in range(8))]
+    manifest = json.loads((straight / "manifest.json").read_text())
+    assert manifest["k"] == 5
+    assert manifest["users"] == sum(part["users"] for part in manifest["parts"]) == 300
+    table = pl.read_parquet(straight / "*.parquet")
+    assert table.columns == ["user_id", "rank", "item_id", "score"]
+    assert len(table) == manifest["rows"] == 1500
+    users = RunUsers(run).read(0, 300)["user_id"].to_list()
+    assert table["user_id"].unique(maintain_order=True).to_list() == users
+    assert [part["without_known_item"] for part in manifest["parts"]] == [0] * 8
+
+
+# 1 is job.json; then every part has a record and itself
+@pytest.mark.parametrize(("number", "before", "finished"), [(1, True, 0), (6, True, 2), (6, False, 2), (7, False, 3)])
+def test_killed_and_resumed_gives_the_same_bytes(tmp_path, run, straight, number, before, finished):
+    out = tmp_path / "best"
+    killed = command(run, out, code=KILLED.format(number=number, before=before))
+    assert killed.returncode == -signal.SIGKILL
+    assert not (out / "manifest.json").exists()
+    kept = places(out)
+    assert len(kept) == finished
+    if number > 1:
+        refused = command(run, out)
+        assert refused.returncode == 2
+        assert "holds unfinished recommendations. Continue with --resume" in refused.stderr
+    done = command(run, out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "300 users, 1,500 rows written" in done.stdout
+    assert (f"{finished} of 8 parts are finished and kept" in done.stderr) == bool(finished)
+    assert contents(out) == contents(straight)
+    assert {name: place for name, place in places(out).items() if name in kept} == kept
+
+
+def test_damaged_and_missing_parts_are_made_again(tmp_path, run, scorer, straight):
+    out = tmp_path / "best"
+    parts = job(run, out)
+    recommend_to_folder(scorer, RunUsers(run), parts, parts.begin(resume=True))
+    before = places(out)
+    (out / "part-00002.parquet").unlink()
+    (out / "part-00004.parquet").write_bytes((out / "part-00005.parquet").read_bytes())
+    finished = parts.begin(resume=True)
+    assert sorted(finished) == [0, 1, 3, 5, 6, 7]
+    recommend_to_folder(scorer, RunUsers(run), parts, finished)
+    assert contents(out) == contents(straight)
+    after = places(out)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"part-00002.parquet", "part-00004.parquet"}
+
+
+def test_only_the_same_job_is_continued(tmp_path, run, straight):
+    with pytest.raises(OutputError, match=r"holds finished recommendations. Continue with --resume, or choose another"):
+        job(run, straight).begin(resume=False)
+    for other, names in (
+        (job(run, straight, size=50), "part_users"),
+        (job(run, straight, wanted=Wanted(6)), "k"),
+        (job(run, straight, wanted=Wanted(5, True, deny=("i0001",))), "include_seen, deny"),
+        (PartsFolder(straight, {**job(run, straight).job, "run": "other", "histories": "x"}), "run, histories"),
+    ):
+        with pytest.raises(OutputError, match=rf"was begun with another {names}\. Repeat the command that began it"):
+            other.begin(resume=True)
+    assert len(job(run, straight).begin(resume=True)) == 8
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    with pytest.raises(OutputError, match="is not empty, and holds no recommendations"):
+        job(run, tmp_path / "mine").begin(resume=True)
+    (tmp_path / "mine" / "manifest.json").write_text("{}")
+    with pytest.raises(OutputError, match="not that of recommendations, or damaged"):
+        job(run, tmp_path / "mine").begin(resume=True)
+    with pytest.raises(OutputError, match=r"is a file"):
+        job(run, tmp_path / "mine" / "notes.txt").begin(resume=False)
+
+
+def test_asked_to_stop_finished_parts_stay(tmp_path, run, scorer, straight):
+    parts, stop, told = job(run, tmp_path / "best"), threading.Event(), []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+        if done > 3 * SIZE:
+            stop.set()
+
+    with pytest.raises(Interrupted):
+        recommend_to_folder(scorer, RunUsers(run), parts, parts.begin(False), progress=progress, stop=stop)
+    assert len(places(tmp_path / "best")) == 4
+    assert told[-1] == (4 * SIZE, 300)
+    finished = parts.begin(resume=True)
+    told.clear()
+    recommend_to_folder(scorer, RunUsers(run), parts, finished, progress=lambda *numbers: told.append(numbers))
+    assert told[0] == (4 * SIZE, 300)
+    assert told[-1] == (300, 300)
+    assert contents(tmp_path / "best") == contents(straight)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_one_file_is_the_parts_one_after_the_other(tmp_path, run, scorer, straight, ending):
+    out = tmp_path / f"best.{ending}"
+    summary = recommend_to_file(scorer, RunUsers(run), out, part_users=SIZE)
+    read = {"csv": pl.read_csv, "parquet": pl.read_parquet, "jsonl": pl.read_ndjson}[ending]
+    expected = pl.read_parquet(straight / "*.parquet")
+    assert read(out).select(pl.col("score").cast(pl.Float32), "user_id", "rank", "item_id").equals(
+        expected.select("score", "user_id", "rank", "item_id")
+    )
+    assert (summary.users, summary.rows) == (300, 1500)
+    whole = tmp_path / f"whole.{ending}"
+    recommend_to_file(scorer, RunUsers(run), whole)
+    table = scorer.score(RunUsers(run).read(0, 300)).table
+    write = {"csv": table.write_csv, "parquet": table.write_parquet, "jsonl": table.write_ndjson}[ending]
+    write(tmp_path / "expected")
+    assert whole.read_bytes() == (tmp_path / "expected").read_bytes()
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        recommend_to_file(scorer, RunUsers(run), out, part_users=SIZE, stop=stop)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, whole.name, "expected"])

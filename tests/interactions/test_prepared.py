@@ -1,0 +1,283 @@
+"""A prepared set is the same, byte for byte, whether the log was read whole or in many small pieces."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mltfr.errors import DataError, MltfrError, OutputError
+from mltfr.interactions import FilterConfig, SplitConfig, apply_filters, load_interactions, prepare, split
+from mltfr.interactions.prepared import describe_prepared, layout, memory_bytes
+from mltfr.interactions.statistics import describe
+from mltfr.interactions.synthetic import SyntheticConfig, synthetic
+
+LITTLE = 20_000
+"""Bytes that cut the log into about ten batches, spans of time, and groups of users."""
+
+
+@pytest.fixture(scope="module")
+def frame() -> pl.DataFrame:
+    log = synthetic(SyntheticConfig(users=250, items=90, mean_length=9), seed=5).log.frame
+    place = pl.int_range(pl.len()).over("user_id")
+    start = pl.col("timestamp").first().over("user_id") % 10
+    log = log.with_columns(timestamp=1_700_000_000 + place * 1_000_000 + start * 100_000)  # many share a time
+    return log.unique(maintain_order=True).sample(fraction=1, shuffle=True, seed=2)
+
+
+def write(frame: pl.DataFrame, path: Path, form: str) -> Path:
+    """Write a log as text or Parquet, its times as the form says."""
+    time = pl.col("timestamp")
+    if form == "floats":
+        frame = frame.with_columns(time + 0.25)
+    elif form == "dates":
+        moments = pl.from_epoch("timestamp", time_unit="s")
+        frame = frame.with_columns(moments.dt.strftime("%Y-%m-%dT%H:%M:%S")).sort("timestamp", descending=True)
+    elif form == "moments":
+        frame = frame.with_columns(pl.from_epoch("timestamp", time_unit="s"))
+    elif form == "no times":
+        frame = frame.drop("timestamp")
+    elif form == "another order":
+        frame = frame.select("timestamp", pl.lit("x").alias("note"), "item_id", "user_id")
+    elif form == "numbers":
+        numbers = [pl.col(name).str.slice(1).cast(pl.Int32) for name in ("user_id", "item_id")]
+        frame = frame.with_columns(numbers)
+    if form in ("moments", "numbers"):
+        frame.write_parquet(path, row_group_size=300)
+    elif form == "gzip":
+        path.write_bytes(gzip.compress(frame.write_csv(separator="\t").encode()))
+    elif form == "recbole":
+        names = {"user_id": "user_id:token", "item_id": "item_id:token", "timestamp": "timestamp:float"}
+        frame.rename(names).write_csv(path, separator="\t")
+    elif form == "blank lines":
+        path.write_text(frame.write_csv().replace("\nu0007,", "\n\nu0007,") + "\n\n")
+    else:
+        frame.write_csv(path, quote_style="always" if form == "quoted" else "necessary")
+    return path
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+FORMS = ("text", "floats", "dates", "moments", "no times", "another order", "numbers", "gzip", "recbole", "blank lines",
+         "quoted")  # fmt: skip
+FILTERS = (
+    {"core": 5}, {"most_recent": 4}, {"consecutive_repeats": "drop"}, {"min_user_interactions": 9},
+    {"min_item_interactions": 25}, {"since": 1_702_000_000, "until": 1_708_000_000},
+    {"consecutive_repeats": "drop", "min_user_interactions": 5, "core": 3, "most_recent": 6},
+)  # fmt: skip
+SPLITS = (
+    {"method": "leave-last-n", "n": 2}, {"method": "global-time"},
+    {"method": "global-time", "validation_from": 1_705_000_000, "test_from": 1_707_500_000},
+)  # fmt: skip
+CASES = [
+    *(pytest.param(form, {}, {}, id=form) for form in FORMS),
+    *(pytest.param("text", filters, {}, id=" ".join(filters)) for filters in FILTERS),
+    *(pytest.param("moments", {}, division, id=str(division)) for division in SPLITS),
+    pytest.param("text", FILTERS[-1], SPLITS[1], id="everything"),
+]
+
+
+@pytest.mark.parametrize(("form", "filters", "division"), CASES)
+def test_pieces_and_the_whole_give_the_same_set(tmp_path, monkeypatch, frame, form, filters, division):
+    path = write(frame, tmp_path / "log", form)
+    settings = {"filters": FilterConfig(**filters), "split": SplitConfig(**division)}
+    prepared = prepare(path, tmp_path / "pieces", memory=LITTLE, **settings)
+    monkeypatch.setattr(_module(), "open_source", _none)
+    prepare(path, tmp_path / "whole", **settings)
+    pieces, whole = files_of(tmp_path / "pieces"), files_of(tmp_path / "whole")
+    assert set(pieces) == {*layout.FILES, layout.MANIFEST}
+    assert [name for name in whole if pieces[name] != whole[name]] == []
+    log = load_interactions(path)
+    expected = split(apply_filters(log, settings["filters"])[0], settings["split"])
+    found = prepared.split
+    assert prepared.fingerprint() == log.fingerprint()
+    assert list(found.user_ids) == list(expected.user_ids)
+    assert found.vocabulary.item_ids == expected.vocabulary.item_ids
+    np.testing.assert_array_equal(found.histories.items, expected.histories.items)
+    np.testing.assert_array_equal(found.train_histories().items, expected.train_histories().items)
+    np.testing.assert_array_equal(found.train_histories().offsets, expected.train_histories().offsets)
+    np.testing.assert_array_equal(found.targets(found.test), expected.targets(expected.test))
+    assert found.left_out == expected.left_out
+
+
+def _module():
+    import importlib
+
+    return importlib.import_module("mltfr.interactions.prepared.prepare")
+
+
+def _none(*arguments):
+    return None
+
+
+def test_the_log_is_really_cut_into_pieces(tmp_path, monkeypatch, frame):
+    """The test above would say nothing if everything fitted into one piece."""
+    from mltfr.interactions.prepared.rows import RowFile
+
+    counts = []
+    deal = RowFile.buckets
+
+    def counted(self, folder, count, size, bucket_of):
+        counts.append((count, len(self), size))
+        return deal(self, folder, count, size, bucket_of)
+
+    monkeypatch.setattr(RowFile, "buckets", counted)
+    prepare(write(frame, tmp_path / "log.csv", "text"), tmp_path / "set", memory=LITTLE)
+    assert len(counts) == 2  # by time, by user
+    assert min(count for count, _, _ in counts) >= 8
+    assert all(rows > 5 * size for _, rows, size in counts)
+
+
+BAD = {
+    "empty user": "u1,i1,5\n,i2,6\n ,i3,7\n",
+    "empty item": "u1,i1,5\nu2,,6\n",
+    "both": "u1,,5\n,i2,6\n",
+    "bad time": "u1,i1,5\nu1,i2,soon\nu1,i3,\n",
+    "most are dates": "u1,i1,2024-01-01\nu1,i2,5\nu1,i3,2024-01-02 10:00:00.5\nu2,i3,2024-01-02T10:00:00Z\n",
+    "repeat": "u1,i1,5\nu2,i2,9\nu1,i3,4\nu1,i1,5\nu2,i2,9\nu1,i1,5\n",
+    "short row": "u1,i1,5\nu1,i2\nu2,i2,9\nu2,i3,10\n",
+    "long row": "u1,i1,5\nu1,i2,6,7\nu2,i2,9\nu2,i3,10\n",
+    "quoted line break": 'u1,"i\n1",5\nu1,i2,\n',
+    "nothing": "",
+    "latin-1": "u1,i\xfc,5\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_wrong_is_said_in_the_same_words(tmp_path, frame, case, skip):
+    good = frame.head(600).write_csv(include_header=False) if case not in ("most are dates", "nothing") else ""
+    text = "user_id,item_id,timestamp\n" + good + BAD[case]
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode("latin-1" if case == "latin-1" else "utf-8"))
+
+    def outcome(read):
+        try:
+            return read().skipped
+        except MltfrError as error:
+            return str(error)
+
+    expected = outcome(lambda: load_interactions(path, skip_invalid=skip))
+    found = outcome(lambda: prepare(path, tmp_path / "set", memory=LITTLE, skip_invalid=skip))
+    if isinstance(expected, int) and not isinstance(found, int):  # too little is left to split
+        expected = outcome(lambda: split(load_interactions(path, skip_invalid=skip)))
+    assert found == expected
+    assert isinstance(found, int) == (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("form", ["jsonl", "folder"])
+def test_other_formats_are_read_whole(tmp_path, frame, form):
+    path = tmp_path / "log"
+    if form == "jsonl":
+        frame.write_ndjson(path)
+    else:
+        path.mkdir()
+        (path / "train.txt").write_text("a 1 2 3\nb 2 3\n")
+        (path / "test.txt").write_text("a 4\nb 1\n")
+    prepared = prepare(path, tmp_path / "set")
+    log = load_interactions(path)
+    assert prepared.fingerprint() == log.fingerprint()
+    assert prepared.split.method == ("leave-one-out" if form == "jsonl" else "given")
+    np.testing.assert_array_equal(prepared.split.histories.items, split(log).histories.items)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, frame) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    prepare(write(frame, folder / "log.csv", "text"), folder / "set", filters=FilterConfig(core=2))
+    return folder
+
+
+def test_load_interactions_opens_a_set(made):
+    prepared = load_interactions(made / "set")
+    assert prepared.folder == made / "set"
+    assert prepared.filters == FilterConfig(core=2)
+    assert prepared.source == "log.csv"
+    assert isinstance(prepared.split.histories.items.base, np.memmap | np.ndarray)
+    assert not prepared.split.histories.items.flags.writeable
+    with pytest.raises(DataError, match=r"is a prepared set, read and checked before. Leave out the options"):
+        load_interactions(made / "set", format="csv")
+
+
+def test_description(made):
+    found, log = describe_prepared(load_interactions(made / "set")), load_interactions(made / "log.csv")
+    expected = describe(apply_filters(log, FilterConfig(core=2))[0])
+    assert (found.users, found.interactions) == (expected.users, expected.interactions)
+    assert found.history_length == expected.history_length
+    assert found.test_examples == expected.test_users
+    assert found.cold_test_items == expected.cold_test_items
+    assert found.filters["before"] == len(log)
+    assert found.fingerprint == log.fingerprint()
+
+
+def change(name, value):
+    def damage(folder):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest[name] = value
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return damage
+
+
+def flip(folder):
+    content = bytearray((folder / "items.npy").read_bytes())
+    content[-3] ^= 1
+    (folder / "items.npy").write_bytes(content)
+
+
+def interrupt(folder):
+    (folder / "manifest.json").unlink()
+    (folder / ".work").mkdir()
+
+
+DAMAGE = {
+    "a bit": (flip, r"items.npy: damaged \(it is not what the manifest lists\). Make it again: mltfr data prepare"),
+    "cut": (lambda f: (f / "users.parquet").write_bytes(b"PAR1"), r"users.parquet: damaged"),
+    "missing": (lambda f: (f / "offsets.npy").unlink(), r"offsets.npy: missing from the prepared set"),
+    "format": (change("format", 99), r"prepared in format 99 by mltfr .*; this is mltfr .*reads format 1"),
+    "no files": (change("files", 3), r"manifest.json: damaged, or not that of a prepared set"),
+    "filters": (change("filters", {"cores": 1}), r"damaged, or of another version .*unknown setting 'cores'"),
+    "unfinished": (interrupt, r"this prepared set is not finished. Make it again: mltfr data prepare FILE --out"),
+    "killed while finishing": (lambda f: (f / "manifest.json").unlink(), r"this prepared set is not finished"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damaged_and_unfinished_sets(tmp_path, made, case):
+    damage, message = DAMAGE[case]
+    shutil.copytree(made / "set", tmp_path / "set")
+    damage(tmp_path / "set")
+    with pytest.raises(DataError, match=message):
+        load_interactions(tmp_path / "set")
+
+
+def test_places_that_are_taken(tmp_path, made):
+    log = made / "log.csv"
+    with pytest.raises(OutputError, match="holds something finished"):
+        prepare(log, made / "set")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="is not empty and no unfinished prepared set"):
+        prepare(log, tmp_path / "other")
+    with pytest.raises(OutputError, match="is a file"):
+        prepare(log, log)
+    shutil.copytree(made / "set", tmp_path / "set")
+    interrupt(tmp_path / "set")
+    prepare(log, tmp_path / "set", filters=FilterConfig(core=2))
+    assert files_of(tmp_path / "set") == files_of(made / "set")
+
+
+def test_amounts_of_memory():
+    assert [memory_bytes(text) for text in ("512M", "2g", "1.5 GB", "1048576", "4GiB")] == [
+        512 << 20, 2 << 30, 3 << 29, 1 << 20, 4 << 30
+    ]  # fmt: skip
+    for wrong in ("much", "10", "-1G", ""):
+        with pytest.raises(MltfrError, match="expected an amount of at least 1M"):
+            memory_bytes(wrong)
