@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from threading import Event
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,13 +24,12 @@ from mltfr.training.checkpoint import (
 from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
+from mltfr.training.parts import Parts
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from mltfr.training.team import Team
 
 ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
 
@@ -40,7 +38,7 @@ class Round:
     """Trains one model until validation no longer improves.
 
     Args:
-        fabric: device and precision.
+        team: device and precision, and the processes that train together; all of them go through the same steps.
         step: the model with its loss and objective.
         samples: what to train on.
         validate: returns the validation metrics of the model as it is.
@@ -57,7 +55,7 @@ class Round:
 
     def __init__(
         self,
-        fabric: Fabric,
+        team: Team,
         step: TrainingStep,
         samples: Samples,
         validate: Callable[[], dict[str, float]],
@@ -72,7 +70,8 @@ class Round:
         reporter: Reporter | None = None,
         stop: Event | None = None,
     ) -> None:
-        self.fabric, self.samples, self.validate, self.config = fabric, samples, validate, config
+        self.team, self.samples, self.validate, self.config = team, samples, validate, config
+        self.fabric = team.fabric
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.fingerprint = checkpoints, fingerprint
         self.reporter = reporter or Reporter()
@@ -80,7 +79,8 @@ class Round:
         self.model = step.model
         self.views = Views(step.objective, samples)
         optimizer = make_optimizer(config, step.parameters())
-        self.step, self.optimizer = fabric.setup(step, optimizer)
+        self.step, self.optimizer = self.fabric.setup(step, optimizer)
+        self.parts = Parts(team, self.step, self._make_batch)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
         self.saved_at = time.monotonic()
@@ -102,6 +102,7 @@ class Round:
             ConfigError: the loss is no longer a number.
         """
         state = self.state
+        self.team.equalise(self.model)
         self.reporter.round_started(state.round, self.rounds, self.epochs, self.batches)
         while not state.finished:
             self._epoch()
@@ -135,31 +136,47 @@ class Round:
             self._set_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
-            batch = self._batch(plan[state.batch])
-            loss = self.step(batch.items, batch.targets, *batch.views)
             self.optimizer.zero_grad()
-            self.fabric.backward(loss)
+            loss, stop, due = self._gradient(plan[state.batch])
             if config.gradient_clip:
                 self.fabric.clip_gradients(
                     self.step, self.optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False
                 )
             self.optimizer.step()
-            loss_sum += loss.detach()
+            loss_sum += loss
             state.batch += 1
             state.step += 1
             self.reporter.batch_done(state.epoch + 1, state.batch)
-            due = time.monotonic() - self.saved_at >= config.checkpoint_seconds
-            if state.batch < len(plan) and (due or self.stop.is_set()):
+            if self.team.size == 1:
+                stop, due = self.stop.is_set(), self._is_due()
+            if state.batch < len(plan) and (due or stop):
                 self._count(loss_sum, begun)
                 self.save()
-                self._stop_if_asked()
+                if stop:
+                    raise Interrupted
         self._count(loss_sum, begun)
 
-    def _batch(self, indices: Indices) -> Batch:
-        state = self.state
-        random = np.random.default_rng([self.seed, state.round, state.epoch, BATCH, state.batch])
-        batch = self.views.add(self.samples.batch(indices, random), indices, random)
-        return batch.to(self.fabric.device)
+    def _gradient(self, indices: Indices) -> tuple[Tensor, bool, bool]:
+        """Leave a batch's gradient in the parameters.
+
+        Returns:
+            Its mean loss, and whether any process was asked to stop, or wants a checkpoint.
+        """
+        seeds = [self.seed, self.state.round, self.state.epoch, BATCH, self.state.batch]
+        stop, due = self.stop.is_set(), self.team.is_first and self._is_due()
+        if self.team.shards > 1:
+            found = self.parts.gradient(indices, seeds, stop, due)
+            return found.loss, found.stop, found.due
+        batch = self._make_batch(indices, np.random.default_rng(seeds)).to(self.fabric.device)
+        loss = self.step(batch.items, batch.targets, *batch.views)
+        self.fabric.backward(loss)
+        return loss.detach(), stop, due
+
+    def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
+        return self.views.add(self.samples.batch(indices, random), indices, random)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
 
     def _count(self, loss_sum: Tensor, begun: float) -> None:
         """Bring the state up to date, unless training has diverged: no checkpoint may hold such weights."""
@@ -201,35 +218,19 @@ class Round:
         count = min(self.config.refresh_histories, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
         self.step.eval()
+        if self.team.shards > 1:
+            torch.manual_seed(int(random.integers(2**63)))
         with torch.no_grad():
             self.model.fusion.refresh(
                 self.model.fusion_inputs(self.samples.batch(part, random).to(self.fabric.device).items)
                 for part in np.array_split(chosen, -(-count // self.config.batch_size))
             )
+        self.team.equalise(self.model.fusion)
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
     def _stop_if_asked(self) -> None:
-        if self.stop.is_set():
+        if self.team.any(self.stop.is_set()):
             raise Interrupted
-
-
-def make_fabric(config: TrainingConfig) -> Fabric:
-    """Return the Fabric of one device.
-
-    Raises:
-        ConfigError: the device that was asked for is not there.
-    """
-    from lightning_fabric import Fabric  # slow to import, so only when something trains
-
-    kind, _, number = config.device.partition(":")
-    available = {"cpu": True, "cuda": torch.cuda.is_available()}
-    if kind == "auto":
-        kind = "cuda" if available["cuda"] else "cpu"
-    if not available[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
-        raise ConfigError(f"training.device is '{config.device}', but torch finds no such device here. Use 'auto'.")
-    options: dict[str, Any] = {"devices": [int(number)] if number else 1}
-    precision: Any = "bf16-mixed" if config.precision == "bf16" else "32-true"
-    return Fabric(accelerator=kind, precision=precision, **options)
