@@ -16,7 +16,7 @@ import torch
 
 from mltfr.baselines import BASELINES, Baseline, BaselineConfig
 from mltfr.config import dump_toml
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, RunError
 from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.evaluation.evaluate import Share
 from mltfr.inference import ModelScorer
@@ -108,6 +108,11 @@ def fit(
     if supplied is not None:
         facts["item_vectors"] = supplied.report()
     fingerprint = _fingerprint(config, facts)
+    if team is not None and team.from_first(fingerprint) != fingerprint:
+        raise RunError(
+            f"Process {rank} does not have the first one's data, item vectors or versions of mltfr and torch. "
+            "All processes must read the same files."
+        )
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
     saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
     started -= saved.state.elapsed if saved is not None else 0.0
@@ -151,6 +156,8 @@ def fit(
         fitted = Fitted(config, model, data, facts, history=history)
         if rank:
             return fitted
+        if config.training.shards > 1:  # whatever this process has drawn before
+            torch.manual_seed(config.seed)
         fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
         facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None and checkpoints is not None:

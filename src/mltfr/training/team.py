@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from mltfr.errors import ConfigError, MltfrError
 from mltfr.evaluation.ranks import MISS, Ranks
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=2)
+"""Longest wait for another process, which may be fetching tables; one that has ended is noticed at once."""
 
 
 class LostProcessError(MltfrError):
@@ -29,21 +32,20 @@ class Team:
     """One process, and through it the others; every method is called by all of them in the same order.
 
     Args:
-        fabric: device, precision and group.
+        fabric: device and precision of this process.
         shards: parts of every batch; each process computes as many of them as every other.
+        rank: number of this process, from 0.
+        size: number of processes (W); their process group is there if it is more than one.
 
     Attributes:
-        rank: number of this process, from 0; the first one alone writes and prints.
-        size: number of processes (W).
         mine: the parts that this process computes.
 
     Raises:
         ConfigError: the parts cannot be dealt out evenly.
     """
 
-    def __init__(self, fabric: Fabric, shards: int) -> None:
-        self.fabric, self.shards = fabric, shards
-        self.rank, self.size = fabric.global_rank, fabric.world_size
+    def __init__(self, fabric: Fabric, shards: int, rank: int = 0, size: int = 1) -> None:
+        self.fabric, self.shards, self.rank, self.size = fabric, shards, rank, size
         if shards % self.size:
             raise ConfigError(
                 f"{self.size} processes train together, and training.shards = {shards} is no multiple of it. "
@@ -62,12 +64,12 @@ class Team:
         return self.fabric.device
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor `[...]` on this process's device over all processes; it may be in place."""
+        """Sum a tensor `[...]` on this process's device over all processes, in place, and return it."""
         if self.size == 1:
             return tensor
         with _contact():
-            summed: Any = self.fabric.all_reduce(tensor, reduce_op="sum")
-        return summed if isinstance(summed, Tensor) else tensor
+            distributed.all_reduce(tensor)
+        return tensor
 
     def any(self, flag: bool) -> bool:
         """Return whether any process says so."""
@@ -82,16 +84,19 @@ class Team:
         lengths = self.sum(sizes).tolist()
         padded = tensor.new_zeros(max(lengths), *tensor.shape[1:])
         padded[: len(tensor)] = tensor
+        gathered = [torch.empty_like(padded) for _ in lengths]
         with _contact():
-            gathered = self.fabric.all_gather(padded)                 # [W, longest, ...]
+            distributed.all_gather(gathered, padded)
         return [each[:length] for each, length in zip(gathered, lengths, strict=True)]
 
     def from_first(self, value: T) -> T:
         """Return the first process's value, which is small."""
         if self.size == 1:
             return value
+        box = [value]
         with _contact():
-            return self.fabric.broadcast(value)
+            distributed.broadcast_object_list(box, 0, device=self.device)
+        return box[0]
 
     def tensors_from_first(self, tensors: Mapping[str, Tensor] | None) -> dict[str, Tensor] | None:
         """Return the first process's tensors, on the CPU; what the others give is not looked at."""
@@ -148,22 +153,23 @@ class Team:
 
     def _broadcast(self, tensor: Tensor) -> Tensor:
         with _contact():
-            torch.distributed.broadcast(tensor, 0)
+            distributed.broadcast(tensor, 0)
         return tensor
 
 
 def make_team(config: TrainingConfig) -> Team:
-    """Return this process's team, having waited for the others.
+    """Return this process's team, having met the others.
 
     Raises:
         ConfigError: the device is not there, or the parts cannot be dealt out evenly.
         LostProcessError: the others are not to be reached.
     """
-    if launched()[1] == 1:
-        return Team(make_fabric(config), config.shards)
-    with _contact():
-        fabric = make_fabric(config)
-    return Team(fabric, config.shards)
+    rank, size = launched()
+    team = Team(make_fabric(config), config.shards, rank, size)
+    if size > 1 and not distributed.is_initialized():  # Ray Train does it itself
+        with _contact():
+            distributed.init_process_group("nccl" if team.device.type == "cuda" else "gloo", timeout=PATIENCE)
+    return team
 
 
 @contextmanager
