@@ -2,8 +2,8 @@
 
 from mltfr.engine.bulk import recommend_with_ray
 from mltfr.engine.cells import RayWorker
-from mltfr.engine.cluster import cluster, require_ray
+from mltfr.engine.cluster import connected, require_ray
 from mltfr.engine.fit import fit_with_ray
 from mltfr.engine.study import study_with_ray
 
-__all__ = ["RayWorker", "cluster", "fit_with_ray", "recommend_with_ray", "require_ray", "study_with_ray"]
+__all__ = ["RayWorker", "connected", "fit_with_ray", "recommend_with_ray", "require_ray", "study_with_ray"]

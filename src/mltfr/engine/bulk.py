@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from mltfr.bulk import Part, PartScorer, PartsFolder, Summary, Users, Wanted
 from mltfr.bulk.folder import Record
 from mltfr.engine.bulletin import as_error, make_bulletin
-from mltfr.engine.cluster import cluster, require_shared, shared_storage
+from mltfr.engine.cluster import connected, require_shared, shared_storage
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference.top_k import Progress
 from mltfr.runs import load_served
@@ -120,7 +121,7 @@ def recommend_with_ray(
         folder.finish(records)
         return summary
     scored = len(users) - sum(map(len, left))
-    with cluster(address, workers), shared_storage(folder.folder.absolute()) as token:
+    with connected(address, workers), shared_storage(folder.folder.absolute()) as token:
         import ray
 
         bulletin = make_bulletin()
@@ -155,6 +156,7 @@ def _deal_out(job: BulkJob, parts: list[Part], workers: int, bulletin: Any) -> A
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     items = [{"number": part.number, "start": part.start, "stop": part.stop} for part in parts]
     return ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         ScoreParts,

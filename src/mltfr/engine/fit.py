@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any
 
 from mltfr.engine.bulletin import POLL, BulletinReporter, as_error, make_bulletin, watched
-from mltfr.engine.cluster import cluster, require_shared, shared_storage
+from mltfr.engine.cluster import connected, require_shared, shared_storage
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.runs import RunConfig, check_new, fit
@@ -86,7 +86,7 @@ def fit_with_ray(
     check_new(out, resume)
     out, stop = out.absolute(), stop or Event()
     reporter = reporter or Console()
-    with cluster(address, workers), shared_storage(out.parent) as token:
+    with connected(address, workers), shared_storage(out.parent) as token:
         import ray
 
         use_gpu = settings.training.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= workers

@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any
 
 from mltfr.engine.cells import RayWorker
-from mltfr.engine.cluster import cluster
+from mltfr.engine.cluster import connected
 from mltfr.study import Outcome, run_study
 from mltfr.study.config import load_study
 
@@ -29,7 +29,7 @@ def study_with_ray(
         MltfrError: whatever `run_study` raises; or there is no cluster.
     """
     threads = load_study(file, more.get("data")).threads
-    with cluster(address, (workers or 1) * threads):
+    with connected(address, (workers or 1) * threads):
         import ray
 
         at_once = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
