@@ -21,7 +21,7 @@ SMALL = [
 ]  # fmt: skip
 """Settings that train in a moment, with everything that draws random numbers."""
 OPTIONS = [word for setting in SMALL for word in ("--set", setting)]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:

@@ -21,7 +21,7 @@ def kill_once(condition, name):
     killed = []
 
     def work():
-        wait_until(condition)
+        wait_until(condition, 500)
         number = max(wait_until(lambda: descendants(name)))
         os.kill(number, signal.SIGKILL)
         killed.append(number)
@@ -107,6 +107,7 @@ def test_finished_parts_are_kept(capsys, alone, tmp_path):
     assert [name for name in before if before[name] != after[name]] == [lost.name]
 
 
+LINES = [line.replace("=['", ' = ["').replace("']", '"]') for line in SMALL if "tokens.tables" not in line]
 STUDY = f"""
 title = "Small"
 seeds = [0]
@@ -114,7 +115,7 @@ seeds = [0]
 name = "synthetic"
 synthetic = {{users = 120, items = 40, topics = 4}}
 [settings]
-{chr(10).join(setting.replace("=['", ' = ["').replace("']", '"]') for setting in SMALL if "tokens.tables" not in setting)}
+{chr(10).join(LINES)}
 [backbones.sasrec]
 [fusions.none]
 [fusions.mltfr]

@@ -56,7 +56,7 @@ def test_the_parts_add_up_to_the_batch(samples, shards, size):
 
 
 def test_every_part_has_random_numbers_of_its_own():
-    first, again, other = gradient(2, "prefixes", 20, 0.5), gradient(2, "prefixes", 20, 0.5), gradient(4, "prefixes", 20, 0.5)
+    first, again, other = (gradient(shards, "prefixes", 20, 0.5) for shards in (2, 2, 4))
     assert first[0] == again[0]
     assert first[0] != other[0]
 

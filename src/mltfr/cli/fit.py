@@ -114,7 +114,6 @@ def fit(
     from mltfr.config import load_toml
     from mltfr.runs import resolve
     from mltfr.runs.folder import check_new
-
     from mltfr.training.devices import launched
 
     rank, processes = launched()

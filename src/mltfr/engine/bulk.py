@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from mltfr.bulk import Part, PartScorer, PartsFolder, Summary, Users, Wanted
 from mltfr.bulk.folder import Record
-from mltfr.engine.bulletin import as_error, make_bulletin
+from mltfr.engine.bulletin import follow, make_bulletin
 from mltfr.engine.cluster import connected, require_shared, shared_storage
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference.top_k import Progress
@@ -125,12 +124,11 @@ def recommend_with_ray(
         import ray
 
         bulletin = make_bulletin()
-        rows = _deal_out(BulkJob(run.absolute(), wanted, users, folder, token), left, workers, bulletin)
+        job = BulkJob(run.absolute(), wanted, users, folder, token)
+        running = ray.remote(num_cpus=0, max_retries=0)(_deal_out).remote(job, left, workers, bulletin)
         try:
-            for row in rows.iter_rows():
-                done = json.loads(row["done"])
-                number, record = done["number"], done["record"]
-                records[number] = record
+            for _, (done,) in follow(running, bulletin, stop):
+                record = records[done["number"]] = done["record"]
                 summary.users += done["users"]
                 summary.rows += record["rows"]
                 summary.unknown.update(done["unknown"])
@@ -138,27 +136,24 @@ def recommend_with_ray(
                 scored += record["users"]
                 if progress is not None:
                     progress(scored, len(users))
-                if stop is not None and stop.is_set():
-                    raise Interrupted
         except ray.exceptions.RayError as error:
-            if (known := ray.get(bulletin.error.remote())) is not None:
-                raise as_error(*known) from error
             reason = str(error).strip().splitlines()[-1][:300]
-            raise RunError(f"The workers failed ({reason}). Finished parts are kept: continue with --resume.") from error
+            raise RunError(
+                f"The workers failed ({reason}). Finished parts are kept: continue with --resume."
+            ) from error
+    if len(records) < len(folder.parts):
+        raise Interrupted
     folder.finish(records)
     return summary
 
 
-def _deal_out(job: BulkJob, parts: list[Part], workers: int, bulletin: Any) -> Any:
-    """Return a Ray data set of what became of the parts, computed as it is read."""
+def _deal_out(job: BulkJob, parts: list[Part], workers: int, bulletin: Any) -> None:
+    """Run Ray Data in a process of its own, where its output is in nobody's way; post every part that is written."""
     import ray
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"number": part.number, "start": part.start, "stop": part.stop} for part in parts]
-    return ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+    rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         ScoreParts,
         fn_constructor_args=(job, bulletin),
         batch_size=1,
@@ -167,3 +162,7 @@ def _deal_out(job: BulkJob, parts: list[Part], workers: int, bulletin: Any) -> A
         max_restarts=-1,  # a lost worker is replaced,
         max_task_retries=-1,  # and its part scored again
     )
+    for row in rows.iter_rows():
+        if ray.get(bulletin.stopped.remote()):
+            return
+        ray.get(bulletin.post.remote("part", json.loads(row["done"])))

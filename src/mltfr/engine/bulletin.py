@@ -118,3 +118,33 @@ def watched(bulletin: Any) -> Iterator[Event]:
         yield stop
     finally:
         over.set()
+
+
+def follow(running: Any, bulletin: Any, stop: Event | None = None) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield what a task and its workers post until it has ended; it ends with the one who follows it.
+
+    Args:
+        running: reference of the task.
+        bulletin: handle of the actor.
+        stop: when set, the workers are asked to stop.
+
+    Raises:
+        MltfrError: a user's mistake that a worker has found.
+        RayError: what ended the task.
+    """
+    import ray
+
+    over: list[Any] = []
+    try:
+        while not over:
+            over, _ = ray.wait([running], timeout=POLL)
+            yield from ray.get(bulletin.take.remote())
+            if (error := ray.get(bulletin.error.remote())) is not None:
+                raise as_error(*error)
+            if stop is not None and stop.is_set():
+                ray.get(bulletin.stop.remote())
+        yield from ray.get(bulletin.take.remote())
+        ray.get(running)
+    finally:
+        if not over:  # with it go the processes that it has started
+            ray.cancel(running, force=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mltfr.engine.bulletin import POLL, BulletinReporter, as_error, make_bulletin, watched
+from mltfr.engine.bulletin import BulletinReporter, follow, make_bulletin, watched
 from mltfr.engine.cluster import connected, require_shared, shared_storage
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
@@ -94,22 +94,14 @@ def fit_with_ray(
         bulletin = make_bulletin()
         running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, bulletin)
         try:
-            over: list[Any] = []
-            while not over:
-                over, _ = ray.wait([running], timeout=POLL)
-                _pass_on(ray.get(bulletin.take.remote()), reporter)
-                if stop.is_set():
-                    ray.get(bulletin.stop.remote())
-            _pass_on(ray.get(bulletin.take.remote()), reporter)
-            _raise_error(ray.get(bulletin.error.remote()))
-            try:
-                ray.get(running)
-            except ray.exceptions.RayError as error:
-                reason = str(error).strip().splitlines()[-1][:300]
-                raise RunError(
-                    f"The workers were lost more than {FAILURES} times, or failed ({reason}). "
-                    "If they were killed, run the same command with --resume."
-                ) from error
+            for method, values in follow(running, bulletin, stop):
+                getattr(reporter, method)(*values)
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1][:300]
+            raise RunError(
+                f"The workers were lost more than {FAILURES} times, or failed ({reason}). "
+                "If they were killed, run the same command with --resume."
+            ) from error
         finally:
             reporter.close()
             shutil.rmtree(_storage(job), ignore_errors=True)
@@ -166,13 +158,3 @@ def _work(told: Mapping[str, Any]) -> None:
 def _storage(job: Job) -> Path:
     """Return the folder that Ray Train insists on; nothing of ours is in it."""
     return job.out.parent / f".{job.out.name}.ray"
-
-
-def _pass_on(news: list[tuple[str, tuple[Any, ...]]], reporter: Reporter) -> None:
-    for method, values in news:
-        getattr(reporter, method)(*values)
-
-
-def _raise_error(error: tuple[str, str] | None) -> None:
-    if error is not None:
-        raise as_error(*error)

@@ -34,7 +34,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
         ConfigError: the device that was asked for is not there.
     """
     from lightning_fabric import Fabric  # slow to import, so only when something trains
-    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     kind, _, number = config.device.partition(":")
     available = {"cpu": True, "cuda": torch.cuda.is_available()}

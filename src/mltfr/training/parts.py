@@ -111,7 +111,7 @@ def sum_gradients(team: Team, parameters: Sequence[nn.Parameter], extra: Tensor)
                 parameter.grad.copy_(team.sum(parameter.grad))
     if small:
         flat = team.sum(torch.cat([grad.flatten() for grad in small]))
-        for grad, part in zip(small, flat.split([grad.numel() for grad in small]), strict=True):
+        for grad, part in zip(small, torch.split(flat, [grad.numel() for grad in small]), strict=True):
             grad.copy_(part.view_as(grad))
     return told[: len(extra)]
 
