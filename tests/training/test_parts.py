@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from mltfr.backbones import BACKBONES
 from mltfr.errors import ConfigError
@@ -11,6 +10,7 @@ from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.training import Checkpoints, Interrupted, Reporter, Team, TrainingConfig, load_saved, train
+from mltfr.training.devices import make_fabric
 from mltfr.training.parts import Parts
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingStep
@@ -35,7 +35,7 @@ def gradient(shards, samples, size, dropout=0.0):
     step = TrainingStep(build(dropout), loss()).train()
     config = TrainingConfig(samples=samples)
     made = make_samples(config, step.model, HISTORIES)
-    parts = Parts(Team(Fabric(accelerator="cpu", devices=1), shards), step, made.batch)
+    parts = Parts(Team(make_fabric(TrainingConfig(device="cpu")), shards), step, made.batch)
     found = parts.gradient(np.arange(size), [0, 1], stop=False, due=True)
     assert (found.stop, found.due) == (False, True)
     return found.loss, {name: value.grad for name, value in step.named_parameters()}
@@ -92,7 +92,7 @@ def test_a_run_in_parts_resumes_to_the_same_bits(tmp_path):
 
 
 def test_parts_that_cannot_be_dealt_out_evenly():
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = make_fabric(TrainingConfig(device="cpu"))
     with pytest.raises(ConfigError, match=r"2 processes train together, and training.shards = 3 is no multiple"):
         Team(fabric, 3, 0, 2)
     assert [list(Team(fabric, 4, rank, 2).mine) for rank in (0, 1)] == [[0, 2], [1, 3]]
