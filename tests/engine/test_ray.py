@@ -107,7 +107,8 @@ def test_finished_parts_are_kept(capsys, alone, tmp_path):
     assert [name for name in before if before[name] != after[name]] == [lost.name]
 
 
-LINES = [line.replace("=['", ' = ["').replace("']", '"]') for line in SMALL if "tokens.tables" not in line]
+OF_ALL = [line for line in SMALL if not line.startswith(("fusion.", "tokens.tables"))]
+OF_MLTFR = [line for line in SMALL if line.startswith("fusion.")]
 STUDY = f"""
 title = "Small"
 seeds = [0]
@@ -115,10 +116,11 @@ seeds = [0]
 name = "synthetic"
 synthetic = {{users = 120, items = 40, topics = 4}}
 [settings]
-{chr(10).join(LINES)}
+{chr(10).join(OF_ALL)}
 [backbones.sasrec]
 [fusions.none]
 [fusions.mltfr]
+{chr(10).join(OF_MLTFR)}
 [tables.one]
 tables = ["synthetic-2"]
 """

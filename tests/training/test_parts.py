@@ -35,7 +35,8 @@ def gradient(shards, samples, size, dropout=0.0):
     step = TrainingStep(build(dropout), loss()).train()
     config = TrainingConfig(samples=samples)
     made = make_samples(config, step.model, HISTORIES)
-    parts = Parts(Team(make_fabric(TrainingConfig(device="cpu")), shards), step, made.batch)
+    team = Team(make_fabric(TrainingConfig(device="cpu")), shards)
+    parts = Parts(team, step.parameters(), made.batch, lambda batch: step(batch.items, batch.targets))
     found = parts.gradient(np.arange(size), [0, 1], stop=False, due=True)
     assert (found.stop, found.due) == (False, True)
     return found.loss, {name: value.grad for name, value in step.named_parameters()}

@@ -80,7 +80,7 @@ class Round:
         self.views = Views(step.objective, samples)
         optimizer = make_optimizer(config, step.parameters())
         self.step, self.optimizer = self.fabric.setup(step, optimizer)
-        self.parts = Parts(team, self.step, self._make_batch)
+        self.parts = Parts(team, self.step.parameters(), self._make_batch, self._loss)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
         self.saved_at = time.monotonic()
@@ -167,13 +167,16 @@ class Round:
         if self.team.shards > 1:
             found = self.parts.gradient(indices, seeds, stop, due)
             return found.loss, found.stop, found.due
-        batch = self._make_batch(indices, np.random.default_rng(seeds)).to(self.fabric.device)
-        loss = self.step(batch.items, batch.targets, *batch.views)
+        loss = self._loss(self._make_batch(indices, np.random.default_rng(seeds)).to(self.fabric.device))
         self.fabric.backward(loss)
         return loss.detach(), stop, due
 
     def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
         return self.views.add(self.samples.batch(indices, random), indices, random)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.step(batch.items, batch.targets, *batch.views)
+        return loss
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds

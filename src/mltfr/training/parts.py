@@ -7,7 +7,7 @@ its parts one after the other, which also bounds memory; several add up their gr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,15 +41,20 @@ class Parts:
 
     Args:
         team: the processes.
-        step: returns the mean loss over the positions with a target, of `(items, targets, *views)`.
+        parameters: those that train.
         make_batch: returns the samples of a part as a batch on the CPU; the generator draws what is random in it.
+        loss: returns the mean loss of a batch on the device, over its positions with a target.
     """
 
     def __init__(
-        self, team: Team, step: nn.Module, make_batch: Callable[[Indices, np.random.Generator], Batch]
+        self,
+        team: Team,
+        parameters: Iterable[nn.Parameter],
+        make_batch: Callable[[Indices, np.random.Generator], Batch],
+        loss: Callable[[Batch], Tensor],
     ) -> None:
-        self.team, self.step, self.make_batch = team, step, make_batch
-        self.parameters = [parameter for parameter in step.parameters() if parameter.requires_grad]
+        self.team, self.make_batch, self.loss = team, make_batch, loss
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
 
     def gradient(self, indices: Indices, seeds: Sequence[int], stop: bool, due: bool) -> Gradient:
         """Leave the gradient of the batch's mean loss in the parameters, the same in every process.
@@ -70,8 +75,7 @@ class Parts:
             torch.manual_seed(int(random.integers(2**63)))
             batch = self.make_batch(part, random)
             wanted = int((batch.targets > 0).sum())
-            batch = batch.to(self.team.device)
-            loss = self.step(batch.items, batch.targets, *batch.views) * wanted
+            loss = self.loss(batch.to(self.team.device)) * wanted
             self.team.fabric.backward(loss)
             loss_sum += loss.detach()
             positions += wanted
