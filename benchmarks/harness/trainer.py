@@ -14,7 +14,7 @@ from mltfr.runs.build import build_loss, build_model, build_objective
 from mltfr.tokens import PreparedTable
 from mltfr.training import Reporter, Reporters, Trained, train
 from mltfr.training.batches import epoch_generator, plan_epoch
-from mltfr.training.loop import make_fabric
+from mltfr.training.devices import make_fabric
 from mltfr.training.optimizer import make_optimizer
 from mltfr.training.reporting import Record
 from mltfr.training.samples import Batch, Views, make_samples

@@ -13,7 +13,7 @@ import typer
 
 from mltfr.cli.options import Json
 
-PACKAGES = ("torch", "lightning-fabric", "numpy", "scipy", "polars", "pydantic", "safetensors", "gguf", "typer", "rich")
+PACKAGES = ("torch", "numpy", "scipy", "polars", "pydantic", "safetensors", "gguf", "typer", "rich")
 EXTRAS = {
     "hub": ("huggingface_hub", "tokenizers"),
     "pandas": ("pandas", "pyarrow"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mltfr.cli.options import Format, ItemColumn, SkipInvalid, TimestampColumn, UserColumn
+from mltfr.cli.options import Address, Engine, Format, ItemColumn, SkipInvalid, TimestampColumn, UserColumn, Workers
 
 
 class FitCommand(TyperCommand):
@@ -91,6 +91,9 @@ def fit(
         typer.Option(help="Most epochs of a round; validation usually ends it earlier.", show_default="100"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in the same folder.")] = False,
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Address = None,
     format: Format = None,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
@@ -103,13 +106,20 @@ def fit(
     Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of
     popularity. The run folder holds all that the other commands need, config.toml and metrics.json among it.
     Baselines are fitted in one pass: with them --fusion, --tokens, loss.* and training.* have no meaning.
+    Several processes train together under --engine ray, or torchrun --nproc-per-node N -m mltfr fit ...; they split
+    every batch, and training.shards, if it is not given, is set to their number.
     """
+    from mltfr.cli.engines import check_engine, with_shards
     from mltfr.cli.files import read_words
     from mltfr.config import load_toml
     from mltfr.runs import resolve
     from mltfr.runs.folder import check_new
+    from mltfr.training.devices import launched
 
-    check_new(out, resume)
+    rank, processes = launched()
+    check_engine(engine, workers, address)
+    if not rank:
+        check_new(out, resume)
     settings = resolve(
         preset=preset,
         file=load_toml(config) if config is not None else None,
@@ -123,25 +133,35 @@ def fit(
         overrides=set_ or [],
         where="settings" if config is None else f"settings (with {config})",
     )
+    settings = with_shards(settings, workers or processes)
     from mltfr.cli.output import print_scores
     from mltfr.interactions import load_interactions
-    from mltfr.recommender import Recommender
-    from mltfr.training import Interrupted, stop_request
+    from mltfr.training import Console, Interrupted, Reporter, stop_request
 
-    log = load_interactions(
-        file,
-        format=format,
-        user_column=user_column,
-        item_column=item_column,
-        timestamp_column=timestamp_column,
-        skip_invalid=skip_invalid,
-    )
-    recommender = Recommender(config=settings)
+    reading: dict[str, Any] = {
+        "format": format,
+        "user_column": user_column,
+        "item_column": item_column,
+        "timestamp_column": timestamp_column,
+        "skip_invalid": skip_invalid,
+    }
     with stop_request() as stop:
         try:
-            recommender.fit(log, out, resume=resume, stop=stop)
+            if engine == "ray":
+                from mltfr.engine import fit_with_ray
+
+                metrics = fit_with_ray(settings, file, reading, out, workers or 1, address, resume=resume, stop=stop)
+            else:
+                from mltfr.runs import fit as fit_here
+
+                log = load_interactions(file, **reading)
+                reporter = Reporter() if rank else Console()
+                metrics = fit_here(settings, log, out, resume=resume, reporter=reporter, stop=stop).metrics
         except Interrupted:
-            typer.echo(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
+            if not rank:
+                typer.echo(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
             raise typer.Exit(130) from None
-    print_scores(recommender.metrics)
+    if rank:
+        return
+    print_scores(metrics)
     typer.echo(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

@@ -80,8 +80,9 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> int:
     """Print an error as one line, whatever it quotes, and return the exit code."""
+    number = os.environ.get("RANK", "0")  # of several processes that train together
     if message:
-        typer.echo(f"mltfr: {' '.join(message.split())}", err=True)
+        typer.echo(f"mltfr: {f'process {number}: ' * (number != '0')}{' '.join(message.split())}", err=True)
     return code
 
 
@@ -101,5 +102,5 @@ def _drop_stdout(code: int) -> int:
 
 def _one_line(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
     """Print a warning that is meant for the user as one line; those of libraries stay silent."""
-    if issubclass(category, MltfrWarning):
+    if issubclass(category, MltfrWarning) and os.environ.get("RANK", "0") == "0":
         typer.echo(f"mltfr: {message}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,4 +21,19 @@ ItemColumn = Annotated[str | None, typer.Option(help="Column of the item ids; th
 TimestampColumn = Annotated[str | None, typer.Option(help="Column of the times; the usual names are known.")]
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Drop invalid rows, and count them, instead of stopping.")
+]
+Engine = Annotated[
+    Literal["local", "ray"] | None,
+    typer.Option(help="What runs it: local, or ray for a Ray cluster (needs the extra `ray`).", show_default="local"),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes of --engine ray; with GPUs one for each.", show_default="1")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Ray cluster of --engine ray, ray://HOST:PORT too; a local one is started if not given.",
+        show_default=False,
+    ),
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltfr.cli.options import Run
+from mltfr.cli.options import Address, Engine, Run, Workers
 
 if TYPE_CHECKING:
     from mltfr.bulk import Users
@@ -58,6 +58,9 @@ def recommend(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue in the same folder; finished parts are checked and kept.")
     ] = False,
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Address = None,
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
@@ -65,13 +68,19 @@ def recommend(
     not seen are skipped in histories and lists, with a warning. However many users there are, only those of one part
     are in memory.
     """
+    from mltfr.cli.engines import check_engine
     from mltfr.cli.files import check_output, read_ids
     from mltfr.errors import DataError, MltfrWarning, OutputError
 
+    check_engine(engine, workers, address)
+    if engine == "ray":  # other nodes do not know where this command was given
+        run, out, histories = run.absolute(), out.absolute(), histories.absolute() if histories is not None else None
     to_folder = parts or not out.suffix
     check_output(out, to_folder)
     if resume and not to_folder:
         raise OutputError(f"{out}: one file is written whole or not at all; --resume needs a folder of parts as --out.")
+    if engine == "ray" and not to_folder:
+        raise OutputError(f"{out}: --engine ray writes a folder of parts. Give --out without an ending, or --parts.")
     if users is not None and histories is not None:
         raise DataError("Give --users or --histories, not both.")
     from mltfr.bulk import (
@@ -110,7 +119,14 @@ def recommend(
                 if finished:
                     typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
                 with progress_bar("recommending") as progress:
-                    summary = recommend_to_folder(scorer, who, folder, finished, progress=progress, stop=stop)
+                    if engine == "ray":
+                        from mltfr.engine import recommend_with_ray
+
+                        summary = recommend_with_ray(
+                            run, wanted, who, folder, finished, workers or 1, address, progress=progress, stop=stop
+                        )
+                    else:
+                        summary = recommend_to_folder(scorer, who, folder, finished, progress=progress, stop=stop)
             else:
                 with progress_bar("recommending") as progress:
                     summary = recommend_to_file(scorer, who, out, part_users=size, progress=progress, stop=stop)

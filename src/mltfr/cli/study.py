@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from mltfr.cli.options import Address, Engine, Workers
 
 
 def study(
@@ -27,6 +29,9 @@ def study(
             show_default=False,
         ),
     ] = None,
+    engine: Engine = None,
+    workers: Workers = None,
+    address: Address = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,12 +65,20 @@ def study(
         \\[tables.three]
         tables = \\["smollm2-135m", "wordllama", "minilm-l6"]
     """
+    from mltfr.cli.engines import check_engine
     from mltfr.study import run_study
     from mltfr.training import stop_request
 
+    check_engine(engine, workers, address)
     files = _files(data or [])
+    more: dict[str, Any] = {"resume": resume, "only": only or [], "data": files}
     with stop_request() as stop:
-        outcome = run_study(file, out, resume=resume, jobs=jobs, only=only or [], data=files, stop=stop)
+        if engine == "ray":
+            from mltfr.engine import study_with_ray
+
+            outcome = study_with_ray(file, out, workers or jobs, address, stop=stop, **more)
+        else:
+            outcome = run_study(file, out, jobs=jobs, stop=stop, **more)
     for cell, message in outcome.failures.items():
         typer.echo(f"mltfr: cell {cell} failed: {message}", err=True)
     if outcome.stopped:

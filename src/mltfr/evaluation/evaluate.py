@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,11 +17,13 @@ from mltfr.evaluation.metrics import Values, rank_metrics
 from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.evaluation.ranks import Ranks, rank_targets
 from mltfr.evaluation.slices import Mask, length_slices, popularity_slices
-from mltfr.inference import Rules, Scorer
-from mltfr.inference.top_k import Progress
+from mltfr.inference import Rules, Scorer, TopK
+from mltfr.inference.top_k import Progress, empty_top_k
 from mltfr.interactions import UNKNOWN, Examples, Split
 
 Part = Literal["validation", "test"]
+Share = Callable[[int, Callable[[slice], Ranks]], Ranks]
+"""Called with the number of examples and what ranks a slice of them; returns the ranks of all."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def evaluate(
     *,
     details: bool = False,
     progress: Progress | None = None,
+    share: Share | None = None,
 ) -> Evaluation:
     """Rank the target of every example of `part` among all training items.
 
@@ -94,6 +97,7 @@ def evaluate(
         protocol: how to measure; by default `EvaluationProtocol(split=split.method)`.
         details: whether to look at the top lists and at slices too; early stopping does without.
         progress: told after every batch.
+        share: divides the work among processes; without details only. None does all of it here.
 
     Raises:
         ProtocolError: the protocol is for another kind of split.
@@ -109,14 +113,21 @@ def evaluate(
     targets = split.targets(examples)                                    # [E]
     starts = split.histories.offsets[examples.user]
     histories = [split.histories.items[s : s + cut] for s, cut in zip(starts, examples.cut, strict=True)]
-    ranks, top = rank_targets(
-        scorer,
-        histories,
-        targets,
-        Rules(remove_seen=protocol.remove_seen),
-        lists=max(protocol.cutoffs) if details else 0,
-        progress=progress,
-    )
+
+    def rank(examples: slice) -> tuple[Ranks, TopK]:
+        return rank_targets(
+            scorer,
+            histories[examples],
+            targets[examples],
+            Rules(remove_seen=protocol.remove_seen),
+            lists=max(protocol.cutoffs) if details else 0,
+            progress=progress,
+        )
+
+    if share is not None and not details:
+        ranks, top = share(len(targets), lambda examples: rank(examples)[0]), empty_top_k(0, 0)
+    else:
+        ranks, top = rank(slice(None))
     per_example = rank_metrics(ranks, protocol.cutoffs)
     evaluation = Evaluation(
         part=part,

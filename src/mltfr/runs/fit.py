@@ -16,8 +16,9 @@ import torch
 
 from mltfr.baselines import BASELINES, Baseline, BaselineConfig
 from mltfr.config import dump_toml
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, RunError
 from mltfr.evaluation import EvaluationProtocol, evaluate
+from mltfr.evaluation.evaluate import Share
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, PreparedSet, Split
 from mltfr.model import SequentialModel
@@ -37,7 +38,9 @@ from mltfr.training import (
     Reporter,
     Reporters,
     TensorBoard,
+    launched,
     load_saved,
+    make_team,
     train,
 )
 from mltfr.version import __version__
@@ -57,6 +60,9 @@ def fit(
 
     A baseline is fitted to the training part in one pass; nothing is chosen, and there is nothing to continue.
 
+    Under torchrun or Ray Train every process calls this with the same arguments; the first one alone writes the run
+    folder and scores test, and the others return an unscored recommender.
+
     Args:
         config: every setting.
         log: the interaction log, or a prepared set, whose filters and split then are the run's.
@@ -73,15 +79,21 @@ def fit(
         RunError: `folder` holds something else, or a checkpoint of other data, settings or versions.
         OutputError: the disk is full, or `folder` cannot be written.
         Interrupted: `stop` was set.
+        LostProcessError: of several processes that train together, another one has ended.
     """
     started = time.monotonic()
+    rank, _ = launched()
+    if rank:  # the first process writes
+        folder = None
     if folder is not None:
         check_new(folder, resume)
     config, data, report = divided(config, log)
     if not len(data.validation) and not isinstance(config.backbone, BaselineConfig):
         raise ConfigError("The validation part is empty, so no epoch can be chosen. Give a log with longer histories.")
     reporter = reporter or Reporter()
-    tables = load_tables(config.tokens, say=reporter.message) if config.tokens.tables else []
+    team = make_team(config.training) if not isinstance(config.backbone, BaselineConfig) else None
+    with team.first_alone() if team is not None else nullcontext():  # it fetches what is missing
+        tables = load_tables(config.tokens, say=reporter.message) if config.tokens.tables else []
     facts: dict[str, Any] = {
         "seed": config.seed,
         "source": Path(log.source).name,
@@ -96,6 +108,11 @@ def fit(
     if supplied is not None:
         facts["item_vectors"] = supplied.report()
     fingerprint = _fingerprint(config, facts)
+    if team is not None and team.from_first(fingerprint) != fingerprint:
+        raise RunError(
+            f"Process {rank} does not have the first one's data, item vectors or versions of mltfr and torch. "
+            "All processes must read the same files."
+        )
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
     saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
     started -= saved.state.elapsed if saved is not None else 0.0
@@ -113,13 +130,15 @@ def fit(
                 history: list[dict[str, Any]] = []
                 facts |= {"rounds": 0}
             else:
+                share = team.share_ranks(config.seed) if team is not None else None
                 trained = train(
                     lambda: build_model(config, len(data.vocabulary), tables, vectors),
                     build_loss(config, data.vocabulary.counts),
                     data.train_histories(),
-                    lambda model: _validation(model, data, config),
+                    lambda model: _validation(model, data, config, share),
                     config.training,
                     seed=config.seed,
+                    team=team,
                     objective=build_objective(config, len(data.vocabulary)),
                     checkpoints=checkpoints,
                     saved=saved,
@@ -135,6 +154,10 @@ def fit(
         finally:
             everybody.close()
         fitted = Fitted(config, model, data, facts, history=history)
+        if rank:
+            return fitted
+        if config.training.shards > 1:  # whatever this process has drawn before
+            torch.manual_seed(config.seed)
         fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
         facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None and checkpoints is not None:
@@ -154,7 +177,7 @@ def _baseline(config: BaselineConfig, data: Split, reporter: Reporter, stop: Eve
     return fitted
 
 
-def _validation(model: SequentialModel, data: Split, config: RunConfig) -> dict[str, float]:
+def _validation(model: SequentialModel, data: Split, config: RunConfig, share: Share | None) -> dict[str, float]:
     protocol = EvaluationProtocol(
         split=data.method,
         remove_seen=config.evaluation.remove_seen,
@@ -162,7 +185,7 @@ def _validation(model: SequentialModel, data: Split, config: RunConfig) -> dict[
         sample_seed=config.seed,
     )
     scorer = ModelScorer(model, model.item_vectors.weight.device)
-    return dict(evaluate(scorer, data, "validation", protocol).metrics)
+    return dict(evaluate(scorer, data, "validation", protocol, share=share).metrics)
 
 
 def _fingerprint(config: RunConfig, facts: dict[str, Any]) -> str:

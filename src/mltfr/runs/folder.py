@@ -37,7 +37,7 @@ from mltfr.version import __version__
 FORMAT = 1
 MANIFEST, CONFIG, METRICS, WEIGHTS = "manifest.json", "config.toml", "metrics.json", "weights.safetensors"
 LOG, CHECKPOINT, TENSORBOARD = "log.jsonl", "checkpoint", "tensorboard"
-_PACKAGES = ("torch", "lightning-fabric", "numpy", "polars", "safetensors")
+_PACKAGES = ("torch", "numpy", "polars", "safetensors")
 
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, RuntimeError, ConfigError, PolarsError, SafetensorError)
 

@@ -22,6 +22,7 @@ from mltfr.study.results import gather
 from mltfr.study.scheduler import Scheduler
 from mltfr.study.selection import select
 from mltfr.study.tuning import GroupTuning
+from mltfr.study.worker import Launch, Worker
 
 SUMMARY = "summary.md"
 
@@ -54,6 +55,7 @@ def run_study(
     only: Sequence[str] = (),
     data: Mapping[str, Path] | None = None,
     stop: Event | None = None,
+    launch: Launch = Worker,
 ) -> Outcome:
     """Run the cells of a study that are not finished yet, and write the tables of all that are.
 
@@ -65,6 +67,7 @@ def run_study(
         only: `AXIS=LABEL,LABEL` texts that choose the cells to run this time; all of them if none is given.
         data: interaction logs by the label of their data set, instead of those that the study file names.
         stop: when set, the cells at work write checkpoints, and nothing new begins.
+        launch: starts the process of a cell; by default on this machine.
 
     Raises:
         ConfigError: the study file is wrong.
@@ -88,7 +91,7 @@ def run_study(
             tunings = _tunings(study, cells, folder, material)
             _look(board, folder, material, tunings, progress)
             write_text(folder.path / STUDY, resolved(file, study, plan, material))
-            Scheduler(folder, material, tunings, board, progress, stop).run()
+            Scheduler(folder, material, tunings, board, progress, stop, launch).run()
         done = board.count()["done"]
         if stop.is_set() and done + len(board.failures) < len(cells):
             return Outcome(len(cells), done, board.failures, stopped=True)

@@ -17,7 +17,7 @@ from mltfr.study.process import DONE, REFUSED, STOPPED
 from mltfr.study.progress import Progress
 from mltfr.study.task import write_task
 from mltfr.study.tuning import GroupTuning
-from mltfr.study.worker import Worker
+from mltfr.study.worker import Job, Launch, Worker
 
 TICK = 0.05
 """Seconds between two looks at the processes."""
@@ -33,7 +33,7 @@ class Running:
         tuning: the search that its trial belongs to; None for a cell.
     """
 
-    worker: Worker
+    worker: Job
     cell: Cell
     tuning: GroupTuning | None = None
 
@@ -53,6 +53,7 @@ class Scheduler:
         board: the state of the cells; finished ones are marked already.
         progress: shows it.
         stop: when set, the processes write checkpoints and end, and nothing new begins.
+        launch: starts a process; by default on this machine.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class Scheduler:
         board: Board,
         progress: Progress,
         stop: Event,
+        launch: Launch = Worker,
     ) -> None:
+        self.start_worker = launch
         self.folder, self.material, self.tunings = folder, material, tunings
         self.board, self.progress, self.stop = board, progress, stop
         self.running: list[Running] = []
@@ -110,7 +113,7 @@ class Scheduler:
         folder = self.folder.of(cell)
         write_task(folder, task)
         self.board.states[cell.name] = "running"
-        self._launch(Running(Worker("mltfr.study.cell", folder, self.material.study.threads), cell))
+        self._launch(Running(self.start_worker("mltfr.study.cell", folder, self.material.study.threads), cell))
 
     def _start_trial(self, cell: Cell, tuning: GroupTuning) -> None:
         while not tuning.done:
@@ -121,7 +124,7 @@ class Scheduler:
                 self.board.trials[cell.group] -= 1
                 continue
             folder = tuning.make_room(task)
-            worker = Worker("mltfr.study.trial", folder, self.material.study.threads)
+            worker = self.start_worker("mltfr.study.trial", folder, self.material.study.threads)
             self._launch(Running(worker, cell, tuning))
             return
 

@@ -2,10 +2,12 @@
 
 from mltfr.training.checkpoint import CHECKPOINT_FORMAT, Checkpoints
 from mltfr.training.config import TrainingConfig
+from mltfr.training.devices import launched
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.reporting import Console, JsonLines, Reporter, Reporters, TensorBoard
 from mltfr.training.rounds import Trained, install_consensus, train
 from mltfr.training.state import Saved, load_saved
+from mltfr.training.team import LostProcessError, Team, make_team
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -13,14 +15,18 @@ __all__ = [
     "Console",
     "Interrupted",
     "JsonLines",
+    "LostProcessError",
     "Reporter",
     "Reporters",
     "Saved",
+    "Team",
     "TensorBoard",
     "Trained",
     "TrainingConfig",
     "install_consensus",
+    "launched",
     "load_saved",
+    "make_team",
     "stop_request",
     "train",
 ]

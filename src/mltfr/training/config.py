@@ -35,6 +35,10 @@ class TrainingConfig(Config):
     """Validation examples used to choose the epoch, drawn once; all of them if not given."""
     batch_size: int = Field(256, ge=1)
     """Samples in a batch."""
+    shards: int = Field(1, ge=1)
+    """Parts of every batch, each with random numbers of its own: with more than one, the result does not depend on
+    how many processes share them (their number must divide this), and a step's memory is that of one part. A
+    contrastive objective compares the samples of a part."""
     bucket: int = Field(16, ge=1)
     """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
     optimizer: Literal["adam", "adamw"] = "adam"

@@ -22,13 +22,14 @@ from mltfr.training.checkpoint import (
     random_tensors,
 )
 from mltfr.training.config import TrainingConfig
-from mltfr.training.fabric import Fabric
 from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
+from mltfr.training.parts import Parts
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
+from mltfr.training.team import Team
 
 ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
 
@@ -37,7 +38,7 @@ class Round:
     """Trains one model until validation no longer improves.
 
     Args:
-        fabric: device and precision.
+        team: device and precision, and the processes that train together; all of them go through the same steps.
         step: the model with its loss and objective.
         samples: what to train on.
         validate: returns the validation metrics of the model as it is.
@@ -54,7 +55,7 @@ class Round:
 
     def __init__(
         self,
-        fabric: Fabric,
+        team: Team,
         step: TrainingStep,
         samples: Samples,
         validate: Callable[[], dict[str, float]],
@@ -69,7 +70,8 @@ class Round:
         reporter: Reporter | None = None,
         stop: Event | None = None,
     ) -> None:
-        self.fabric, self.samples, self.validate, self.config = fabric, samples, validate, config
+        self.team, self.samples, self.validate, self.config = team, samples, validate, config
+        self.fabric = team.fabric
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.fingerprint = checkpoints, fingerprint
         self.reporter = reporter or Reporter()
@@ -77,7 +79,8 @@ class Round:
         self.model = step.model
         self.views = Views(step.objective, samples)
         optimizer = make_optimizer(config, step.parameters())
-        self.step, self.optimizer = fabric.setup(step, optimizer)
+        self.step, self.optimizer = self.fabric.setup(step, optimizer)
+        self.parts = Parts(team, self.step.parameters(), self._make_batch, self._loss)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
         self.saved_at = time.monotonic()
@@ -99,6 +102,7 @@ class Round:
             ConfigError: the loss is no longer a number.
         """
         state = self.state
+        self.team.equalise(self.model)
         self.reporter.round_started(state.round, self.rounds, self.epochs, self.batches)
         while not state.finished:
             self._epoch()
@@ -132,29 +136,48 @@ class Round:
             self._set_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
-            batch = self._batch(plan[state.batch])
-            loss = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
             self.optimizer.zero_grad()
-            self.fabric.backward(loss)
+            loss, stop, due = self._gradient(plan[state.batch])
             if config.gradient_clip:
                 self.fabric.clip_gradients(self.step, config.gradient_clip)
             self.optimizer.step()
-            loss_sum += loss.detach()
+            loss_sum += loss
             state.batch += 1
             state.step += 1
             self.reporter.batch_done(state.epoch + 1, state.batch)
-            due = time.monotonic() - self.saved_at >= config.checkpoint_seconds
-            if state.batch < len(plan) and (due or self.stop.is_set()):
+            if self.team.size == 1:
+                stop, due = self.stop.is_set(), self._is_due()
+            if state.batch < len(plan) and (due or stop):
                 self._count(loss_sum, begun)
                 self.save()
-                self._stop_if_asked()
+                if stop:
+                    raise Interrupted
         self._count(loss_sum, begun)
 
-    def _batch(self, indices: Indices) -> Batch:
-        state = self.state
-        random = np.random.default_rng([self.seed, state.round, state.epoch, BATCH, state.batch])
-        batch = self.views.add(self.samples.batch(indices, random), indices, random)
-        return batch.to(self.fabric.device)
+    def _gradient(self, indices: Indices) -> tuple[Tensor, bool, bool]:
+        """Leave a batch's gradient in the parameters.
+
+        Returns:
+            Its mean loss, and whether any process was asked to stop, or wants a checkpoint.
+        """
+        seeds = [self.seed, self.state.round, self.state.epoch, BATCH, self.state.batch]
+        stop, due = self.stop.is_set(), self.team.is_first and self._is_due()
+        if self.team.shards > 1:
+            found = self.parts.gradient(indices, seeds, stop, due)
+            return found.loss, found.stop, found.due
+        loss = self._loss(self._make_batch(indices, np.random.default_rng(seeds)).to(self.fabric.device))
+        self.fabric.backward(loss)
+        return loss.detach(), stop, due
+
+    def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
+        return self.views.add(self.samples.batch(indices, random), indices, random)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
+        return loss
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
 
     def _count(self, loss_sum: Tensor, begun: float) -> None:
         """Bring the state up to date, unless training has diverged: no checkpoint may hold such weights."""
@@ -196,31 +219,19 @@ class Round:
         count = min(self.config.refresh_histories, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
         self.step.eval()
+        if self.team.shards > 1:
+            torch.manual_seed(int(random.integers(2**63)))
         with torch.no_grad():
             self.model.fusion.refresh(
                 self.model.fusion_inputs(self.samples.batch(part, random).to(self.fabric.device).items)
                 for part in np.array_split(chosen, -(-count // self.config.batch_size))
             )
+        self.team.equalise(self.model.fusion)
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
     def _stop_if_asked(self) -> None:
-        if self.stop.is_set():
+        if self.team.any(self.stop.is_set()):
             raise Interrupted
-
-
-def make_fabric(config: TrainingConfig) -> Fabric:
-    """Return the Fabric of one device.
-
-    Raises:
-        ConfigError: the device that was asked for is not there.
-    """
-    kind, _, number = config.device.partition(":")
-    available = {"cpu": True, "cuda": torch.cuda.is_available()}
-    if kind == "auto":
-        kind = "cuda" if available["cuda"] else "cpu"
-    if not available[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
-        raise ConfigError(f"training.device is '{config.device}', but torch finds no such device here. Use 'auto'.")
-    return Fabric(torch.device(kind, int(number)) if number else torch.device(kind), config.precision)

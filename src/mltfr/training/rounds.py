@@ -20,11 +20,12 @@ from mltfr.prefixes import under_prefix
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import Checkpoints
 from mltfr.training.config import TrainingConfig
-from mltfr.training.loop import FISHER, Round, make_fabric
+from mltfr.training.loop import FISHER, Round
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Samples, make_samples
 from mltfr.training.state import RoundState, Saved
 from mltfr.training.step import TrainingStep
+from mltfr.training.team import Team, make_team
 
 CONSENSUS = "fusion.consensus"
 POSITIONS = 800
@@ -58,6 +59,7 @@ def train(
     config: TrainingConfig,
     *,
     seed: int,
+    team: Team | None = None,
     objective: Objective | None = None,
     checkpoints: Checkpoints | None = None,
     saved: Saved | None = None,
@@ -78,9 +80,10 @@ def train(
         validate: returns the validation metrics of a model.
         config: settings.
         seed: seed of order, masks, views, dropout and noise.
+        team: the processes that train together; what the environment says if not given.
         objective: what is added to the loss; None for nothing.
-        checkpoints: where the state is kept; None keeps none.
-        saved: what `load_saved` returned, to continue from there; None begins anew.
+        checkpoints: where the state is kept; None keeps none, as in all processes but the first.
+        saved: what `load_saved` returned, to continue from there; None begins anew. The first process's counts.
         fingerprint: of data, settings and versions, written into every checkpoint.
         reporter: hears of the progress.
         stop: when set, training writes a checkpoint and raises.
@@ -90,19 +93,20 @@ def train(
         ConfigError: settings that do not fit together.
     """
     reporter = reporter or Reporter()
-    fabric = make_fabric(config)
-    model = build().to(fabric.device)
-    loss = loss.to(fabric.device)
+    team = team or make_team(config)
+    model = build().to(team.device)
+    loss = loss.to(team.device)
     samples = make_samples(config, model, histories)
     rounds = model.fusion.rounds if model.fusion is not None else 1
-    state, tensors = (saved.state, saved.tensors) if saved is not None else (RoundState(), None)
+    state = team.from_first(saved.state if saved is not None else RoundState())
+    tensors = team.tensors_from_first(saved.tensors if saved is not None else None)
     begun = time.monotonic() - state.elapsed
     while True:
         if tensors is not None and state.round > 1:  # resumed
             install_consensus(model, under_prefix("model", tensors))
         number = state.round
         one_round = Round(
-            fabric,
+            team,
             TrainingStep(model, loss, objective),
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
@@ -123,7 +127,8 @@ def train(
             break
         del one_round  # its optimiser
         consensus = _merge(model, loss, samples, config, seed, reporter)
-        model = build().to(fabric.device)
+        consensus = team.tensors_from_first(consensus) or {}
+        model = build().to(team.device)
         if config.second_round == "warm":
             model.load_state_dict(best)
         if model.fusion is not None:
@@ -158,6 +163,8 @@ def _merge(
     reporter.message("estimating the experts' Fisher information")
     random = epoch_generator(seed, 1, 0, FISHER)
     step = TrainingStep(model, loss).eval()
+    if config.shards > 1:  # whatever the processes have drawn before
+        torch.manual_seed(int(random.integers(2**63)))
     parameters = {f"model.fusion.{name}": value for name, value in fusion.fisher_parameters().items()}
     if fusion.fisher_estimator == "batch":  # over the training batches of one epoch, as published
         plan = plan_epoch(samples.lengths, config.batch_size, config.bucket, random)

@@ -1,0 +1,50 @@
+"""What the commands with `--engine` share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mltfr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mltfr.runs import RunConfig
+
+
+def check_engine(engine: str | None, workers: int | None, address: str | None) -> None:
+    """Refuse, before any work is done, options that do not fit together.
+
+    Raises:
+        ConfigError: fewer than one worker, or workers or a cluster without an engine that has them.
+        MissingExtraError: Ray is not installed.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers is {workers}, but at least one has to work. Give 1 or more.")
+    if engine == "ray":
+        from mltfr.engine import require_ray
+
+        require_ray()
+        return
+    for option, value in (("--workers", workers), ("--address", address)):
+        if value is not None:
+            raise ConfigError(
+                f"{option} {value} needs --engine ray. Without Ray, start processes with torchrun: "
+                "torchrun --nproc-per-node N -m mltfr fit ..."
+            )
+
+
+def with_shards(settings: RunConfig, processes: int) -> RunConfig:
+    """Return settings that divide every batch among the processes, if they leave it open.
+
+    Raises:
+        ConfigError: they ask for a number of parts that the processes cannot share.
+    """
+    shards = settings.training.shards
+    if processes > 1 and "shards" not in settings.training.model_fields_set:
+        shards = processes
+    if shards % processes:
+        raise ConfigError(
+            f"{processes} processes cannot share training.shards = {shards} parts evenly. "
+            f"Set training.shards to a multiple of {processes}, or leave it out."
+        )
+    training = settings.training.model_copy(update={"shards": shards})
+    return settings.model_copy(update={"training": training})

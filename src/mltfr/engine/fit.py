@@ -1,0 +1,160 @@
+"""Training on a Ray cluster: Ray Train starts the processes and starts them again; the loop is that of one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from mltfr.engine.bulletin import BulletinReporter, follow, make_bulletin, watched
+from mltfr.engine.cluster import connected, require_shared, shared_storage
+from mltfr.errors import MltfrError, RunError
+from mltfr.interactions import load_interactions
+from mltfr.runs import RunConfig, check_new, fit
+from mltfr.runs.folder import MANIFEST, METRICS
+from mltfr.training import Console, Interrupted, LostProcessError, Reporter
+
+FAILURES = 3
+"""Times that lost workers are replaced within one command."""
+PATIENCE = 7200
+"""Seconds that a process waits for another one at most; one that has ended is noticed at once."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker is told.
+
+    Attributes:
+        settings: complete settings.
+        file: the interaction log, under a path that all nodes know.
+        reading: further arguments of `load_interactions`.
+        out: the run folder, under a path that all nodes know.
+        workers: number of processes (W).
+        use_gpu: whether each has a GPU.
+        here: working folder of the command, which relative paths of the settings begin at.
+        token: file that shows whether a node sees the storage of `out`.
+    """
+
+    settings: RunConfig
+    file: Path
+    reading: Mapping[str, Any]
+    out: Path
+    workers: int
+    use_gpu: bool
+    here: Path
+    token: Path
+
+
+def fit_with_ray(
+    settings: RunConfig,
+    file: Path,
+    reading: Mapping[str, Any],
+    out: Path,
+    workers: int,
+    address: str | None = None,
+    *,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Fit a recommender with processes on a Ray cluster, and return the document of `metrics.json`.
+
+    A lost worker is replaced up to `FAILURES` times: all processes go on from the last checkpoint in `out`.
+
+    Args:
+        settings: complete; the result is that of one process with the same `training.shards`.
+        file: the interaction log.
+        reading: further arguments of `load_interactions`.
+        out: run folder; like `file` on storage that all nodes share.
+        workers: number of processes, a divisor of `training.shards`.
+        address: of the cluster; None for a local one.
+        resume: continue an interrupted run in `out`.
+        reporter: hears of the progress; by default the console (stderr).
+        stop: when set, a checkpoint is written, and `Interrupted` raised.
+
+    Raises:
+        MltfrError: whatever `fit` raises; there is no cluster, or a node does not see the files.
+        RunError: more workers were lost than are replaced.
+        Interrupted: `stop` was set.
+    """
+    check_new(out, resume)
+    out, stop = out.absolute(), stop or Event()
+    reporter = reporter or Console()
+    with connected(address, workers), shared_storage(out.parent) as token:
+        import ray
+
+        use_gpu = settings.training.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= workers
+        job = Job(settings, file.absolute(), dict(reading), out, workers, use_gpu, Path.cwd(), token)
+        bulletin = make_bulletin()
+        running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, bulletin)
+        try:
+            for method, values in follow(running, bulletin, stop):
+                getattr(reporter, method)(*values)
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1][:300]
+            raise RunError(
+                f"The workers were lost more than {FAILURES} times, or failed ({reason}). "
+                "If they were killed, run the same command with --resume."
+            ) from error
+        finally:
+            reporter.close()
+            shutil.rmtree(_storage(job), ignore_errors=True)
+    if not (out / MANIFEST).exists():
+        raise Interrupted
+    document: dict[str, Any] = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    return document
+
+
+def _run_trainer(job: Job, bulletin: Any) -> None:
+    """Run Ray Train in a process of its own, where its signal handlers and its output are in nobody's way."""
+    import ray.train
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"job": job, "bulletin": bulletin},
+        torch_config=TorchConfig(timeout_s=PATIENCE),
+        scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=job.use_gpu),
+        run_config=ray.train.RunConfig(
+            name="train",
+            storage_path=str(_storage(job)),
+            failure_config=ray.train.FailureConfig(max_failures=FAILURES),
+        ),
+    )
+    trainer.fit()
+
+
+def _work(told: Mapping[str, Any]) -> None:
+    """Be one of the processes that train together; called again, in new processes, after one was lost."""
+    import ray
+
+    job: Job = told["job"]
+    bulletin = told["bulletin"]
+    if (job.out / MANIFEST).exists() or ray.get(bulletin.error.remote()) or ray.get(bulletin.stopped.remote()):
+        return
+    try:
+        require_shared([job.token, job.file])
+        with suppress(OSError):
+            os.chdir(job.here)
+        reporter = BulletinReporter(bulletin) if ray.train.get_context().get_world_rank() == 0 else Reporter()
+        with watched(bulletin) as stop:
+            log = load_interactions(job.file, **job.reading)
+            fit(job.settings, log, job.out, resume=True, reporter=reporter, stop=stop)
+    except Interrupted:
+        return
+    except LostProcessError:
+        raise
+    except MltfrError as error:  # trying again would not help
+        ray.get(bulletin.fail.remote(type(error).__name__, str(error)))
+        raise
+
+
+def _storage(job: Job) -> Path:
+    """Return the folder that Ray Train insists on; nothing of ours is in it."""
+    return job.out.parent / f".{job.out.name}.ray"

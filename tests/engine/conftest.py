@@ -1,0 +1,61 @@
+"""A log, small settings, the run that one process makes of them, and a local Ray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import SMALL
+
+from mltfr.interactions import load_interactions
+from mltfr.runs import fit, resolve
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep processes that outlive a test away from the user's store."""
+    before = os.environ.get("MLTFR_HOME")
+    path = tmp_path_factory.getbasetemp() / "mltfr-home"
+    os.environ["MLTFR_HOME"] = str(path)
+    yield path
+    if before is None:
+        os.environ.pop("MLTFR_HOME", None)
+    else:
+        os.environ["MLTFR_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a CSV log in which item i is mostly followed by item i + 1."""
+    random = np.random.default_rng(0)
+    rows = ["user_id,item_id,timestamp"]
+    for user in range(60):
+        length = int(random.integers(4, 14))
+        steps = np.where(random.random(length) < 0.8, 1, random.integers(1, 25, length))
+        codes = dict.fromkeys((random.integers(25) + np.cumsum(steps)) % 25)
+        rows += [f"u{user},i{code},{time}" for time, code in enumerate(codes)]
+    path = tmp_path_factory.mktemp("log") / "log.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory, home: Path, log: Path) -> Path:
+    """Return the run of one process with two parts a batch, dropout, noise and both rounds; only to be read."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    settings = resolve(overrides=[*SMALL, "training.shards=2"])
+    fit(settings, load_interactions(log), out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(home: Path) -> Iterator[None]:
+    """Start a local Ray with two processors, once."""
+    pytest.importorskip("ray")
+    from mltfr.engine import connected
+
+    with connected(None, 2):
+        yield

@@ -1,0 +1,148 @@
+"""A real local Ray with two workers: the same results as one machine, and lost workers are survived."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from threading import Thread
+
+import polars as pl
+import pytest
+from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, wait_until
+from test_engine_options import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
+
+
+def kill_once(condition, name):
+    """Kill, in the background, one worker whose command line holds `name`, once a condition is true."""
+    killed = []
+
+    def work():
+        wait_until(condition, 500)
+        number = max(wait_until(lambda: descendants(name)))
+        os.kill(number, signal.SIGKILL)
+        killed.append(number)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    return thread, killed
+
+
+def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, alone, tmp_path):
+    """The worker is killed with SIGKILL in round 2; the others end, and new ones go on from the checkpoint."""
+    out = tmp_path / "run"
+    thread, killed = kill_once(lambda: checkpointed(out, 2, 3), "RayTrainWorker")
+    options = [*OPTIONS, "--set", "training.checkpoint_seconds=0"]
+    run("fit", log, "--out", out, *options, "--engine", "ray", "--workers", "2")
+    thread.join()
+    assert killed
+    printed = capsys.readouterr()
+    assert "Run written to" in printed.out
+    assert "round 1 of 2, epoch 1 of at most 2" in printed.err
+    (out / "config.toml").write_text((out / "config.toml").read_text().replace("_seconds = 0.0", "_seconds = 60.0"))
+    assert_same_run(out, alone)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_users_mistake_in_a_worker_is_one_line_and_not_repeated(capsys, tmp_path):
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,i1,1\nu1,,2\n")
+    options = [*OPTIONS, "--engine", "ray", "--workers", "2"]
+    run("fit", tmp_path / "log.csv", "--out", tmp_path / "run", *options, code=2)
+    errors = capsys.readouterr().err.splitlines()
+    assert [line for line in errors if line.startswith("mltfr: ")] == errors[-1:]
+    assert "log.csv, line 3: item_id is empty" in errors[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done_again(alone, tmp_path):
+    from mltfr.bulk import PartsFolder, RunUsers, Wanted, describe_job
+    from mltfr.engine import recommend_with_ray
+
+    reads = tmp_path / "reads"
+    reads.mkdir()
+
+    class SlowUsers(RunUsers):
+        """Notes what is read, and lets the second part of every worker be killed."""
+
+        def read(self, start, stop):
+            import time
+            import uuid
+
+            (reads / f"{start}-{uuid.uuid4().hex}").touch()
+            time.sleep(0.5)
+            return super().read(start, stop)
+
+    run("recommend", alone, "--out", tmp_path / "here", "--part-users", "6")
+    users, wanted = SlowUsers(alone), Wanted()
+    folder = PartsFolder(tmp_path / "ray", describe_job(alone, wanted, users, 6))
+    finished = folder.begin(resume=False)
+    thread, killed = kill_once(lambda: len(list(reads.iterdir())) >= 3, "ScoreParts")
+    summary = recommend_with_ray(alone, wanted, users, folder, finished, 2)
+    thread.join()
+    assert killed
+    parts = sorted(path.name for path in (tmp_path / "here").glob("*.parquet"))
+    assert len(parts) == 10
+    for name in [*parts, "manifest.json"]:
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+    assert summary.rows == len(pl.read_parquet(tmp_path / "ray/*.parquet"))
+    assert summary.users == 60
+    again = len(list(reads.iterdir())) - len(parts)
+    assert again == 1, "the part that the killed worker had at hand, and no other"
+
+
+def test_finished_parts_are_kept(capsys, alone, tmp_path):
+    options = ("--part-users", "16", "--engine", "ray", "--workers", "2")
+    run("recommend", alone, "--out", tmp_path / "out", *options)
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
+    lost = tmp_path / "out/part-00002.parquet"
+    content = lost.read_bytes()
+    lost.unlink()
+    run("recommend", alone, "--out", tmp_path / "out", *options, "--resume")
+    assert "3 of 4 parts are finished and kept" in capsys.readouterr().err
+    assert lost.read_bytes() == content
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet")}
+    assert [name for name in before if before[name] != after[name]] == [lost.name]
+
+
+OF_ALL = [line for line in SMALL if not line.startswith(("fusion.", "tokens.tables"))]
+OF_MLTFR = [line for line in SMALL if line.startswith("fusion.")]
+STUDY = f"""
+title = "Small"
+seeds = [0]
+[data.made-up]
+name = "synthetic"
+synthetic = {{users = 120, items = 40, topics = 4}}
+[settings]
+{chr(10).join(OF_ALL)}
+[backbones.sasrec]
+[fusions.none]
+[fusions.mltfr]
+{chr(10).join(OF_MLTFR)}
+[tables.one]
+tables = ["synthetic-2"]
+"""
+
+
+def test_the_cells_of_a_study_are_those_of_one_machine_and_a_lost_one_goes_on(tmp_path, home):
+    from mltfr.engine import study_with_ray
+    from mltfr.study import run_study
+
+    (tmp_path / "study.toml").write_text(STUDY)
+    here = run_study(tmp_path / "study.toml", tmp_path / "here", jobs=2)
+    thread, killed = kill_once(
+        lambda: list((tmp_path / "ray").glob("cells/*/run/checkpoint/state.json")), "ray::_run"
+    )
+    there = study_with_ray(tmp_path / "study.toml", tmp_path / "ray", 2)
+    thread.join()
+    assert killed
+    assert (here.done, here.failures) == (there.done, there.failures) == (2, {})
+    for path in sorted((tmp_path / "here/cells").iterdir()):
+        other = tmp_path / "ray/cells" / path.name
+        assert (path / "users.parquet").read_bytes() == (other / "users.parquet").read_bytes()
+        documents = [json.loads((folder / "cell.json").read_text()) for folder in (path, other)]
+        assert documents[0] | {"seconds": 0} == documents[1] | {"seconds": 0}
+    assert (tmp_path / "here/summary.md").read_text() == (tmp_path / "ray/summary.md").read_text()
+    assert not list(Path(tmp_path / "ray").rglob(".stop"))

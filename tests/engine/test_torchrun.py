@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from processes import OPTIONS, assert_same_run, checkpointed, descendants, start, wait_until
+from test_engine_options import run
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_processes_agree_on_everything():
+    process = start(Path(__file__).parent / "two_processes.py")
+    out, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert sorted(out.split("\n"))[1:] == ["process 0 agrees", "process 1 agrees"]
+
+
+def test_two_processes_train_what_one_does(home, log, alone, tmp_path):
+    process = start("-m", "mltfr", "fit", log, "--out", tmp_path / "run", *OPTIONS)
+    out, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert out.count("Run written to") == 1
+    assert errors.count("epoch 1 of at most") == 2  # one a round: only one process speaks
+    assert_same_run(tmp_path / "run", alone)
+
+
+def test_a_killed_process_ends_all_and_the_run_resumes_with_another_number(home, log, alone, tmp_path):
+    """Process 1 is killed in round 2; one process alone goes on from the checkpoint, to the same end."""
+    out = tmp_path / "run"
+    options = [*OPTIONS, "--set", "training.checkpoint_seconds=0"]
+    process = start("-m", "mltfr", "fit", log, "--out", out, *options)
+    wait_until(lambda: checkpointed(out, 2, 3) or process.poll() is not None)
+    both = [pid for pid in descendants("mltfr fit", process.pid) if pid != process.pid]
+    assert len(both) == 2, process.communicate()[1]
+    os.kill(max(both), signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "Another process of this training has ended" in errors
+    assert 'File "' not in errors.partition("mltfr: ")[0]  # torchrun's own trace comes last
+    assert not (out / "manifest.json").exists()
+    run("fit", log, "--out", out, *options, "--set", "training.shards=2", "--resume")
+    (out / "config.toml").write_text((out / "config.toml").read_text().replace("_seconds = 0.0", "_seconds = 60.0"))
+    assert_same_run(out, alone)
