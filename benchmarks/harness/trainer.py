@@ -56,7 +56,7 @@ class Stepper:
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.config.gradient_clip:
-            self.fabric.clip_gradients(self.step, self.optimizer, max_norm=self.config.gradient_clip)
+            self.fabric.clip_gradients(self.step, self.config.gradient_clip)
         self.optimizer.step()
 
     def refresh(self, seed: int) -> None:

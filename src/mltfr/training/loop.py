@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from threading import Event
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,15 +22,13 @@ from mltfr.training.checkpoint import (
     random_tensors,
 )
 from mltfr.training.config import TrainingConfig
+from mltfr.training.fabric import Fabric
 from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
 
@@ -91,7 +88,7 @@ class Round:
         """Continue from a checkpoint's tensors."""
         self.model.load_state_dict(under_prefix("model", tensors))
         self.best_weights = under_prefix("best", tensors)
-        load_optimizer(self.optimizer.optimizer, tensors)
+        load_optimizer(self.optimizer, tensors)
         load_random(tensors)
 
     def run(self) -> dict[str, Tensor]:
@@ -117,7 +114,7 @@ class Round:
         if self.checkpoints is None:
             return
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best_weights)
-        tensors |= optimizer_tensors(self.optimizer.optimizer) | random_tensors()
+        tensors |= optimizer_tensors(self.optimizer) | random_tensors()
         self.checkpoints.save(tensors, {**asdict(self.state), "fingerprint": self.fingerprint})
         self.saved_at = time.monotonic()
 
@@ -140,9 +137,7 @@ class Round:
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
             if config.gradient_clip:
-                self.fabric.clip_gradients(
-                    self.step, self.optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False
-                )
+                self.fabric.clip_gradients(self.step, config.gradient_clip)
             self.optimizer.step()
             loss_sum += loss.detach()
             state.batch += 1
@@ -222,14 +217,10 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     Raises:
         ConfigError: the device that was asked for is not there.
     """
-    from lightning_fabric import Fabric  # slow to import, so only when something trains
-
     kind, _, number = config.device.partition(":")
     available = {"cpu": True, "cuda": torch.cuda.is_available()}
     if kind == "auto":
         kind = "cuda" if available["cuda"] else "cpu"
     if not available[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
         raise ConfigError(f"training.device is '{config.device}', but torch finds no such device here. Use 'auto'.")
-    options: dict[str, Any] = {"devices": [int(number)] if number else 1}
-    precision: Any = "bf16-mixed" if config.precision == "bf16" else "32-true"
-    return Fabric(accelerator=kind, precision=precision, **options)
+    return Fabric(torch.device(kind, int(number)) if number else torch.device(kind), config.precision)

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from mltfr.training.adam import Adam, AdamW
 from mltfr.training.config import TrainingConfig
 
 
 def make_optimizer(config: TrainingConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """Return Adam or AdamW over the parameters that train."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    kind = AdamW if config.optimizer == "adamw" else Adam
     return kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
