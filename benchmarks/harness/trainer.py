@@ -52,7 +52,7 @@ class Stepper:
 
     def run(self, batch: Batch) -> None:
         """Train on one batch."""
-        loss = self.step(batch.items, batch.targets, *batch.views)
+        loss = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         if self.config.gradient_clip:

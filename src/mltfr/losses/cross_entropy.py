@@ -92,8 +92,7 @@ def _loss_and_gradients(
     hidden_gradient = torch.empty_like(hidden) if wants_hidden else None
     items_gradient = torch.zeros_like(items) if wants_items else None
     average = candidates.mean(0)                                         # [D]
-    # Cauchy-Schwarz: where no logit can overflow, the usual subtraction of each row's maximum is not needed
-    shift = bool(hidden.norm(dim=1).amax() * candidates.norm(dim=1).amax() > _SAFE_LOGIT)
+    shift = _may_overflow(hidden, candidates)
     total = hidden.new_zeros(())
     buffer = hidden.new_empty(len(candidates), min(chunk, len(hidden)))  # [I, C], reused: fresh memory is slow
     for start in range(0, len(hidden), chunk):
@@ -122,3 +121,13 @@ def _loss_and_gradients(
         items_gradient[1:].sub_(hidden.sum(0).mul_(smoothing / len(candidates)))
         items_gradient.div_(count)
     return total / count, hidden_gradient, items_gradient
+
+
+def _may_overflow(hidden: Tensor, candidates: Tensor) -> bool:
+    """Return whether each row's maximum has to be subtracted, by the inequality of Cauchy and Schwarz.
+
+    An accelerator subtracts always: it would have to be waited for, and two more passes cost it little.
+    """
+    if hidden.device.type != "cpu":
+        return True
+    return bool(hidden.norm(dim=1).amax() * candidates.norm(dim=1).amax() > _SAFE_LOGIT)

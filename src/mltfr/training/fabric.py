@@ -55,8 +55,8 @@ class _Placed(nn.Module):
         self.module = module
         self.fabric = fabric
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, **more: Tensor) -> Tensor:
         """Return the module's output in the default precision."""
         with self.fabric.autocast():
-            output: Tensor = self.module(*inputs)
+            output: Tensor = self.module(*inputs, **more)
         return output.to(torch.get_default_dtype())

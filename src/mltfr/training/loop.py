@@ -133,7 +133,7 @@ class Round:
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
             batch = self._batch(plan[state.batch])
-            loss = self.step(batch.items, batch.targets, *batch.views)
+            loss = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
             if config.gradient_clip:

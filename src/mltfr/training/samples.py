@@ -16,6 +16,7 @@ from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective, Pool
 from mltfr.training.config import TrainingConfig
+from mltfr.training.step import wanted_places
 
 Indices = npt.NDArray[np.int64]
 
@@ -28,18 +29,22 @@ class Batch:
         items: int64 `[B, L]`, right-aligned codes.
         targets: int64 `[B, T]`, the item wanted at each of the last `T <= L` positions, 0 for none.
         views: int64 `[B, L']` each, what the training objective looks at besides.
+        wanted: int64 `[P]`, `wanted_places` of the targets; None while the batch is not on its device.
     """
 
     items: Tensor
     targets: Tensor
     views: tuple[Tensor, ...] = ()
+    wanted: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device."""
-        items, targets, *views = (
-            tensor.to(device, non_blocking=True) for tensor in (self.items, self.targets, *self.views)
-        )
-        return Batch(items, targets, tuple(views))
+        """Return the batch on a device, so that the step on an accelerator has nothing to wait for."""
+        wanted = wanted_places(self.targets) if self.wanted is None else self.wanted
+        tensors = (self.items, self.targets, wanted, *self.views)
+        if device.type == "cuda":  # a copy from any other memory waits for the device
+            tensors = tuple(tensor.pin_memory() for tensor in tensors)
+        items, targets, wanted, *views = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return Batch(items, targets, tuple(views), wanted)
 
 
 class Samples(ABC):

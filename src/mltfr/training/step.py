@@ -25,11 +25,20 @@ class TrainingStep(nn.Module):
         self.loss = loss
         self.objective = objective
 
-    def forward(self, items: Tensor, targets: Tensor, *views: Tensor) -> Tensor:  # [B, L], [B, T], [B, L'] -> []
-        """Return the mean loss over the positions that have a target, and what the objective adds to it."""
+    def forward(  # [B, L], [B, T], [B, L'], [P] -> []
+        self, items: Tensor, targets: Tensor, *views: Tensor, wanted: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean loss over the positions that have a target, and what the objective adds to it.
+
+        Where `wanted` (`wanted_places` of the targets) is given, nothing waits for an accelerator to answer.
+        """
         hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
-        wanted = targets > 0                                 # [B, T]
-        loss: Tensor = self.loss(hidden[wanted], targets[wanted], self.model.item_matrix())
+        wanted = wanted_places(targets) if wanted is None else wanted
+        loss: Tensor = self.loss(
+            hidden.flatten(0, 1).index_select(0, wanted),    # [P, D]
+            targets.flatten().index_select(0, wanted),       # [P]
+            self.model.item_matrix(),
+        )
         if self.objective is not None and views:
             loss = loss + self.objective.term(self.model, hidden[:, -1], views)
         return loss
@@ -53,3 +62,8 @@ class TrainingStep(nn.Module):
         """
         scalar: Tensor = (self.model.encode(items, gradient.shape[1]) * gradient).sum()
         return scalar
+
+
+def wanted_places(targets: Tensor) -> Tensor:  # [B, T] -> [P]
+    """Return where in the targets, read row by row, there is one: int64, ascending."""
+    return targets.flatten().nonzero().squeeze(1)

@@ -1,0 +1,81 @@
+"""A step on an accelerator never waits: nothing in it asks for a value, and it finds what the host found."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mltfr.backbones import BACKBONES
+from mltfr.losses import LOSSES
+from mltfr.losses import cross_entropy as full
+from mltfr.model import SequentialModel
+from mltfr.training.samples import Batch
+from mltfr.training.step import TrainingStep
+
+ITEMS = 12
+META = torch.device("meta")
+"""A device without values: what needs one (a boolean index, `bool`, `item`) fails on it."""
+
+
+def make_step(backbone: str = "sasrec", loss: str = "cross_entropy") -> TrainingStep:
+    encoder, criterion = BACKBONES.get(backbone), LOSSES.get(loss)
+    model = SequentialModel(ITEMS, encoder.cls(encoder.config(hidden=8, max_length=6)))
+    return TrainingStep(model, criterion.cls(criterion.config(), torch.ones(ITEMS + 1, dtype=torch.int64)))
+
+
+def make_batch() -> Batch:
+    random = np.random.default_rng(0)
+    items = random.integers(1, ITEMS + 1, (5, 6))
+    items[:3, :2] = 0
+    targets = random.integers(1, ITEMS + 1, (5, 6)) * (items > 0)
+    return Batch(torch.from_numpy(items), torch.from_numpy(targets))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "loss"),
+    [(name, "cross_entropy") for name in BACKBONES.names()] + [("sasrec", name) for name in LOSSES.names()],
+)
+def test_nothing_in_a_step_asks_for_a_value(backbone: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # torch knows none of this device
+    step = make_step(backbone, loss).to(META)
+    batch = make_batch().to(torch.device("cpu"))
+    assert batch.wanted is not None
+    value = step(batch.items.to(META), batch.targets.to(META), wanted=batch.wanted.to(META))
+    value.backward()
+    assert step.model.item_vectors.weight.grad is not None
+
+
+def test_the_test_would_notice() -> None:
+    batch = make_batch()
+    with pytest.raises(NotImplementedError):
+        make_step().to(META)(batch.items.to(META), batch.targets.to(META))
+
+
+def test_places_of_the_host_give_the_same_step() -> None:
+    step = make_step().eval()
+    batch = make_batch()
+    moved = batch.to(torch.device("cpu"))
+    assert moved.wanted is not None
+    assert moved.wanted.tolist() == np.flatnonzero(batch.targets.numpy()).tolist()
+    found: list[list[Tensor]] = []
+    for wanted in (None, moved.wanted):
+        step.zero_grad()
+        value = step(batch.items, batch.targets, wanted=wanted)
+        value.backward()
+        found.append([value.detach(), *(p.grad.clone() for p in step.parameters() if p.grad is not None)])
+    hidden = step.model.encode(batch.items)
+    by_mask = step.loss(hidden[batch.targets > 0], batch.targets[batch.targets > 0], step.model.item_matrix())
+    assert torch.equal(found[0][0], by_mask.detach())
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+def test_an_accelerators_cross_entropy_is_that_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = make_step().eval()
+    batch = make_batch()
+    here = step(batch.items, batch.targets)
+    monkeypatch.setattr(full, "_may_overflow", lambda *_: True)  # what it is where the device is no CPU
+    torch.testing.assert_close(step(batch.items, batch.targets), here, rtol=1e-6, atol=0)
