@@ -19,9 +19,24 @@ def test_rate_scale_and_independence(probability: float) -> None:
     assert abs(both - (1 - probability) ** 2) < 0.005
 
 
-def test_the_gradient_passes_where_the_value_did() -> None:
+@pytest.mark.parametrize("probability", [0.5, 0.2])
+def test_no_element_knows_of_another_wherever_their_bits_stand(probability: float) -> None:
+    torch.manual_seed(0)
+    layer, count, draws = Dropout(probability), 62 * 3, 4000   # several words, each with all its places
+    kept = torch.stack([layer(torch.ones(count)) != 0 for _ in range(draws)]).double()
+    spread = (probability * (1 - probability) / draws) ** 0.5
+    assert (kept.mean(0) - (1 - probability)).abs().max().item() < 5 * spread
+    centred = kept - kept.mean(0)
+    correlation = (centred.T @ centred / draws / (probability * (1 - probability))).fill_diagonal_(0)
+    assert correlation.abs().max().item() < 6 / draws**0.5     # 17,205 pairs of elements
+    later = (centred[1:] * centred[:-1]).mean(0) / (probability * (1 - probability))
+    assert later.abs().max().item() < 5 / draws**0.5           # nor an element of the next call's
+
+
+@pytest.mark.parametrize("probability", [0.4, 0.5])
+def test_the_gradient_passes_where_the_value_did(probability: float) -> None:
     x = torch.ones(7, 9, requires_grad=True)  # 63 elements: not a whole number of draws
-    dropped = Dropout(0.4)(x)
+    dropped = Dropout(probability)(x)
     dropped.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, dropped.detach())
