@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mltfr.config import Config
 
@@ -50,7 +50,8 @@ class TrainingConfig(Config):
     gradient_clip: float = Field(5.0, ge=0)
     """Largest gradient norm; 0 leaves gradients alone."""
     precision: Literal["32", "bf16"] = "32"
-    """Arithmetic of the step: float32, or bfloat16 where it is safe (mixed)."""
+    """Arithmetic of the step: 32 for float32, or bf16 for matrix products in bfloat16 and the rest in float32
+    (mixed): faster on a GPU and on a CPU with bfloat16 instructions (AMX, AVX512-BF16), slower on any other CPU."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Device to train on: auto, cpu, cuda, cuda:1."""
     fisher_examples: int = Field(2048, ge=1)
@@ -64,3 +65,8 @@ class TrainingConfig(Config):
     """Least time between two checkpoints inside an epoch; one is always written after an epoch."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder (needs the extra `tensorboard`)."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return "32" if value == 32 and not isinstance(value, bool) else value  # in TOML, 32 is a number
