@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import dropout
 
 _LEVELS = 1 << 16
-_PLACES = torch.arange(31, dtype=torch.int32).unsqueeze(1)
+_PLACES = 31
+"""Elements that a word of 32 bits decides about: as many of its bits a shift to the left brings to that of `_TWO`."""
 _TWO = 0x40000000
 """The bits of the float32 number 2; as it is a single bit, any word has the number 2 or zero left under it."""
+_LARGE = 1 << 17
+"""Elements from which on memory counts for more than the second making of the scales."""
 
 
 class Dropout(nn.Module):
@@ -35,29 +41,45 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return dropout(x, self.probability)
-        count = x.numel()
-        scale = _coins(count) if 2 * self.kept == _LEVELS else _thresholds(count, self.kept)
-        return x * scale.view(x.shape).to(x.dtype)
+        if 2 * self.kept != _LEVELS:
+            return x * _thresholds(x, self.kept)
+        words = _random_bits(-(-x.numel() // (2 * _PLACES))).view(torch.int32)
+        if x.numel() < _LARGE:
+            return x * _coins(words, x)
+        dropped: Tensor = _LargeDropout.apply(x, words)  # type: ignore[no-untyped-call]
+        return dropped
 
     def extra_repr(self) -> str:
         """Show the probability when the module is printed."""
         return f"probability={self.probability}"
 
 
-def _coins(count: int) -> Tensor:
-    """Return zeros and twos, equally probable: float32 `[count]`.
+class _LargeDropout(torch.autograd.Function):
+    """Keeps the random words for the backward pass: 1 / 32 of the memory of what they are made into."""
 
-    Each bit of a random word is brought to the one place where it makes a 2: 31 elements of 32 bits.
-    """
-    words = _random_bits(-(-count // (2 * len(_PLACES)))).view(torch.int32)
-    twos = torch.bitwise_left_shift(words, _PLACES).bitwise_and_(_TWO)
-    return twos.view(torch.float32).flatten()[:count]
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, words: Tensor) -> Tensor:
+        ctx.save_for_backward(words)
+        return x * _coins(words, x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (words,) = ctx.saved_tensors
+        return gradient * _coins(words, gradient), None
 
 
-def _thresholds(count: int, kept: int) -> Tensor:
-    """Return zeros and, with probability `kept / 65,536`, the inverse of it: float32 `[count]`."""
-    bits = _random_bits((count + 3) // 4).view(torch.int16)[:count]
-    return (bits < kept - _LEVELS // 2).float().mul_(_LEVELS / kept)
+def _coins(words: Tensor, like: Tensor) -> Tensor:
+    """Return zeros and twos, one for each of 31 bits of every int32 word, in the shape and type of `like`."""
+    places = torch.arange(_PLACES, dtype=torch.int32).unsqueeze(1)
+    twos = torch.bitwise_left_shift(words, places).bitwise_and_(_TWO).view(torch.float32)
+    return twos.flatten()[: like.numel()].view(like.shape).to(like.dtype)
+
+
+def _thresholds(like: Tensor, kept: int) -> Tensor:
+    """Return zeros and, with probability `kept / 65,536`, its inverse, in the shape and type of `like`."""
+    bits = _random_bits((like.numel() + 3) // 4).view(torch.int16)[: like.numel()].view(like.shape)
+    return (bits < kept - _LEVELS // 2).to(like.dtype).mul_(_LEVELS / kept)
 
 
 def _random_bits(words: int) -> Tensor:

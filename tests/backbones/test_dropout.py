@@ -42,6 +42,24 @@ def test_the_gradient_passes_where_the_value_did(probability: float) -> None:
     assert torch.equal(x.grad, dropped.detach())
 
 
+def test_a_large_tensor_takes_the_same_bits_and_keeps_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(60, 50, requires_grad=True)
+    results, kept = [], []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.untyped_storage().nbytes())
+        return tensor
+
+    for large in (1, x.numel() + 1):
+        monkeypatch.setattr("mltfr.dropout._LARGE", large)
+        torch.manual_seed(0)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            dropped = Dropout(0.5)(x)
+        results.append((dropped.detach(), *torch.autograd.grad(dropped, x, torch.ones(60, 50))))
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+    assert kept[0] * 30 < kept[-1]
+
+
 def test_it_follows_the_global_seed() -> None:
     x = torch.ones(50)
     torch.manual_seed(1)

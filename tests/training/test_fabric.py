@@ -9,13 +9,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mltfr.errors import ConfigError
+from mltfr.runs import resolve
+from mltfr.training import TrainingConfig
 from mltfr.training.adam import Adam, AdamW
 from mltfr.training.fabric import Fabric
 
 CHILD = """
 import sys
 import torch
+from mltfr.errors import ConfigError
+from mltfr.runs import resolve
+from mltfr.training import TrainingConfig
 from mltfr.training.adam import Adam, AdamW
+from mltfr.fusion.fisher import estimate_fisher
 from mltfr.training.fabric import Fabric
 for kind in (Adam, AdamW):
     layer = torch.nn.Linear(2, 2)
@@ -26,6 +33,7 @@ for kind in (Adam, AdamW):
     fabric.clip_gradients(step, 1.0)
     optimizer.step()
     optimizer.load_state_dict(optimizer.state_dict())
+estimate_fisher(layer, dict(layer.named_parameters()), lambda x: layer(x).sum(), [(torch.ones(3, 2),)])
 print([name for name in ("torch._dynamo", "sympy", "lightning_fabric") if name in sys.modules])
 """
 
@@ -66,7 +74,8 @@ def test_precision_is_that_of_the_products(precision: str, inside: torch.dtype) 
     assert (seen, output.dtype, layer.weight.dtype) == ([inside], torch.float32, torch.float32)
     Fabric(torch.device("cpu")).backward(output.sum())
     optimizer.step()
-    assert layer.weight.grad is not None and layer.weight.grad.dtype == torch.float32
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.dtype == torch.float32
 
 
 def test_gradients_are_clipped_to_a_norm_and_a_small_one_is_left_alone() -> None:
@@ -77,3 +86,14 @@ def test_gradients_are_clipped_to_a_norm_and_a_small_one_is_left_alone() -> None
         Fabric(torch.device("cpu")).clip_gradients(layer, norm)
         got = torch.cat([p.grad.flatten() for p in layer.parameters() if p.grad is not None]).norm()
         assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("given", "expected"), [("32", "32"), (32, "32"), ("bf16", "bf16")])
+def test_precision_may_be_written_as_a_number(given: object, expected: str) -> None:
+    assert TrainingConfig.parse({"precision": given}).precision == expected
+    assert resolve(overrides=[f"training.precision={given}"]).training.precision == expected
+
+
+def test_other_precisions_are_refused() -> None:
+    with pytest.raises(ConfigError, match="precision"):
+        TrainingConfig.parse({"precision": 16})
