@@ -65,14 +65,14 @@ def estimate_fisher(
         for chunk in zip(*(torch.split(tensor, chunk_size) for tensor in batch), strict=True):
             # each example has the parameters to itself, so that the gradient of the sum is one for each;
             # torch.func.grad would do the same, and load torch's compiler: 76 MB
-            count = len(chunk[0])
-            own = {name: tensor.expand(count, *tensor.shape).requires_grad_() for name, tensor in values.items()}
+            size = len(chunk[0])
+            own = {name: tensor.expand(size, *tensor.shape).requires_grad_() for name, tensor in values.items()}
             with torch.enable_grad():
                 losses = losses_of(own, *chunk)                              # [C]
                 gradients = torch.autograd.grad(losses.sum(), list(own.values()), materialize_grads=True)
             for name, gradient in zip(own, gradients, strict=True):          # [C, ...]
                 total[name] += gradient.square().sum(0)
-            count += len(chunk[0])
+            count += size
     return _mean(total, count)
 
 

@@ -25,7 +25,8 @@ def own_seed(seed: int, name: str) -> int:
 
 def variance_preserving(linear: nn.Linear) -> nn.Linear:
     """Initialise a Linear in place so that it keeps the variance of its input; zero bias."""
-    nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
+    if not linear.weight.is_meta:  # there, where nothing is drawn, torch would load its compiler
+        nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)
     return linear
