@@ -42,9 +42,10 @@ class Selection:
         """Return what is kept of some of the tables, by number."""
         if len(tables) == len(self.vectors):
             return self
-        numbers = torch.tensor(tables, device=self.rows.device)
         vectors = [self.vectors[number] for number in tables]
-        rows, log_weight = self.rows.index_select(1, numbers), self.log_weight.index_select(1, numbers)
+        rows, log_weight = (
+            torch.stack([each.select(1, number) for number in tables], dim=1) for each in (self.rows, self.log_weight)
+        )
         return Selection(vectors, rows, kept_rows(rows, vectors, self.kept.by_hand), log_weight)
 
     def at(self, positions: Tensor) -> Selection:
@@ -137,7 +138,8 @@ class TokenFilters(ByTable[TokenFilter]):
         bonus = None
         if any(noise):
             bonus = gumbel(users, len(noise), most, device=scale.device)
-            bonus *= (scale.new_tensor(noise) / scale).unsqueeze(-1)
+            same = len(set(noise)) == 1  # a plain number, as always in training, need not be sent to a device
+            bonus *= ((noise[0] if same else scale.new_tensor(noise)) / scale).unsqueeze(-1)
         if min(sizes) < most:
             bonus = scale.new_zeros(1, len(sizes), most) if bonus is None else bonus
             for number, size in enumerate(sizes):
