@@ -39,6 +39,10 @@ class TrainingConfig(Config):
     """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
+    item_updates: Literal["auto", "dense", "sparse"] = "auto"
+    """Which item vectors a step moves: all of them (dense), or those of its histories, targets and negatives
+    (sparse: several times faster with a large catalogue; needs a loss with negatives, and no weight decay). auto is
+    sparse where it can be, from 100,000 items on."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(0.0, ge=0)

@@ -24,7 +24,7 @@ from mltfr.training.checkpoint import (
 )
 from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted
-from mltfr.training.optimizer import learning_rate, make_optimizer
+from mltfr.training.optimizer import clip_gradients, learning_rate, make_optimizer
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
@@ -79,7 +79,7 @@ class Round:
         self.stop = stop or Event()
         self.model = step.model
         self.views = Views(step.objective, samples)
-        optimizer = make_optimizer(config, step.parameters())
+        optimizer = make_optimizer(config, step.parameters(), step.sparse)
         self.step, self.optimizer = fabric.setup(step, optimizer)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
@@ -140,9 +140,7 @@ class Round:
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
             if config.gradient_clip:
-                self.fabric.clip_gradients(
-                    self.step, self.optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False
-                )
+                clip_gradients(self.fabric, self.step, self.optimizer, config.gradient_clip)
             self.optimizer.step()
             loss_sum += loss.detach()
             state.batch += 1

@@ -4,18 +4,83 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from mltfr.errors import ConfigError
+from mltfr.losses import Loss, SampledLoss
 from mltfr.training.config import TrainingConfig
+from mltfr.training.row_adam import RowAdam, coalesce_gradients
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
-def make_optimizer(config: TrainingConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return Adam or AdamW over the parameters that train."""
+SPARSE_FROM = 100_000
+"""Items from which `item_updates = "auto"` touches only a step's own item vectors."""
+
+
+def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
+    """Return whether a step should touch only the item vectors of its histories, targets and negatives.
+
+    Args:
+        config: settings.
+        loss: the training loss.
+        items: number of items I.
+
+    Raises:
+        ConfigError: sparse updates are asked for, and the loss or the weight decay reaches every item vector.
+    """
+    if config.item_updates == "dense":
+        return False
+    sampled, decays = isinstance(loss, SampledLoss), config.weight_decay > 0
+    if config.item_updates == "auto":
+        return sampled and not decays and items >= SPARSE_FROM
+    if not sampled:
+        raise ConfigError(
+            f"training.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every item "
+            "vector in every step. Set loss.name = 'sampled_softmax', or training.item_updates = 'auto'."
+        )
+    if decays:
+        raise ConfigError(
+            f"training.item_updates = 'sparse' leaves most item vectors alone, and training.weight_decay "
+            f"({config.weight_decay:g}) moves them all. Set it to 0, or training.item_updates = 'auto'."
+        )
+    return True
+
+
+def make_optimizer(
+    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False
+) -> torch.optim.Optimizer:
+    """Return Adam or AdamW over the parameters that train; `RowAdam` where item vectors have sparse gradients."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if sparse:  # without weight decay, which `sparse_items` refuses, AdamW is Adam
+        return RowAdam(trained, lr=config.learning_rate, fused=True)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def clip_gradients(fabric: Fabric, step: Any, optimizer: Any, largest: float) -> None:
+    """Scale all gradients so that their common norm is at most `largest`; sparse ones count as what they stand for.
+
+    Args:
+        fabric: knows how gradients are clipped on its device.
+        step: the module with the parameters, set up by Fabric.
+        optimizer: its optimiser, set up by Fabric.
+        largest: the largest norm.
+    """
+    parameters = list(step.parameters())
+    if not any(parameter.grad is not None and parameter.grad.is_sparse for parameter in parameters):
+        fabric.clip_gradients(step, optimizer, max_norm=largest, error_if_nonfinite=False)
+        return
+    with torch.no_grad():
+        numbers = coalesce_gradients(parameters)
+        norm = torch.stack([torch.linalg.vector_norm(number) for number in numbers]).norm()
+        factor = (largest / (norm + 1e-6)).clamp(max=1.0)                # as torch.nn.utils.clip_grad_norm_ has it
+        for number in numbers:
+            number.mul_(factor)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

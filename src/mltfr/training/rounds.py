@@ -21,6 +21,7 @@ from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import Checkpoints
 from mltfr.training.config import TrainingConfig
 from mltfr.training.loop import FISHER, Round, make_fabric
+from mltfr.training.optimizer import sparse_items
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Samples, make_samples
 from mltfr.training.state import RoundState, Saved
@@ -94,6 +95,7 @@ def train(
     model = build().to(fabric.device)
     loss = loss.to(fabric.device)
     samples = make_samples(config, model, histories)
+    sparse = sparse_items(config, loss, model.items)
     rounds = model.fusion.rounds if model.fusion is not None else 1
     state, tensors = (saved.state, saved.tensors) if saved is not None else (RoundState(), None)
     begun = time.monotonic() - state.elapsed
@@ -103,7 +105,7 @@ def train(
         number = state.round
         one_round = Round(
             fabric,
-            TrainingStep(model, loss, objective),
+            TrainingStep(model, loss, objective, sparse),
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
             config,
@@ -130,6 +132,7 @@ def train(
             model.fusion.install_consensus(consensus)
         elapsed = time.monotonic() - begun
         state, tensors = RoundState(round=number + 1, elapsed=elapsed, history=state.history), None
+    model.item_vectors.sparse = False
     return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
 
 
