@@ -40,15 +40,15 @@ class RowAdam(torch.optim.Adam):
     def _update_rows(self, table: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:  # [R, D], sparse [R, D]
         state = self.state[table]
         if not state:
-            state["row_steps"] = torch.zeros(len(table), device=table.device)    # [R]
+            state["step"] = torch.zeros(len(table), device=table.device)         # [R], a clock for every row
             state["exp_avg"] = torch.zeros_like(table)
             state["exp_avg_sq"] = torch.zeros_like(table)
         beta1, beta2 = group["betas"]
         rows, values = gradient.indices()[0], gradient.values()                  # [U], [U, D]
-        steps = state["row_steps"][rows].add_(1).unsqueeze(1)                    # [U, 1]
+        steps = state["step"][rows].add_(1).unsqueeze(1)                    # [U, 1]
         mean = state["exp_avg"][rows].lerp_(values, 1 - beta1)                   # [U, D]
         square = state["exp_avg_sq"][rows].mul_(beta2).addcmul_(values, values, value=1 - beta2)
-        state["row_steps"][rows] = steps.squeeze(1)
+        state["step"][rows] = steps.squeeze(1)
         state["exp_avg"][rows] = mean
         state["exp_avg_sq"][rows] = square
         denominator = (square / (1 - beta2**steps)).sqrt_().add_(group["eps"])
