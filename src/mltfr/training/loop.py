@@ -24,8 +24,9 @@ from mltfr.training.checkpoint import (
 )
 from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted
-from mltfr.training.optimizer import clip_gradients, learning_rate, make_optimizer
+from mltfr.training.optimizer import learning_rate, make_optimizer
 from mltfr.training.reporting import Record, Reporter
+from mltfr.training.row_adam import clip_rows
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
@@ -139,8 +140,12 @@ class Round:
             loss = self.step(batch.items, batch.targets, *batch.views)
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
-            if config.gradient_clip:
-                clip_gradients(self.fabric, self.step, self.optimizer, config.gradient_clip)
+            if config.gradient_clip and self.model.item_vectors.sparse:
+                clip_rows(self.step.parameters(), config.gradient_clip)
+            elif config.gradient_clip:
+                self.fabric.clip_gradients(
+                    self.step, self.optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False
+                )
             self.optimizer.step()
             loss_sum += loss.detach()
             state.batch += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -12,11 +11,7 @@ from torch import nn
 from mltfr.errors import ConfigError
 from mltfr.losses import Loss, SampledLoss
 from mltfr.training.config import TrainingConfig
-from mltfr.training.row_adam import RowAdam, coalesce_gradients
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
+from mltfr.training.row_adam import RowAdam
 
 SPARSE_FROM = 100_000
 """Items from which `item_updates = "auto"` touches only a step's own item vectors."""
@@ -60,27 +55,6 @@ def make_optimizer(
         return RowAdam(trained, lr=config.learning_rate, fused=True)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-
-
-def clip_gradients(fabric: Fabric, step: Any, optimizer: Any, largest: float) -> None:
-    """Scale all gradients so that their common norm is at most `largest`; sparse ones count as what they stand for.
-
-    Args:
-        fabric: knows how gradients are clipped on its device.
-        step: the module with the parameters, set up by Fabric.
-        optimizer: its optimiser, set up by Fabric.
-        largest: the largest norm.
-    """
-    parameters = list(step.parameters())
-    if not any(parameter.grad is not None and parameter.grad.is_sparse for parameter in parameters):
-        fabric.clip_gradients(step, optimizer, max_norm=largest, error_if_nonfinite=False)
-        return
-    with torch.no_grad():
-        numbers = coalesce_gradients(parameters)
-        norm = torch.stack([torch.linalg.vector_norm(number) for number in numbers]).norm()
-        factor = (largest / (norm + 1e-6)).clamp(max=1.0)                # as torch.nn.utils.clip_grad_norm_ has it
-        for number in numbers:
-            number.mul_(factor)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

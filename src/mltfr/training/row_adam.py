@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class RowAdam(torch.optim.Adam):
@@ -55,18 +55,21 @@ class RowAdam(torch.optim.Adam):
         table.index_add_(0, rows, mean.div_(1 - beta1**steps).div_(denominator), alpha=-float(group["lr"]))
 
 
-def coalesce_gradients(parameters: list[Tensor]) -> list[Tensor]:
-    """Sum the repeated rows of every sparse gradient; return all gradients' numbers as dense tensors.
+@torch.no_grad()
+def clip_rows(parameters: Iterable[nn.Parameter], largest: float) -> None:
+    """Scale all gradients so that their norm over all parameters is at most `largest`.
 
-    What is done in place to the tensors returned is done to the gradients.
+    As `torch.nn.utils.clip_grad_norm_`, for parameters of which some have a sparse gradient; its repeated rows are
+    summed first, so that it counts as the dense gradient that it stands for.
     """
     numbers: list[Tensor] = []
     for parameter in parameters:
-        if parameter.grad is None:
-            continue
-        if parameter.grad.is_sparse:
+        if parameter.grad is not None and parameter.grad.is_sparse:
             parameter.grad = parameter.grad.coalesce()
-            numbers.append(parameter.grad.values())
-        else:
+            numbers.append(parameter.grad.values())                     # a view: scaled in place below
+        elif parameter.grad is not None:
             numbers.append(parameter.grad)
-    return numbers
+    norm = torch.stack([torch.linalg.vector_norm(number) for number in numbers]).norm()
+    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
+    for number in numbers:
+        number.mul_(factor)
