@@ -23,8 +23,10 @@ from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
 from mltfr.runs.build import build_loss, build_model, build_objective, count_parameters
 from mltfr.runs.config import RunConfig
+from mltfr.runs.estimate import estimate, with_time
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
+from mltfr.runs.remedies import require_memory
 from mltfr.runs.scores import score
 from mltfr.runs.supplied import supplied_vectors
 from mltfr.tokens import describe, load_tables
@@ -98,6 +100,13 @@ def fit(
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
     saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
     started -= saved.state.elapsed if saved is not None else 0.0
+    if not isinstance(config.backbone, BaselineConfig):
+        expected = estimate(config, data, tables, vectors)
+        require_memory(expected, config, data.vocabulary.counts)
+        if saved is None:
+            expected = with_time(expected, config, data, tables, vectors)
+        reporter.message(str(expected))
+        facts["estimate"] = expected.to_json()
     with open_run(folder) if folder is not None else nullcontext():
         reporters = [reporter]
         if folder is not None and checkpoints is not None:

@@ -64,6 +64,8 @@ class TrainingConfig(Config):
     """Epochs between two refreshes of the fusion's shortlists."""
     refresh_histories: int = Field(2048, ge=1)
     """Training histories whose queries choose the shortlists."""
+    check_memory: bool = True
+    """Whether a training that is estimated to need more memory than there is stops before it begins."""
     checkpoint_seconds: float = Field(60.0, ge=0)
     """Least time between two checkpoints inside an epoch; one is always written after an epoch."""
     tensorboard: bool = False

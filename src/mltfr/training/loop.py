@@ -17,6 +17,7 @@ from mltfr.prefixes import under_prefix, with_prefix
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import (
     Checkpoints,
+    copied,
     load_optimizer,
     load_random,
     optimizer_tensors,
@@ -137,8 +138,8 @@ class Round:
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
             batch = self._batch(plan[state.batch])
+            self.optimizer.zero_grad()  # first: the old gradients need not exist beside the new scores
             loss = self.step(batch.items, batch.targets, *batch.views)
-            self.optimizer.zero_grad()
             self.fabric.backward(loss)
             if config.gradient_clip and self.model.item_vectors.sparse:
                 clip_rows(self.step.parameters(), config.gradient_clip)
@@ -188,7 +189,7 @@ class Round:
             if state.best is None or score > state.best:
                 state.best, state.best_epoch, state.stale = score, epoch, 0
                 record["best"] = True
-                self.best_weights = {n: t.detach().cpu().clone() for n, t in self.model.state_dict().items()}
+                self.best_weights = copied(self.model.state_dict(), self.best_weights)
         record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         record["seconds"] = round(state.seconds, 3)
         record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}

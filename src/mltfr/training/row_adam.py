@@ -20,7 +20,7 @@ class RowAdam(torch.optim.Adam):
     Parameters with a dense gradient are updated by torch's own Adam. There is no weight decay.
     """
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient."""
         if closure is not None:
             with torch.enable_grad():
