@@ -9,8 +9,10 @@ from types import MappingProxyType
 from mltfr.inference.rules import BLOCK_SCORES
 
 FLOAT = 4
-MODULES = 150_000_000
+MODULES = 60_000_000
 """Bytes of program code that training loads, and of small things that nobody counts (measured)."""
+ROWS = 256
+"""Histories that validation scores together, at most."""
 SAMPLE = 40
 """Bytes that a sample takes: where it begins and ends, and its place in an epoch's order."""
 
@@ -76,7 +78,7 @@ def footprint(sizes: Sizes) -> Mapping[str, int]:
     else:
         kept = sizes.table
         step = sizes.table * (3 if sizes.full_loss else 2)
-    step_scores, validation_scores = sizes.loss, 3 * FLOAT * max(BLOCK_SCORES, sizes.items)
+    step_scores, validation_scores = sizes.loss, 3 * FLOAT * max(min(BLOCK_SCORES, ROWS * sizes.items), sizes.items)
     # scores over all items are gone before the backward pass makes the second and third gradient
     backward = step + rest + sizes.encoder + (0 if sizes.full_loss else step_scores)
     forward = kept + rest + sizes.encoder + step_scores
