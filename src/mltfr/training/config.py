@@ -40,9 +40,9 @@ class TrainingConfig(Config):
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
     item_updates: Literal["auto", "dense", "sparse"] = "auto"
-    """Which item vectors a step moves: all of them (dense), or those of its histories, targets and negatives
-    (sparse: several times faster with a large catalogue; needs a loss with negatives, and no weight decay). auto is
-    sparse where it can be, from 100,000 items on."""
+    """How Adam moves the item vectors: all of them in every step (dense), or each when it is next read (sparse: the
+    same course but for rounding, and several times faster with a large catalogue; needs a loss with negatives, and no
+    weight decay). auto is sparse where it can be, from 100,000 items on."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(0.0, ge=0)

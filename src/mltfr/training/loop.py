@@ -27,7 +27,7 @@ from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
 from mltfr.training.reporting import Record, Reporter
-from mltfr.training.row_adam import clip_rows
+from mltfr.training.row_adam import RowAdam, clip_rows
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
@@ -82,6 +82,9 @@ class Round:
         self.model = step.model
         self.views = Views(step.objective, samples)
         optimizer = make_optimizer(config, step.parameters(), step.sparse)
+        self.rows = optimizer if isinstance(optimizer, RowAdam) else None
+        if self.rows is not None:
+            self.rows.follow(self.model.item_vectors)
         self.step, self.optimizer = fabric.setup(step, optimizer)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
@@ -110,6 +113,8 @@ class Round:
             self._validate()
             self.save()
             self._stop_if_asked()
+        if self.rows is not None:
+            self.rows.finish()
         self.model.load_state_dict(self.best_weights)
         return self.best_weights
 
@@ -141,7 +146,7 @@ class Round:
             self.optimizer.zero_grad()  # first: the old gradients need not exist beside the new scores
             loss = self.step(batch.items, batch.targets, *batch.views)
             self.fabric.backward(loss)
-            if config.gradient_clip and self.model.item_vectors.sparse:
+            if config.gradient_clip and self.rows is not None:
                 clip_rows(self.step.parameters(), config.gradient_clip)
             elif config.gradient_clip:
                 self.fabric.clip_gradients(
@@ -182,6 +187,8 @@ class Round:
         last = epoch == self.epochs
         if epoch % config.validate_every == 0 or last:
             self.step.eval()
+            if self.rows is not None:
+                self.rows.flush()
             metrics = self.validate()
             score = metrics[config.metric]
             record["validation"] = {name: metrics[name] for name in dict.fromkeys((config.metric, "hr@10"))}

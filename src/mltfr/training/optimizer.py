@@ -14,11 +14,11 @@ from mltfr.training.config import TrainingConfig
 from mltfr.training.row_adam import RowAdam
 
 SPARSE_FROM = 100_000
-"""Items from which `item_updates = "auto"` touches only a step's own item vectors."""
+"""Items from which `item_updates = "auto"` is sparse; below, a dense step costs as much (measured)."""
 
 
 def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
-    """Return whether a step should touch only the item vectors of its histories, targets and negatives.
+    """Return whether item vectors are to have sparse gradients, and `RowAdam` to move them.
 
     Args:
         config: settings.
@@ -40,8 +40,8 @@ def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
         )
     if decays:
         raise ConfigError(
-            f"training.item_updates = 'sparse' leaves most item vectors alone, and training.weight_decay "
-            f"({config.weight_decay:g}) moves them all. Set it to 0, or training.item_updates = 'auto'."
+            f"training.item_updates = 'sparse' leaves item vectors alone until they are read, and "
+            f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, or training.item_updates = 'auto'."
         )
     return True
 

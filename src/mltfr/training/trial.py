@@ -10,7 +10,7 @@ import torch
 from mltfr.training.batches import plan_epoch
 from mltfr.training.config import TrainingConfig
 from mltfr.training.optimizer import make_optimizer
-from mltfr.training.row_adam import clip_rows
+from mltfr.training.row_adam import RowAdam, clip_rows
 from mltfr.training.samples import Samples, Views
 from mltfr.training.step import TrainingStep
 
@@ -33,6 +33,8 @@ def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfi
     views = Views(step.objective, samples)
     step = step.to(device).train()
     optimizer = make_optimizer(config, step.parameters(), step.sparse)
+    if isinstance(optimizer, RowAdam):
+        optimizer.follow(step.model.item_vectors)
     clip = clip_rows if step.sparse else torch.nn.utils.clip_grad_norm_
     fusion = step.model.fusion
     if fusion is not None:
