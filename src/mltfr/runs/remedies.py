@@ -67,7 +67,8 @@ def changes(sizes: Sizes, config: RunConfig, counts: npt.NDArray[np.int64]) -> I
     elif not sizes.sparse and not decays:
         yield "--set training.item_updates=sparse", replace(sizes, sparse=True)
     if isinstance(config.loss, CrossEntropyConfig) and config.loss.chunk > SMALL_CHUNK:
-        yield f"--set loss.chunk={SMALL_CHUNK}", replace(sizes, loss=FLOAT * SMALL_CHUNK * sizes.items)
+        named = f"--set loss.name=cross_entropy --set loss.chunk={SMALL_CHUNK}"  # a loss's settings need its name
+        yield named, replace(sizes, loss=FLOAT * SMALL_CHUNK * sizes.items)
     if config.training.batch_size >= 8:
         batch = config.training.batch_size // 4
         share = min(1.0, batch / sizes.batch)

@@ -41,7 +41,8 @@ def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
     if decays:
         raise ConfigError(
             f"training.item_updates = 'sparse' leaves item vectors alone until they are read, and "
-            f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, or training.item_updates = 'auto'."
+            f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, "
+            "or training.item_updates = 'auto'."
         )
     return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ class RowAdam(torch.optim.Adam):
 
     def follow(self, embedding: nn.Embedding) -> None:
         """Bring rows of an embedding with sparse gradients up to date whenever they are looked up."""
-        self.table = embedding.weight
+        self.table = cast("nn.Parameter", embedding.weight)
         self._handle = embedding.register_forward_pre_hook(lambda _, inputs: self.catch_up(inputs[0].unique()))
 
     def finish(self) -> None:
@@ -44,8 +44,9 @@ class RowAdam(torch.optim.Adam):
     def flush(self) -> None:
         """Bring every row up to date."""
         if self.table is not None:
-            for rows in torch.arange(len(self.table), device=self.table.device).split(FLUSH):
-                self.catch_up(rows)
+            for start in range(0, len(self.table), FLUSH):
+                stop = min(start + FLUSH, len(self.table))
+                self.catch_up(torch.arange(start, stop, device=self.table.device))
 
     @torch.no_grad()
     def catch_up(self, rows: Tensor) -> None:
