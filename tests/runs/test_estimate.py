@@ -163,7 +163,8 @@ def test_every_remedy_needs_less_and_the_order_is_fixed():
     require_memory(module.replace(tight, available=10**11), config, counts)
 
 
-def test_a_long_epoch_is_timed_and_nothing_random_is_used_up():
+def test_a_long_epoch_is_timed_and_nothing_random_is_used_up(monkeypatch):
+    monkeypatch.setattr(module, "LONG_EPOCH", 100)
     guess, config = found("training.batch_size=4", "loss.name=sampled_softmax")
     data = split(LOG, config.split)
     torch.manual_seed(5)

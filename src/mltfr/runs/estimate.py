@@ -30,8 +30,8 @@ FEW_ITEMS = 2
 """Items of the small model on which activations are counted."""
 LOOKED_AT = 200_000
 """Samples among which the largest batch is looked for."""
-LONG_EPOCH = 100
-"""Batches of an epoch from which a trial of a dozen steps costs little beside it."""
+LONG_EPOCH = 1000
+"""Batches of an epoch from which a trial (a model, its shortlists, a dozen steps: 1 to 2 s) costs little beside it."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def with_time(
     tables: Sequence[PreparedTable] = (),
     item_vectors: npt.NDArray[np.float32] | None = None,
 ) -> Estimate:
-    """Add the seconds of an epoch, from a trial of a dozen steps, where an epoch has at least 100.
+    """Add the seconds of an epoch, from a trial of a dozen steps, where an epoch has at least 1,000.
 
     The trial's model is thrown away, and nothing random is used up.
     """
