@@ -94,6 +94,13 @@ class SequentialModel(nn.Module):
             return weight
         return torch.cat([weight, self.item_bias.unsqueeze(-1)], dim=-1)
 
+    def item_rows(self, codes: Tensor) -> Tensor:
+        """Return the rows of `item_matrix()` that codes `[...]` name, `[..., D]`, without making the matrix."""
+        rows: Tensor = self.item_vectors(codes)                        # [..., D]
+        if self.item_bias is None:
+            return rows
+        return torch.cat([rows, self.item_bias[codes].unsqueeze(-1)], dim=-1)
+
     def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions."""
         mask = items != 0

@@ -30,7 +30,7 @@ from mltfr.inference import (
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
-from mltfr.runs import Fitted, RunConfig, check_new, fit, load_fitted, resolve, save_fitted
+from mltfr.runs import Estimate, Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
 
 
@@ -138,6 +138,18 @@ class Recommender:
         self._folder = folder
         self.config = self._fitted.config  # a prepared set has its own filters and split
         return self
+
+    def estimate(self, log: InteractionLog | Any) -> Estimate:
+        """Return how much memory and time `fit` would take with this log, without fitting.
+
+        Args:
+            log: an `InteractionLog`, or whatever `load_interactions` takes.
+
+        Raises:
+            ConfigError: a baseline, of which nothing is known before.
+        """
+        known = isinstance(log, InteractionLog | PreparedSet)
+        return estimate_fit(self.config, log if known else load_interactions(log))
 
     def evaluate(
         self, part: Part = "test", *, details: bool = True, zero_branch: bool = False, progress: Progress | None = None

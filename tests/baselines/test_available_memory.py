@@ -34,3 +34,16 @@ def test_without_meminfo_all_of_the_memory_is_taken(system: Path) -> None:
     (system / "meminfo").write_text("nonsense\n")
     found = memory.available_memory()
     assert found is None or found > 1 << 20
+
+
+def test_files_that_the_system_can_let_go_of_are_not_in_use(system: Path) -> None:
+    (system / "memory.max").write_text("3000\n")
+    (system / "memory.current").write_text("2500\n")
+    (system / "memory.stat").write_text("anon 1500\ninactive_file 900\n")
+    assert memory.available_memory() == 1400
+
+
+def test_what_the_process_holds(monkeypatch, tmp_path: Path) -> None:
+    assert memory.used_memory() > 10_000_000
+    monkeypatch.setattr(memory, "_STATM", tmp_path / "nothing")
+    assert memory.used_memory() == 0

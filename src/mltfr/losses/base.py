@@ -35,6 +35,13 @@ class Loss(nn.Module, ABC):
         """Return the mean loss, a scalar; a subclass may fuse or chunk it."""
         return self.per_position(hidden, targets, items).mean()
 
+    def scores_held(self, positions: int, items: int) -> int:
+        """Return how many scores exist at one time, for an estimate of memory before training.
+
+        Here: all of them, twice, as `per_position` of a loss over all items has them and their gradient.
+        """
+        return 2 * positions * items
+
 
 LOSSES: Registry[Loss, LossConfig] = Registry("loss", "mltfr.losses")
 register_loss = LOSSES.register

@@ -8,8 +8,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mltfr.losses.base import Loss, LossConfig, register_loss
+from mltfr.losses.base import LossConfig, register_loss
 from mltfr.losses.negatives import number_of_items, target_and_negative_scores, uniform_negatives
+from mltfr.losses.sampled import Lookup, SampledLoss
 
 
 class BCEConfig(LossConfig):
@@ -21,7 +22,7 @@ class BCEConfig(LossConfig):
 
 
 @register_loss("bce", BCEConfig)
-class BCE(Loss):
+class BCE(SampledLoss):
     """Target against sampled negatives, each a yes-or-no question.
 
     `-log σ(s⁺) - Σⱼ log(1 - σ(sⱼ⁻))` (Kang & McAuley 2018, section III-E).
@@ -32,8 +33,8 @@ class BCE(Loss):
         self.negatives = config.negatives
         self.items = number_of_items(counts)
 
-    def per_position(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    def by_lookup(self, hidden: Tensor, targets: Tensor, lookup: Lookup) -> Tensor:
         """Return the loss of every position `[P]`, with negatives drawn anew."""
         drawn = uniform_negatives(targets, self.negatives, self.items)                     # [P, n]
-        target, negative = target_and_negative_scores(hidden, targets, drawn, items)       # [P], [P, n]
+        target, negative = target_and_negative_scores(hidden, targets, drawn, lookup)       # [P], [P, n]
         return softplus(-target) + softplus(negative).sum(1)

@@ -8,8 +8,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mltfr.losses.base import Loss, LossConfig, register_loss
+from mltfr.losses.base import LossConfig, register_loss
 from mltfr.losses.negatives import number_of_items, target_and_negative_scores, uniform_negatives
+from mltfr.losses.sampled import Lookup, SampledLoss
 
 
 class BPRConfig(LossConfig):
@@ -21,7 +22,7 @@ class BPRConfig(LossConfig):
 
 
 @register_loss("bpr", BPRConfig)
-class BPR(Loss):
+class BPR(SampledLoss):
     """Target against sampled negatives, pair by pair.
 
     `-1/n Σⱼ log σ(s⁺ - sⱼ⁻)` (Rendle et al., UAI 2009, arXiv 1205.2618, section 4.1). The mean, so that more
@@ -33,8 +34,8 @@ class BPR(Loss):
         self.negatives = config.negatives
         self.items = number_of_items(counts)
 
-    def per_position(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    def by_lookup(self, hidden: Tensor, targets: Tensor, lookup: Lookup) -> Tensor:
         """Return the loss of every position `[P]`, with negatives drawn anew."""
         drawn = uniform_negatives(targets, self.negatives, self.items)                     # [P, n]
-        target, negative = target_and_negative_scores(hidden, targets, drawn, items)       # [P], [P, n]
+        target, negative = target_and_negative_scores(hidden, targets, drawn, lookup)       # [P], [P, n]
         return softplus(negative - target.unsqueeze(1)).mean(1)

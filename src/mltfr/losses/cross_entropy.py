@@ -47,6 +47,10 @@ class CrossEntropy(Loss):
         )
         return loss
 
+    def scores_held(self, positions: int, items: int) -> int:
+        """Return how many scores exist at one time: those of a chunk."""
+        return min(self.chunk, positions) * items
+
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Mean cross-entropy whose gradients are computed in the forward pass, chunk by chunk.
@@ -100,7 +104,7 @@ def _loss_and_gradients(
         h = hidden[rows]                                                 # [C, D]
         wanted = (1 - smoothing) * items[targets[rows]] + smoothing * average  # [C, D]
         total -= (h * wanted).sum()
-        wide = buffer if len(h) == buffer.shape[1] else hidden.new_empty(len(candidates), len(h))
+        wide = buffer.view(-1)[: len(candidates) * len(h)].view(len(candidates), len(h))
         torch.mm(candidates, h.T, out=wide)                              # [I, C]
         if shift:
             highest = wide.amax(0)                                       # [C]

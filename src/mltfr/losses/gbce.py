@@ -8,8 +8,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mltfr.losses.base import Loss, LossConfig, register_loss
+from mltfr.losses.base import LossConfig, register_loss
 from mltfr.losses.negatives import number_of_items, target_and_negative_scores, uniform_negatives
+from mltfr.losses.sampled import Lookup, SampledLoss
 
 
 class GBCEConfig(LossConfig):
@@ -23,7 +24,7 @@ class GBCEConfig(LossConfig):
 
 
 @register_loss("gbce", GBCEConfig)
-class GBCE(Loss):
+class GBCE(SampledLoss):
     """BCE with the target's probability raised to a power that undoes the bias of sampling.
 
     `-(log σ(s⁺)^β + Σⱼ log(1 - σ(sⱼ⁻))) / (k + 1)`, `β = α (t (1 - 1/α) + 1/α)`, with `α = k / (I - 1)` the
@@ -37,8 +38,8 @@ class GBCE(Loss):
         sampled = min(config.negatives / (self.items - 1), 1.0)  # negatives repeat, so k may exceed I - 1
         self.power = sampled * (config.calibration * (1 - 1 / sampled) + 1 / sampled)
 
-    def per_position(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    def by_lookup(self, hidden: Tensor, targets: Tensor, lookup: Lookup) -> Tensor:
         """Return the loss of every position `[P]`, with negatives drawn anew."""
         drawn = uniform_negatives(targets, self.negatives, self.items)                     # [P, k]
-        target, negative = target_and_negative_scores(hidden, targets, drawn, items)       # [P], [P, k]
+        target, negative = target_and_negative_scores(hidden, targets, drawn, lookup)       # [P], [P, k]
         return (self.power * softplus(-target) + softplus(negative).sum(1)) / (self.negatives + 1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from mltfr.errors import ConfigError
+from mltfr.losses.sampled import Lookup
 
 
 class NegativeSampler(nn.Module):
@@ -53,7 +53,7 @@ def uniform_negatives(targets: Tensor, number: int, items: int) -> Tensor:
 
 
 def target_and_negative_scores(
-    hidden: Tensor, targets: Tensor, negatives: Tensor, items: Tensor
+    hidden: Tensor, targets: Tensor, negatives: Tensor, lookup: Lookup
 ) -> tuple[Tensor, Tensor]:
     """Return the scores of the targets `[P]` and of each position's own negatives `[P, n]`.
 
@@ -61,10 +61,10 @@ def target_and_negative_scores(
         hidden: `[P, D]`.
         targets: int64 `[P]`.
         negatives: int64 `[P, n]`.
-        items: item vectors `[I + 1, D]`.
+        lookup: item vectors of codes.
     """
     codes = torch.cat([targets.unsqueeze(1), negatives], dim=1)       # [P, 1 + n]
-    vectors = embedding(codes, items)                                 # [P, 1 + n, D], one lookup, one gradient
+    vectors = lookup(codes)                                           # [P, 1 + n, D], one lookup, one gradient
     scores = (vectors @ hidden.unsqueeze(-1)).squeeze(-1)             # [P, 1 + n]
     return scores[:, 0], scores[:, 1:]
 

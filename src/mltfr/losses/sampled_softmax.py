@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import embedding
 
-from mltfr.losses.base import Loss, LossConfig, register_loss
+from mltfr.losses.base import LossConfig, register_loss
 from mltfr.losses.negatives import NegativeSampler, number_of_items
+from mltfr.losses.sampled import Lookup, SampledLoss
 
 
 class SampledSoftmaxConfig(LossConfig):
@@ -29,7 +29,7 @@ class SampledSoftmaxConfig(LossConfig):
 
 
 @register_loss("sampled_softmax", SampledSoftmaxConfig)
-class SampledSoftmax(Loss):
+class SampledSoftmax(SampledLoss):
     """Softmax over the target and shared negatives, corrected for how likely each was drawn (logQ).
 
     `-s⁺ + log(exp(s⁺) + Σⱼ exp(sⱼ - log(n qⱼ)))` over the negatives j that are not the target. The corrected
@@ -44,11 +44,11 @@ class SampledSoftmax(Loss):
         self.log_q = config.log_q
         self.sampler = NegativeSampler(counts, config.alpha if config.sampling == "popularity" else 0.0)
 
-    def per_position(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    def by_lookup(self, hidden: Tensor, targets: Tensor, lookup: Lookup) -> Tensor:
         """Return the loss of every position `[P]`; all compare with the same new negatives."""
         drawn = self.sampler(self.negatives)                                               # [n]
-        target = (hidden * embedding(targets, items)).sum(1, keepdim=True)  # [P, 1]
-        negative = hidden @ embedding(drawn, items).T                  # [P, n]
+        target = (hidden * lookup(targets)).sum(1, keepdim=True)  # [P, 1]
+        negative = hidden @ lookup(drawn).T                  # [P, n]
         if self.log_q:
             negative = negative - (self.sampler.log_probability[drawn] + math.log(self.negatives))
         negative = negative.masked_fill(drawn == targets.unsqueeze(1), float("-inf"))      # accidental hits

@@ -25,8 +25,10 @@ from mltfr.model import SequentialModel
 from mltfr.runs.build import build_loss, build_model, build_objective, count_parameters
 from mltfr.runs.config import RunConfig
 from mltfr.runs.divided import divided
+from mltfr.runs.estimate import Estimate, estimate, with_time
 from mltfr.runs.fitted import Fitted, save_fitted
 from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
+from mltfr.runs.remedies import require_memory
 from mltfr.runs.scores import score
 from mltfr.runs.supplied import supplied_vectors
 from mltfr.tokens import describe, load_tables
@@ -116,6 +118,13 @@ def fit(
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
     saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
     started -= saved.state.elapsed if saved is not None else 0.0
+    if not isinstance(config.backbone, BaselineConfig) and not rank:
+        expected = estimate(config, data, tables, vectors)
+        require_memory(expected, config, data.vocabulary.counts)
+        if saved is None:
+            expected = with_time(expected, config, data, tables, vectors)
+        reporter.message(str(expected))
+        facts["estimate"] = expected.to_json()
     with open_run(folder) if folder is not None else nullcontext():
         reporters = [reporter]
         if folder is not None and checkpoints is not None:
@@ -166,6 +175,23 @@ def fit(
             save_fitted(fitted, folder)
             checkpoints.clear()
         return fitted
+
+
+def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> Estimate:
+    """Return the memory and the time that `fit` would take, without fitting.
+
+    Raises:
+        ConfigError: a baseline, or settings that do not fit together.
+        DataError: the log cannot be split as asked, or item vectors are not usable.
+        TokenTableError: a token table is unknown or cannot be had.
+    """
+    if isinstance(config.backbone, BaselineConfig):
+        raise ConfigError(f"Baseline '{config.backbone.name}' is fitted in one pass; there is nothing to estimate.")
+    config, data, _ = divided(config, log)
+    tables = load_tables(config.tokens) if config.tokens.tables else []
+    supplied = supplied_vectors(config, data.vocabulary, Reporter())
+    vectors = supplied.vectors if supplied is not None else None
+    return with_time(estimate(config, data, tables, vectors), config, data, tables, vectors)
 
 
 def _baseline(config: BaselineConfig, data: Split, reporter: Reporter, stop: Event | None) -> Baseline:

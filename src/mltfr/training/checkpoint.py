@@ -108,6 +108,16 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def copied(weights: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a copy of the weights in main memory, written over an older copy where its shapes allow it."""
+    return {
+        name: old[name].copy_(tensor.detach())
+        if name in old and old[name].shape == tensor.shape and old[name].dtype == tensor.dtype
+        else tensor.detach().cpu().clone()
+        for name, tensor in weights.items()
+    }
+
+
 def random_tensors() -> dict[str, Tensor]:
     """Return the states of torch's random generators."""
     states = {"random.cpu": torch.get_rng_state()}

@@ -43,6 +43,10 @@ class TrainingConfig(Config):
     """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
+    item_updates: Literal["auto", "dense", "sparse"] = "auto"
+    """How Adam moves the item vectors: all of them in every step (dense), or each when it is next read (sparse: the
+    same course but for rounding, and several times faster with a large catalogue; needs a loss with negatives, and no
+    weight decay). auto is sparse where it can be, from 100,000 items on."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(0.0, ge=0)
@@ -65,6 +69,8 @@ class TrainingConfig(Config):
     """Epochs between two refreshes of the fusion's shortlists."""
     refresh_histories: int = Field(2048, ge=1)
     """Training histories whose queries choose the shortlists."""
+    check_memory: bool = True
+    """Whether a training that is estimated to need more memory than there is stops before it begins."""
     checkpoint_seconds: float = Field(60.0, ge=0)
     """Least time between two checkpoints inside an epoch; one is always written after an epoch."""
     tensorboard: bool = False

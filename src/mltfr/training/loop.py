@@ -16,6 +16,7 @@ from mltfr.prefixes import under_prefix, with_prefix
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import (
     Checkpoints,
+    copied,
     load_optimizer,
     load_random,
     optimizer_tensors,
@@ -26,6 +27,7 @@ from mltfr.training.interrupts import Interrupted
 from mltfr.training.optimizer import learning_rate, make_optimizer
 from mltfr.training.parts import Parts
 from mltfr.training.reporting import Record, Reporter
+from mltfr.training.row_adam import RowAdam, clip_rows
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
@@ -78,7 +80,10 @@ class Round:
         self.stop = stop or Event()
         self.model = step.model
         self.views = Views(step.objective, samples)
-        optimizer = make_optimizer(config, step.parameters())
+        optimizer = make_optimizer(config, step.parameters(), step.sparse)
+        self.rows = optimizer if isinstance(optimizer, RowAdam) else None
+        if self.rows is not None:
+            self.rows.follow(self.model.item_vectors)
         self.step, self.optimizer = self.fabric.setup(step, optimizer)
         self.parts = Parts(team, self.step.parameters(), self._make_batch, self._loss)
         self.best_weights: dict[str, Tensor] = {}
@@ -109,6 +114,8 @@ class Round:
             self._validate()
             self.save()
             self._stop_if_asked()
+        if self.rows is not None:
+            self.rows.finish()
         self.model.load_state_dict(self.best_weights)
         return self.best_weights
 
@@ -136,9 +143,11 @@ class Round:
             self._set_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
-            self.optimizer.zero_grad()
+            self.optimizer.zero_grad()  # first: the old gradients need not exist beside the new scores
             loss, stop, due = self._gradient(plan[state.batch])
-            if config.gradient_clip:
+            if config.gradient_clip and self.rows is not None:
+                clip_rows(self.step.parameters(), config.gradient_clip)
+            elif config.gradient_clip:
                 self.fabric.clip_gradients(self.step, config.gradient_clip)
             self.optimizer.step()
             loss_sum += loss
@@ -196,6 +205,8 @@ class Round:
         last = epoch == self.epochs
         if epoch % config.validate_every == 0 or last:
             self.step.eval()
+            if self.rows is not None:
+                self.rows.flush()
             metrics = self.validate()
             score = metrics[config.metric]
             record["validation"] = {name: metrics[name] for name in dict.fromkeys((config.metric, "hr@10"))}
@@ -203,7 +214,7 @@ class Round:
             if state.best is None or score > state.best:
                 state.best, state.best_epoch, state.stale = score, epoch, 0
                 record["best"] = True
-                self.best_weights = {n: t.detach().cpu().clone() for n, t in self.model.state_dict().items()}
+                self.best_weights = copied(self.model.state_dict(), self.best_weights)
         record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         record["seconds"] = round(state.seconds, 3)
         record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}

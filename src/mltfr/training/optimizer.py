@@ -8,13 +8,59 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from mltfr.errors import ConfigError
+from mltfr.losses import Loss, SampledLoss
 from mltfr.training.adam import Adam, AdamW
 from mltfr.training.config import TrainingConfig
+from mltfr.training.row_adam import RowAdam
+
+SPARSE_FROM = 100_000
+"""Items from which `item_updates = "auto"` is sparse; below, a dense step costs as much (measured)."""
 
 
-def make_optimizer(config: TrainingConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return Adam or AdamW over the parameters that train."""
+def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
+    """Return whether item vectors are to have sparse gradients, and `RowAdam` to move them.
+
+    Args:
+        config: settings.
+        loss: the training loss.
+        items: number of items I.
+
+    Raises:
+        ConfigError: sparse updates are asked for, and the loss or the weight decay reaches every item vector, or
+            a batch has several parts.
+    """
+    if config.item_updates == "dense":
+        return False
+    sampled, decays = isinstance(loss, SampledLoss), config.weight_decay > 0
+    if config.item_updates == "auto":
+        return sampled and not decays and config.shards == 1 and items >= SPARSE_FROM
+    if not sampled:
+        raise ConfigError(
+            f"training.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every item "
+            "vector in every step. Set loss.name = 'sampled_softmax', or training.item_updates = 'auto'."
+        )
+    if decays:
+        raise ConfigError(
+            f"training.item_updates = 'sparse' leaves item vectors alone until they are read, and "
+            f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, "
+            "or training.item_updates = 'auto'."
+        )
+    if config.shards > 1:
+        raise ConfigError(
+            f"training.item_updates = 'sparse' is for one process and whole batches, not for training.shards = "
+            f"{config.shards}. Set training.item_updates = 'auto'."
+        )
+    return True
+
+
+def make_optimizer(
+    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False
+) -> torch.optim.Optimizer:
+    """Return Adam or AdamW over the parameters that train; `RowAdam` where item vectors have sparse gradients."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if sparse:  # without weight decay, which `sparse_items` refuses, AdamW is Adam
+        return RowAdam(trained, lr=config.learning_rate, fused=True)
     kind = AdamW if config.optimizer == "adamw" else Adam
     return kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 

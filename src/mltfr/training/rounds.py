@@ -21,6 +21,7 @@ from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.checkpoint import Checkpoints
 from mltfr.training.config import TrainingConfig
 from mltfr.training.loop import FISHER, Round
+from mltfr.training.optimizer import sparse_items
 from mltfr.training.reporting import Record, Reporter
 from mltfr.training.samples import Samples, make_samples
 from mltfr.training.state import RoundState, Saved
@@ -97,6 +98,7 @@ def train(
     model = build().to(team.device)
     loss = loss.to(team.device)
     samples = make_samples(config, model, histories)
+    sparse = sparse_items(config, loss, model.items)
     rounds = model.fusion.rounds if model.fusion is not None else 1
     state = team.from_first(saved.state if saved is not None else RoundState())
     tensors = team.tensors_from_first(saved.tensors if saved is not None else None)
@@ -107,7 +109,7 @@ def train(
         number = state.round
         one_round = Round(
             team,
-            TrainingStep(model, loss, objective),
+            TrainingStep(model, loss, objective, sparse),
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
             config,
@@ -135,6 +137,7 @@ def train(
             model.fusion.install_consensus(consensus)
         elapsed = time.monotonic() - begun
         state, tensors = RoundState(round=number + 1, elapsed=elapsed, history=state.history), None
+    model.item_vectors.sparse = False
     return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
 
 

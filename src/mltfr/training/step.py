@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mltfr.losses import Loss
+from mltfr.losses import Loss, SampledLoss
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective
 
@@ -17,13 +17,22 @@ class TrainingStep(nn.Module):
         model: encodes.
         loss: of the positions that have a target.
         objective: what further views of the batch add; None for nothing.
+        sparse: whether the gradient of the item vectors holds only the rows that the batch touches.
+
+    Raises:
+        ValueError: `sparse`, but the loss reads all item vectors.
     """
 
-    def __init__(self, model: SequentialModel, loss: Loss, objective: Objective | None = None) -> None:
+    def __init__(
+        self, model: SequentialModel, loss: Loss, objective: Objective | None = None, sparse: bool = False
+    ) -> None:
         super().__init__()
+        if sparse and not isinstance(loss, SampledLoss):
+            raise ValueError(f"{type(loss).__name__} reads all item vectors, so their gradient cannot be sparse.")
         self.model = model
         self.loss = loss
         self.objective = objective
+        model.item_vectors.sparse = self.sparse = sparse
 
     def forward(  # [B, L], [B, T], [B, L'], [P] -> []
         self, items: Tensor, targets: Tensor, *views: Tensor, wanted: Tensor | None = None
@@ -34,13 +43,18 @@ class TrainingStep(nn.Module):
         """
         hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
         wanted = wanted_places(targets) if wanted is None else wanted
-        loss: Tensor = self.loss(
+        loss = self._compare(
             hidden.flatten(0, 1).index_select(0, wanted),    # [P, D]
             targets.flatten().index_select(0, wanted),       # [P]
-            self.model.item_matrix(),
         )
         if self.objective is not None and views:
             loss = loss + self.objective.term(self.model, hidden[:, -1], views)
+        return loss
+
+    def _compare(self, hidden: Tensor, targets: Tensor) -> Tensor:  # [P, D], [P] -> []
+        if self.sparse and isinstance(self.loss, SampledLoss):
+            return self.loss.by_lookup(hidden, targets, self.model.item_rows).mean()
+        loss: Tensor = self.loss(hidden, targets, self.model.item_matrix())
         return loss
 
     def hidden_gradient(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> [B, T, D]

@@ -1,0 +1,136 @@
+"""Adam over a large table at the cost of the rows that a step reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from mltfr.training.adam import Adam
+
+WINDOW = 160
+"""Steps over which a row's old momentum still moves it: `(beta1 / sqrt(beta2)) ** 160` is 5e-8."""
+FLUSH = 1 << 16
+"""Rows that are brought up to date together."""
+
+
+class RowAdam(Adam):
+    """Adam that leaves the rows of a table alone until somebody reads them.
+
+    Adam moves every row in every step: without a gradient by what is left of its momentum. Here such a row rests,
+    and before it is read again it makes up for the `n` steps it has missed at once:
+    `theta -= A m / (sqrt(v) + eps)`, `m *= beta1^n`, `v *= beta2^n`, with
+    `A = sum_j lr_j sqrt(1 - beta2^j) / (1 - beta1^j) (beta1 / sqrt(beta2))^(j - last)` over those steps. What is read
+    is therefore what Adam would have, but for rounding and for how epsilon weighs in the steps without a gradient.
+
+    Parameters with a dense gradient are updated as by torch's own Adam. There is no weight decay.
+    """
+
+    table: nn.Parameter | None = None
+
+    def follow(self, embedding: nn.Embedding) -> None:
+        """Bring rows of an embedding with sparse gradients up to date whenever they are looked up."""
+        self.table = cast("nn.Parameter", embedding.weight)
+        self._handle = embedding.register_forward_pre_hook(lambda _, inputs: self.catch_up(inputs[0].unique()))
+
+    def finish(self) -> None:
+        """Bring every row up to date, and leave the embedding."""
+        self.flush()
+        if self.table is not None:
+            self._handle.remove()
+            self.table = None
+
+    @torch.no_grad()
+    def flush(self) -> None:
+        """Bring every row up to date."""
+        if self.table is not None:
+            for start in range(0, len(self.table), FLUSH):
+                stop = min(start + FLUSH, len(self.table))
+                self.catch_up(torch.arange(start, stop, device=self.table.device))
+
+    @torch.no_grad()
+    def catch_up(self, rows: Tensor) -> None:
+        """Make up for the steps without a gradient that rows `[U]`, without repetitions, have missed."""
+        if self.table is None or not (state := self.state.get(self.table)):
+            return
+        last = state["last"][rows]                                               # [U]
+        missed = state["step"] - last                                            # [U]
+        behind = missed > 0
+        if not behind.any():
+            return
+        rows, last, missed = rows[behind], last[behind].long(), missed[behind].unsqueeze(1)
+        group = self.param_groups[0]
+        beta1, beta2 = group["betas"]
+        epsilon = group["eps"] * (1 - beta2 ** float(state["step"])) ** 0.5
+        mean, square = state["exp_avg"][rows], state["exp_avg_sq"][rows]         # [U, D]
+        move = mean / square.sqrt().add_(epsilon)
+        self.table.index_add_(0, rows, move.mul_(state["tail"][last].unsqueeze(1)), alpha=-1)
+        state["exp_avg"][rows] = mean.mul_(beta1**missed)
+        state["exp_avg_sq"][rows] = square.mul_(beta2**missed)
+        state["last"][rows] = state["step"]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient."""
+        if closure is not None:
+            with torch.enable_grad():
+                closure()
+        table = self.table
+        gradient = table.grad if table is not None else None
+        if table is not None:
+            table.grad = None                                                    # not torch's business
+        super().step()
+        if table is not None and gradient is not None:
+            table.grad = gradient
+            self._update_rows(table, gradient.coalesce())
+
+    @torch.no_grad()
+    def _update_rows(self, table: Tensor, gradient: Tensor) -> None:             # [R, D], sparse [R, D]
+        state, group = self.state[table], self.param_groups[0]
+        if not state:
+            state["step"] = torch.zeros((), device=table.device)
+            state["last"] = torch.zeros(len(table), device=table.device)         # [R], step that a row stands at
+            state["tail"] = torch.zeros(1, device=table.device)                  # [steps + 1], A by last step
+            state["exp_avg"] = torch.zeros_like(table)
+            state["exp_avg_sq"] = torch.zeros_like(table)
+        rows, values = gradient.indices()[0], gradient.values()                  # [U], [U, D]
+        self.catch_up(rows)
+        state["step"] += 1
+        step, (beta1, beta2), rate = int(state["step"]), group["betas"], float(group["lr"])
+        mean = state["exp_avg"][rows].lerp_(values, 1 - beta1)                   # [U, D]
+        square = state["exp_avg_sq"][rows].mul_(beta2).addcmul_(values, values, value=1 - beta2)
+        state["exp_avg"][rows], state["exp_avg_sq"][rows] = mean, square
+        state["last"][rows] = state["step"]
+        correction = (1 - beta2**step) ** 0.5
+        denominator = square.sqrt_().div_(correction).add_(group["eps"])
+        table.index_add_(0, rows, mean.div(denominator), alpha=-rate / (1 - beta1**step))
+        self._extend_tail(state, step, rate * correction / (1 - beta1**step), beta1 / beta2**0.5)
+
+    def _extend_tail(self, state: dict[str, Any], step: int, weight: float, ratio: float) -> None:
+        """Add this step to what rows have missed that stand at one of the steps before it."""
+        tail: Tensor = state["tail"]
+        first = max(0, step - WINDOW)
+        apart = step - torch.arange(first, step, device=tail.device, dtype=torch.float64)
+        tail[first:step] += (weight * ratio**apart).to(tail.dtype)
+        state["tail"] = torch.cat([tail, tail.new_zeros(1)])
+
+
+@torch.no_grad()
+def clip_rows(parameters: Iterable[nn.Parameter], largest: float) -> None:
+    """Scale all gradients so that their norm over all parameters is at most `largest`.
+
+    As `torch.nn.utils.clip_grad_norm_`, for parameters of which some have a sparse gradient; its repeated rows are
+    summed first, so that it counts as the dense gradient that it stands for.
+    """
+    numbers: list[Tensor] = []
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+            numbers.append(parameter.grad.values())                              # a view: scaled in place below
+        elif parameter.grad is not None:
+            numbers.append(parameter.grad)
+    norm = torch.stack([torch.linalg.vector_norm(number) for number in numbers]).norm()
+    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
+    for number in numbers:
+        number.mul_(factor)

@@ -1,0 +1,64 @@
+"""How long a training step takes here, by doing a few with a model that is thrown away."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from mltfr.training.batches import plan_epoch
+from mltfr.training.config import TrainingConfig
+from mltfr.training.optimizer import make_optimizer
+from mltfr.training.row_adam import RowAdam, clip_rows
+from mltfr.training.samples import Samples, Views
+from mltfr.training.step import TrainingStep
+
+STEPS = 6
+"""Steps that are timed; as many go before them, since memory is slow when it is new."""
+
+
+def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfig, device: torch.device) -> float:
+    """Return the mean seconds of a step: batch, forward, backward, clip, update. It changes the model.
+
+    Args:
+        step: a model to be thrown away, with its loss and objective.
+        samples: the training samples; random batches of an epoch are taken.
+        config: settings.
+        device: where to train.
+    """
+    random = np.random.default_rng(0)
+    some = random.permutation(len(samples))[: STEPS * config.batch_size]
+    plan = [some[part] for part in plan_epoch(samples.lengths[some], config.batch_size, STEPS, random)]
+    views = Views(step.objective, samples)
+    step = step.to(device).train()
+    optimizer = make_optimizer(config, step.parameters(), step.sparse)
+    if isinstance(optimizer, RowAdam):
+        optimizer.follow(step.model.item_vectors)
+    clip = clip_rows if step.sparse else torch.nn.utils.clip_grad_norm_
+    fusion = step.model.fusion
+    if fusion is not None:
+        fusion.set_progress(0.0)
+        if fusion.needs_tables:
+            with torch.no_grad():
+                fusion.refresh([step.model.fusion_inputs(samples.batch(plan[0], random).items.to(device))])
+    begun = 0.0
+    for number, indices in enumerate([*plan, *plan]):
+        if number == len(plan):
+            _wait(device)
+            begun = time.perf_counter()
+        optimizer.zero_grad()
+        batch = views.add(samples.batch(indices, random), indices, random).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss = step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
+        torch.autograd.backward(loss)
+        if config.gradient_clip:
+            clip(step.parameters(), config.gradient_clip)
+        optimizer.step()
+    _wait(device)
+    return (time.perf_counter() - begun) / len(plan)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,197 @@
+"""Sparse updates of item vectors, against the dense gradient and torch's Adam."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mltfr.backbones import BACKBONES
+from mltfr.errors import ConfigError
+from mltfr.interactions import Histories
+from mltfr.losses import LOSSES
+from mltfr.model import SequentialModel
+from mltfr.objectives import OBJECTIVES
+from mltfr.training import Checkpoints, Interrupted, Reporter, TrainingConfig, load_saved, train
+from mltfr.training.optimizer import SPARSE_FROM, sparse_items
+from mltfr.training.row_adam import RowAdam, clip_rows
+from mltfr.training.samples import Views, make_samples
+from mltfr.training.step import TrainingStep
+
+ITEMS = 90
+SAMPLED = ["bce", "bpr", "gbce", "sampled_softmax"]
+_random = np.random.default_rng(0)
+HISTORIES = Histories.from_sequences([_random.integers(1, ITEMS - 20, 6).tolist() for _ in range(40)])
+COUNTS = torch.from_numpy(np.bincount(HISTORIES.items, minlength=ITEMS + 1))
+
+
+def make_loss(name="sampled_softmax", **settings):
+    entry = LOSSES.get(name)
+    more = {} if name == "cross_entropy" else {"negatives": 4}
+    return entry.cls(entry.config(name=name, **more, **settings), COUNTS)
+
+
+def build(backbone="sasrec", hides_items=False):
+    torch.manual_seed(0)
+    entry = BACKBONES.get(backbone)
+    config = entry.config(name=backbone, hidden=16, heads=2, max_length=6, dropout=0.0)
+    return SequentialModel(ITEMS, entry.cls(config), hides_items=hides_items)
+
+
+def gradients(sparse, loss, backbone="sasrec", objective=None):
+    """Return the loss and every gradient of one step, dense, and which of them were sparse."""
+    model = build(backbone, objective is not None and objective.hides_items)
+    step = TrainingStep(model, make_loss(loss), objective, sparse)
+    random = np.random.default_rng(1)
+    samples = make_samples(TrainingConfig(), model, HISTORIES)
+    batch = Views(objective, samples).add(samples.batch(np.arange(12), random), np.arange(12), random)
+    torch.manual_seed(2)
+    value = step(batch.items, batch.targets, *batch.views)
+    value.backward()
+    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    return value, {n: g.to_dense() for n, g in found.items()}, [n for n, g in found.items() if g.is_sparse]
+
+
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec"])
+@pytest.mark.parametrize("loss", SAMPLED)
+def test_the_sparse_gradient_is_the_dense_one(loss, backbone):
+    value, sparse, which = gradients(True, loss, backbone)
+    wanted, dense, nothing = gradients(False, loss, backbone)
+    assert torch.equal(value, wanted)
+    assert (which, nothing) == (["item_vectors.weight"], [])
+    for name in dense:
+        torch.testing.assert_close(sparse[name], dense[name], rtol=1e-4, atol=1e-7)
+    assert (sparse["item_vectors.weight"][0] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["cl4srec", "duorec"])
+def test_an_objective_keeps_the_gradient_sparse(name):
+    entry = OBJECTIVES.get(name)
+    objective = entry.cls(entry.config(name=name), ITEMS)
+    value, sparse, which = gradients(True, "bce", objective=objective)
+    wanted, dense, _ = gradients(False, "bce", objective=objective)
+    assert torch.equal(value, wanted)
+    assert which == ["item_vectors.weight"]
+    for parameter in dense:
+        torch.testing.assert_close(sparse[parameter], dense[parameter], rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_over_all_items_has_no_sparse_step():
+    with pytest.raises(ValueError, match="CrossEntropy reads all item vectors"):
+        TrainingStep(build(), make_loss("cross_entropy"), None, True)
+
+
+@pytest.mark.parametrize("steps", [30, 500])
+def test_what_is_read_is_what_adam_would_have(steps):
+    """The slow way: torch's Adam over the dense gradient. Rates fall; some rows rest for hundreds of steps."""
+    torch.manual_seed(3)
+    embedding = nn.Embedding(50, 8, padding_idx=0, sparse=True)
+    bias, other = nn.Parameter(torch.zeros(8)), nn.Parameter(torch.zeros(8))
+    start = embedding.weight.detach().clone()
+    dense = nn.Parameter(start.clone())
+    adam = torch.optim.Adam([dense, other], lr=0.01)
+    rows = RowAdam([embedding.weight, bias], lr=0.01, fused=True)
+    rows.follow(embedding)
+    for step in range(steps):
+        for group in (*adam.param_groups, *rows.param_groups):
+            group["lr"] = 0.01 * (1 - step / 1000)
+        codes = torch.randint(1, 6 if step % 7 else 45, (3,))        # with repetitions
+        weights = torch.randn(3, 8)
+        read = embedding(codes)
+        torch.testing.assert_close(read, dense[codes], rtol=1e-4, atol=2e-5)
+        rows.zero_grad()
+        adam.zero_grad()
+        ((read + bias).sigmoid() * weights).sum().backward()
+        ((dense[codes] + other).sigmoid() * weights).sum().backward()
+        rows.step()
+        adam.step()
+    rested = (embedding.weight != dense).any(1)
+    assert rested[1:].any()                                          # some wait to be read
+    rows.finish()
+    torch.testing.assert_close(embedding.weight, dense, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(bias, other)
+    assert torch.equal(embedding.weight[45:], start[45:])
+    assert torch.equal(embedding.weight[0], start[0])
+    assert not embedding._forward_pre_hooks
+    assert (dense - start)[1:6].abs().max() > 0.02
+
+
+@pytest.mark.parametrize("largest", [0.5, 1e6])
+def test_a_sparse_gradient_is_clipped_as_the_dense_one(largest):
+    torch.manual_seed(5)
+    values, bias = torch.randn(3, 4), torch.randn(7)
+    sparse, dense = ([nn.Parameter(torch.zeros(6, 4)), nn.Parameter(torch.zeros(7))] for _ in range(2))
+    gradient = torch.sparse_coo_tensor([[1, 3, 1]], values, (6, 4), check_invariants=True)
+    sparse[0].grad, sparse[1].grad = gradient, bias.clone()
+    dense[0].grad, dense[1].grad = gradient.to_dense(), bias.clone()
+    clip_rows(sparse, largest)
+    torch.nn.utils.clip_grad_norm_(dense, largest)
+    for got, wanted in zip(sparse, dense, strict=True):
+        torch.testing.assert_close(got.grad.to_dense(), wanted.grad)
+
+
+def test_which_updates_suit():
+    sampled, full = make_loss(), make_loss("cross_entropy")
+    auto, sparse = TrainingConfig(), TrainingConfig(item_updates="sparse")
+    assert [sparse_items(auto, sampled, n) for n in (SPARSE_FROM - 1, SPARSE_FROM)] == [False, True]
+    assert not sparse_items(auto, full, 10**7)
+    assert not sparse_items(TrainingConfig(weight_decay=0.1), sampled, 10**7)
+    assert not sparse_items(TrainingConfig(item_updates="dense"), sampled, 10**7)
+    assert sparse_items(sparse, sampled, 5)
+    with pytest.raises(ConfigError, match=r"CrossEntropy moves every item vector .* loss.name = 'sampled_softmax'"):
+        sparse_items(sparse, full, 5)
+    with pytest.raises(ConfigError, match=r"training.weight_decay \(0.1\) moves them all"):
+        sparse_items(TrainingConfig(item_updates="sparse", weight_decay=0.1), sampled, 5)
+
+
+def run(scores, updates="sparse", **more):
+    given = iter(scores)
+    config = TrainingConfig(batch_size=8, device="cpu", epochs=3, item_updates=updates)
+    metric = lambda model: {"ndcg@10": next(given), "hr@10": 0.0}  # noqa: E731
+    return train(build, make_loss(), HISTORIES, metric, config, seed=0, **more)
+
+
+def test_a_sparse_training_is_the_dense_one():
+    sparse, dense = run([0.1, 0.2, 0.3]), run([0.1, 0.2, 0.3], "dense")
+    for record, wanted in zip(sparse.history, dense.history, strict=True):
+        assert record["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+    for name, value in dense.model.state_dict().items():
+        torch.testing.assert_close(sparse.model.state_dict()[name], value, rtol=1e-2, atol=1e-3)
+    moved = (sparse.model.item_vectors.weight != build().item_vectors.weight).any(1)
+    assert moved[1 : ITEMS - 20].all()
+    assert not moved[0]
+
+
+def test_validation_sees_every_row_up_to_date():
+    seen = []
+
+    def metric(model):
+        seen.append(model.item_vectors.weight.detach().clone())
+        return {"ndcg@10": len(seen), "hr@10": 0.0}
+
+    for updates in ("sparse", "dense"):
+        config = TrainingConfig(batch_size=8, device="cpu", epochs=1, item_updates=updates)
+        train(build, make_loss(), HISTORIES, metric, config, seed=0)
+    torch.testing.assert_close(*seen, rtol=1e-3, atol=1e-4)
+
+
+def test_a_sparse_training_resumes_to_the_same_bits(tmp_path):
+    stop = Event()
+
+    class StopAt(Reporter):
+        def batch_done(self, epoch, batch):
+            if (epoch, batch) == (2, 3):
+                stop.set()
+
+    straight = run([0.1, 0.2, 0.3])
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(Interrupted):
+        run([0.1], checkpoints=checkpoints, reporter=StopAt(), stop=stop)
+    resumed = run([0.2, 0.3], checkpoints=checkpoints, saved=load_saved(checkpoints, ""))
+    for name, value in straight.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert not straight.model.item_vectors.sparse
+    assert not straight.model.item_vectors._forward_pre_hooks
