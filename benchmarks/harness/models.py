@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from harness.counts import Shapes, Work, fusion, training
 from harness.settings import Settings
 from mltfr.interactions import Split
 from mltfr.model import SequentialModel
 from mltfr.runs import RunConfig, resolve
 from mltfr.runs.build import build_model
 from mltfr.tokens import PreparedTable
+from mltfr.training.samples import PositionSamples, PrefixSamples
 
 SIZE = ("backbone.hidden=64", "backbone.blocks=2", "backbone.max_length=50", "training.batch_size=128")
 PAPER_BLOCK = (
@@ -46,3 +50,43 @@ def ready_model(config: RunConfig, split: Split, tables: Sequence[PreparedTable]
     """Return a model that scores; its weights are the initial ones, which costs the same as trained ones."""
     return build_model(config, len(split.vocabulary), tables).eval()
 
+
+def epoch_work(config: RunConfig, split: Split, parameters: int, tables: Sequence[PreparedTable] = ()) -> Work:
+    """Return the work of a training epoch; the refresh of the shortlists is not counted.
+
+    Args:
+        config: settings of a SASRec, with fusion `none`, or `mltfr` in round 1.
+        split: the log.
+        parameters: trained parameters.
+        tables: of the fusion.
+    """
+    shapes = Shapes.of(config, len(split.vocabulary))
+    histories = split.train_histories()
+    if config.training.samples == "prefixes":
+        samples = PrefixSamples(histories, shapes.length)
+        lengths, targets = samples.lengths, np.ones(len(samples), np.int64)
+    else:
+        lengths = PositionSamples(histories, shapes.length).lengths - 1
+        targets = lengths
+    loss = config.loss.model_dump()
+    batch = config.training.batch_size
+    work = training(shapes, lengths, targets, loss["name"], loss.get("negatives", 0), parameters, batch)
+    return work + added(config, float(lengths.sum()), -(-len(lengths) // batch), tables)
+
+
+def added(
+    config: RunConfig, positions: float, steps: int, tables: Sequence[PreparedTable], trained: bool = True
+) -> Work:
+    """Return the work that fusion `mltfr` adds to so many positions in so many steps."""
+    if not tables:
+        return Work()
+    token_filter = config.fusion.model_dump()["filter"]
+    return fusion(
+        positions,
+        steps,
+        config.backbone.hidden,
+        [table.shape[1] for table in tables],
+        token_filter["shortlist"],
+        token_filter["keep"],
+        trained,
+    )

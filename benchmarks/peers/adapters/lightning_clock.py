@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Type
+from typing import Any
 
 from protocol import Clock, Epoch
 
 
-def epoch_clock(callback: Type[Any]) -> Any:
+def epoch_clock(callback: type[Any]) -> Any:
     """Return a callback, of the given base class, that measures the epoch and counts its batches."""
 
     class EpochClock(callback):  # type: ignore[misc, valid-type]
@@ -15,7 +15,7 @@ def epoch_clock(callback: Type[Any]) -> Any:
 
         def __init__(self) -> None:
             self.batches = 0
-            self.seconds: Dict[str, float] = {}
+            self.seconds: dict[str, float] = {}
 
         def on_train_epoch_start(self, *_: Any) -> None:
             self.batches, self.clock = 0, Clock()
@@ -33,7 +33,7 @@ def epoch_clock(callback: Type[Any]) -> Any:
     return EpochClock()
 
 
-def trainer_settings(batches: Optional[int]) -> Dict[str, Any]:
+def trainer_settings(batches: int | None) -> dict[str, Any]:
     """Return what a trainer of one epoch, or of its first batches, is built with: nothing but training."""
     return {
         "max_epochs": 1,

@@ -16,10 +16,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Protocol
+from typing import Any, Protocol
 
-Settings = Dict[str, Any]
+Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Peer(Protocol):
     def count(self) -> int:
         """Return the batches of an epoch, counted."""
 
-    def train(self, batches: Optional[int]) -> Epoch:
+    def train(self, batches: int | None) -> Epoch:
         """Train one epoch, or its first batches; the time of the very first call is not looked at."""
 
-    def evaluate(self) -> Dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         """Rank every test target among all items and return the metrics."""
 
     def recommend(self) -> int:
@@ -53,7 +54,7 @@ class Clock:
     def __init__(self) -> None:
         self.begun = time.process_time(), time.perf_counter()
 
-    def read(self) -> Dict[str, float]:
+    def read(self) -> dict[str, float]:
         """Return both."""
         return {"cpu": time.process_time() - self.begun[0], "wall": time.perf_counter() - self.begun[1]}
 
@@ -63,7 +64,7 @@ def serve(build: Callable[[Settings], Peer]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints must not come between the answers
 
-    def say(document: Dict[str, Any]) -> None:
+    def say(document: dict[str, Any]) -> None:
         answers.write(json.dumps(document) + "\n")
         answers.flush()
 
@@ -76,7 +77,7 @@ def serve(build: Callable[[Settings], Peer]) -> None:
         say(_answer(peer, json.loads(line)))
 
 
-def _answer(peer: Peer, command: Dict[str, Any]) -> Dict[str, Any]:
+def _answer(peer: Peer, command: dict[str, Any]) -> dict[str, Any]:
     if command["do"] == "count":
         return {"batches": peer.count()}
     if command["do"] == "epoch":

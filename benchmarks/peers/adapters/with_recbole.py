@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ USERS_AT_ONCE = 512
 class FirstBatches:
     """The first batches of a loader, which the trainer takes for the loader."""
 
-    def __init__(self, loader: Any, batches: Optional[int]) -> None:
+    def __init__(self, loader: Any, batches: int | None) -> None:
         self.loader, self.batches, self.made = loader, batches, 0
         self.shuffle = loader.shuffle
 
@@ -88,14 +89,14 @@ class RecBole:
     def count(self) -> int:
         return sum(1 for _ in self.loader)
 
-    def train(self, batches: Optional[int]) -> Epoch:
+    def train(self, batches: int | None) -> Epoch:
         first = FirstBatches(self.loader, batches)
         clock = Clock()
         self.trainer._train_epoch(first, self.epochs)
         self.epochs += 1
         return Epoch(batches=first.made, **clock.read())
 
-    def evaluate(self) -> Dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         found = self.trainer.evaluate(self.test, load_best_model=False)
         return {"hr@10": float(found["hit@10"]), "ndcg@10": float(found["ndcg@10"])}
 

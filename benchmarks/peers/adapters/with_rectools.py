@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ class RecTools:
     def count(self) -> int:
         return sum(1 for _ in self.loader)
 
-    def train(self, batches: Optional[int]) -> Epoch:
+    def train(self, batches: int | None) -> Epoch:
         if self.loader is None:
             self.model.fit(self.train_set)
             self.loader = self.model.data_preparator.get_dataloader_train()
@@ -58,7 +58,7 @@ class RecTools:
         self._trainer(batches).fit(self.model.lightning_model, self.loader)
         return self.clock.epoch()
 
-    def evaluate(self) -> Dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         found = self._top(self.truth[Columns.User].to_numpy(), 10)
         return calc_metrics({"hr@10": HitRate(k=10), "ndcg@10": NDCG(k=10)}, found, self.truth)
 
@@ -68,15 +68,13 @@ class RecTools:
         return len(users)
 
     def _top(self, users: np.ndarray, k: int) -> pd.DataFrame:
-        return self.model.recommend(
-            users, self.full_set, k=k, filter_viewed=True, on_unsupported_targets="ignore"
-        )
+        return self.model.recommend(users, self.full_set, k=k, filter_viewed=True, on_unsupported_targets="ignore")
 
-    def _trainer(self, batches: Optional[int]) -> Trainer:
+    def _trainer(self, batches: int | None) -> Trainer:
         return Trainer(callbacks=[self.clock], **trainer_settings(batches))
 
     def _frame(self, held_out: bool) -> pd.DataFrame:
-        parts: List[Tuple[int, np.ndarray]] = [
+        parts: list[tuple[int, np.ndarray]] = [
             (user, self.codes.history(user) if held_out else self.codes.train(user)) for user in range(self.codes.users)
         ]
         lengths = [len(items) for _, items in parts]

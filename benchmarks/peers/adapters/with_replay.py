@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any
 
 os.environ.setdefault("ARROW_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
 
@@ -34,7 +35,7 @@ class OneNegative(torch.nn.Module):
         super().__init__()
         self.items = items
 
-    def forward(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch["negative_labels"] = torch.randint(self.items, batch["positive_labels"].shape)
         return batch
 
@@ -82,12 +83,12 @@ class RePlay:
     def count(self) -> int:
         return sum(1 for _ in self.data.train_dataloader())
 
-    def train(self, batches: Optional[int]) -> Epoch:
+    def train(self, batches: int | None) -> Epoch:
         trainer = lightning.Trainer(callbacks=[self.clock], limit_val_batches=0, **trainer_settings(batches))
         trainer.fit(self.module, datamodule=self.data)
         return self.clock.epoch()
 
-    def evaluate(self) -> Dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         metrics = ComputeMetricsCallback(["recall", "ndcg"], [10], postprocessors=self.seen, verbose=False)
         trainer = lightning.Trainer(callbacks=[metrics], **trainer_settings(None))
         (found,) = trainer.test(self.module, datamodule=self.data, verbose=False)
@@ -108,7 +109,7 @@ def _write(codes: Codes, folder: Path) -> None:
     def lists(parts: Iterable[Any]) -> pl.Series:
         return pl.Series([(part - 1).tolist() for part in parts], dtype=pl.List(pl.Int64))
 
-    def save(name: str, chosen: Iterable[int], columns: Dict[str, Any]) -> None:
+    def save(name: str, chosen: Iterable[int], columns: dict[str, Any]) -> None:
         frame = {USER: pl.Series(list(chosen), dtype=pl.Int64), **columns}
         pl.DataFrame(frame).write_parquet(folder / f"{name}.parquet")
 
@@ -122,7 +123,7 @@ def _write(codes: Codes, folder: Path) -> None:
         save(name, chosen, columns)
 
 
-def _data(settings: Settings, transforms: Dict[str, List[torch.nn.Module]], items: int, longest: int) -> ParquetModule:
+def _data(settings: Settings, transforms: dict[str, list[torch.nn.Module]], items: int, longest: int) -> ParquetModule:
     history = {ITEM: {"shape": settings["length"], "padding": items}}
     read = {USER: {}, **history, "seen_ids": {"shape": longest, "padding": -1}}
     folder = Path(settings["folder"])
