@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
 
-from harness.clock import peak_megabytes
+from harness.clock import Times, peak_megabytes
 from harness.counts import Work
 from harness.result import Result
 from harness.settings import Settings
@@ -83,10 +84,10 @@ def floor_seconds(settings: Settings, work: Work) -> float | None:
     return sum(getattr(work, name) / settings.rates[name] for name in vars(work))
 
 
-def floor_ratio(settings: Settings, whole: Work, base: Work) -> float | None:
-    """Return the least ratio of some work to a part of it."""
-    over, under = floor_seconds(settings, whole), floor_seconds(settings, base)
-    return None if over is None or under is None else over / under
+def floor_ratio(settings: Settings, added: Work, base: Times) -> float | None:
+    """Return the least ratio that an addition leads to: its own floor over what it is added to, as measured."""
+    more = floor_seconds(settings, added)
+    return None if more is None else 1 + more / median(base.cpu)
 
 
 def floor_megabytes(settings: Settings, parameters: int, interactions: int) -> float | None:

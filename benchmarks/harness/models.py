@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.counts import Shapes, Work, fusion, training
+from harness.counts import Lengths, Shapes, Work, fusion, optimiser, training
 from harness.settings import Settings
 from mltfr.interactions import Split
 from mltfr.model import SequentialModel
@@ -60,18 +60,19 @@ def epoch_work(config: RunConfig, split: Split, parameters: int, tables: Sequenc
         parameters: trained parameters.
         tables: of the fusion.
     """
-    shapes = Shapes.of(config, len(split.vocabulary))
-    histories = split.train_histories()
-    if config.training.samples == "prefixes":
-        samples = PrefixSamples(histories, shapes.length)
-        lengths, targets = samples.lengths, np.ones(len(samples), np.int64)
-    else:
-        lengths = PositionSamples(histories, shapes.length).lengths - 1
-        targets = lengths
+    lengths, targets = _samples(config, split)
     loss = config.loss.model_dump()
     batch = config.training.batch_size
+    shapes = Shapes.of(config, len(split.vocabulary))
     work = training(shapes, lengths, targets, loss["name"], loss.get("negatives", 0), parameters, batch)
-    return work + added(config, float(lengths.sum()), -(-len(lengths) // batch), tables)
+    return work + added_to_epoch(config, split, 0, tables)
+
+
+def added_to_epoch(config: RunConfig, split: Split, parameters: int, tables: Sequence[PreparedTable]) -> Work:
+    """Return the work that fusion `mltfr`, with so many trained parameters of its own, adds to an epoch of round 1."""
+    lengths, _ = _samples(config, split)
+    steps = -(-len(lengths) // config.training.batch_size)
+    return added(config, float(lengths.sum()), steps, tables) + optimiser(parameters) * steps
 
 
 def added(
@@ -90,3 +91,13 @@ def added(
         token_filter["keep"],
         trained,
     )
+
+
+def _samples(config: RunConfig, split: Split) -> tuple[Lengths, Lengths]:
+    """Return how many items the encoder reads of every training sample, and how many positions have a target."""
+    histories, longest = split.train_histories(), config.backbone.max_length
+    if config.training.samples == "prefixes":
+        lengths = PrefixSamples(histories, longest).lengths
+        return lengths, np.ones_like(lengths)
+    lengths = PositionSamples(histories, longest).lengths - 1
+    return lengths, lengths

@@ -30,6 +30,7 @@ def draw_growth(rows: Mapping[str, Mapping[str, Any]], out: Path) -> bool:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator
 
     height = -(-len(panels) // COLUMNS)
     width = min(COLUMNS, len(panels))
@@ -44,6 +45,8 @@ def draw_growth(rows: Mapping[str, Mapping[str, Any]], out: Path) -> bool:
         axes.set(xscale="log", yscale="log", xlabel=what, ylabel=unit)
         ticks = sorted({at for line in lines.values() for at, _ in line})
         axes.set_xticks(ticks, [_short(at) for at in ticks])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)

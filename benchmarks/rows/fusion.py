@@ -8,7 +8,7 @@ from functools import partial
 from harness.clock import alternate, measure, ratios
 from harness.data import read_split
 from harness.floor import floor_ratio, floor_seconds
-from harness.models import configure, epoch_work
+from harness.models import added_to_epoch, configure, epoch_work
 from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
@@ -90,7 +90,9 @@ def _steps(settings: Settings, loss: str, samples: str, budget: Budget) -> list[
         values = ratios(times[number], times[0])
         tables, _ = get_tables(settings, number)
         config = configure(settings, loss=loss, samples=samples, fusion="mltfr", tables=tables)
-        least = floor_ratio(settings, epoch_work(config, split, _trained(steppers[number]), tables), base)
+        parameters = _trained(steppers[number]) - _trained(steppers[0])
+        more = added_to_epoch(config, split, parameters, tables) * (STEPS / steppers[0].batches_of_an_epoch)
+        least = floor_ratio(settings, more, times[0])
         results.append(Result(what, "x", values, "ratio of CPU", budget=budget, note=origin, floor=least))
     return results
 
