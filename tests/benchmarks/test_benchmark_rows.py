@@ -38,13 +38,8 @@ def test_a_figure_is_so_many_times_its_floor(monkeypatch: pytest.MonkeyPatch) ->
     rate = result.Result("rate", "users/s", [50.0], budget=result.Budget(4, at_least=True), floor=200.0)
     assert (time.over_floor, rate.over_floor) == (3.0, 4.0)
     assert result.Result("time", "s", [6.0]).over_floor is None
-    line = dict(
-        zip(
-            import_module("harness.report").COLUMNS,
-            import_module("harness.report").lines("row", [time])[0],
-            strict=True,
-        )
-    )
+    report = import_module("harness.report")
+    line = dict(zip(report.COLUMNS, report.lines("row", [time])[0], strict=True))
     assert (line["floor"], line["over floor"]) == ("2 s", "3 x")
 
 
