@@ -36,11 +36,11 @@ lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench  ## Measure speed and memory, and print a table.
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 bench-peers: $(VENV)/.bench  ## The same with RePlay, RecTools and RecBole, which are installed beside it.
 	$(BIN)/python benchmarks/peers/install.py
-	$(BIN)/python benchmarks/run.py --peers
+	$(BIN)/python benchmarks/run.py --peers $(ARGS)
 
 clean:  ## Remove the environment and all caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -60,6 +60,7 @@ def main() -> int:
     cells, rows, failed = [], {}, False
     for name in chosen:
         begun = time.perf_counter()
+        print(f"{name} ...", file=sys.stderr, flush=True)
         answers = _measure(ROWS[name], settings, given.large)
         results = [Result.from_json(result) for answer in answers for result in answer.get("results", [])]
         for answer in answers:
@@ -73,8 +74,11 @@ def main() -> int:
     write(given.out, {"about": about, "rows": rows}, TITLE, cells)
     print(f"Written to {given.out} and {given.out.with_suffix('.md').name}")
     plot = given.out.with_name(f"{given.out.stem}-growth.png")
-    if draw_growth(rows, plot):
-        print(f"Growth drawn into {plot.name}")
+    try:
+        if draw_growth(rows, plot):
+            print(f"Growth drawn into {plot.name}")
+    except ModuleNotFoundError:
+        print("Growth is not drawn without matplotlib; pip install 'mltfr[bench]'", file=sys.stderr)
     return int(failed)
 
 
