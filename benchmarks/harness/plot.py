@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from harness.result import Result
 
 Line = list[tuple[float, float]]
-COLUMNS = 3
+COLUMNS, COLOURS = 3, 48
 
 
 def draw_growth(rows: Mapping[str, Mapping[str, Any]], out: Path) -> bool:
@@ -31,6 +32,7 @@ def draw_growth(rows: Mapping[str, Mapping[str, Any]], out: Path) -> bool:
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.ticker import LogLocator
+    from PIL import Image  # matplotlib needs it
 
     height = -(-len(panels) // COLUMNS)
     width = min(COLUMNS, len(panels))
@@ -50,7 +52,11 @@ def draw_growth(rows: Mapping[str, Mapping[str, Any]], out: Path) -> bool:
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
-    figure.savefig(out, dpi=90)
+    image = BytesIO()
+    figure.savefig(image, dpi=90)
+    pyplot.close(figure)
+    # few colours are in it, so a palette makes the file a third as large
+    Image.open(image).convert("RGB").quantize(COLOURS).save(out, optimize=True)
     return True
 
 
