@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-peers clean
 
 help:  ## Show what can be made.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # torch first and pinned: an open range would pull the CUDA build.
 $(VENV)/.base: pyproject.toml constraints.txt
@@ -36,7 +36,11 @@ lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench  ## Measure speed and memory, and print a table.
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-peers: $(VENV)/.bench  ## The same with RePlay, RecTools and RecBole, which are installed beside it.
+	$(BIN)/python benchmarks/peers/install.py
+	$(BIN)/python benchmarks/run.py --peers $(ARGS)
 
 clean:  ## Remove the environment and all caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

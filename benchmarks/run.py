@@ -1,11 +1,12 @@
 """Measure speed and memory, and print them beside their budgets.
 
     python benchmarks/run.py [--data FILE] [--rows NAME ...] [--repeats 3] [--threads 1] [--large]
-                             [--out benchmarks/results/NAME.json]
+                             [--peers [--peer-batches N]] [--out benchmarks/results/NAME.json]
 
 Every row runs in a process of its own. Times are CPU seconds unless the table says otherwise, and medians;
-what is compared is measured in turn in one process. Without --data the log is Amazon Beauty if the folder
-beside the project has it, else a synthetic one of the same size.
+what is compared is measured in turn. "floor" is the least that this machine, whose rates are measured first,
+needs for the work that was counted (`harness/counts.py`). Rows that grow are drawn into a plot beside the results.
+Without --data the log is Amazon Beauty if the folder beside the project has it, else a synthetic one of its size.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from harness.floor import by_name
 from harness.machine import ROOT, load_average, machine
-from harness.report import lines, print_table, write
+from harness.plot import draw_growth
+from harness.report import bare_line, lines, print_table, write
 from harness.result import Result
 from harness.settings import Settings
 from harness.worker import run_row
-from rows import ROWS
+from rows import ROWS, Row
 
 BEAUTY = ROOT.parent / "shared" / "data" / "beauty.txt"
-ROW_LIMIT = 1800.0
+SHORT = 600.0
 TITLE = "mltfr: speed and memory"
 
 
@@ -36,8 +41,10 @@ def main() -> int:
         threads=given.threads,
         seed=given.seed,
         wheels=str(given.wheels or _wheels()),
+        named=bool(given.rows),
+        peer_batches=given.peer_batches,
     )
-    chosen = given.rows or [name for name, row in ROWS.items() if given.large or not row.large]
+    chosen = given.rows or [name for name, row in ROWS.items() if _wanted(row, given)]
     about = machine() | {
         "data": _describe(settings),
         "threads": given.threads,
@@ -45,25 +52,47 @@ def main() -> int:
         "seed": given.seed,
         "load before": load_average(),
     }
+    rates = _answer("harness.floor", "rates", settings, "The machine's rates cannot be measured")
+    settings = replace(settings, rates=by_name(rates))
+    about |= {rate.what: f"{max(rate.values):.3g} {rate.unit}" for rate in rates}
     for name, value in about.items():
         print(f"{name}: {value}")
     cells, rows, failed = [], {}, False
     for name in chosen:
         begun = time.perf_counter()
-        row = ROWS[name]
-        told = Settings(**{**vars(settings), "named": bool(given.rows)})
-        answer = run_row(row.module, row.function, told, row.threads or given.threads, ROW_LIMIT)
-        rows[name] = answer
-        cells += [(name, answer[kind], kind, *[""] * 6) for kind in ("skipped", "failed") if kind in answer]
-        failed |= "failed" in answer
-        results = [Result.from_json(result) for result in answer.get("results", [])]
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        answers = _measure(ROWS[name], settings, given.large)
+        results = [Result.from_json(result) for answer in answers for result in answer.get("results", [])]
+        for answer in answers:
+            cells += [bare_line(name, answer[kind], kind) for kind in ("skipped", "failed") if kind in answer]
+            failed |= "failed" in answer
+        rows[name] = answers[0] if len(answers) == 1 else {"points": answers}
         cells += lines(name, results)
         print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr)
     about["load after"] = load_average()
     print_table(TITLE, cells)
     write(given.out, {"about": about, "rows": rows}, TITLE, cells)
     print(f"Written to {given.out} and {given.out.with_suffix('.md').name}")
+    plot = given.out.with_name(f"{given.out.stem}-growth.png")
+    try:
+        if draw_growth(rows, plot):
+            print(f"Growth drawn into {plot.name}")
+    except ModuleNotFoundError:
+        print("Growth is not drawn without matplotlib; pip install 'mltfr[bench]'", file=sys.stderr)
     return int(failed)
+
+
+def _wanted(row: Row, given: argparse.Namespace) -> bool:
+    return (given.large or not row.large) and (given.peers or not row.peers)
+
+
+def _measure(row: Row, settings: Settings, large: bool) -> list[dict[str, Any]]:
+    """Measure a row, at all its points if it has some, each in a process of its own."""
+    points = row.points + (row.large_points if large else ()) or (0,)
+    return [
+        run_row(row.module, row.function, replace(settings, point=point), row.threads or settings.threads, row.limit)
+        for point in points
+    ]
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,6 +103,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=_positive, default=1, help="threads, where a budget names no other number")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument("--large", action="store_true", help="also measure what takes long")
+    parser.add_argument("--peers", action="store_true", help="also measure RePlay, RecTools and RecBole")
+    parser.add_argument("--peer-batches", type=_positive, help="batches of a peer's epoch to run; all if not given")
     parser.add_argument("--wheels", type=Path, help="folder that keeps downloaded wheels")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "speed.json")
     return parser.parse_args()
@@ -99,10 +130,14 @@ def _wheels() -> Path:
 
 
 def _describe(settings: Settings) -> str:
-    answer = run_row("harness.data", "describe", settings, settings.threads, ROW_LIMIT)
-    if "failed" in answer:
-        sys.exit(f"The log cannot be read: {answer['failed']}")
-    return str(answer["results"][0]["what"])
+    return _answer("harness.data", "describe", settings, "The log cannot be read")[0].what
+
+
+def _answer(module: str, function: str, settings: Settings, otherwise: str) -> list[Result]:
+    answer = run_row(module, function, settings, settings.threads, SHORT)
+    if "results" not in answer:
+        sys.exit(f"{otherwise}: {answer['failed']}")
+    return [Result.from_json(result) for result in answer["results"]]
 
 
 if __name__ == "__main__":

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from harness.result import Result
 from harness.settings import Settings
-from mltfr.interactions import InteractionLog, Split, SplitConfig, load_interactions, split
+from mltfr.interactions import (
+    Examples,
+    Histories,
+    InteractionLog,
+    Split,
+    SplitConfig,
+    Vocabulary,
+    load_interactions,
+    split,
+)
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 
 # Amazon Beauty, 5-core: 22,363 users, 12,101 items, 198,502 interactions.
@@ -23,6 +34,17 @@ def read_log(settings: Settings) -> InteractionLog:
 def read_split(settings: Settings) -> Split:
     """Return the log, split leave-one-out."""
     return split(read_log(settings), SplitConfig())
+
+
+def made_up_split(items: int, users: int, seed: int, least: int = 10, most: int = 30) -> Split:
+    """Return random histories of `least` to `most` interactions with any number of items, split leave-one-out."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(least, most + 1, users)
+    histories = Histories(np.r_[0, lengths.cumsum()], random.integers(1, items + 1, lengths.sum(), np.int32))
+    vocabulary = Vocabulary(tuple(map(str, range(1, items + 1))), np.r_[0, np.ones(items, np.int64)])
+    validation, test = (Examples(np.arange(users), lengths - back) for back in (2, 1))
+    ids = tuple(map(str, range(users)))
+    return Split("leave-one-out", ids, vocabulary, histories, lengths - 2, validation, test)
 
 
 def log_file(settings: Settings, folder: Path) -> Path:

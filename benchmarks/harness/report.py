@@ -9,8 +9,8 @@ from typing import Any
 
 from harness.result import Result
 
-COLUMNS = ("row", "what", "median", "spread", "wall", "of", "now", "later", "reached")
-NUMERIC = ("median", "spread", "wall", "now", "later")
+COLUMNS = ("row", "what", "median", "spread", "wall", "of", "floor", "over floor", "now", "later", "reached")
+NUMERIC = ("median", "spread", "wall", "floor", "over floor", "now", "later")
 
 
 def lines(name: str, results: Sequence[Result]) -> list[tuple[str, ...]]:
@@ -23,12 +23,19 @@ def lines(name: str, results: Sequence[Result]) -> list[tuple[str, ...]]:
             _spread(result.values),
             f"{_number(_median(result.wall))} s" if result.wall else "",
             result.basis,
+            f"{_number(result.floor)} {result.unit}" if result.floor else "",
+            f"{_number(result.over_floor)} x" if result.over_floor else "",
             _bound(result, result.budget.now),
             _bound(result, result.budget.later),
             verdict(result),
         )
         for result in results
     ]
+
+
+def bare_line(name: str, what: str, remark: str) -> tuple[str, ...]:
+    """Return the cells of a row without a figure."""
+    return (name, what, remark, *[""] * (len(COLUMNS) - 3))
 
 
 def verdict(result: Result) -> str:
@@ -50,7 +57,7 @@ def print_table(title: str, cells: Sequence[tuple[str, ...]]) -> None:
         table.add_row(*row, style="red" if "now: NO" in row[-1] else None)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=170)
+        console = Console(width=190)
     console.print(table)
 
 

@@ -17,6 +17,9 @@ class Settings:
         seed: seed of everything random.
         wheels: folder that keeps downloaded wheels.
         named: whether the row was asked for by name.
+        point: where on its axis a row that grows is to be measured.
+        peer_batches: batches of a peer's epoch that are run, the rest being reckoned; None for all.
+        rates: what the machine does a second, from `harness.floor`; None where it was not measured.
     """
 
     data: str | None
@@ -25,6 +28,9 @@ class Settings:
     seed: int
     wheels: str
     named: bool = False
+    point: int = 0
+    peer_batches: int | None = None
+    rates: dict[str, float] | None = None
 
     @property
     def wheel_folder(self) -> Path:

@@ -37,9 +37,14 @@ def stored(number: int) -> bool:
     return all(name in store for name in NAMES[:number])
 
 
-def _random(name: str, seed: int, width: int, raw: bool) -> PreparedTable:
-    rows, own = CATALOGUE[name].shape
+def random_table(name: str, rows: int, width: int, seed: int) -> PreparedTable:
+    """Return a table of random vectors of unit norm."""
     random = np.random.default_rng([seed, rows])
-    vectors = random.standard_normal((rows, own if raw else width), dtype=np.float32)
+    vectors = random.standard_normal((rows, width), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return PreparedTable(name, vectors.astype(np.float16), ("",) * rows)
+
+
+def _random(name: str, seed: int, width: int, raw: bool) -> PreparedTable:
+    rows, own = CATALOGUE[name].shape
+    return random_table(name, rows, own if raw else width, seed)

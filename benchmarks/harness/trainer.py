@@ -93,6 +93,23 @@ class EpochTimes(Reporter):
         self.times.wall.append(wall)
 
 
+class StepTimes(Reporter):
+    """Takes the time from one step's end to the next one's: making a batch, and training on it."""
+
+    def __init__(self) -> None:
+        self.watch = Stopwatch()
+        self.steps = 0
+        self.times = Times([], [])
+
+    def batch_done(self, epoch: int, batch: int) -> None:
+        """Note the time; the first step has no step before it, and warms up."""
+        cpu, wall = self.watch.lap()
+        self.steps += 1
+        if self.steps > 1:
+            self.times.cpu.append(cpu)
+            self.times.wall.append(wall)
+
+
 def train_epochs(
     config: RunConfig,
     split: Split,

@@ -14,12 +14,20 @@ class Row:
         function: called with the settings; returns the results.
         threads: threads that its budget allows; those of the command line if not given.
         large: whether it takes long and runs only with --large or by name.
+        peers: whether it measures other libraries too and runs only with --peers or by name.
+        limit: seconds after which it is given up.
+        points: where on its axis it is measured, each in a process of its own; once without an axis if empty.
+        large_points: where besides, with --large.
     """
 
     module: str
     function: str
     threads: int | None = None
     large: bool = False
+    peers: bool = False
+    limit: float = 1800.0
+    points: tuple[int, ...] = ()
+    large_points: tuple[int, ...] = ()
 
 
 ROWS = {
@@ -47,4 +55,14 @@ ROWS = {
     "start-bare": Row("rows.start", "start_bare"),
     "start-mltfr": Row("rows.start", "start_mltfr"),
     "extract-gemma3-270m": Row("rows.extraction", "gemma"),
+    "growth-items": Row("rows.growth_items", "grow", points=(10_000, 100_000, 1_000_000), large_points=(2_000_000,)),
+    "growth-vocabulary": Row("rows.growth_tables", "vocabulary", points=(30_000, 65_536, 131_072, 262_144)),
+    "growth-tables": Row("rows.growth_tables", "number", points=(1, 2, 3, 4)),
+    "growth-length": Row("rows.growth_length", "grow", points=(50, 100, 200, 500, 1000)),
+    "peer-replay-bce": Row("rows.peers", "replay_bce", peers=True, limit=7200.0),
+    "peer-replay-ce": Row("rows.peers", "replay_cross_entropy", peers=True, limit=7200.0),
+    "peer-rectools-bce": Row("rows.peers", "rectools_bce", peers=True, limit=7200.0),
+    "peer-rectools-ce": Row("rows.peers", "rectools_cross_entropy", peers=True, limit=7200.0),
+    "peer-recbole-bpr": Row("rows.peers", "recbole_bpr", peers=True, limit=7200.0),
+    "peer-recbole-ce": Row("rows.peers", "recbole_cross_entropy", peers=True, limit=7200.0),
 }

@@ -7,7 +7,8 @@ from functools import partial
 
 from harness.clock import alternate, measure, ratios
 from harness.data import read_split
-from harness.models import configure
+from harness.floor import floor_ratio, floor_seconds
+from harness.models import added_to_epoch, configure, epoch_work
 from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
@@ -80,16 +81,28 @@ def _steps(settings: Settings, loss: str, samples: str, budget: Budget) -> list[
     batches = steppers[0].batches(STEPS, settings.seed)
     times = alternate({n: _run(stepper, batches) for n, stepper in steppers.items()}, settings.repeats, warm_up=2)
     per_step = [1000 * time / STEPS for time in times[0].cpu]
-    results = [Result(f"bare step: {loss}, samples = {samples}", "ms", per_step)]
+    base = epoch_work(configure(settings, loss=loss, samples=samples), split, _trained(steppers[0]))
+    epoch = floor_seconds(settings, base)
+    bare = None if epoch is None else 1000 * epoch / steppers[0].batches_of_an_epoch
+    results = [Result(f"bare step: {loss}, samples = {samples}", "ms", per_step, floor=bare)]
     for number, origin in origins.items():
         what = f"mltfr step over bare step: {loss}, samples = {samples}, {number} table(s){_rows(number)}"
         values = ratios(times[number], times[0])
-        results.append(Result(what, "x", values, "ratio of CPU", budget=budget, note=origin))
+        tables, _ = get_tables(settings, number)
+        config = configure(settings, loss=loss, samples=samples, fusion="mltfr", tables=tables)
+        parameters = _trained(steppers[number]) - _trained(steppers[0])
+        more = added_to_epoch(config, split, parameters, tables) * (STEPS / steppers[0].batches_of_an_epoch)
+        least = floor_ratio(settings, more, times[0])
+        results.append(Result(what, "x", values, "ratio of CPU", budget=budget, note=origin, floor=least))
     return results
 
 
 def _run(stepper: Stepper, batches: list[Batch]) -> list[Callable[[], object]]:
     return [partial(stepper.run, batch) for batch in batches]
+
+
+def _trained(stepper: Stepper) -> int:
+    return sum(parameter.numel() for parameter in stepper.model.parameters() if parameter.requires_grad)
 
 
 def _rows(number: int) -> str:

@@ -6,6 +6,7 @@ import time
 
 from harness.clock import peak_megabytes
 from harness.data import read_split
+from harness.floor import floor_megabytes
 from harness.models import configure
 from harness.result import Budget, Result
 from harness.settings import Settings
@@ -38,11 +39,14 @@ def merge(settings: Settings) -> list[Result]:
     tables, origin = get_tables(settings, 3)
     config = configure(settings, loss="cross_entropy", fusion="mltfr", tables=tables)
     between = Between()
-    train_epochs(config, split, 1, tables, users=USERS, reporter=between)
+    model, _ = train_epochs(config, split, 1, tables, users=USERS, reporter=between)
+    peak = peak_megabytes()
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    least = floor_megabytes(settings, parameters, len(split.histories.items))
     what = "mltfr, 3 tables, cross_entropy, samples = positions"
     fisher = f"Fisher information of {config.training.fisher_examples:,} examples, and the merge: {what}"
     memory = Budget(800, 600)
     return [
         Result(fisher, "s", [between.seconds], note=origin),
-        Result(f"memory of both rounds: {what}", "MB", [peak_megabytes()], "peak", budget=memory, note=origin),
+        Result(f"memory of both rounds: {what}", "MB", [peak], "peak", budget=memory, note=origin, floor=least),
     ]

@@ -72,4 +72,6 @@ def _start(settings: Settings, fusion: str, tokens: tuple[str, ...], label: str)
                 cpu.append(float(answer))
                 wall.append(stopped - begun)
     what = f"process start to first training step: {label}"
-    return [Result(what, "s", wall, "wall", budget=Budget(6, 4), note=f"CPU {sorted(cpu)[len(cpu) // 2]:.2f} s")]
+    note = f"CPU {sorted(cpu)[len(cpu) // 2]:.2f} s; floor: the import of torch"
+    least = settings.rates["import_seconds"] if settings.rates else None
+    return [Result(what, "s", wall, "wall", budget=Budget(6, 4), note=note, floor=least)]

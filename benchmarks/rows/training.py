@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.clock import peak_megabytes
 from harness.data import read_split
-from harness.models import PAPER_BLOCK, configure
+from harness.floor import floor_megabytes, floor_seconds
+from harness.models import PAPER_BLOCK, configure, epoch_work
 from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
@@ -44,9 +45,7 @@ def cross_entropy_mltfr(settings: Settings) -> list[Result]:
     """Round 1 with three tables, the refresh of the shortlists included, and its memory."""
     label, memory = "mltfr, 3 tables", Budget(800, 600)
     one_round = "fusion.consensus_weight=0"
-    return _train(
-        settings, "cross_entropy", "positions", Budget(), memory, one_round, number=3, epochs=1, label=label
-    )
+    return _train(settings, "cross_entropy", "positions", Budget(), memory, one_round, number=3, epochs=1, label=label)
 
 
 def _train(
@@ -62,15 +61,25 @@ def _train(
 ) -> list[Result]:
     split = read_split(settings)
     tables, origin = get_tables(settings, number) if number else ([], "")
-    config = configure(
-        settings, *more, loss=loss, samples=samples, tables=tables, fusion="mltfr" if tables else "none"
-    )
+    config = configure(settings, *more, loss=loss, samples=samples, tables=tables, fusion="mltfr" if tables else "none")
     model, times = train_epochs(config, split, epochs or settings.repeats, tables)
     evaluate(ModelScorer(model), split, "test")
+    peak = peak_megabytes()
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    work = epoch_work(config, split, parameters, tables)
+    rest = floor_megabytes(settings, parameters, len(split.histories.items))
     what = f"{label}, {loss}, samples = {samples}, {SIZE}"
     return [
-        Result(f"training epoch: {what}", "s", times.cpu, wall=times.wall, budget=time, note=origin),
         Result(
-            f"memory of training and evaluation: {what}", "MB", [peak_megabytes()], "peak", budget=memory, note=origin
+            f"training epoch: {what}",
+            "s",
+            times.cpu,
+            wall=times.wall,
+            budget=time,
+            note=origin,
+            floor=floor_seconds(settings, work),
+        ),
+        Result(
+            f"memory of training and evaluation: {what}", "MB", [peak], "peak", budget=memory, note=origin, floor=rest
         ),
     ]

@@ -1,0 +1,1 @@
+"""Other libraries, each in an environment of its own, measured beside mltfr by the same commands."""
