@@ -47,14 +47,19 @@ def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, al
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_users_mistake_in_a_worker_is_one_line_and_not_repeated(capsys, tmp_path):
-    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,i1,1\nu1,,2\n")
-    options = [*OPTIONS, "--engine", "ray", "--workers", "2"]
-    run("fit", tmp_path / "log.csv", "--out", tmp_path / "run", *options, code=2)
+def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys, log, tmp_path):
+    """The first process alone reads the checkpoint, while the other one waits for it."""
+    import ray
+
+    state = tmp_path / "run/checkpoint/state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
+    options = [*OPTIONS, "--engine", "ray", "--workers", "2", "--resume"]
+    run("fit", log, "--out", tmp_path / "run", *options, code=2)
     errors = capsys.readouterr().err.splitlines()
     assert [line for line in errors if line.startswith("mltfr: ")] == errors[-1:]
-    assert "log.csv, line 3: item_id is empty" in errors[-1]
-    assert not (tmp_path / "run").exists()
+    assert "state.json: damaged" in errors[-1]
+    wait_until(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"])  # all are given back
 
 
 def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done_again(alone, tmp_path):
