@@ -16,13 +16,13 @@ from test_engine_options import run
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
 
 
-def kill_once(condition, name):
-    """Kill, in the background, one worker whose command line holds `name`, once a condition is true."""
+def kill_once(condition, find):
+    """Kill, in the background, one of the processes that `find` returns, once a condition is true."""
     killed = []
 
     def work():
         wait_until(condition, 500)
-        number = max(wait_until(lambda: descendants(name)))
+        number = max(wait_until(find))
         os.kill(number, signal.SIGKILL)
         killed.append(number)
 
@@ -34,7 +34,7 @@ def kill_once(condition, name):
 def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, alone, tmp_path):
     """The worker is killed with SIGKILL in round 2; the others end, and new ones go on from the checkpoint."""
     out = tmp_path / "run"
-    thread, killed = kill_once(lambda: checkpointed(out, 2, 3), "RayTrainWorker")
+    thread, killed = kill_once(lambda: checkpointed(out, 2, 3), lambda: descendants("RayTrainWorker"))
     options = [*OPTIONS, "--set", "training.checkpoint_seconds=0"]
     run("fit", log, "--out", out, *options, "--engine", "ray", "--workers", "2")
     thread.join()
@@ -47,14 +47,19 @@ def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, al
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_users_mistake_in_a_worker_is_one_line_and_not_repeated(capsys, tmp_path):
-    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,i1,1\nu1,,2\n")
-    options = [*OPTIONS, "--engine", "ray", "--workers", "2"]
-    run("fit", tmp_path / "log.csv", "--out", tmp_path / "run", *options, code=2)
+def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys, log, tmp_path):
+    """The first process alone reads the checkpoint, while the other one waits for it."""
+    import ray
+
+    state = tmp_path / "run/checkpoint/state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
+    options = [*OPTIONS, "--engine", "ray", "--workers", "2", "--resume"]
+    run("fit", log, "--out", tmp_path / "run", *options, code=2)
     errors = capsys.readouterr().err.splitlines()
     assert [line for line in errors if line.startswith("mltfr: ")] == errors[-1:]
-    assert "log.csv, line 3: item_id is empty" in errors[-1]
-    assert not (tmp_path / "run").exists()
+    assert "state.json: damaged" in errors[-1]
+    wait_until(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"])  # all are given back
 
 
 def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done_again(alone, tmp_path):
@@ -65,21 +70,25 @@ def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done
     reads.mkdir()
 
     class SlowUsers(RunUsers):
-        """Notes what is read, and lets the second part of every worker be killed."""
+        """Notes what is read by which process, and leaves time to kill it."""
 
         def read(self, start, stop):
+            import os
             import time
-            import uuid
 
-            (reads / f"{start}-{uuid.uuid4().hex}").touch()
-            time.sleep(0.5)
+            (reads / f"{time.time_ns()}-{os.getpid()}").touch()
+            time.sleep(1)
             return super().read(start, stop)
+
+    def reader():
+        """Return the process that began to read a part just now."""
+        return [int(max(path.name for path in reads.iterdir()).partition("-")[2])]
 
     run("recommend", alone, "--out", tmp_path / "here", "--part-users", "6")
     users, wanted = SlowUsers(alone), Wanted()
     folder = PartsFolder(tmp_path / "ray", describe_job(alone, wanted, users, 6))
     finished = folder.begin(resume=False)
-    thread, killed = kill_once(lambda: len(list(reads.iterdir())) >= 3, "ScoreParts")
+    thread, killed = kill_once(lambda: len(list(reads.iterdir())) >= 3, reader)
     summary = recommend_with_ray(alone, wanted, users, folder, finished, 2)
     thread.join()
     assert killed
@@ -133,7 +142,7 @@ def test_the_cells_of_a_study_are_those_of_one_machine_and_a_lost_one_goes_on(tm
     (tmp_path / "study.toml").write_text(STUDY)
     here = run_study(tmp_path / "study.toml", tmp_path / "here", jobs=2)
     thread, killed = kill_once(
-        lambda: list((tmp_path / "ray").glob("cells/*/run/checkpoint/state.json")), "ray::_run"
+        lambda: list((tmp_path / "ray").glob("cells/*/run/checkpoint/state.json")), lambda: descendants("ray::_run")
     )
     there = study_with_ray(tmp_path / "study.toml", tmp_path / "ray", 2)
     thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from mltfr.training.reporting import Record
 
 POLL = 0.5
 """Seconds between two looks."""
+GRACE = 10.0
+"""Seconds that a worker has to find the mistake that another one has found, before it is ended."""
 
 
 class Bulletin:
@@ -102,7 +105,10 @@ def as_error(kind: str, message: str) -> MltfrError:
 
 @contextmanager
 def watched(bulletin: Any) -> Iterator[Event]:
-    """Return an event, in a worker, that is set soon after the command asks to stop."""
+    """Return an event, in a worker, that is set soon after the command asks to stop.
+
+    Where another worker has found a user's mistake, this one may wait for it in vain: it is ended after a while.
+    """
     import ray
 
     stop, over = Event(), Event()
@@ -111,7 +117,8 @@ def watched(bulletin: Any) -> Iterator[Event]:
         while not over.wait(POLL):
             if ray.get(bulletin.stopped.remote()):
                 stop.set()
-                return
+            if ray.get(bulletin.error.remote()) is not None and not over.wait(GRACE):
+                os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
     try:
@@ -139,12 +146,12 @@ def follow(running: Any, bulletin: Any, stop: Event | None = None) -> Iterator[t
         while not over:
             over, _ = ray.wait([running], timeout=POLL)
             yield from ray.get(bulletin.take.remote())
-            if (error := ray.get(bulletin.error.remote())) is not None:
-                raise as_error(*error)
             if stop is not None and stop.is_set():
                 ray.get(bulletin.stop.remote())
         yield from ray.get(bulletin.take.remote())
+        if (error := ray.get(bulletin.error.remote())) is not None:
+            raise as_error(*error)
         ray.get(running)
     finally:
-        if not over:  # with it go the processes that it has started
+        if not over:  # a second Ctrl-C
             ray.cancel(running, force=True)

@@ -150,9 +150,8 @@ def _work(told: Mapping[str, Any]) -> None:
         return
     except LostProcessError:
         raise
-    except MltfrError as error:  # trying again would not help
+    except MltfrError as error:  # raised, it would be tried again
         ray.get(bulletin.fail.remote(type(error).__name__, str(error)))
-        raise
 
 
 def _storage(job: Job) -> Path:
