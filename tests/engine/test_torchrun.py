@@ -15,7 +15,7 @@ def test_two_processes_agree_on_everything():
     process = start(Path(__file__).parent / "two_processes.py")
     out, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
-    assert sorted(out.split("\n"))[1:] == ["process 0 agrees", "process 1 agrees"]
+    assert all(out.count(f"process {number} agrees") == 1 for number in (0, 1))  # their lines may run together
 
 
 def test_two_processes_train_what_one_does(home, log, alone, tmp_path):
