@@ -99,5 +99,6 @@ def _samples(config: RunConfig, split: Split) -> tuple[Lengths, Lengths]:
     if config.training.samples == "prefixes":
         lengths = PrefixSamples(histories, longest).lengths
         return lengths, np.ones_like(lengths)
-    lengths = PositionSamples(histories, longest).lengths - 1
+    samples = PositionSamples(histories, longest)
+    lengths = samples.lengths[np.arange(len(samples))] - 1
     return lengths, lengths

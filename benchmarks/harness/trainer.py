@@ -43,7 +43,7 @@ class Stepper:
     def batches(self, number: int, seed: int) -> list[Batch]:
         """Return batches of the first epoch that stand for all: evenly spaced by size, in random order."""
         random = epoch_generator(seed, 1, 0)
-        lengths = self.samples.lengths
+        lengths = self.samples.lengths[np.arange(len(self.samples))]
         plan = plan_epoch(lengths, self.config.batch_size, self.config.bucket, random)
         plan.sort(key=lambda indices: len(indices) * int(lengths[indices].max()))
         places = (np.arange(number) + 0.5) * len(plan) / number
