@@ -97,7 +97,8 @@ def _samples(config: RunConfig, split: Split) -> tuple[Lengths, Lengths]:
     """Return how many items the encoder reads of every training sample, and how many positions have a target."""
     histories, longest = split.train_histories(), config.backbone.max_length
     if config.training.samples == "prefixes":
-        lengths = PrefixSamples(histories, longest).lengths
+        prefixes = PrefixSamples(histories, longest)
+        lengths = prefixes.lengths[np.arange(len(prefixes))]
         return lengths, np.ones_like(lengths)
     samples = PositionSamples(histories, longest)
     lengths = samples.lengths[np.arange(len(samples))] - 1
