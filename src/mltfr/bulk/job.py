@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,12 @@ class Summary:
     unknown: Counter[str] = field(default_factory=Counter)
     without_known_item: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of_kept(cls, finished: Mapping[int, Record]) -> Summary:
+        """Return what a job has done that goes on with the parts that `PartsFolder.begin` found finished."""
+        users, rows = (sum(record[what] for record in finished.values()) for what in ("users", "rows"))
+        return cls(users, rows, len(finished))
+
     def add(self, scored: Scored) -> None:
         """Count a part that was scored."""
         self.users += scored.table["user_id"].n_unique()
@@ -72,11 +78,7 @@ def recommend_to_folder(
         Interrupted: `stop` was set.
     """
     records = dict(finished)
-    summary = Summary(
-        users=sum(record["users"] for record in records.values()),
-        rows=sum(record["rows"] for record in records.values()),
-        kept=len(records),
-    )
+    summary = Summary.of_kept(records)
     left = [part for part in folder.parts if part.number not in records]
     for part, scored in _scored(scorer, users, left, len(users), progress, stop):
         records[part.number] = folder.write(part, scored)

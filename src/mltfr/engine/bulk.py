@@ -110,11 +110,7 @@ def recommend_with_ray(
         Interrupted: `stop` was set.
     """
     records = dict(finished)
-    summary = Summary(
-        users=sum(record["users"] for record in records.values()),
-        rows=sum(record["rows"] for record in records.values()),
-        kept=len(records),
-    )
+    summary = Summary.of_kept(records)
     left = [part for part in folder.parts if part.number not in records]
     if not left:
         folder.finish(records)
