@@ -169,13 +169,13 @@ def with_time(
     """
     if found.batches < LONG_EPOCH:
         return found
-    device = make_fabric(config.training).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    fabric = make_fabric(config.training)
+    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         model = build_model(config, found.sizes.items, tables, item_vectors)
         samples = make_samples(config.training, model, split.train_histories())
         loss = build_loss(config, split.vocabulary.counts)
         step = TrainingStep(model, loss, build_objective(config, found.sizes.items), found.sizes.sparse)
-        each = seconds_per_step(step, samples, config.training, device)
+        each = seconds_per_step(step, samples, config.training, fabric)
     del model, step
     gc.collect()
     return replace(found, seconds=each * found.batches)

@@ -9,6 +9,7 @@ import torch
 
 from mltfr.training.batches import plan_epoch
 from mltfr.training.config import TrainingConfig
+from mltfr.training.fabric import Fabric
 from mltfr.training.optimizer import make_optimizer
 from mltfr.training.row_adam import RowAdam, clip_rows
 from mltfr.training.samples import Samples, Views
@@ -18,23 +19,24 @@ STEPS = 6
 """Steps that are timed; as many go before them, since memory is slow when it is new."""
 
 
-def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfig, device: torch.device) -> float:
+def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfig, fabric: Fabric) -> float:
     """Return the mean seconds of a step: batch, forward, backward, clip, update. It changes the model.
 
     Args:
         step: a model to be thrown away, with its loss and objective.
         samples: the training samples; random batches of an epoch are taken.
         config: settings.
-        device: where to train.
+        fabric: device and precision.
     """
     random = np.random.default_rng(0)
     some = random.permutation(len(samples))[: STEPS * config.batch_size]
     plan = [some[part] for part in plan_epoch(samples.lengths[some], config.batch_size, STEPS, random)]
     views = Views(step.objective, samples)
-    step = step.to(device).train()
+    step, device = step.to(fabric.device).train(), fabric.device
     optimizer = make_optimizer(config, step.parameters(), step.sparse)
     if isinstance(optimizer, RowAdam):
         optimizer.follow(step.model.item_vectors)
+    placed, optimizer = fabric.setup(step, optimizer)
     clip = clip_rows if step.sparse else torch.nn.utils.clip_grad_norm_
     fusion = step.model.fusion
     if fusion is not None:
@@ -49,9 +51,7 @@ def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfi
             begun = time.perf_counter()
         optimizer.zero_grad()
         batch = views.add(samples.batch(indices, random), indices, random).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
-        torch.autograd.backward(loss)
+        fabric.backward(placed(batch.items, batch.targets, *batch.views, wanted=batch.wanted))
         if config.gradient_clip:
             clip(step.parameters(), config.gradient_clip)
         optimizer.step()
