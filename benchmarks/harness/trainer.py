@@ -44,7 +44,7 @@ class Stepper:
         """Return batches of the first epoch that stand for all: evenly spaced by size, in random order."""
         random = epoch_generator(seed, 1, 0)
         lengths = self.samples.lengths[np.arange(len(self.samples))]
-        plan = plan_epoch(lengths, self.config.batch_size, self.config.bucket, random)
+        plan = list(plan_epoch(lengths, self.config.batch_size, self.config.bucket, random))
         plan.sort(key=lambda indices: len(indices) * int(lengths[indices].max()))
         places = (np.arange(number) + 0.5) * len(plan) / number
         chosen = random.permutation(np.minimum(places.astype(int), len(plan) - 1))
