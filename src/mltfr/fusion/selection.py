@@ -17,6 +17,7 @@ from mltfr.fusion.largest import largest
 from mltfr.fusion.positions import Positions
 from mltfr.fusion.rows import Kept, row_dot
 from mltfr.fusion.side_by_side import linears_of_tables, row_numbers
+from mltfr.products import ROWS, large_products
 
 ROWS_AT_ONCE = 1024
 WATCHED = 8
@@ -106,15 +107,16 @@ class TokenFilters(ByTable[TokenFilter]):
         keep, shape = self.each()[0].keep, tokens.shape[:2]
         columns = tokens.flatten(0, 1).T                                        # [D, N * M]
         bonus = self._noise(positions.shape[0], scale, shape[1])                # [B or 1, N * M] or None
-        at_once = max(ROWS_AT_ONCE // len(tokens), 1) if positions.by_hand else max(len(query), 1)
+        at_once = max(ROWS_AT_ONCE // len(tokens) // ROWS, 1) * ROWS if positions.by_hand else max(len(query), 1)
         rows, cosines = [], []
         for some, users in zip(torch.split(query, at_once), torch.split(positions.users, at_once), strict=True):
-            if bonus is None:
-                cosine = some @ columns                                         # [p, N * M], so few stay in the cache
-            elif len(bonus) == 1:
-                cosine = torch.addmm(bonus, some, columns)
-            else:
-                cosine = torch.addmm(bonus.index_select(0, users), some, columns)
+            with large_products(len(some)):
+                if bonus is None:
+                    cosine = some @ columns                                     # [p, N * M], so few stay in the cache
+                elif len(bonus) == 1:
+                    cosine = torch.addmm(bonus, some, columns)
+                else:
+                    cosine = torch.addmm(bonus.index_select(0, users), some, columns)
             cosine = cosine.view(len(some), *shape)                             # [p, N, M]
             best = largest(cosine, keep, positions.by_hand)                     # [p, N, K]
             found = cosine.gather(-1, best)                                     # [p, N, K]

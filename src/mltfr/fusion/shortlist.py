@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.fusion.largest import largest
+from mltfr.products import large_products
 from mltfr.tokens.table import PreparedTable
 
 TOKENS_AT_ONCE = 2048
@@ -92,7 +93,8 @@ def coverage(
         projected = project(rows.to(queries.device))                            # [v, D]
         stop = start + len(rows)
         for index, group in enumerate(groups):
-            cosine = group @ projected.T                                        # [q, v]
+            with large_products(len(group)):
+                cosine = group @ projected.T                                    # [q, v]
             best[start:stop] = torch.maximum(best[start:stop], cosine.amax(0).cpu())
             top = largest(cosine, min(keep, len(rows)))                         # [q, K]
             candidates = torch.cat([scores[index], cosine.gather(1, top)], dim=1)   # [q, 2K]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mltfr.inference.batches import History, pad_right_aligned
 from mltfr.model import SequentialModel
+from mltfr.products import large_products
 
 BLOCK = 2048
 """Items of one matrix product on a CPU: their vectors, and the scores of a batch, stay in its cache."""
@@ -86,7 +87,8 @@ class ModelScorer:
             if len(queries) < 2 or self.device.type != "cpu":
                 return queries @ vectors.T                               # [B, C]
             scores = queries.new_empty(len(queries), len(vectors))       # [B, C]
-            for first in range(0, len(vectors), BLOCK):
-                block = slice(first, first + BLOCK)
-                torch.mm(queries, vectors[block].T, out=scores[:, block])
+            with large_products(len(queries)):
+                for first in range(0, len(vectors), BLOCK):
+                    block = slice(first, first + BLOCK)
+                    torch.mm(queries, vectors[block].T, out=scores[:, block])
             return scores

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 
 from mltfr.losses.base import Loss, LossConfig, register_loss
+from mltfr.products import ROWS, large_products, padded_rows
 
 _SAFE_LOGIT = 40.0
 """exp(±40), and a sum of a billion of them, are normal float32 numbers."""
@@ -92,7 +93,9 @@ def _loss_and_gradients(
     wants_items: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return the mean loss and its gradients for `hidden` `[P, D]` and `items` `[I + 1, D]`."""
-    candidates = items[1:]                                               # [I, D]
+    candidates, count = items[1:], len(hidden)                           # [I, D], P
+    if count >= ROWS and not chunk % ROWS:
+        hidden, targets = padded_rows(hidden), padded_rows(targets)      # more rows of zeros, with target 0
     hidden_gradient = torch.empty_like(hidden) if wants_hidden else None
     items_gradient = torch.zeros_like(items) if wants_items else None
     average = candidates.mean(0)                                         # [D]
@@ -105,26 +108,27 @@ def _loss_and_gradients(
         wanted = (1 - smoothing) * items[targets[rows]] + smoothing * average  # [C, D]
         total -= (h * wanted).sum()
         wide = buffer.view(-1)[: len(candidates) * len(h)].view(len(candidates), len(h))
-        torch.mm(candidates, h.T, out=wide)                              # [I, C]
-        if shift:
-            highest = wide.amax(0)                                       # [C]
-            wide.sub_(highest)
-            total += highest.sum()
-        sums = wide.exp_().sum(0).unsqueeze(1)                           # [C, 1]
-        total += sums.log().sum()
-        if hidden_gradient is not None:
-            torch.mm(wide.T, candidates, out=hidden_gradient[rows])
-            hidden_gradient[rows].div_(sums).sub_(wanted)
-        if items_gradient is not None:
-            items_gradient[1:].addmm_(wide, h / sums)
-    count = max(len(hidden), 1)
+        with large_products(len(h)):
+            torch.mm(candidates, h.T, out=wide)                          # [I, C]
+            if shift:
+                highest = wide.amax(0)                                   # [C]
+                wide.sub_(highest)
+                total += highest.sum()
+            sums = wide.exp_().sum(0).unsqueeze(1)                       # [C, 1]
+            total += sums[: count - start].log().sum()
+            if hidden_gradient is not None:
+                torch.mm(wide.T, candidates, out=hidden_gradient[rows])
+                hidden_gradient[rows].div_(sums).sub_(wanted)
+            if items_gradient is not None:
+                items_gradient[1:].addmm_(wide, h / sums)
+    positions = max(count, 1)
     if hidden_gradient is not None:
-        hidden_gradient.div_(count)
+        hidden_gradient = hidden_gradient[:count].div_(positions)
     if items_gradient is not None:
         items_gradient.index_add_(0, targets, hidden, alpha=smoothing - 1)
         items_gradient[1:].sub_(hidden.sum(0).mul_(smoothing / len(candidates)))
-        items_gradient.div_(count)
-    return total / count, hidden_gradient, items_gradient
+        items_gradient.div_(positions)
+    return total / positions, hidden_gradient, items_gradient
 
 
 def _may_overflow(hidden: Tensor, candidates: Tensor) -> bool:
