@@ -72,7 +72,6 @@ def test_a_processor_that_rounds_is_not_asked(monkeypatch: pytest.MonkeyPatch) -
         return torch.mm(left.bfloat16().float(), right.bfloat16().float())
 
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     products._helps.cache_clear()
     try:
         before = precision()

@@ -59,17 +59,17 @@ def padded_rows(tensor: Tensor) -> Tensor:  # [P, ...] -> [P', ...]
 
 
 def _setting() -> Any:
-    """Return what holds the precision of oneDNN's products; None before torch 2.9."""
-    setting = getattr(torch.backends.mkldnn, "matmul", None)
-    return setting if hasattr(setting, "fp32_precision") else None
+    """Return what holds the precision of oneDNN's products; None where there is no oneDNN, and before torch 2.9."""
+    onednn: Any = torch.backends.mkldnn
+    setting = getattr(onednn, "matmul", None)
+    return setting if onednn.is_available() and hasattr(setting, "fp32_precision") else None
 
 
 @cache
 def _helps() -> bool:
     """Return whether oneDNN uses what MKL may not, and rounds nothing."""
     setting = _setting()
-    available = torch.backends.mkldnn.is_available() and "AVX512" in torch.backends.cpu.get_cpu_capability()
-    if setting is None or not available:
+    if setting is None or "AVX512" not in torch.backends.cpu.get_cpu_capability():
         return False
     left = torch.arange(4 * ROWS * ROWS, dtype=torch.float64).sin().float().view(4 * ROWS, ROWS)  # all 24 bits matter
     right = left[: 2 * ROWS].flip(0)
