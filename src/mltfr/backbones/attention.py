@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.dropout import Dropout
+from mltfr.softmax import softmax
 
 
 class SelfAttention(nn.Module):
@@ -45,7 +46,7 @@ class SelfAttention(nn.Module):
         if newest is not None:
             query, bias = query[:, :, -newest:], bias[:, :, -newest:]
         scores = (query * self.scale) @ key.transpose(-1, -2)                     # [B, H, T, L], T readers
-        weights = self.dropout(scores.add_(bias).softmax(-1))                     # [B, H, T, L]
+        weights = self.dropout(softmax(scores.add_(bias)))                       # [B, H, T, L]
         mixed = (weights @ value).transpose(1, 2).reshape(size, -1, hidden)       # [B, T, D]
         read: Tensor = self.output(mixed)
         return read

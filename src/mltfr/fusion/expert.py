@@ -11,6 +11,7 @@ from mltfr.fusion.initial import variance_preserving, zero
 from mltfr.fusion.rows import Kept, row_dot, row_sum
 from mltfr.fusion.selection import Selection
 from mltfr.fusion.side_by_side import linears_of_each, linears_of_one, linears_of_tables
+from mltfr.softmax import softmax
 
 
 class AttentionCore(nn.Module):
@@ -67,7 +68,7 @@ class AttentionCore(nn.Module):
     def read(self, query: Tensor, key: Tensor, value: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
         """Return what `attend` does, of keys that are scaled."""
         logits = row_dot(query, key, kept, self.heads) + log_weight.unsqueeze(-2)   # [..., H, K]
-        return row_sum(self.dropout(logits.softmax(-1)), value, kept)
+        return row_sum(self.dropout(softmax(logits)), value, kept)
 
 
 class Expert(nn.Module):

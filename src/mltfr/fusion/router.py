@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mltfr.fusion.initial import zero
+from mltfr.softmax import softmax
 
 DEAD_BELOW = 0.01
 
@@ -23,7 +24,7 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, N]
         """Return the weights; they sum to 1 at every position."""
-        weights: Tensor = self.gate(x).softmax(-1)
+        weights: Tensor = softmax(self.gate(x))
         return weights
 
 

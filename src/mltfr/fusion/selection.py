@@ -18,6 +18,7 @@ from mltfr.fusion.positions import Positions
 from mltfr.fusion.rows import Kept, row_dot
 from mltfr.fusion.side_by_side import linears_of_tables, row_numbers
 from mltfr.products import ROWS, large_products
+from mltfr.softmax import log_softmax
 
 ROWS_AT_ONCE = 1024
 WATCHED = 8
@@ -90,7 +91,7 @@ class TokenFilters(ByTable[TokenFilter]):
         kept = kept_rows(chosen, vectors, positions.by_hand)
         known = cosine.to(query.dtype).flatten(1).unsqueeze(1)                  # [P, 1, N * K]
         score = row_dot(query, tokens.flatten(0, 1), kept.joined(), known=known).view_as(cosine)    # [P, N, K]
-        return Selection(vectors, chosen, kept, (scale.unsqueeze(-1) * score).log_softmax(-1))
+        return Selection(vectors, chosen, kept, log_softmax(scale.unsqueeze(-1) * score))
 
     def _choose(
         self, query: Tensor, tokens: Tensor, scale: Tensor, positions: Positions, averages: Mapping[str, Averages]
