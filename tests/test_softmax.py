@@ -17,7 +17,8 @@ def test_equals_torch(shape: tuple[int, ...], logarithm: bool) -> None:
     ours, theirs = (log_softmax, torch.log_softmax) if logarithm else (softmax, torch.softmax)
     found = ours(scores), theirs(scores, -1)
     torch.testing.assert_close(*found, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(*(torch.autograd.grad(value, scores, weight)[0] for value in found), rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad(value, scores, weight)[0] for value in found]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
     assert found[0].is_contiguous()
 
 
