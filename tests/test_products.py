@@ -10,7 +10,7 @@ import torch
 
 from mltfr import products
 from mltfr.losses.cross_entropy import CrossEntropy, CrossEntropyConfig
-from mltfr.products import ROWS, large_products, padded_rows
+from mltfr.products import ROWS, WIDE, compiled_bytes, large_products, padded_rows, products_of_width
 
 
 def precision() -> str | None:
@@ -45,6 +45,18 @@ def test_settings_are_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert precision() == before
     with large_products(ROWS + 1):  # a shape of its own would have to be compiled
         assert precision() == before
+
+
+def test_a_wide_model_gains_with_every_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    if precision() is None:
+        pytest.skip("this torch has no such setting")
+    before = precision()
+    for helps, width, wanted in ((True, WIDE, "bf16"), (True, WIDE - 1, before), (False, WIDE, before)):
+        monkeypatch.setattr(products, "_helps", lambda helps=helps: helps)
+        with products_of_width(width):
+            assert precision() == wanted
+        assert (compiled_bytes(width) > 0) == (wanted == "bf16")
+    assert precision() == before
 
 
 def test_settings_are_as_before_whichever_thread_ends_last(monkeypatch: pytest.MonkeyPatch) -> None:

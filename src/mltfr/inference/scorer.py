@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mltfr.inference.batches import History, pad_right_aligned
 from mltfr.model import SequentialModel
-from mltfr.products import large_products
+from mltfr.products import large_products, products_of_width
 
 BLOCK = 2048
 """Items of one matrix product on a CPU: their vectors, and the scores of a batch, stay in its cache."""
@@ -71,7 +71,7 @@ class ModelScorer:
         if training:  # asking every module costs less than telling it
             self.model.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), products_of_width(self.vectors.shape[1] if len(histories) > 1 else 0):
                 hidden = self.model.readout(batch.to(self.device)).float()  # [B, D]
                 if empty.any():  # attention over padding alone is not defined
                     hidden[empty.to(self.device)] = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mltfr.inference.rules import BLOCK_SCORES
+from mltfr.products import compiled_bytes
 
 FLOAT = 4
 MODULES = 60_000_000
@@ -93,7 +94,7 @@ def footprint(sizes: Sizes) -> Mapping[str, int]:
         "optimiser": 2 * (sizes.table + rest) + (FLOAT * sizes.items if sizes.sparse else 0),
         "best weights": sizes.weights,
         "samples": SAMPLE * sizes.samples,
-        "program": MODULES,
+        "program": MODULES + compiled_bytes(sizes.width),
     }
     if validation >= max(backward, forward):
         moment = {"gradients": kept + rest, "validation scores": validation_scores}

@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mltfr.products import products_of_width
+
 Kept = TypeVar("Kept", bound=torch.optim.Optimizer)
 
 
@@ -25,11 +27,14 @@ class Fabric:
     def __init__(self, device: torch.device, precision: Literal["32", "bf16"] = "32") -> None:
         self.device = device
         self.precision = precision
+        self.width = 0
+        """Inner width of the module's products, at most."""
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)
 
     def setup(self, module: nn.Module, optimizer: Kept) -> tuple[nn.Module, Kept]:
         """Return the module on the device, with its precision, and its optimiser."""
+        self.width = max((min(each.shape) for each in module.parameters() if each.dim() == 2), default=0)
         return _Placed(module.to(self.device), self), optimizer
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -38,9 +43,14 @@ class Fabric:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def products(self) -> AbstractContextManager[None]:
+        """Return the context in which float32 products are fastest."""
+        return products_of_width(self.width if self.device.type == "cpu" else 0)
+
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients; bfloat16 has float32's range, so the loss is not scaled."""
-        torch.autograd.backward(loss)
+        with self.products():
+            torch.autograd.backward(loss)
 
     def clip_gradients(self, module: nn.Module, max_norm: float) -> None:
         """Scale a module's gradients down to `max_norm`, their Euclidean norm over all parameters, if it is larger."""
@@ -57,6 +67,6 @@ class _Placed(nn.Module):
 
     def forward(self, *inputs: Tensor, **more: Tensor) -> Tensor:
         """Return the module's output in the default precision."""
-        with self.fabric.autocast():
+        with self.fabric.autocast(), self.fabric.products():
             output: Tensor = self.module(*inputs, **more)
         return output.to(torch.get_default_dtype())
