@@ -15,10 +15,10 @@ from mltfr.tokens import PreparedTable
 from mltfr.training import Reporter, Reporters, Trained, train
 from mltfr.training.batches import epoch_generator, plan_epoch
 from mltfr.training.devices import make_fabric
-from mltfr.training.optimizer import make_optimizer
 from mltfr.training.reporting import Record
 from mltfr.training.samples import Batch, Views, make_samples
 from mltfr.training.step import TrainingStep
+from mltfr.training.update import Update
 
 
 class Stepper:
@@ -31,9 +31,7 @@ class Stepper:
         objective = build_objective(config, len(split.vocabulary))
         self.views = Views(objective, self.samples)
         step = TrainingStep(self.model, build_loss(config, split.vocabulary.counts), objective)
-        self.fabric = make_fabric(config.training)
-        self.step, self.optimizer = self.fabric.setup(step, make_optimizer(config.training, step.parameters()))
-        self.step.train()
+        self.update = Update(step.train(), config.training, make_fabric(config.training))
 
     @property
     def batches_of_an_epoch(self) -> int:
@@ -52,12 +50,7 @@ class Stepper:
 
     def run(self, batch: Batch) -> None:
         """Train on one batch."""
-        loss = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
-        if self.config.gradient_clip:
-            self.fabric.clip_gradients(self.step, self.config.gradient_clip)
-        self.optimizer.step()
+        self.update(batch)
 
     def refresh(self, seed: int) -> None:
         """Choose the shortlists again, as the loop does before an epoch."""
@@ -67,12 +60,12 @@ class Stepper:
         random = np.random.default_rng(seed)
         count = min(self.config.refresh_histories, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
-        self.step.eval()
+        self.model.eval()
         fusion.refresh(
             self.model.fusion_inputs(self.samples.batch(part, random).items)
             for part in np.array_split(chosen, -(-count // self.config.batch_size))
         )
-        self.step.train()
+        self.model.train()
 
 
 class EpochTimes(Reporter):

@@ -24,14 +24,14 @@ from mltfr.training.checkpoint import (
 )
 from mltfr.training.config import TrainingConfig
 from mltfr.training.interrupts import Interrupted
-from mltfr.training.optimizer import learning_rate, make_optimizer
+from mltfr.training.optimizer import learning_rate
 from mltfr.training.parts import Parts
 from mltfr.training.reporting import Record, Reporter
-from mltfr.training.row_adam import RowAdam, clip_rows
 from mltfr.training.samples import Batch, Indices, Samples, Views
 from mltfr.training.state import RoundState
 from mltfr.training.step import TrainingStep
 from mltfr.training.team import Team
+from mltfr.training.update import Update
 
 ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
 
@@ -80,12 +80,8 @@ class Round:
         self.stop = stop or Event()
         self.model = step.model
         self.views = Views(step.objective, samples)
-        optimizer = make_optimizer(config, step.parameters(), step.sparse)
-        self.rows = optimizer if isinstance(optimizer, RowAdam) else None
-        if self.rows is not None:
-            self.rows.follow(self.model.item_vectors)
-        self.step, self.optimizer = self.fabric.setup(step, optimizer)
-        self.parts = Parts(team, self.step.parameters(), self._make_batch, self._loss)
+        self.update = Update(step, config, self.fabric)
+        self.parts = Parts(team, step.parameters(), self._make_batch, self.update.loss)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
         self.saved_at = time.monotonic()
@@ -96,7 +92,7 @@ class Round:
         """Continue from a checkpoint's tensors."""
         self.model.load_state_dict(under_prefix("model", tensors))
         self.best_weights = under_prefix("best", tensors)
-        load_optimizer(self.optimizer, tensors)
+        load_optimizer(self.update.optimizer, tensors)
         load_random(tensors)
 
     def run(self) -> dict[str, Tensor]:
@@ -114,8 +110,8 @@ class Round:
             self._validate()
             self.save()
             self._stop_if_asked()
-        if self.rows is not None:
-            self.rows.finish()
+        if self.update.rows is not None:
+            self.update.rows.finish()
         self.model.load_state_dict(self.best_weights)
         return self.best_weights
 
@@ -125,7 +121,7 @@ class Round:
         if self.checkpoints is None:
             return
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best_weights)
-        tensors |= optimizer_tensors(self.optimizer) | random_tensors()
+        tensors |= optimizer_tensors(self.update.optimizer) | random_tensors()
         self.checkpoints.save(tensors, {**asdict(self.state), "fingerprint": self.fingerprint})
         self.saved_at = time.monotonic()
 
@@ -135,21 +131,15 @@ class Round:
         plan = plan_epoch(self.samples.lengths, config.batch_size, config.bucket, order)
         if state.batch == 0 and state.epoch % config.refresh_every == 0:
             self._refresh()
-        self.step.train()
+        self.update.step.train()
         total = self.epochs * len(plan)
         loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.fabric.device)
         begun = time.monotonic() - state.seconds
         while state.batch < len(plan):
-            self._set_rate(learning_rate(config, state.step, total))
+            self.update.set_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
-            self.optimizer.zero_grad()  # first: the old gradients need not exist beside the new scores
-            loss, stop, due = self._gradient(plan[state.batch])
-            if config.gradient_clip and self.rows is not None:
-                clip_rows(self.step.parameters(), config.gradient_clip)
-            elif config.gradient_clip:
-                self.fabric.clip_gradients(self.step, config.gradient_clip)
-            self.optimizer.step()
+            loss, stop, due = self._train_on(plan[state.batch])
             loss_sum += loss
             state.batch += 1
             state.step += 1
@@ -163,8 +153,8 @@ class Round:
                     raise Interrupted
         self._count(loss_sum, begun)
 
-    def _gradient(self, indices: Indices) -> tuple[Tensor, bool, bool]:
-        """Leave a batch's gradient in the parameters.
+    def _train_on(self, indices: Indices) -> tuple[Tensor, bool, bool]:
+        """Move the model by a batch.
 
         Returns:
             Its mean loss, and whether any process was asked to stop, or wants a checkpoint.
@@ -172,18 +162,15 @@ class Round:
         seeds = [self.seed, self.state.round, self.state.epoch, BATCH, self.state.batch]
         stop, due = self.stop.is_set(), self.team.is_first and self._is_due()
         if self.team.shards > 1:
+            self.update.optimizer.zero_grad()
             found = self.parts.gradient(indices, seeds, stop, due)
+            self.update.apply()
             return found.loss, found.stop, found.due
-        loss = self._loss(self._make_batch(indices, np.random.default_rng(seeds)).to(self.fabric.device))
-        self.fabric.backward(loss)
-        return loss.detach(), stop, due
+        batch = self._make_batch(indices, np.random.default_rng(seeds))
+        return self.update(batch.to(self.fabric.device)), stop, due
 
     def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
         return self.views.add(self.samples.batch(indices, random), indices, random)
-
-    def _loss(self, batch: Batch) -> Tensor:
-        loss: Tensor = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
-        return loss
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
@@ -204,9 +191,9 @@ class Round:
         record: Record = {"round": state.round, "epoch": epoch, "step": state.step, "loss": mean}
         last = epoch == self.epochs
         if epoch % config.validate_every == 0 or last:
-            self.step.eval()
-            if self.rows is not None:
-                self.rows.flush()
+            self.update.step.eval()
+            if self.update.rows is not None:
+                self.update.rows.flush()
             metrics = self.validate()
             score = metrics[config.metric]
             record["validation"] = {name: metrics[name] for name in dict.fromkeys((config.metric, "hr@10"))}
@@ -215,7 +202,7 @@ class Round:
                 state.best, state.best_epoch, state.stale = score, epoch, 0
                 record["best"] = True
                 self.best_weights = copied(self.model.state_dict(), self.best_weights)
-        record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        record["learning_rate"] = self.update.optimizer.param_groups[0]["lr"]
         record["seconds"] = round(state.seconds, 3)
         record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}
         state.history.append(record)
@@ -229,7 +216,7 @@ class Round:
         random = epoch_generator(self.seed, self.state.round, self.state.epoch, REFRESH)
         count = min(self.config.refresh_histories, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
-        self.step.eval()
+        self.update.step.eval()
         if self.team.shards > 1:
             torch.manual_seed(int(random.integers(2**63)))
         with torch.no_grad():
@@ -238,10 +225,6 @@ class Round:
                 for part in np.array_split(chosen, -(-count // self.config.batch_size))
             )
         self.team.equalise(self.model.fusion)
-
-    def _set_rate(self, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
 
     def _stop_if_asked(self) -> None:
         if self.team.any(self.stop.is_set()):

@@ -10,10 +10,9 @@ import torch
 from mltfr.training.batches import plan_epoch
 from mltfr.training.config import TrainingConfig
 from mltfr.training.fabric import Fabric
-from mltfr.training.optimizer import make_optimizer
-from mltfr.training.row_adam import RowAdam, clip_rows
 from mltfr.training.samples import Samples, Views
 from mltfr.training.step import TrainingStep
+from mltfr.training.update import Update
 
 STEPS = 6
 """Steps that are timed; as many go before them, since memory is slow when it is new."""
@@ -32,12 +31,7 @@ def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfi
     some = random.permutation(len(samples))[: STEPS * config.batch_size]
     plan = [some[part] for part in plan_epoch(samples.lengths[some], config.batch_size, STEPS, random)]
     views = Views(step.objective, samples)
-    step, device = step.to(fabric.device).train(), fabric.device
-    optimizer = make_optimizer(config, step.parameters(), step.sparse)
-    if isinstance(optimizer, RowAdam):
-        optimizer.follow(step.model.item_vectors)
-    placed, optimizer = fabric.setup(step, optimizer)
-    clip = clip_rows if step.sparse else torch.nn.utils.clip_grad_norm_
+    update, device = Update(step.train(), config, fabric), fabric.device
     fusion = step.model.fusion
     if fusion is not None:
         fusion.set_progress(0.0)
@@ -49,12 +43,7 @@ def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfi
         if number == len(plan):
             _wait(device)
             begun = time.perf_counter()
-        optimizer.zero_grad()
-        batch = views.add(samples.batch(indices, random), indices, random).to(device)
-        fabric.backward(placed(batch.items, batch.targets, *batch.views, wanted=batch.wanted))
-        if config.gradient_clip:
-            clip(step.parameters(), config.gradient_clip)
-        optimizer.step()
+        update(views.add(samples.batch(indices, random), indices, random).to(device))
     _wait(device)
     return (time.perf_counter() - begun) / len(plan)
 

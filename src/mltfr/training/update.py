@@ -1,0 +1,58 @@
+"""What a training step does to a model, in its order."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mltfr.training.config import TrainingConfig
+from mltfr.training.fabric import Fabric
+from mltfr.training.optimizer import make_optimizer
+from mltfr.training.row_adam import RowAdam, clip_rows
+from mltfr.training.samples import Batch
+from mltfr.training.step import TrainingStep
+
+
+class Update:
+    """Moves a model by a batch: loss, gradient, clip, optimiser.
+
+    Args:
+        step: the model with its loss and objective; put on the fabric's device.
+        config: settings.
+        fabric: device and precision.
+    """
+
+    def __init__(self, step: TrainingStep, config: TrainingConfig, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self.largest_norm = config.gradient_clip
+        optimizer = make_optimizer(config, step.parameters(), step.sparse)
+        self.rows = optimizer if isinstance(optimizer, RowAdam) else None
+        """The optimiser, where it leaves item vectors alone until they are read."""
+        if self.rows is not None:
+            self.rows.follow(step.model.item_vectors)
+        self.step, self.optimizer = fabric.setup(step, optimizer)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Move the model by a batch on the device, and return its mean loss, a scalar."""
+        self.optimizer.zero_grad()  # first: the old gradients need not exist beside the new scores
+        loss = self.loss(batch)
+        self.fabric.backward(loss)
+        self.apply()
+        return loss.detach()
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch on the device, with what its gradient needs."""
+        loss: Tensor = self.step(batch.items, batch.targets, *batch.views, wanted=batch.wanted)
+        return loss
+
+    def apply(self) -> None:
+        """Clip the gradients that are there, and move the model by them."""
+        if self.largest_norm and self.rows is not None:
+            clip_rows(self.step.parameters(), self.largest_norm)
+        elif self.largest_norm:
+            self.fabric.clip_gradients(self.step, self.largest_norm)
+        self.optimizer.step()
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of what follows."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
