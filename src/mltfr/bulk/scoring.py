@@ -107,6 +107,9 @@ class PartScorer:
     def score(self, users: pl.DataFrame, progress: Progress | None = None) -> Scored:
         """Return the best items of some users.
 
+        The same part gives the same bytes in whatever process it is scored. Scores depend in their last bits on which
+        users are scored together, so an engine must keep to the parts of `plan_parts`.
+
         Args:
             users: `user_id` (String), and either `items`, a list of item ids, oldest first, or `codes`, the same
                 in the run's codes.
@@ -142,19 +145,6 @@ class PartScorer:
             codes = found["code"].fill_null(UNKNOWN).to_numpy()
         histories = np.split(codes, np.cumsum(lengths)[:-1]) if len(lengths) else []
         return Requests(users["user_id"].to_list(), histories, unknown)
-
-
-def score_part(scorer: PartScorer, users: pl.DataFrame) -> pl.DataFrame:
-    """Return the best items of the users of one part as rows `user_id, rank, item_id, score`.
-
-    The same part gives the same bytes in whatever process it is scored. Scores depend in their last bits on which
-    users are scored together, so an engine must keep to the parts of `plan_parts`.
-
-    Args:
-        scorer: made once in every process.
-        users: what `Users.read` returned for the part.
-    """
-    return scorer.score(users).table
 
 
 def _digest(ids: tuple[str, ...] | None) -> str | None:
