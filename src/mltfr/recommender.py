@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
-import numpy as np
 import polars as pl
 import torch
 
@@ -22,11 +21,12 @@ from mltfr.inference import (
     Requests,
     Rules,
     check_index,
-    codes_of_list,
     notices,
+    read_lists,
     recommendation_table,
     requests_of_histories,
     requests_of_users,
+    similarity_table,
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
@@ -217,16 +217,10 @@ class Recommender:
             requests = requests_of_histories(vocabulary, histories)
         else:
             requests = requests_of_users(self.fitted.split, users)
-        allowed = None if allow is None else codes_of_list(vocabulary, allow, "allow")
-        denied = codes_of_list(vocabulary, deny, "deny")
-        if allowed is not None and allowed.unknown and not allowed.codes:
-            raise DataError(
-                f"None of the {len(allowed.unknown)} items of allow occurs in the training data "
-                f"(first: '{allowed.unknown[0]}'). Give ids as the log writes them."
-            )
-        _warn(requests, *(found for found in (allowed, denied) if found is not None))
+        lists = read_lists(vocabulary, allow, deny)
+        _warn(requests, *lists.given)
         remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
-        rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
+        rules = lists.rules(remove_seen)
         retriever = self.fitted.retriever
         if index == "ivf":
             best = retriever.approximate_top_k(requests.histories, k, rules, folder=self._folder, progress=progress)
@@ -266,14 +260,7 @@ class Recommender:
             raise DataError(f"Item '{item}' does not occur in the training data. {near}".strip())
         name, values = self.fitted.kind().similarity(vocabulary.codes[item])                 # [I]
         values[vocabulary.codes[item] - 1] = -torch.inf
-        best = values.topk(min(k, int(values.isfinite().sum())))
-        return pl.DataFrame(
-            {
-                "rank": np.arange(1, len(best.indices) + 1),
-                "item_id": vocabulary.decode((best.indices + 1).tolist()),
-                name: best.values.cpu().numpy(),
-            }
-        )
+        return similarity_table(name, values, k, vocabulary)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender as a run folder.

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
-from mltfr.bulk import NamedUsers, PartScorer, RunUsers, Wanted, plan_parts, score_part
+from mltfr.bulk import NamedUsers, PartScorer, RunUsers, Wanted, plan_parts
 from mltfr.errors import DataError
 from mltfr.runs import load_served
 
@@ -28,8 +28,8 @@ def test_one_part_is_what_recommend_returns(run):
     assert len(users) == 300
     expected = Recommender.load(run).recommend(k=7)
     scorer = PartScorer(load_served(run), Wanted(7))
-    assert score_part(scorer, users.read(0, 300)).equals(expected)
-    parts = [score_part(scorer, users.read(part.start, part.stop)) for part in plan_parts(300, 77)]
+    assert scorer.score(users.read(0, 300)).table.equals(expected)
+    parts = [scorer.score(users.read(part.start, part.stop)).table for part in plan_parts(300, 77)]
     together = pl.concat(parts)
     assert together.select("user_id", "rank").equals(expected.select("user_id", "rank"))
     assert together["score"].to_list() == pytest.approx(expected["score"].to_list(), abs=1e-5)
@@ -41,7 +41,7 @@ def test_another_process_gives_the_same_bytes(run):
     first = PartScorer(load_served(run), Wanted(5))
     first.score(users.read(0, 130))
     again = PartScorer(load_served(run), Wanted(5))
-    assert score_part(first, users.read(130, 200)).equals(score_part(again, users.read(130, 200)))
+    assert first.score(users.read(130, 200)).table.equals(again.score(users.read(130, 200)).table)
     assert len(pickle.dumps(users)) < 1000
 
 
@@ -52,7 +52,7 @@ def test_rules_are_those_of_recommend(run):
         expected = recommender.recommend(**asked)
     wanted = Wanted(4, True, tuple(asked["allow"]), tuple(asked["deny"]))
     scorer = PartScorer(load_served(run), wanted)
-    assert score_part(scorer, RunUsers(run).read(0, 300)).equals(expected)
+    assert scorer.score(RunUsers(run).read(0, 300)).table.equals(expected)
     assert [found.unknown for found in scorer.lists] == [[], ["no such item"]]
     with pytest.raises(DataError, match="None of the 1 items of allow occurs"):
         PartScorer(load_served(run), Wanted(allow=("x",)))

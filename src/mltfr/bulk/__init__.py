@@ -7,7 +7,7 @@ from mltfr.bulk.job import Summary, recommend_to_file, recommend_to_folder
 from mltfr.bulk.json_users import JsonUsers
 from mltfr.bulk.parquet_users import ParquetUsers
 from mltfr.bulk.parts import PART_USERS, Part, plan_parts
-from mltfr.bulk.scoring import PartScorer, Scored, Wanted, score_part
+from mltfr.bulk.scoring import PartScorer, Scored, Wanted
 from mltfr.bulk.users import NamedUsers, RunUsers, Users, known_users, sample
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "recommend_to_file",
     "recommend_to_folder",
     "sample",
-    "score_part",
 ]
 
 

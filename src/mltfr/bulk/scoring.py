@@ -12,17 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mltfr.errors import DataError
-from mltfr.inference import (
-    IndexReport,
-    ItemList,
-    Requests,
-    Retriever,
-    Rules,
-    check_index,
-    codes_of_list,
-    recommendation_table,
-)
+from mltfr.inference import IndexReport, Requests, Retriever, check_index, read_lists, recommendation_table
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import UNKNOWN
 from mltfr.runs import Served
@@ -86,26 +76,23 @@ class PartScorer:
     def __init__(self, served: Served, wanted: Wanted, run: Path | None = None) -> None:
         check_index(wanted.index)
         vocabulary = served.vocabulary
-        allowed = None if wanted.allow is None else codes_of_list(vocabulary, wanted.allow, "allow")
-        denied = codes_of_list(vocabulary, wanted.deny, "deny")
-        if allowed is not None and allowed.unknown and not allowed.codes:
-            raise DataError(
-                f"None of the {len(allowed.unknown)} items of allow occurs in the training data "
-                f"(first: '{allowed.unknown[0]}'). Give ids as the log writes them."
-            )
+        lists = read_lists(vocabulary, wanted.allow, wanted.deny)
         remove_seen = served.config.evaluation.remove_seen if wanted.include_seen is None else not wanted.include_seen
-        self.lists: tuple[ItemList, ...] = tuple(found for found in (allowed, denied) if found is not None)
+        self.lists = lists.given
         self.wanted = wanted
         self._vocabulary = vocabulary
         self._run = run
         self._retriever = Retriever(served.scorer)
-        self._rules = Rules(remove_seen, None if allowed is None else allowed.codes, denied.codes)
+        self._rules = lists.rules(remove_seen)
         self._known = pl.DataFrame({"item": pl.Series(vocabulary.item_ids, dtype=pl.String)}).with_columns(
             pl.int_range(1, len(vocabulary) + 1, dtype=pl.Int32).alias("code")
         )
 
     def score(self, users: pl.DataFrame, progress: Progress | None = None) -> Scored:
         """Return the best items of some users.
+
+        The same part gives the same bytes in whatever process it is scored. Scores depend in their last bits on which
+        users are scored together, so an engine must keep to the parts of `plan_parts`.
 
         Args:
             users: `user_id` (String), and either `items`, a list of item ids, oldest first, or `codes`, the same
@@ -142,19 +129,6 @@ class PartScorer:
             codes = found["code"].fill_null(UNKNOWN).to_numpy()
         histories = np.split(codes, np.cumsum(lengths)[:-1]) if len(lengths) else []
         return Requests(users["user_id"].to_list(), histories, unknown)
-
-
-def score_part(scorer: PartScorer, users: pl.DataFrame) -> pl.DataFrame:
-    """Return the best items of the users of one part as rows `user_id, rank, item_id, score`.
-
-    The same part gives the same bytes in whatever process it is scored. Scores depend in their last bits on which
-    users are scored together, so an engine must keep to the parts of `plan_parts`.
-
-    Args:
-        scorer: made once in every process.
-        users: what `Users.read` returned for the part.
-    """
-    return scorer.score(users).table
 
 
 def _digest(ids: tuple[str, ...] | None) -> str | None:

@@ -3,12 +3,13 @@
 from mltfr.inference.approximate import IndexReport
 from mltfr.inference.batches import History, length_sorted_batches, pad_right_aligned
 from mltfr.inference.fallback import FallbackScorer, has_known_item
+from mltfr.inference.lists import ItemList, ItemLists, read_lists
 from mltfr.inference.notices import notices
-from mltfr.inference.requests import ItemList, Requests, codes_of_list, requests_of_histories, requests_of_users
+from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
 from mltfr.inference.retriever import INDEXES, Retriever, check_index
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
-from mltfr.inference.table import recommendation_table
+from mltfr.inference.table import recommendation_table, similarity_table
 from mltfr.inference.top_k import TopK, top_k
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "History",
     "IndexReport",
     "ItemList",
+    "ItemLists",
     "ModelScorer",
     "Requests",
     "Retriever",
@@ -24,13 +26,14 @@ __all__ = [
     "Scorer",
     "TopK",
     "check_index",
-    "codes_of_list",
     "has_known_item",
     "length_sorted_batches",
     "notices",
     "pad_right_aligned",
+    "read_lists",
     "recommendation_table",
     "requests_of_histories",
     "requests_of_users",
+    "similarity_table",
     "top_k",
 ]

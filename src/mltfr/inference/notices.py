@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from mltfr.inference.requests import ItemList
+from mltfr.inference.lists import ItemList
 
 
 def notices(unknown: Mapping[str, int], without_known_item: Sequence[str], lists: Iterable[ItemList] = ()) -> list[str]:

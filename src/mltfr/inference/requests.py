@@ -1,4 +1,4 @@
-"""Histories and lists as users give them: item ids in, codes out, with what was not understood."""
+"""Histories as users give them: item ids in, codes out, with what was not understood."""
 
 from __future__ import annotations
 
@@ -33,34 +33,6 @@ class Requests:
         """Users of whose history training knows nothing; they get the most popular items."""
         pairs = zip(self.user_ids, self.histories, strict=True)
         return [user for user, history in pairs if not (history > 0).any()]
-
-
-@dataclass(frozen=True)
-class ItemList:
-    """Items that may, or may not, be recommended.
-
-    Attributes:
-        name: what the list is called, for messages.
-        codes: those that training knows.
-        unknown: ids of the others, each once.
-    """
-
-    name: str
-    codes: Sequence[int]
-    unknown: Sequence[str]
-
-
-def codes_of_list(vocabulary: Vocabulary, items: Iterable[str], name: str) -> ItemList:
-    """Return the codes of a list of item ids; a shop's list may well hold items that training has not seen.
-
-    Raises:
-        DataError: the list is a single string.
-    """
-    if isinstance(items, str):
-        raise DataError(f"{name} is the text {items!r}; expected a list of item ids.")
-    ids = list(dict.fromkeys(str(item) for item in items))
-    codes = vocabulary.codes
-    return ItemList(name, [codes[i] for i in ids if i in codes], [i for i in ids if i not in codes])
 
 
 def requests_of_users(split: Split, users: Iterable[str] | None) -> Requests:
