@@ -46,7 +46,7 @@ def cut(name: str, checksum: bool = False) -> Callable[[Path], None]:
 
     def damage(folder: Path) -> None:
         content = (folder / name).read_bytes()
-        (folder / name).write_bytes(content[: len(content) // 2].rstrip()[:-1])  # never at the end of a line
+        (folder / name).write_bytes(content[: len(content) // 2] + b"{")  # no whole lines, wherever they end
         if checksum:
             found = sha256((folder / name).read_bytes()).hexdigest()
             change_manifest(lambda manifest: manifest["files"].update({name: found}))(folder)
