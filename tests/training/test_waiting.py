@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,3 +80,40 @@ def test_an_accelerators_cross_entropy_is_that_of_the_cpu(monkeypatch: pytest.Mo
     here = step(batch.items, batch.targets)
     monkeypatch.setattr(full, "_may_overflow", lambda *_: True)  # what it is where the device is no CPU
     torch.testing.assert_close(step(batch.items, batch.targets), here, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES.names())
+@pytest.mark.parametrize("targets", ["every position", "the last item"])
+def test_a_filled_batch_gives_the_same_step(backbone: str, targets: str) -> None:
+    step = make_step(backbone).eval()
+    batch = make_batch()
+    first = 2 if targets == "every position" else 5
+    batch = replace(batch, items=batch.items[:, 2:], targets=batch.targets[:, first:])
+    found: list[list[Tensor]] = []
+    for each in (batch, batch.filled(6)):
+        step.zero_grad()
+        value = step(each.items, each.targets, wanted=each.wanted, counted=each.counted)
+        value.backward()
+        found.append([value.detach(), *(p.grad.clone() for p in step.parameters() if p.grad is not None)])
+    for plain, filled in zip(*found, strict=True):
+        torch.testing.assert_close(filled, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_filled_batches_have_few_shapes() -> None:
+    random = np.random.default_rng(1)
+    shapes = set()
+    for length in range(1, 51):
+        items = torch.from_numpy(random.integers(1, ITEMS + 1, (16, length)))
+        items *= torch.arange(length) >= torch.from_numpy(random.integers(0, length, (16, 1)))
+        batch = Batch(items, items.roll(-1, 1) * (torch.arange(length) < length - 1)).filled(50)
+        assert batch.wanted is not None
+        assert batch.counted is not None
+        assert torch.equal(batch.items[:, -length:], items)
+        assert not batch.items[:, :-length].any()
+        flat = batch.targets.flatten()
+        assert torch.equal(flat[batch.wanted] > 0, batch.counted > 0)
+        assert len(batch.wanted.unique()) == len(batch.wanted)
+        assert batch.counted.sum() == (flat > 0).sum()
+        assert not len(batch.wanted) % -(-flat.numel() // 8) or len(batch.wanted) == flat.numel()
+        shapes.add((batch.items.shape, batch.wanted.shape))
+    assert {shape[0][1] for shape in shapes} == {8, 16, 24, 32, 40, 48, 50}

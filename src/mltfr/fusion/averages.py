@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 EVERY = 8
@@ -15,7 +16,12 @@ class Averages:
         self._asked: dict[str, int] = {}
 
     def wants(self, name: str) -> bool:
-        """Return whether a value is to be computed at this step: the first since `read`, and then some of them."""
+        """Return whether a value is to be computed at this step: the first since `read`, and then some of them.
+
+        Not in a step that is being recorded for replay, which would add to sums that have been read long ago.
+        """
+        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
+            return False
         asked = self._asked[name] = self._asked.get(name, 0) + 1
         return asked % EVERY == 1
 

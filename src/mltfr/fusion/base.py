@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -96,6 +96,10 @@ class Fusion(nn.Module, ABC):
 
     def set_progress(self, epochs: float) -> None:
         """Say how many epochs of the round are done, with fractions; anneals what has to be annealed."""
+
+    def stage(self) -> Hashable:
+        """Return what steers a training step besides tensors: a step recorded at another stage is not replayed."""
+        return None
 
     def fisher_parameters(self) -> Mapping[str, nn.Parameter]:
         """Return the parameters whose Fisher information the merge needs, named as in `state_dict`."""

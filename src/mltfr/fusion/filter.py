@@ -74,6 +74,9 @@ class TokenFilter(TokenChoice):
         ConfigError: the table has fewer tokens than are to be kept.
     """
 
+    noise_level: Tensor
+    """The noise as a number on the filter's device."""
+
     def __init__(self, table: PreparedTable, hidden: int, config: TokenFilterConfig) -> None:
         super().__init__()
         check_size(table, config)
@@ -83,6 +86,7 @@ class TokenFilter(TokenChoice):
         self.projection = variance_preserving(nn.Linear(table.shape[1], hidden))
         self.log_scale = nn.Parameter(torch.tensor(math.log(START_SCALE)))
         self.noise = config.noise
+        self.register_buffer("noise_level", torch.tensor(config.noise), persistent=False)
 
     def refresh(self, queries: Tensor) -> float:  # [Q, D]
         """Choose the shortlist that covers the queries."""
@@ -91,6 +95,7 @@ class TokenFilter(TokenChoice):
     def set_progress(self, epochs: float) -> None:
         """Anneal the noise."""
         self.noise = self.config.noise * max(0.0, 1 - epochs / self.config.noise_epochs)
+        self.noise_level.fill_(self.noise)
 
     def diagnostics(self) -> dict[str, float]:
         """Return the scale."""

@@ -185,6 +185,10 @@ class MltfrFusion(Fusion):
         for token_filter in self.filters.each():
             token_filter.set_progress(epochs)
 
+    def stage(self) -> bool:
+        """Return whether there is noise."""
+        return any(token_filter.noise for token_filter in self.filters.each())
+
     def fisher_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters of the experts' cores; adapters are not merged."""
         return {

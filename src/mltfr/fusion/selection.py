@@ -136,13 +136,12 @@ class TokenFilters(ByTable[TokenFilter]):
 
         The ends of shorter tables get minus infinity. `[B or 1, N * M]`, or None where nothing is added.
         """
-        noise = [each.noise if self.training else 0.0 for each in self.each()]
         sizes = [len(each.shortlist.vectors) for each in self.each()]
         bonus = None
-        if any(noise):
+        if self.training and any(each.noise for each in self.each()):
+            noise = torch.stack([each.noise_level for each in self.each()])         # [N]
             bonus = gumbel(users, len(noise), most, device=scale.device)
-            same = len(set(noise)) == 1  # a plain number, as always in training, need not be sent to a device
-            bonus *= ((noise[0] if same else scale.new_tensor(noise)) / scale).unsqueeze(-1)
+            bonus *= (noise / scale).unsqueeze(-1)
         if min(sizes) < most:
             bonus = scale.new_zeros(1, len(sizes), most) if bonus is None else bonus
             for number, size in enumerate(sizes):

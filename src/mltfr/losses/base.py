@@ -31,9 +31,18 @@ class Loss(nn.Module, ABC):
             items: item vectors `[I + 1, D]`; row 0 is padding and is never a candidate.
         """
 
-    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
-        """Return the mean loss, a scalar; a subclass may fuse or chunk it."""
-        return self.per_position(hidden, targets, items).mean()
+    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Return the mean loss, a scalar; a subclass may fuse or chunk it.
+
+        Args:
+            hidden: `[P, D]`.
+            targets: int64 `[P]`, codes 1..I.
+            items: item vectors `[I + 1, D]`.
+            counted: float `[P]`, 1 for the positions that count and 0 for others, whose target is 0; all count if
+                not given. So a batch has the same shape however many of its positions have a target.
+        """
+        targets = targets if counted is None else targets.clamp(min=1)
+        return mean_of(self.per_position(hidden, targets, items), counted)
 
     def scores_held(self, positions: int, items: int) -> int:
         """Return how many scores exist at one time, for an estimate of memory before training.
@@ -41,6 +50,11 @@ class Loss(nn.Module, ABC):
         Here: all of them, twice, as `per_position` of a loss over all items has them and their gradient.
         """
         return 2 * positions * items
+
+
+def mean_of(losses: Tensor, counted: Tensor | None) -> Tensor:  # [P], [P] -> []
+    """Return the mean loss of the positions that count, all of them if not said; 0 if there is none."""
+    return losses.mean() if counted is None else (losses * counted).sum() / counted.sum().clamp(min=1)
 
 
 LOSSES: Registry[Loss, LossConfig] = Registry("loss", "mltfr.losses")

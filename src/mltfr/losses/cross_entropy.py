@@ -15,6 +15,8 @@ from mltfr.products import ROWS, large_products, padded_rows
 
 _SAFE_LOGIT = 40.0
 """exp(±40), and a sum of a billion of them, are normal float32 numbers."""
+_LOGITS = 1 << 26
+"""Logits that an accelerator holds at one time: it is fast with few large products."""
 
 
 class CrossEntropyConfig(LossConfig):
@@ -22,7 +24,7 @@ class CrossEntropyConfig(LossConfig):
 
     name: Literal["cross_entropy"] = "cross_entropy"
     chunk: int = Field(64, ge=1)
-    """Positions whose logits over all items exist at one time."""
+    """Positions whose logits over all items exist at one time; on an accelerator more, up to 64 million logits."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target's probability that is spread evenly over all items."""
 
@@ -41,10 +43,11 @@ class CrossEntropy(Loss):
         logits = hidden @ items[1:].T  # [P, I]
         return cross_entropy(logits, targets - 1, reduction="none", label_smoothing=self.label_smoothing)
 
-    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor, counted: Tensor | None = None) -> Tensor:
         """Return the mean loss; at most `chunk` rows of logits exist at a time."""
+        chunk = self.chunk if hidden.device.type == "cpu" else max(self.chunk, _LOGITS // len(items))
         loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            hidden, targets, items, self.chunk, self.label_smoothing
+            hidden, targets, items, chunk, self.label_smoothing, counted
         )
         return loss
 
@@ -65,13 +68,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, targets: Tensor, items: Tensor, chunk: int, smoothing: float
+        ctx: Any,
+        hidden: Tensor,
+        targets: Tensor,
+        items: Tensor,
+        chunk: int,
+        smoothing: float,
+        counted: Tensor | None,
     ) -> Tensor:
         dtypes = hidden.dtype, items.dtype
         exact = torch.promote_types(items.dtype, torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
             loss, *gradients = _loss_and_gradients(
-                hidden.to(exact), targets, items.to(exact), chunk, smoothing, *ctx.needs_input_grad[:3:2]
+                hidden.to(exact), targets, items.to(exact), chunk, smoothing, counted, *ctx.needs_input_grad[:3:2]
             )
         ctx.save_for_backward(*(g if g is None else g.to(d) for g, d in zip(gradients, dtypes, strict=True)))
         return loss
@@ -80,7 +89,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         hidden, items = (g if g is None else g * gradient for g in ctx.saved_tensors)
-        return hidden, None, items, None, None
+        return hidden, None, items, None, None, None
 
 
 def _loss_and_gradients(
@@ -89,11 +98,17 @@ def _loss_and_gradients(
     items: Tensor,
     chunk: int,
     smoothing: float,
+    counted: Tensor | None,
     wants_hidden: bool,
     wants_items: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Return the mean loss and its gradients for `hidden` `[P, D]` and `items` `[I + 1, D]`."""
+    """Return the mean loss and its gradients for `hidden` `[P, D]` and `items` `[I + 1, D]`.
+
+    A position that does not count gets a state of zeros, which moves no item vector and has equal logits.
+    """
     candidates, count = items[1:], len(hidden)                           # [I, D], P
+    if counted is not None:
+        hidden = hidden * counted.unsqueeze(1)
     if count >= ROWS and not chunk % ROWS:
         hidden, targets = padded_rows(hidden), padded_rows(targets)      # more rows of zeros, with target 0
     hidden_gradient = torch.empty_like(hidden) if wants_hidden else None
@@ -115,15 +130,18 @@ def _loss_and_gradients(
                 wide.sub_(highest)
                 total += highest.sum()
             sums = wide.exp_().sum(0).unsqueeze(1)                       # [C, 1]
-            total += sums[: count - start].log().sum()
+            logs = sums[: count - start, 0].log()                        # [C]
+            total += logs.sum() if counted is None else (logs * counted[rows]).sum()
             if hidden_gradient is not None:
                 torch.mm(wide.T, candidates, out=hidden_gradient[rows])
                 hidden_gradient[rows].div_(sums).sub_(wanted)
             if items_gradient is not None:
                 items_gradient[1:].addmm_(wide, h / sums)
-    positions = max(count, 1)
+    positions = max(count, 1) if counted is None else counted.sum().clamp(min=1)
     if hidden_gradient is not None:
         hidden_gradient = hidden_gradient[:count].div_(positions)
+        if counted is not None:
+            hidden_gradient.mul_(counted.unsqueeze(1))
     if items_gradient is not None:
         items_gradient.index_add_(0, targets, hidden, alpha=smoothing - 1)
         items_gradient[1:].sub_(hidden.sum(0).mul_(smoothing / len(candidates)))

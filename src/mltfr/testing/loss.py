@@ -71,6 +71,23 @@ class LossContract:
         hidden, targets, items = batch
         assert torch.autograd.gradcheck(lambda h, w: self.evaluate(loss, h, targets, w), (hidden, items))
 
+    def test_positions_that_do_not_count(self, loss: Loss, batch: Batch) -> None:
+        hidden, targets, items = batch
+        whole = self.evaluate(loss, *batch)
+        torch.manual_seed(7)
+        assert torch.allclose(loss(hidden, targets, items, torch.ones_like(hidden[:, 0])), whole)
+        counted = (torch.arange(POSITIONS) % 3 > 0).to(hidden.dtype)
+        some = targets * counted.long()
+        torch.manual_seed(7)
+        expected = loss.per_position(hidden, targets, items)[counted > 0].mean()
+        torch.manual_seed(7)
+        value = loss(hidden, some, items, counted)
+        torch.testing.assert_close(value, expected)
+        found = torch.autograd.grad(value, (hidden, items))
+        torch.testing.assert_close(found, torch.autograd.grad(expected, (hidden, items)))
+        assert (found[0][counted == 0] == 0).all()
+        assert not loss(hidden, 0 * some, items, 0 * counted).isnan()
+
     def test_padding_is_no_candidate(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = batch
         for seed in range(50):

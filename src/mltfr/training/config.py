@@ -62,6 +62,9 @@ class TrainingConfig(Config):
     (mixed): faster on a GPU and on a CPU with bfloat16 instructions (AMX, AVX512-BF16), slower on any other CPU."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Device to train on: auto, cpu, cuda, cuda:1."""
+    cuda_graphs: bool = True
+    """Whether steps on a CUDA device are recorded, once for each of a few shapes of batch, and replayed: small models
+    train several times faster. Not with `shards`, `item_updates = "sparse"` or a training objective."""
     fisher_examples: int = Field(2048, ge=1)
     """Training samples from which the Fisher information is estimated between the rounds; fusion mltfr-reference
     takes all of them, in batches, as published."""

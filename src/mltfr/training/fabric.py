@@ -65,7 +65,7 @@ class _Placed(nn.Module):
         self.module = module
         self.fabric = fabric
 
-    def forward(self, *inputs: Tensor, **more: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, **more: Tensor | None) -> Tensor:
         """Return the module's output in the default precision."""
         with self.fabric.autocast(), self.fabric.products():
             output: Tensor = self.module(*inputs, **more)

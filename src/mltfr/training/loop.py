@@ -33,6 +33,8 @@ from mltfr.training.step import TrainingStep
 from mltfr.training.team import Team
 from mltfr.training.update import Update
 
+WATCHED = 64
+"""Steps of which one is not replayed where others are, so that it adds to the fusion's diagnostics."""
 ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
 
 
@@ -167,7 +169,7 @@ class Round:
             self.update.apply()
             return found.loss, found.stop, found.due
         batch = self._make_batch(indices, np.random.default_rng(seeds))
-        return self.update(batch.to(self.fabric.device)), stop, due
+        return self.update(batch, record=self.state.batch % WATCHED != 0), stop, due
 
     def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
         return self.views.add(self.samples.batch(indices, random), indices, random)
@@ -202,7 +204,7 @@ class Round:
                 state.best, state.best_epoch, state.stale = score, epoch, 0
                 record["best"] = True
                 self.best_weights = copied(self.model.state_dict(), self.best_weights)
-        record["learning_rate"] = self.update.optimizer.param_groups[0]["lr"]
+        record["learning_rate"] = float(self.update.optimizer.param_groups[0]["lr"])
         record["seconds"] = round(state.seconds, 3)
         record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}
         state.history.append(record)

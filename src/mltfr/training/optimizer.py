@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
 from mltfr.losses import Loss, SampledLoss
@@ -55,14 +55,24 @@ def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
 
 
 def make_optimizer(
-    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False
+    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False, recorded: bool = False
 ) -> torch.optim.Optimizer:
-    """Return Adam or AdamW over the parameters that train; `RowAdam` where item vectors have sparse gradients."""
+    """Return Adam or AdamW over the parameters that train; `RowAdam` where item vectors have sparse gradients.
+
+    Args:
+        config: settings.
+        parameters: of the model, on its device.
+        sparse: whether item vectors have sparse gradients.
+        recorded: whether its steps are to be recorded for replay, which wants the learning rate as a tensor.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     if sparse:  # without weight decay, which `sparse_items` refuses, AdamW is Adam
         return RowAdam(trained, lr=config.learning_rate, fused=True)
     kind = AdamW if config.optimizer == "adamw" else Adam
-    return kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    rate: float | Tensor = config.learning_rate
+    if recorded:
+        rate = torch.tensor(rate, device=trained[0].device)
+    return kind(trained, lr=rate, weight_decay=config.weight_decay, fused=True, capturable=recorded)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

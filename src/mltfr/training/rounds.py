@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -127,7 +128,8 @@ def train(
         best = one_round.run()
         if number == rounds:
             break
-        del one_round  # its optimiser
+        del one_round
+        gc.collect()  # its optimiser: a round refers to itself
         consensus = _merge(model, loss, samples, config, seed, reporter)
         consensus = team.tensors_from_first(consensus) or {}
         model = build().to(team.device)

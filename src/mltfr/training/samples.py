@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mltfr.errors import ConfigError, DataError
 from mltfr.inference.batches import pad_right_aligned
@@ -20,6 +21,9 @@ from mltfr.training.places import Differences, Numbers, Prefixes
 from mltfr.training.places import Indices as Indices
 from mltfr.training.step import wanted_places
 
+LENGTHS, SHARES = 8, 8
+"""What a filled batch's length is a multiple of, and the inverse of what its number of places is a multiple of."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -29,22 +33,38 @@ class Batch:
         items: int64 `[B, L]`, right-aligned codes.
         targets: int64 `[B, T]`, the item wanted at each of the last `T <= L` positions, 0 for none.
         views: int64 `[B, L']` each, what the training objective looks at besides.
-        wanted: int64 `[P]`, `wanted_places` of the targets; None while the batch is not on its device.
+        wanted: int64 `[P]`, `wanted_places` of the targets, and in a filled batch some places more; None while
+            nobody has looked for them.
+        counted: float `[P]`, 1 at a wanted place with a target, else 0; None where all have one.
     """
 
     items: Tensor
     targets: Tensor
     views: tuple[Tensor, ...] = ()
     wanted: Tensor | None = None
+    counted: Tensor | None = None
+
+    def filled(self, most: int) -> Batch:
+        """Return the batch with more padding and more places, so that few shapes occur.
+
+        The length becomes a multiple of 8, as far as `most` allows, and the places one of an eighth of the targets'.
+        """
+        length = min(-(-self.items.shape[1] // LENGTHS) * LENGTHS, max(most, self.items.shape[1]))
+        items = _widened(self.items, length)
+        targets = self.targets if self.targets.shape[1] == 1 else _widened(self.targets, length)
+        flat = targets.flatten()                                                     # [B * T]
+        share = -(-len(flat) // SHARES)
+        wanted, others = wanted_places(targets), (flat == 0).nonzero().squeeze(1)
+        missing = min(-(-len(wanted) // share) * share, len(flat)) - len(wanted)
+        wanted = torch.cat([wanted, others[:missing]])                               # [P]
+        return replace(self, items=items, targets=targets, wanted=wanted, counted=(flat[wanted] > 0).float())
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device, so that the step on an accelerator has nothing to wait for."""
         wanted = wanted_places(self.targets) if self.wanted is None else self.wanted
-        tensors = (self.items, self.targets, wanted, *self.views)
-        if device.type == "cuda":  # a copy from any other memory waits for the device
-            tensors = tuple(tensor.pin_memory() for tensor in tensors)
-        items, targets, wanted, *views = (tensor.to(device, non_blocking=True) for tensor in tensors)
-        return Batch(items, targets, tuple(views), wanted)
+        counted = None if self.counted is None else _moved(self.counted, device)
+        views = tuple(_moved(view, device) for view in self.views)
+        return Batch(_moved(self.items, device), _moved(self.targets, device), views, _moved(wanted, device), counted)
 
 
 class Samples(ABC):
@@ -205,6 +225,16 @@ def make_samples(config: TrainingConfig, model: SequentialModel, histories: Hist
             "to a position depends on later items with these settings. Use training.samples = 'prefixes'."
         )
     return PositionSamples(histories, backbone.max_length)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    if device.type == "cuda":  # a copy from any other memory waits for the device
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def _widened(codes: Tensor, length: int) -> Tensor:  # [B, L] -> [B, length]
+    return pad(codes, (length - codes.shape[1], 0))
 
 
 def _windows(histories: Histories, size: int, overlap: int) -> tuple[Indices, Indices]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mltfr.losses import Loss, SampledLoss
+from mltfr.losses import Loss, SampledLoss, mean_of
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective
 
@@ -34,27 +34,36 @@ class TrainingStep(nn.Module):
         self.objective = objective
         model.item_vectors.sparse = self.sparse = sparse
 
-    def forward(  # [B, L], [B, T], [B, L'], [P] -> []
-        self, items: Tensor, targets: Tensor, *views: Tensor, wanted: Tensor | None = None
+    def forward(  # [B, L], [B, T], [B, L'], [P], [P] -> []
+        self,
+        items: Tensor,
+        targets: Tensor,
+        *views: Tensor,
+        wanted: Tensor | None = None,
+        counted: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss over the positions that have a target, and what the objective adds to it.
 
-        Where `wanted` (`wanted_places` of the targets) is given, nothing waits for an accelerator to answer.
+        Where `wanted` (`wanted_places` of the targets) is given, nothing waits for an accelerator to answer. It may
+        name places without a target, for a shape that does not depend on their number; `counted` is 0 there, else 1.
         """
         hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
         wanted = wanted_places(targets) if wanted is None else wanted
         loss = self._compare(
             hidden.flatten(0, 1).index_select(0, wanted),    # [P, D]
             targets.flatten().index_select(0, wanted),       # [P]
+            counted,
         )
         if self.objective is not None and views:
             loss = loss + self.objective.term(self.model, hidden[:, -1], views)
         return loss
 
-    def _compare(self, hidden: Tensor, targets: Tensor) -> Tensor:  # [P, D], [P] -> []
+    def _compare(self, hidden: Tensor, targets: Tensor, counted: Tensor | None) -> Tensor:  # [P, D], [P], [P] -> []
         if self.sparse and isinstance(self.loss, SampledLoss):
-            return self.loss.by_lookup(hidden, targets, self.model.item_rows).mean()
-        loss: Tensor = self.loss(hidden, targets, self.model.item_matrix())
+            targets = targets if counted is None else targets.clamp(min=1)
+            return mean_of(self.loss.by_lookup(hidden, targets, self.model.item_rows), counted)
+        more = () if counted is None else (counted,)
+        loss: Tensor = self.loss(hidden, targets, self.model.item_matrix(), *more)
         return loss
 
     def hidden_gradient(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> [B, T, D]

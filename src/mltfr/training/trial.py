@@ -43,7 +43,7 @@ def seconds_per_step(step: TrainingStep, samples: Samples, config: TrainingConfi
         if number == len(plan):
             _wait(device)
             begun = time.perf_counter()
-        update(views.add(samples.batch(indices, random), indices, random).to(device))
+        update(views.add(samples.batch(indices, random), indices, random))
     _wait(device)
     return (time.perf_counter() - begun) / len(plan)
 
