@@ -62,7 +62,7 @@ class Stepper:
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
         self.model.eval()
         fusion.refresh(
-            self.model.fusion_inputs(self.samples.batch(part, random).items)
+            self.model.fusion_inputs(self.samples.batch(part, random).to(self.update.fabric.device).items)
             for part in np.array_split(chosen, -(-count // self.config.batch_size))
         )
         self.model.train()
