@@ -20,7 +20,14 @@ SMALL = [
     "training.epochs=2", "training.first_round_epochs=2", "training.fisher_examples=40", "training.device='cpu'",
 ]  # fmt: skip
 """Settings that train in a moment, with everything that draws random numbers."""
-OPTIONS = [word for setting in SMALL for word in ("--set", setting)]
+
+
+def words(settings: list[str]) -> list[str]:
+    """Return settings as the words of a command line."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+OPTIONS = words(SMALL)
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 

@@ -5,8 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import OPTIONS, assert_same_run, checkpointed, descendants, start, wait_until
+from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, start, wait_until, words
 from test_engine_options import run
+
+from mltfr import load_interactions
+from mltfr.runs import fit, resolve
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +28,16 @@ def test_two_processes_train_what_one_does(home, log, alone, tmp_path):
     assert out.count("Run written to") == 1
     assert errors.count("epoch 1 of at most") == 2  # one a round: only one process speaks
     assert_same_run(tmp_path / "run", alone)
+
+
+def test_two_processes_move_the_same_item_vectors(home, log, tmp_path):
+    """Each catches up with the rows that its own part reads; a step then moves those that any part has read."""
+    settings = ["loss={name='sampled_softmax', negatives=4}", "training.item_updates='sparse'"]
+    process = start("-m", "mltfr", "fit", log, "--out", tmp_path / "run", *OPTIONS, *words(settings))
+    fit(resolve(overrides=[*SMALL, *settings, "training.shards=2"]), load_interactions(log), tmp_path / "alone")
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert_same_run(tmp_path / "run", tmp_path / "alone")
 
 
 def test_a_killed_process_ends_all_and_the_run_resumes_with_another_number(home, log, alone, tmp_path):

@@ -141,21 +141,23 @@ def test_which_updates_suit():
     assert not sparse_items(TrainingConfig(weight_decay=0.1), sampled, 10**7)
     assert not sparse_items(TrainingConfig(item_updates="dense"), sampled, 10**7)
     assert sparse_items(sparse, sampled, 5)
+    assert sparse_items(TrainingConfig(shards=4), sampled, SPARSE_FROM)
     with pytest.raises(ConfigError, match=r"CrossEntropy moves every item vector .* loss.name = 'sampled_softmax'"):
         sparse_items(sparse, full, 5)
     with pytest.raises(ConfigError, match=r"training.weight_decay \(0.1\) moves them all"):
         sparse_items(TrainingConfig(item_updates="sparse", weight_decay=0.1), sampled, 5)
 
 
-def run(scores, updates="sparse", **more):
+def run(scores, updates="sparse", shards=1, **more):
     given = iter(scores)
-    config = TrainingConfig(batch_size=8, device="cpu", epochs=3, item_updates=updates)
+    config = TrainingConfig(batch_size=8, device="cpu", epochs=3, item_updates=updates, shards=shards)
     metric = lambda model: {"ndcg@10": next(given), "hr@10": 0.0}  # noqa: E731
     return train(build, make_loss(), HISTORIES, metric, config, seed=0, **more)
 
 
-def test_a_sparse_training_is_the_dense_one():
-    sparse, dense = run([0.1, 0.2, 0.3]), run([0.1, 0.2, 0.3], "dense")
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_sparse_training_is_the_dense_one(shards):
+    sparse, dense = (run([0.1, 0.2, 0.3], updates, shards) for updates in ("sparse", "dense"))
     for record, wanted in zip(sparse.history, dense.history, strict=True):
         assert record["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
     for name, value in dense.model.state_dict().items():

@@ -27,14 +27,13 @@ def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
         items: number of items I.
 
     Raises:
-        ConfigError: sparse updates are asked for, and the loss or the weight decay reaches every item vector, or
-            a batch has several parts.
+        ConfigError: sparse updates are asked for, and the loss or the weight decay reaches every item vector.
     """
     if config.item_updates == "dense":
         return False
     sampled, decays = isinstance(loss, SampledLoss), config.weight_decay > 0
     if config.item_updates == "auto":
-        return sampled and not decays and config.shards == 1 and items >= SPARSE_FROM
+        return sampled and not decays and items >= SPARSE_FROM
     if not sampled:
         raise ConfigError(
             f"training.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every item "
@@ -45,11 +44,6 @@ def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
             f"training.item_updates = 'sparse' leaves item vectors alone until they are read, and "
             f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, "
             "or training.item_updates = 'auto'."
-        )
-    if config.shards > 1:
-        raise ConfigError(
-            f"training.item_updates = 'sparse' is for one process and whole batches, not for training.shards = "
-            f"{config.shards}. Set training.item_updates = 'auto'."
         )
     return True
 

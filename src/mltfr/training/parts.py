@@ -92,25 +92,41 @@ class Parts:
 def sum_gradients(team: Team, parameters: Sequence[nn.Parameter], extra: Tensor) -> Tensor:
     """Add up the processes' gradients in place, and return the sum of `extra`, float64 `[E]`.
 
-    Small gradients travel together; a large one alone. A parameter without a gradient in one process, because its
-    parts are empty, takes part with zeros. All gradients are dense: `sparse_items` allows others to one process only.
+    Small gradients travel together; a large one alone; a large sparse one as its rows. A parameter without a
+    gradient in one process, because its parts are empty, takes part with zeros.
     """
     if team.size == 1:
         return extra
-    here = torch.tensor([parameter.grad is not None for parameter in parameters], device=team.device)
-    told = team.sum(torch.cat([extra, here.double()]))
+    grads = [parameter.grad for parameter in parameters]
+    dense = torch.tensor([grad is not None and not grad.is_sparse for grad in grads], device=team.device)
+    sparse = torch.tensor([grad is not None and grad.is_sparse for grad in grads], device=team.device)
+    told = team.sum(torch.cat([extra, dense.double(), sparse.double()]))
+    has_dense, has_sparse = (told[len(extra) :].view(2, -1) > 0).tolist()
     small = []
-    for parameter, anywhere in zip(parameters, (told[len(extra) :] > 0).tolist(), strict=True):
-        if not anywhere:
-            continue
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        if parameter.numel() < LARGE:
-            small.append(parameter.grad)
-        else:
-            parameter.grad.copy_(team.sum(parameter.grad))
+    for number, parameter in enumerate(parameters):
+        if has_sparse[number]:
+            parameter.grad = _sum_rows(team, parameter)
+        elif has_dense[number]:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            if parameter.numel() < LARGE:
+                small.append(parameter.grad)
+            else:
+                parameter.grad.copy_(team.sum(parameter.grad))
     if small:
         flat = team.sum(torch.cat([grad.flatten() for grad in small]))
         for grad, part in zip(small, torch.split(flat, [grad.numel() for grad in small]), strict=True):
             grad.copy_(part.view_as(grad))
     return told[: len(extra)]
+
+
+def _sum_rows(team: Team, parameter: nn.Parameter) -> Tensor:
+    """Return the sum of gradients that hold some rows of `[I, D]`, as one that holds those of all processes."""
+    if parameter.grad is None:
+        rows = torch.empty(0, dtype=torch.int64, device=parameter.device)
+        values = parameter.new_empty(0, *parameter.shape[1:])
+    else:
+        grad = parameter.grad.coalesce()
+        rows, values = grad.indices()[0], grad.values()
+    rows, values = torch.cat(team.gather(rows)), torch.cat(team.gather(values))
+    return torch.sparse_coo_tensor(rows.unsqueeze(0), values, parameter.shape).coalesce()

@@ -73,6 +73,20 @@ class Team:
         """Return whether any process says so."""
         return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0) if self.size > 1 else flag
 
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes, in their order, that differ in the first dimension only."""
+        if self.size == 1:
+            return [tensor]
+        sizes = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+        sizes[self.rank] = len(tensor)
+        lengths = self.sum(sizes).tolist()
+        padded = tensor.new_zeros(max(lengths), *tensor.shape[1:])
+        padded[: len(tensor)] = tensor
+        gathered = [torch.empty_like(padded) for _ in lengths]
+        with _contact():
+            distributed.all_gather(gathered, padded)
+        return [each[:length] for each, length in zip(gathered, lengths, strict=True)]
+
     def from_first(self, value: T) -> T:
         """Return the first process's value, which is small."""
         if self.size == 1:
