@@ -292,3 +292,14 @@ def test_a_backbone_that_sees_later_items_is_not_trained_on_them(log):
     with pytest.raises(ConfigError, match="lets Bidirectional see its targets"):
         make_samples(TrainingConfig(samples="positions"), model, histories)
     assert isinstance(PositionSamples(histories, 5).batch(np.arange(2), np.random.default_rng(0)).items, torch.Tensor)
+
+
+def test_scores_can_be_those_of_a_sample(log, fitted):
+    """It is drawn once: other seeds are measured on the same examples, so that they may be compared."""
+    sampled = [fit(log, settings=[*MLTFR, "evaluation.max_examples=7"], seed=seed).evaluate() for seed in (0, 1)]
+    assert [len(evaluation.user) for evaluation in sampled] == [7, 7]
+    assert sampled[0].examples_digest == sampled[1].examples_digest
+    whole = fitted.evaluate()
+    assert sampled[0].protocol.hash != whole.protocol.hash
+    places = [np.flatnonzero(whole.user == user).item() for user in sampled[0].user]
+    assert (sampled[0].ranks.higher == whole.ranks.higher[places]).all()

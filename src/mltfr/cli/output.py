@@ -56,4 +56,5 @@ def describe_protocol(document: Mapping[str, Any]) -> str:
     """Return one line that says how the numbers were measured."""
     protocol = document["protocol"]
     seen = "removed" if protocol["remove_seen"] else "kept"
-    return f"{protocol['split']}, full ranking, seen items {seen}; protocol {document['protocol_hash']}"
+    drawn = f", {document['examples']:,} examples drawn" if protocol["max_examples"] else ""
+    return f"{protocol['split']}, full ranking, seen items {seen}{drawn}; protocol {document['protocol_hash']}"

@@ -29,6 +29,8 @@ class EvaluationConfig(Config):
 
     remove_seen: bool = True
     """Whether items of the history are no candidates, in evaluation and in recommendations."""
+    max_examples: int | None = Field(None, ge=1)
+    """Examples of a part that are measured at most, drawn once, the same for every run; all of them if not given."""
 
 
 class RunConfig(Config):

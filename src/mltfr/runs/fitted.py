@@ -108,7 +108,10 @@ class Fitted:
 
     def protocol(self) -> EvaluationProtocol:
         """Return how this recommender is measured."""
-        return EvaluationProtocol(split=self.split.method, remove_seen=self.config.evaluation.remove_seen)
+        settings = self.config.evaluation
+        return EvaluationProtocol(
+            split=self.split.method, remove_seen=settings.remove_seen, max_examples=settings.max_examples
+        )
 
 
 def save_fitted(fitted: Fitted, folder: Path) -> None:
