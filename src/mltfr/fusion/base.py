@@ -58,6 +58,9 @@ class Fusion(nn.Module, ABC):
     needs_prefixes: bool = False
     """Whether a position's correction knows later items although the backbone is causal: whole histories, where
     every position predicts the next item, would show it its target. The published arithmetic is left to do so."""
+    recordable: bool = False
+    """Whether a training step with it can be recorded on a GPU and replayed: it asks the device for no value, and what
+    steers it besides tensors that stay in their place is its `stage`."""
     rounds: int = 1
     """Training rounds: 2 where the experts of round 1 make a frozen consensus expert for round 2."""
     fisher_estimator: Literal["per-example", "batch"] = "per-example"

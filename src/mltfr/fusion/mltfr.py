@@ -72,6 +72,8 @@ class MltfrFusion(Fusion):
         ConfigError: settings that do not fit the tables, the hidden width or the backbone.
     """
 
+    recordable = True
+
     def __init__(self, config: MltfrConfig, inputs: FusionInputs) -> None:
         super().__init__()
         if inputs.hidden % config.heads:

@@ -64,7 +64,8 @@ class TrainingConfig(Config):
     """Device to train on: auto, cpu, cuda, cuda:1."""
     cuda_graphs: bool = True
     """Whether steps on a CUDA device are recorded, once for each of a few shapes of batch, and replayed: small models
-    train several times faster. Not with `shards`, `item_updates = "sparse"` or a training objective."""
+    train several times faster. Not with `shards`, `item_updates = "sparse"`, a training objective, or a fusion other
+    than mltfr, random and shuffled."""
     fisher_examples: int = Field(2048, ge=1)
     """Training samples from which the Fisher information is estimated between the rounds; fusion mltfr-reference
     takes all of them, in batches, as published."""

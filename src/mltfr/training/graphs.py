@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mltfr.errors import ConfigError
 from mltfr.training.samples import Batch
 from mltfr.training.step import TrainingStep
 
@@ -39,6 +40,9 @@ class Graphs:
             reads and writes besides the batch stays where it is: weights, optimiser state, buffers.
         stage: returns what steers the step besides tensors.
         device: a CUDA device.
+
+    Raises:
+        ConfigError: a step does what cannot be recorded.
     """
 
     def __init__(self, move: Callable[[Batch], Tensor], stage: Callable[[], Hashable], device: torch.device) -> None:
@@ -63,14 +67,24 @@ class Graphs:
     def _record(self, batch: Batch) -> Recorded:
         batch = batch.to(self.device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
-            loss = self.move(batch)
+        try:
+            with torch.cuda.graph(graph, pool=self.pool):
+                loss = self.move(batch)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # of a part from another package that asks the device for a value, say
+            raise ConfigError(
+                f"The training step cannot be recorded as a CUDA graph ({' '.join(str(error).split())[:120]}). "
+                "Set training.cuda_graphs = false."
+            ) from error
         return Recorded(graph, batch, loss)
 
 
 def can_record(step: TrainingStep, device: torch.device) -> bool:
     """Return whether steps can be recorded: on a CUDA device, where no shape depends on what is in a batch."""
-    return device.type == "cuda" and not step.sparse and step.objective is None
+    fusion = step.model.fusion
+    suits = not step.sparse and step.objective is None and (fusion is None or fusion.recordable)
+    return device.type == "cuda" and suits
 
 
 def _tensors(batch: Batch) -> list[Tensor]:
