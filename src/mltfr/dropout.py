@@ -46,8 +46,7 @@ class Dropout(nn.Module):
         words = _random_bits(-(-x.numel() // (2 * _PLACES))).view(torch.int32)
         if x.numel() < _LARGE:
             return x * _coins(words, x)
-        dropped: Tensor = _LargeDropout.apply(x, words)  # type: ignore[no-untyped-call]
-        return dropped
+        return _LargeDropout.apply(x, words)  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
         """Show the probability when the module is printed."""

@@ -69,10 +69,8 @@ class SequentialModel(nn.Module):
         needed = newest if self.site == last else items.shape[1]       # no block reads what the last one returns
         delta = self._delta(x, items, mask, needed)                    # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
-            if index < last or newest == items.shape[1]:
-                x = block(x, context)                                  # [B, L, D]
-            else:
-                x = self.backbone.last_block(x, context, newest)       # [B, newest, D]
+            only = () if index < last or newest == items.shape[1] else (newest,)
+            x = block(x, context, *only)                               # [B, L, D], or [B, newest, D]
             if index == self.site and delta is not None:
                 x = x + delta[:, -x.shape[1] :]
         hidden = self.backbone.finish(x, mask[:, -newest:])            # [B, newest, D]

@@ -48,8 +48,7 @@ class SelfAttention(nn.Module):
         scores = (query * self.scale) @ key.transpose(-1, -2)                     # [B, H, T, L], T readers
         weights = self.dropout(softmax(scores.add_(bias)))                       # [B, H, T, L]
         mixed = (weights @ value).transpose(1, 2).reshape(size, -1, hidden)       # [B, T, D]
-        read: Tensor = self.output(mixed)
-        return read
+        return self.output(mixed)
 
 
 def attention_bias(mask: Tensor, causal: bool) -> Tensor:

@@ -41,7 +41,8 @@ class Backbone(nn.Module, ABC):
     """Name of the training objective that its paper adds; taken where the config names none."""
 
     blocks: nn.ModuleList
-    """The stack; each block is called as `block(x, context)` and returns `[B, L, D]`."""
+    """The stack. `block(x, context)` returns `[B, L, D]`; the last one is also asked for its output at the newest
+    positions only, `block(x, context, newest)`, `[B, newest, D]`, and need not compute the others."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -59,14 +60,6 @@ class Backbone(nn.Module, ABC):
         Returns:
             The stack's input `x` `[B, L, D]`, zero at padding, and whatever the blocks need besides.
         """
-
-    def last_block(self, x: Tensor, context: Any, newest: int) -> Tensor:
-        """Run the last block and return its output at the `newest` positions only, `[B, newest, D]`.
-
-        Override it where the other positions need not be computed for that.
-        """
-        out: Tensor = self.blocks[-1](x, context)[:, -newest:]
-        return out
 
     @abstractmethod
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:

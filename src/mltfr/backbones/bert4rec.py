@@ -59,12 +59,6 @@ class BERT4Rec(Backbone):
         x = self.dropout(self.input_norm(self.positions(items)))  # [B, L, D]
         return x * mask.unsqueeze(-1), attention_bias(mask, causal=False)
 
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Let only the newest positions read."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
-
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Project as equation 7 of the paper does, with the LayerNorm of its published code."""
-        out: Tensor = self.output(x)
-        return out
+        return self.output(x)

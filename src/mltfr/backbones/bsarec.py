@@ -114,8 +114,7 @@ class BSARecBlock(nn.Module):
         mask, bias = context
         x = x * mask.unsqueeze(-1)  # the block before left something at padding
         mixed = torch.lerp(self.attention(x, bias, newest), self.frequency(x, newest), self.alpha)  # [B, R, D]
-        out: Tensor = self.feed_forward(mixed)
-        return out
+        return self.feed_forward(mixed)
 
 
 @register_backbone("bsarec", BSARecConfig)
@@ -136,11 +135,6 @@ class BSARec(Backbone):
         """Add positions, normalise, drop out; the context is the mask and the attention bias."""
         x = self.dropout(self.input_norm(self.positions(items)))  # [B, L, D]
         return x * mask.unsqueeze(-1), (mask, attention_bias(mask, causal=True))
-
-    def last_block(self, x: Tensor, context: Context, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Filter, attend and feed forward the newest positions only."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
 
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output, which is normalised already."""

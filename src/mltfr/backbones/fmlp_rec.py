@@ -82,8 +82,7 @@ class FMLPRecBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
         """Return the block's output `[B, newest or T, D]` for `x` `[B, T, D]` and `mask` `[B, T]`."""
         x = x * mask.unsqueeze(-1)  # the block before left something at padding
-        out: Tensor = self.feed_forward(self.filter(x, newest))
-        return out
+        return self.feed_forward(self.filter(x, newest))
 
 
 @register_backbone("fmlp-rec", FMLPRecConfig)
@@ -107,11 +106,6 @@ class FMLPRec(Backbone):
         """Add positions, normalise, drop out; the context is the mask."""
         x = self.dropout(self.input_norm(self.positions(items)))  # [B, L, D]
         return x * mask.unsqueeze(-1), mask
-
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Filter and feed forward the newest positions only."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
 
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output, which is normalised already."""

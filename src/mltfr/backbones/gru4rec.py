@@ -75,8 +75,7 @@ class GRULayer(nn.Module):
             state = torch.lerp(candidate, state, update)
             states.append(state)
         wanted = states if newest is None else states[-newest:]
-        out: Tensor = self.dropout(torch.stack(wanted, dim=1))                   # [B, T, D]
-        return out
+        return self.dropout(torch.stack(wanted, dim=1))                   # [B, T, D]
 
 
 @register_backbone("gru4rec", GRU4RecConfig)
@@ -98,11 +97,6 @@ class GRU4Rec(Backbone):
         """Drop out; the context is the mask `[B, L, 1]` as numbers."""
         shown = mask.unsqueeze(-1).to(items.dtype)  # [B, L, 1]
         return self.dropout(items) * shown, shown
-
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Run through the whole history, but keep the newest states only."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
 
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the states, which have the width of the item vectors already."""

@@ -92,8 +92,7 @@ class TransductionUnit(nn.Module):
         weights = silu(scores + self.bias(length)[-readers:])
         mixed = (weights @ value).transpose(1, 2).reshape(size, readers, hidden)  # [B, T, D]
         mixed = layer_norm(mixed, (hidden,), eps=UNIT_EPS) * gate
-        out: Tensor = x[:, -readers:] + self.output(self.dropout(mixed))
-        return out
+        return x[:, -readers:] + self.output(self.dropout(mixed))
 
     def bias(self, length: int) -> Tensor:
         """Return what is added to the scores of readers (rows) and what they read (columns), `[L, L]`."""
@@ -125,12 +124,6 @@ class HSTU(Backbone):
         shown = mask.unsqueeze(-1).to(items.dtype)  # [B, L, 1]
         return self.dropout(self.positions(items * self.scale)) * shown, shown
 
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Let only the newest positions read."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
-
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Normalise; of the authors' two ways, the one that needs no temperature in the loss."""
-        out: Tensor = self.output_norm(x)
-        return out
+        return self.output_norm(x)

@@ -54,8 +54,7 @@ class SwiGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # [B, L, D] -> [B, L, D]
         """Apply it."""
         gate, value = self.gate_value(x).chunk(2, dim=-1)                        # 2 x [B, L, inner]
-        out: Tensor = self.output(self.dropout(silu(gate) * value))
-        return out
+        return self.output(self.dropout(silu(gate) * value))
 
 
 class GatedResidual(PostNorm):
@@ -69,8 +68,7 @@ class GatedResidual(PostNorm):
         """Normalise, apply the sublayer, add what the gate lets through to the input."""
         changed: Tensor = self.dropout(self.sublayer(self.norm(x), *context))
         x = x[:, -changed.shape[1] :]
-        out: Tensor = x + changed * self.gate(x).sigmoid()
-        return out
+        return x + changed * self.gate(x).sigmoid()
 
 
 class LiGRBlock(nn.Module):
@@ -88,8 +86,7 @@ class LiGRBlock(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
         """Run the block, for the newest positions only if a number of them is given."""
-        out: Tensor = self.feed_forward(self.attention(x, bias, newest))
-        return out
+        return self.feed_forward(self.attention(x, bias, newest))
 
 
 @register_backbone("ligr", LiGRConfig)
@@ -108,11 +105,6 @@ class LiGR(Backbone):
     def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, drop out; the context is the attention bias `[B, 1, L, L]`."""
         return self.dropout(self.positions(items)) * mask.unsqueeze(-1), attention_bias(mask, causal=True)
-
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Let only the newest positions read."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
 
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output."""

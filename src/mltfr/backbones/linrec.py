@@ -89,8 +89,7 @@ class LinearAttention(nn.Module):
         else:
             mixed = readers @ (keys @ values)
         mixed = mixed.transpose(1, 2).reshape(size, -1, hidden)                  # [B, T, D]
-        read: Tensor = self.output(mixed)
-        return read
+        return self.output(mixed)
 
 
 def _inverse_norm(x: Tensor, dim: int) -> Tensor:
@@ -115,8 +114,7 @@ class LinRecBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
         """Run the block, for the newest positions only if a number of them is given."""
-        out: Tensor = self.feed_forward(self.attention(x, mask, newest))
-        return out
+        return self.feed_forward(self.attention(x, mask, newest))
 
 
 @register_backbone("linrec", LinRecConfig)
@@ -137,11 +135,6 @@ class LinRec(Backbone):
         """Add positions, normalise, drop out; the context is the mask `[B, L, 1]` as numbers."""
         shown = mask.unsqueeze(-1).to(items.dtype)  # [B, L, 1]
         return self.dropout(self.input_norm(self.positions(items))) * shown, shown
-
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Let only the newest positions read."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
 
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output, which is normalised already."""

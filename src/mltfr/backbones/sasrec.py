@@ -81,15 +81,9 @@ class SASRec(Backbone):
         x = self.dropout(self.input_norm(self.positions(items * self.scale)))  # [B, L, D]
         return x * mask.unsqueeze(-1), attention_bias(mask, causal=True)
 
-    def last_block(self, x: Tensor, context: Tensor, newest: int) -> Tensor:  # [B, L, D] -> [B, newest, D]
-        """Let only the newest positions read."""
-        out: Tensor = self.blocks[-1](x, context, newest)
-        return out
-
     def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Normalise the output of pre-norm blocks; that of post-norm blocks is normalised already."""
-        out: Tensor = self.output_norm(x)
-        return out
+        return self.output_norm(x)
 
 
 def _norm(hidden: int) -> nn.LayerNorm:

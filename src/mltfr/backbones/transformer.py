@@ -62,8 +62,7 @@ class PostNorm(nn.Module):
     def forward(self, x: Tensor, *context: Any) -> Tensor:  # [B, L, D] -> [B, L, D]
         """Apply the sublayer, add its input, normalise; a sublayer may return the newest positions only."""
         changed: Tensor = self.dropout(self.sublayer(x, *context))
-        normalised: Tensor = self.norm(x[:, -changed.shape[1] :] + changed)
-        return normalised
+        return self.norm(x[:, -changed.shape[1] :] + changed)
 
 
 class PreNorm(PostNorm):
@@ -115,8 +114,7 @@ class TransformerBlock(nn.Module):
         Returns:
             `[B, newest or L, D]`.
         """
-        out: Tensor = self.feed_forward(self.attention(x, bias, newest))
-        return out
+        return self.feed_forward(self.attention(x, bias, newest))
 
 
 def initialise(module: nn.Module) -> None:

@@ -107,8 +107,7 @@ def fit_with_ray(
             shutil.rmtree(_storage(job), ignore_errors=True)
     if not (out / MANIFEST).exists():
         raise Interrupted
-    document: dict[str, Any] = json.loads((out / METRICS).read_text(encoding="utf-8"))
-    return document
+    return json.loads((out / METRICS).read_text(encoding="utf-8"))
 
 
 def _run_trainer(job: Job, bulletin: Any) -> None:

@@ -44,8 +44,7 @@ def beyond_accuracy(top: TopK, counts: npt.NDArray[np.int64], cutoffs: Sequence[
 def mean_ranks(values: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     """Return the rank of every value from 1 up; equal values share the mean of theirs."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: npt.NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[which]
-    return ranks
+    return (np.cumsum(counts) - (counts - 1) / 2)[which]
 
 
 def gini(amounts: npt.NDArray[np.integer]) -> float:

@@ -48,8 +48,7 @@ def bootstrap_differences(first: Values, second: Values, draws: int, random: np.
 def _means(values: Values, users: Counts, random: np.random.Generator) -> Values:
     of_seeds = users @ values.T / values.shape[1]                                 # [draws, S]
     drawn = random.integers(len(values), size=(len(users), max(1, len(values) - 1)))
-    means: Values = np.take_along_axis(of_seeds, drawn, axis=1).mean(1)           # [draws]
-    return means
+    return np.take_along_axis(of_seeds, drawn, axis=1).mean(1)           # [draws]
 
 
 def _counts(draws: int, users: int, random: np.random.Generator) -> Counts:

@@ -90,8 +90,7 @@ def per_user(evaluation: Evaluation, metric: str) -> Values:
     """Return the mean of a metric ("ndcg@10") over each user's examples, `[U]`, users ascending."""
     _, user = np.unique(evaluation.user, return_inverse=True)
     totals = np.bincount(user, weights=evaluation.per_example[metric])
-    means: Values = np.asarray(totals / np.bincount(user), np.float64)
-    return means
+    return np.asarray(totals / np.bincount(user), np.float64)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

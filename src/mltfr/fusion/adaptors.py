@@ -26,8 +26,7 @@ class LinearAdaptor(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:  # [P, W] -> [P, D]
         """Return the correction."""
-        result: Tensor = self.output(vectors)
-        return result
+        return self.output(vectors)
 
 
 class MlpAdaptor(nn.Module):
@@ -45,8 +44,7 @@ class MlpAdaptor(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:  # [P, W] -> [P, D]
         """Return the correction."""
-        result: Tensor = self.output(functional.relu(self.inner(vectors)))
-        return result
+        return self.output(functional.relu(self.inner(vectors)))
 
 
 class MoeAdaptor(nn.Module):
@@ -80,5 +78,4 @@ class MoeAdaptor(nn.Module):
         weights = logits.softmax(-1)                                            # [P, G]
         shift = self.shift.unsqueeze(1) @ self.weight                           # [G, 1, D]
         experts = self.dropout(vectors) @ self.weight - shift                   # [G, P, D]
-        result: Tensor = self.output((weights.T.unsqueeze(-1) * experts).sum(0))
-        return result
+        return self.output((weights.T.unsqueeze(-1) * experts).sum(0))

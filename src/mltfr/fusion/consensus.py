@@ -49,8 +49,7 @@ class ConsensusExpert(nn.Module):
         key, value = rows or self.rows(selection.vectors)
         query = self.core.query(x)                                              # [P, D]
         read = self.core.read(query, key, value, selection.kept.joined(), selection.log_weight.flatten(1))
-        result: Tensor = self.core.output(read)
-        return result
+        return self.core.output(read)
 
 
 def merge_experts(

@@ -43,8 +43,7 @@ class CrossAttention(nn.Module):
         value = self._by_head(self.value(rows))                                 # [H, S, d]
         weights = self.dropout((query @ key.mT).softmax(-1))                    # [H, P, S]
         read = (weights @ value).transpose(0, 1).flatten(1)                     # [P, D]
-        result: Tensor = self.dropout(self.output(read))
-        return result
+        return self.dropout(self.output(read))
 
     def _by_head(self, rows: Tensor) -> Tensor:  # [S, D] -> [H, S, d]
         return rows.view(len(rows), self.heads, rows.shape[-1] // self.heads).transpose(0, 1)

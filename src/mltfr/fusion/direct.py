@@ -38,8 +38,7 @@ class Injection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, D]
         """Return the table's correction."""
-        result: Tensor = self.attention(x, self.prototypes())
-        return result
+        return self.attention(x, self.prototypes())
 
 
 @register_fusion("direct", DirectConfig)

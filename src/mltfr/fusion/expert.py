@@ -45,8 +45,7 @@ class AttentionCore(nn.Module):
             log_weight: their log weights `[P, K]`, which are added to the logits of every head.
         """
         read = self.attend(self.query(x), self.key(rows), self.value(rows), kept, log_weight)  # [P, D]
-        result: Tensor = self.dropout(self.output(read))
-        return result
+        return self.dropout(self.output(read))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
         """Return the attention's sum of values, `[..., D]`.
@@ -62,8 +61,7 @@ class AttentionCore(nn.Module):
 
     def scaled(self, key: Tensor) -> Tensor:
         """Return keys whose dot products with queries are logits; there are fewer keys than queries."""
-        scaled: Tensor = key * (self.heads / key.shape[-1]) ** 0.5
-        return scaled
+        return key * (self.heads / key.shape[-1]) ** 0.5
 
     def read(self, query: Tensor, key: Tensor, value: Tensor, kept: Kept, log_weight: Tensor) -> Tensor:
         """Return what `attend` does, of keys that are scaled."""
@@ -111,8 +109,7 @@ class Experts(ByTable[Expert]):
             selection.log_weight,
         )  # [P, N, D]
         output = linears_of_each([core.output for core in cores], read.transpose(0, 1))    # [N, P, D]
-        result: Tensor = cores[0].dropout(output)
-        return result
+        return cores[0].dropout(output)
 
 
 def heads_do_not_divide(heads: int, hidden: int) -> ConfigError:

@@ -50,8 +50,7 @@ class WordExpert(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, D]
         """Return the table's correction."""
-        result: Tensor = self.attention(x, self.rows.vectors)
-        return result
+        return self.attention(x, self.rows.vectors)
 
 
 @register_fusion("external", ExternalConfig)

@@ -55,8 +55,7 @@ def estimate_fisher(
     values = {f"module.{name}": tensor.detach() for name, tensor in parameters.items()}
 
     def example_loss(values: dict[str, Tensor], *example: Tensor) -> Tensor:
-        result: Tensor = functional_call(call, values, tuple(tensor.unsqueeze(0) for tensor in example))
-        return result
+        return functional_call(call, values, tuple(tensor.unsqueeze(0) for tensor in example))
 
     losses_of = vmap(example_loss, randomness="different")  # negatives are drawn
     total = {name: torch.zeros_like(tensor) for name, tensor in values.items()}

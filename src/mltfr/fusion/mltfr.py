@@ -285,8 +285,7 @@ class MltfrFusion(Fusion):
         """Return what is kept at the positions by the queries `[B, Q, D]`."""
         averages = {name: self.averages[name] for name in self.widths}
         if not self.asks_once:
-            found: Selection = self.filters(positions.take(query), positions, averages, rows)
-            return found
+            return self.filters(positions.take(query), positions, averages, rows)
         users = Positions((len(query), 1), query.device, positions.by_hand)     # all positions of a user ask the same
         return cast(Selection, self.filters(query.flatten(0, 1), users, averages, rows)).at(positions.users)
 

@@ -76,5 +76,4 @@ class ReferenceExpert(nn.Module):
         value = self.value(rows).unflatten(-1, (self.heads, -1)).transpose(0, 1)   # [H, S, d]
         logits = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5            # [B, H, L, S]
         read = self.dropout(torch.softmax(logits, dim=-1)) @ value                 # [B, H, L, d]
-        result: Tensor = self.dropout(self.output(read.transpose(1, 2).flatten(2)))
-        return result
+        return self.dropout(self.output(read.transpose(1, 2).flatten(2)))

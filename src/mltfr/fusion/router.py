@@ -24,8 +24,7 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, N]
         """Return the weights; they sum to 1 at every position."""
-        weights: Tensor = softmax(self.gate(x))
-        return weights
+        return softmax(self.gate(x))
 
 
 class MeanRouter(nn.Module):

@@ -93,8 +93,7 @@ def row_dot(query: Tensor, table: Tensor, kept: Kept, heads: int = 1, known: Ten
     if known is not None and not torch.is_grad_enabled():
         return known
     if _in_second_form(query, table, kept):
-        product: Tensor = _RowDot.apply(query, table, kept, heads, known)  # type: ignore[no-untyped-call]
-        return product
+        return _RowDot.apply(query, table, kept, heads, known)  # type: ignore[no-untyped-call]
     return _heads(query.unsqueeze(-2) * table[kept.rows], heads).sum(-1).transpose(-1, -2)
 
 
@@ -107,8 +106,7 @@ def row_sum(weight: Tensor, table: Tensor, kept: Kept) -> Tensor:
         kept: the kept rows.
     """
     if _in_second_form(weight, table, kept):
-        total: Tensor = _RowSum.apply(weight, table, kept)  # type: ignore[no-untyped-call]
-        return total
+        return _RowSum.apply(weight, table, kept)  # type: ignore[no-untyped-call]
     rows = _heads(table[kept.rows], weight.shape[-2])                           # [..., K, H, d]
     return (weight.transpose(-1, -2).unsqueeze(-1) * rows).sum(-3).flatten(-2)
 

@@ -62,8 +62,7 @@ class Split:
 
     def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
         """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""
-        targets: npt.NDArray[np.int32] = self.histories.items[self.histories.offsets[examples.user] + examples.cut]
-        return targets
+        return self.histories.items[self.histories.offsets[examples.user] + examples.cut]
 
     def train_histories(self) -> Histories:
         """Return the training part alone; held-out items are not in it."""

@@ -33,8 +33,7 @@ class ToyFusion(Fusion):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the correction."""
-        delta: Tensor = self.factor * self.linear(x)
-        return delta
+        return self.factor * self.linear(x)
 
 
 def pad(items: Tensor, number: int) -> Tensor:

@@ -119,8 +119,7 @@ class FusionContract:
         more = (codes * mask,) if fusion.reads_items else ()
         if newest is not None:
             return fusion.newest(x, mask, newest, *more)
-        result: Tensor = fusion(x, mask, *more)
-        return result
+        return fusion(x, mask, *more)
 
     def awake(self, tables: Sequence[PreparedTable], is_causal: bool) -> Fusion:
         """Return a fusion whose parameters have moved away from their start, so that `delta` is not zero."""

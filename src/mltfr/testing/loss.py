@@ -49,8 +49,7 @@ class LossContract:
     def evaluate(self, loss: Loss, hidden: Tensor, targets: Tensor, items: Tensor, seed: int = 7) -> Tensor:
         """Return the mean loss under one seed."""
         torch.manual_seed(seed)
-        value: Tensor = loss(hidden, targets, items)
-        return value
+        return loss(hidden, targets, items)
 
     def test_the_mean_is_that_of_the_positions(self, loss: Loss, batch: Batch) -> None:
         mean = self.evaluate(loss, *batch)

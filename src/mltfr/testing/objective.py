@@ -58,8 +58,7 @@ class ObjectiveContract:
         """Samples of histories of 2 to 12 items, so that some sequences hold a single item and some are windows."""
         random = np.random.default_rng(3)
         histories = [random.integers(1, ITEMS + 1, random.integers(2, 13)).tolist() for _ in range(12)]
-        samples: Samples = request.param(Histories.from_sequences([*histories, [1, 2], [3, 2]]), MAX_LENGTH)
-        return samples
+        return request.param(Histories.from_sequences([*histories, [1, 2], [3, 2]]), MAX_LENGTH)
 
     def batch(self, objective: Objective, samples: Samples, seed: int = 7) -> Batch:
         """Return all samples as one batch with its views."""

@@ -190,14 +190,12 @@ def _nearest(angles: Floats, places: Floats) -> Indices:  # [V], [U] -> [U]
     after = np.searchsorted(angles, places)
     pair = np.stack([after - 1, after], 1) % len(angles)                        # [U, 2], around the circle
     closer: Indices = np.cos(angles[pair] - places[:, None]).argmax(1)
-    chosen: Indices = pair[np.arange(len(places)), closer]
-    return chosen
+    return pair[np.arange(len(places)), closer]
 
 
 def _softmax(scores: Floats) -> Floats:
     weights: Floats = np.exp(scores - scores.max(-1, keepdims=True))
-    normalised: Floats = weights / weights.sum(-1, keepdims=True)
-    return normalised
+    return weights / weights.sum(-1, keepdims=True)
 
 
 def _draw(chance: Floats, rng: np.random.Generator) -> Indices:  # [N, C] -> [N]

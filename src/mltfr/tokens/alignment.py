@@ -62,8 +62,7 @@ def procrustes(source: Floats, target: Floats) -> Floats:
         target: `[n, W]`, the same words in the same order.
     """
     left, _, right = np.linalg.svd(source.T.astype(np.float64) @ target.astype(np.float64))
-    rotation: Floats = left @ right
-    return rotation
+    return left @ right
 
 
 def align(source: npt.NDArray[Any], target: npt.NDArray[Any], seed: int = 0) -> Alignment | None:

@@ -53,5 +53,4 @@ def moments(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -
 def unit_rows(vectors: Floats) -> Floats:
     """Return rows of length 1; rows of zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return scaled
+    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -13,8 +13,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def _undecorated(method: Method) -> Method:
     """Return a method of torch as it is written, without what keeps the compiler away from it."""
-    plain: Method = getattr(method, "__wrapped__", method)
-    return plain
+    return getattr(method, "__wrapped__", method)
 
 
 class _Uncompiled(Optimizer):

@@ -63,8 +63,7 @@ class TrainingStep(nn.Module):
             targets = targets if counted is None else targets.clamp(min=1)
             return mean_of(self.loss.by_lookup(hidden, targets, self.model.item_rows), counted)
         more = () if counted is None else (counted,)
-        loss: Tensor = self.loss(hidden, targets, self.model.item_matrix(), *more)
-        return loss
+        return self.loss(hidden, targets, self.model.item_matrix(), *more)
 
     def hidden_gradient(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> [B, T, D]
         """Return the gradient of the summed loss for the hidden states at the last T positions."""
@@ -83,8 +82,7 @@ class TrainingStep(nn.Module):
         By the chain rule `dL/dp = sum(dL/dh * dh/dp)`. No logits and no shapes that depend on values are in
         it, so that it runs under `torch.func.vmap` in little memory.
         """
-        scalar: Tensor = (self.model.encode(items, gradient.shape[1]) * gradient).sum()
-        return scalar
+        return (self.model.encode(items, gradient.shape[1]) * gradient).sum()
 
 
 def wanted_places(targets: Tensor) -> Tensor:  # [B, T] -> [P]

@@ -60,10 +60,9 @@ class Update:
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean loss of a batch on the device, with what its gradient needs."""
-        loss: Tensor = self.step(
+        return self.step(
             batch.items, batch.targets, *batch.views, wanted=batch.wanted, counted=batch.counted
         )
-        return loss
 
     def apply(self) -> None:
         """Clip the gradients that are there, and move the model by them."""

@@ -46,8 +46,7 @@ class Moments:
         validation_from, test_from = config.validation_from, config.test_from
 
         def time_at(row: int) -> float | int:
-            time: float | int = log.rows.read(row, row + 1)["time"][0].item()
-            return time
+            return log.rows.read(row, row + 1)["time"][0].item()
 
         if config.as_quantiles:
             shares = (validation_from, test_from)

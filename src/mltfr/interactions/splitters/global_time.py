@@ -82,5 +82,4 @@ def nothing_before(source: str, validation_from: float, first: float, last: floa
 def _count(chosen: npt.NDArray[np.bool_], offsets: Ints) -> Ints:
     """Return how many of every user's interactions are chosen, int64 `[U]`."""
     totals: Ints = np.concatenate([np.zeros(1, np.int64), np.cumsum(chosen)])
-    counts: Ints = totals[offsets[1:]] - totals[offsets[:-1]]
-    return counts
+    return totals[offsets[1:]] - totals[offsets[:-1]]

@@ -124,8 +124,7 @@ register_source = TOKEN_SOURCES.register
 def build_source(config: TokenSourceConfig) -> TokenSource:
     """Return the source that a config describes."""
     source: type[Any] = TOKEN_SOURCES.get(config.name).cls
-    built: TokenSource = source(config)
-    return built
+    return source(config)
 
 
 def source_for(location: str, tensor: str | None = None, vocabulary: Path | None = None) -> TokenSource:

@@ -105,5 +105,4 @@ def _seen_by(meaning: npt.NDArray[np.float64], config: SyntheticConfig) -> npt.N
     directions = generator.standard_normal((_LATENT, config.width)) / np.sqrt(config.width)
     offset = generator.standard_normal(config.width)
     noise = 0.1 * generator.standard_normal((len(meaning), config.width))
-    seen: npt.NDArray[Any] = (meaning @ directions + offset + noise).astype(np.float32)
-    return seen
+    return (meaning @ directions + offset + noise).astype(np.float32)
