@@ -63,7 +63,7 @@ def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys,
 
 
 def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done_again(alone, tmp_path):
-    from mltfr.bulk import PartsFolder, RunUsers, Wanted, describe_job
+    from mltfr.batch import PartsFolder, RecommendationSpec, RunUsers, describe_job
     from mltfr.engine import recommend_with_ray
 
     reads = tmp_path / "reads"
@@ -85,11 +85,11 @@ def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done
         return [int(max(path.name for path in reads.iterdir()).partition("-")[2])]
 
     run("recommend", alone, "--out", tmp_path / "here", "--part-users", "6")
-    users, wanted = SlowUsers(alone), Wanted()
-    folder = PartsFolder(tmp_path / "ray", describe_job(alone, wanted, users, 6))
+    users, spec = SlowUsers(alone), RecommendationSpec()
+    folder = PartsFolder(tmp_path / "ray", describe_job(alone, spec, users, 6))
     finished = folder.begin(resume=False)
     thread, killed = kill_once(lambda: len(list(reads.iterdir())) >= 3, reader)
-    summary = recommend_with_ray(alone, wanted, users, folder, finished, 2)
+    summary = recommend_with_ray(alone, spec, users, folder, finished, 2)
     thread.join()
     assert killed
     parts = sorted(path.name for path in (tmp_path / "here").glob("*.parquet"))

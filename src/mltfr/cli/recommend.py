@@ -13,7 +13,7 @@ import typer
 from mltfr.cli.options import Address, Engine, Run, Workers
 
 if TYPE_CHECKING:
-    from mltfr.bulk import Users
+    from mltfr.batch import Users
 
 INDEX_SAMPLE = 200
 """Users whose exact lists an approximate index is compared with."""
@@ -83,11 +83,11 @@ def recommend(
         raise OutputError(f"{out}: --engine ray writes a folder of parts. Give --out without an ending, or --parts.")
     if users is not None and histories is not None:
         raise DataError("Give --users or --histories, not both.")
-    from mltfr.bulk import (
+    from mltfr.batch import (
         PART_USERS,
         PartScorer,
         PartsFolder,
-        Wanted,
+        RecommendationSpec,
         describe_job,
         read_histories,
         recommend_to_file,
@@ -102,19 +102,19 @@ def recommend(
     given = read_histories(histories) if histories is not None else None
     served = load_served(run)
     who = given if given is not None else _users_of_the_run(run, users)
-    wanted = Wanted(
+    spec = RecommendationSpec(
         k,
         True if include_seen else None,
         tuple(read_ids(allow)) if allow is not None else None,
         tuple(read_ids(deny)) if deny is not None else (),
         index,
     )
-    scorer = PartScorer(served, wanted, run)
+    scorer = PartScorer(served, spec, run)
     size = part_users or PART_USERS
     with stop_request() as stop:
         try:
             if to_folder:
-                folder = PartsFolder(out, describe_job(run, wanted, who, size))
+                folder = PartsFolder(out, describe_job(run, spec, who, size))
                 finished = folder.begin(resume)
                 if finished:
                     typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
@@ -123,7 +123,7 @@ def recommend(
                         from mltfr.engine import recommend_with_ray
 
                         summary = recommend_with_ray(
-                            run, wanted, who, folder, finished, workers or 1, address, progress=progress, stop=stop
+                            run, spec, who, folder, finished, workers or 1, address, progress=progress, stop=stop
                         )
                     else:
                         summary = recommend_to_folder(scorer, who, folder, finished, progress=progress, stop=stop)
@@ -145,7 +145,7 @@ def recommend(
 
 def _users_of_the_run(run: Path, users: Path | None) -> Users:
     """Return all users of a run, or those of a list."""
-    from mltfr.bulk import NamedUsers, RunUsers, known_users
+    from mltfr.batch import NamedUsers, RunUsers, known_users
     from mltfr.cli.files import read_ids
 
     if users is None:

@@ -1,4 +1,4 @@
-"""Work on a Ray cluster: training, bulk recommendations, studies. Needs the extra `ray`, imported on use."""
+"""Work on a Ray cluster: training, batch recommendations, studies. Needs the extra `ray`, imported on use."""
 
 from mltfr.engine.bulk import recommend_with_ray
 from mltfr.engine.cells import RayWorker

@@ -1,4 +1,4 @@
-"""Bulk recommendations on a Ray cluster: Ray Data deals the parts of a job out to workers that have the model."""
+"""Batch recommendations on a Ray cluster: Ray Data deals the parts of a job out to workers that have the model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mltfr.bulk import Part, PartScorer, PartsFolder, Summary, Users, Wanted
-from mltfr.bulk.folder import Record
+from mltfr.batch import Part, PartScorer, PartsFolder, RecommendationSpec, Summary, Users
+from mltfr.batch.folder import Record
 from mltfr.engine.bulletin import follow, make_bulletin
 from mltfr.engine.cluster import connected, require_shared, shared_storage
 from mltfr.errors import MltfrError, RunError
@@ -20,19 +20,19 @@ from mltfr.training import Interrupted
 
 
 @dataclass(frozen=True)
-class BulkJob:
+class BatchJob:
     """What every worker is told.
 
     Attributes:
         run: the run folder.
-        wanted: what every user gets.
+        spec: what every user gets.
         users: who gets it.
         folder: where the parts go; like the run and the users' file under a path that all nodes know.
         token: file that shows whether a node sees the storage of `folder`.
     """
 
     run: Path
-    wanted: Wanted
+    spec: RecommendationSpec
     users: Users
     folder: PartsFolder
     token: Path
@@ -46,7 +46,7 @@ class ScoreParts:
         bulletin: where an error goes that no repetition can mend.
     """
 
-    def __init__(self, job: BulkJob, bulletin: Any) -> None:
+    def __init__(self, job: BatchJob, bulletin: Any) -> None:
         self.job, self.bulletin = job, bulletin
         self.scorer: PartScorer | None = None
 
@@ -55,7 +55,7 @@ class ScoreParts:
         try:
             if self.scorer is None:
                 require_shared([self.job.token, self.job.run])
-                self.scorer = PartScorer(load_served(self.job.run), self.job.wanted, self.job.run)
+                self.scorer = PartScorer(load_served(self.job.run), self.job.spec, self.job.run)
             columns = (batch[name] for name in ("number", "start", "stop"))
             done = [self._part(self.scorer, Part(*map(int, row))) for row in zip(*columns, strict=True)]
         except MltfrError as error:
@@ -78,7 +78,7 @@ class ScoreParts:
 
 def recommend_with_ray(
     run: Path,
-    wanted: Wanted,
+    spec: RecommendationSpec,
     users: Users,
     folder: PartsFolder,
     finished: dict[int, Record],
@@ -95,7 +95,7 @@ def recommend_with_ray(
 
     Args:
         run: the run folder.
-        wanted: what every user gets.
+        spec: what every user gets.
         users: who gets it, in files under absolute paths.
         folder: where the parts go, an absolute path; `begin` has been called.
         finished: what `begin` returned.
@@ -120,7 +120,7 @@ def recommend_with_ray(
         import ray
 
         bulletin = make_bulletin()
-        job = BulkJob(run.absolute(), wanted, users, folder, token)
+        job = BatchJob(run.absolute(), spec, users, folder, token)
         running = ray.remote(num_cpus=0, max_retries=0)(_deal_out).remote(job, left, workers, bulletin)
         try:
             for _, (done,) in follow(running, bulletin, stop):
@@ -143,7 +143,7 @@ def recommend_with_ray(
     return summary
 
 
-def _deal_out(job: BulkJob, parts: list[Part], workers: int, bulletin: Any) -> None:
+def _deal_out(job: BatchJob, parts: list[Part], workers: int, bulletin: Any) -> None:
     """Run Ray Data in a process of its own, where its output is in nobody's way; post every part that is written."""
     import ray
 

@@ -1,4 +1,4 @@
-"""The core of a bulk job: a table of users in, a table of their best items out, whatever engine runs it."""
+"""Score one part of a batch job: a table of users in, a table of their best items out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ITEMS, CODES = "items", "codes"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RecommendationSpec:
     """What every user gets.
 
     Attributes:
@@ -39,8 +39,8 @@ class Wanted:
     deny: tuple[str, ...] = ()
     index: str = "exact"
 
-    def describe(self) -> dict[str, Any]:
-        """Return what tells two wishes apart; lists of items as their checksums."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters that identify a job; lists of items as their checksums."""
         lists = {name: _digest(ids) for name, ids in (("allow", self.allow), ("deny", self.deny or None))}
         return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **lists}
 
@@ -65,7 +65,7 @@ class PartScorer:
 
     Args:
         served: the fitted model with its items, as `mltfr.runs.load_served` returns it.
-        wanted: what every user gets.
+        spec: what every user gets.
         run: the run folder, where an approximate index is kept; None to hold it in memory only.
 
     Raises:
@@ -73,13 +73,13 @@ class PartScorer:
         DataError: training knows none of the items that may be recommended.
     """
 
-    def __init__(self, served: Served, wanted: Wanted, run: Path | None = None) -> None:
-        check_index(wanted.index)
+    def __init__(self, served: Served, spec: RecommendationSpec, run: Path | None = None) -> None:
+        check_index(spec.index)
         vocabulary = served.vocabulary
-        lists = read_lists(vocabulary, wanted.allow, wanted.deny)
-        remove_seen = served.config.evaluation.remove_seen if wanted.include_seen is None else not wanted.include_seen
+        lists = read_lists(vocabulary, spec.allow, spec.deny)
+        remove_seen = served.config.evaluation.remove_seen if spec.include_seen is None else not spec.include_seen
         self.lists = lists.given
-        self.wanted = wanted
+        self.spec = spec
         self._vocabulary = vocabulary
         self._run = run
         self._retriever = Retriever(served.scorer)
@@ -100,13 +100,13 @@ class PartScorer:
             progress: told after every batch.
         """
         requests = self._requests(users)
-        if self.wanted.index == "ivf":
+        if self.spec.index == "ivf":
             best = self._retriever.approximate_top_k(
-                requests.histories, self.wanted.k, self._rules, folder=self._run, progress=progress
+                requests.histories, self.spec.k, self._rules, folder=self._run, progress=progress
             )
         else:
             best = self._retriever.top_k(
-                requests.histories, self.wanted.k, self._rules, quantised=False, progress=progress
+                requests.histories, self.spec.k, self._rules, quantised=False, progress=progress
             )
         table = recommendation_table(users["user_id"], best, self._vocabulary)
         return Scored(table, requests.unknown, requests.without_known_item)
@@ -114,7 +114,7 @@ class PartScorer:
     def index_report(self, users: pl.DataFrame) -> IndexReport:
         """Return how much of the exact lists an approximate index finds for some users, given as to `score`."""
         histories = self._requests(users).histories
-        return self._retriever.index_report(histories, self.wanted.k, self._rules, folder=self._run)
+        return self._retriever.index_report(histories, self.spec.k, self._rules, folder=self._run)
 
     def _requests(self, users: pl.DataFrame) -> Requests:
         column = users[CODES] if CODES in users.columns else users[ITEMS]

@@ -12,10 +12,9 @@ from threading import Event
 
 import polars as pl
 
-from mltfr.bulk.folder import PartsFolder, Record
-from mltfr.bulk.parts import PART_USERS, Part, plan_parts
-from mltfr.bulk.scoring import PartScorer, Scored
-from mltfr.bulk.users import Users
+from mltfr.batch.folder import PART_USERS, Part, PartsFolder, Record, plan_parts
+from mltfr.batch.scoring import PartScorer, Scored
+from mltfr.batch.users import Users
 from mltfr.fetch import atomic_path
 from mltfr.inference.top_k import Progress
 from mltfr.training import Interrupted

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mltfr.bulk.repeats import first_repeated, repeated_hashes
-from mltfr.bulk.users import Users
+from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
 
 STRIDE = 1 << 10
@@ -49,9 +48,9 @@ class JsonUsers(Users):
         self._digest = digest.hexdigest()
         if not self._count:
             raise DataError(f"{path}: empty. Give one JSON object a line.")
-        if twice := repeated_hashes(np.frombuffer(hashes, np.int64)):
+        if twice := duplicate_hashes(np.frombuffer(hashes, np.int64)):
             rows = list(self._numbers_of(twice))
-            found = first_repeated([user for _, user in rows], twice)
+            found = first_duplicate([user for _, user in rows], twice)
             if found is not None:
                 number, user = rows[found[0]]
                 where = f"{path}, line {number}"
@@ -64,9 +63,9 @@ class JsonUsers(Users):
         """Return `user_id` and `items` of some users."""
         users: list[str] = []
         items: list[list[str]] = []
-        known = start // STRIDE
-        place, number = self._places[2 * known], self._places[2 * known + 1]
-        skip = start - known * STRIDE
+        block = start // STRIDE
+        place, number = self._places[2 * block], self._places[2 * block + 1]
+        skip = start - block * STRIDE
         for line_number, where, line in self._lines(place, number):
             if len(users) == stop - start:
                 break

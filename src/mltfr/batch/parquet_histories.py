@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mltfr.bulk.repeats import first_repeated, repeated_hashes
-from mltfr.bulk.users import Users
+from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
 from mltfr.fetch import sha256
 
@@ -43,7 +42,7 @@ class ParquetUsers(Users):
         if not len(self):
             raise DataError(f"{path}: empty. Give one row a user.")
         hashes = np.fromiter((hash(user) for user in self._ids()), np.int64, len(self))
-        if (twice := repeated_hashes(hashes)) and (found := first_repeated(self._ids(), twice)) is not None:
+        if (twice := duplicate_hashes(hashes)) and (found := first_duplicate(self._ids(), twice)) is not None:
             place, user = found
             raise DataError(f"{self._place(place)}: user '{user}' comes a second time. Give every user one row.")
 

@@ -17,9 +17,8 @@ from typing import Any
 
 import torch
 
-from mltfr.bulk.parts import Part, plan_parts
-from mltfr.bulk.scoring import Scored, Wanted
-from mltfr.bulk.users import Users, run_fingerprint
+from mltfr.batch.scoring import RecommendationSpec, Scored
+from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
 from mltfr.fetch import atomic_path, sha256
 from mltfr.runs.folder import MANIFEST, write_json
@@ -27,14 +26,45 @@ from mltfr.version import __version__
 
 FORMAT = 1
 Record = dict[str, Any]
+"""What the manifest says of a part."""
+PART_USERS = 1 << 15
+"""Users of a part by default; see docs/decisions/batch-jobs.md for what was measured."""
 
 
-def describe_job(run: Path, wanted: Wanted, users: Users, part_users: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Part:
+    """Consecutive users of a job: `number` from 0, rows `start` to `stop - 1`."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def file(self) -> str:
+        """Name of the part's file in a folder of parts."""
+        return f"part-{self.number:05d}.parquet"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def plan_parts(users: int, size: int = PART_USERS) -> list[Part]:
+    """Return the parts of a job: `size` users each, the last one fewer.
+
+    Raises:
+        ValueError: `size` is less than 1.
+    """
+    if size < 1:
+        raise ValueError(f"A part needs at least one user, got {size}.")
+    return [Part(number, start, min(start + size, users)) for number, start in enumerate(range(0, users, size))]
+
+
+def describe_job(run: Path, spec: RecommendationSpec, users: Users, part_users: int) -> dict[str, Any]:
     """Return everything that a job's parts depend on; a job is continued only by an equal one.
 
     Args:
         run: the run folder.
-        wanted: what every user gets.
+        spec: what every user gets.
         users: who gets it.
         part_users: users of a part.
     """
@@ -43,7 +73,7 @@ def describe_job(run: Path, wanted: Wanted, users: Users, part_users: int) -> di
         "kind": "recommendations",
         "versions": {"mltfr": __version__, "torch": torch.__version__},
         "run": run_fingerprint(run),
-        **wanted.describe(),
+        **spec.to_dict(),
         "users": len(users),
         "histories": users.fingerprint(),
         "part_users": part_users,

@@ -13,11 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mltfr.bulk import (
+from mltfr.batch import (
     PartScorer,
     PartsFolder,
+    RecommendationSpec,
     RunUsers,
-    Wanted,
     describe_job,
     recommend_to_file,
     recommend_to_folder,
@@ -45,11 +45,11 @@ SIZE = 40
 
 @pytest.fixture(scope="module")
 def scorer(run) -> PartScorer:
-    return PartScorer(load_served(run), Wanted(5))
+    return PartScorer(load_served(run), RecommendationSpec(5))
 
 
-def job(run: Path, folder: Path, size: int = SIZE, wanted: Wanted | None = None) -> PartsFolder:
-    return PartsFolder(folder, describe_job(run, wanted or Wanted(5), RunUsers(run), size))
+def job(run: Path, folder: Path, size: int = SIZE, spec: RecommendationSpec | None = None) -> PartsFolder:
+    return PartsFolder(folder, describe_job(run, spec or RecommendationSpec(5), RunUsers(run), size))
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +130,8 @@ def test_only_the_same_job_is_continued(tmp_path, run, straight):
         job(run, straight).begin(resume=False)
     for other, names in (
         (job(run, straight, size=50), "part_users"),
-        (job(run, straight, wanted=Wanted(6)), "k"),
-        (job(run, straight, wanted=Wanted(5, True, deny=("i0001",))), "include_seen, deny"),
+        (job(run, straight, spec=RecommendationSpec(6)), "k"),
+        (job(run, straight, spec=RecommendationSpec(5, True, deny=("i0001",))), "include_seen, deny"),
         (PartsFolder(straight, {**job(run, straight).job, "run": "other", "histories": "x"}), "run, histories"),
     ):
         with pytest.raises(OutputError, match=rf"was begun with another {names}\. Repeat the command that began it"):

@@ -1,14 +1,13 @@
-"""Bulk jobs: recommendations for many users, a part at a time, by any engine."""
+"""Batch jobs: recommendations for many users, a part at a time, on one machine or a cluster."""
 
 from pathlib import Path
 
-from mltfr.bulk.folder import PartsFolder, describe_job
-from mltfr.bulk.job import Summary, recommend_to_file, recommend_to_folder
-from mltfr.bulk.json_users import JsonUsers
-from mltfr.bulk.parquet_users import ParquetUsers
-from mltfr.bulk.parts import PART_USERS, Part, plan_parts
-from mltfr.bulk.scoring import PartScorer, Scored, Wanted
-from mltfr.bulk.users import NamedUsers, RunUsers, Users, known_users, sample
+from mltfr.batch.folder import PART_USERS, Part, PartsFolder, describe_job, plan_parts
+from mltfr.batch.job import Summary, recommend_to_file, recommend_to_folder
+from mltfr.batch.json_histories import JsonUsers
+from mltfr.batch.parquet_histories import ParquetUsers
+from mltfr.batch.scoring import PartScorer, RecommendationSpec, Scored
+from mltfr.batch.users import NamedUsers, RunUsers, Users, known_users, sample
 
 __all__ = [
     "PART_USERS",
@@ -18,11 +17,11 @@ __all__ = [
     "Part",
     "PartScorer",
     "PartsFolder",
+    "RecommendationSpec",
     "RunUsers",
     "Scored",
     "Summary",
     "Users",
-    "Wanted",
     "describe_job",
     "known_users",
     "plan_parts",

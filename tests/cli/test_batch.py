@@ -1,4 +1,4 @@
-"""Bulk jobs and prepared sets on the command line."""
+"""Batch jobs and prepared sets on the command line."""
 
 from __future__ import annotations
 

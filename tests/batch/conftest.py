@@ -22,6 +22,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame = pl.concat([log.frame, pl.DataFrame([late], schema=log.frame.schema)])
     recommender = Recommender(backbone="sasrec", fusion="none", tokens=[], settings=SETTINGS, epochs=1)
     recommender.fit(frame, reporter=Reporter())
-    folder = tmp_path_factory.mktemp("bulk") / "run"
+    folder = tmp_path_factory.mktemp("batch") / "run"
     recommender.save(folder)
     return folder

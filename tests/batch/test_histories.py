@@ -7,7 +7,8 @@ import json
 import polars as pl
 import pytest
 
-from mltfr.bulk import JsonUsers, ParquetUsers, json_users, read_histories, repeats
+from mltfr.batch import JsonUsers, ParquetUsers, json_histories, read_histories
+from mltfr.batch import users as users_module
 from mltfr.errors import DataError
 
 HISTORIES = [(f"n{number}", [f"i{(number + step) % 50:04d}" for step in range(number % 4)]) for number in range(23)]
@@ -18,7 +19,7 @@ def lines(rows) -> str:
 
 
 def test_any_part_of_json_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_users, "STRIDE", 5)
+    monkeypatch.setattr(json_histories, "STRIDE", 5)
     text = "\ufeff\n" + lines(HISTORIES[:9]) + "\n \n" + lines(HISTORIES[9:])
     (tmp_path / "asked").write_text(text, encoding="utf-8")
     users = read_histories(tmp_path / "asked")
@@ -81,8 +82,8 @@ def test_places_without_histories(tmp_path):
 
 def test_equal_hashes_are_no_equal_users(tmp_path, monkeypatch):
     """With a hash that tells nobody apart the right user is named, and different ones are let through."""
-    monkeypatch.setattr(json_users, "hash", lambda text: 1, raising=False)
-    monkeypatch.setattr(repeats, "hash", lambda text: 1, raising=False)
+    monkeypatch.setattr(json_histories, "hash", lambda text: 1, raising=False)
+    monkeypatch.setattr(users_module, "hash", lambda text: 1, raising=False)
     (tmp_path / "good").write_text(lines(HISTORIES))
     assert len(JsonUsers(tmp_path / "good")) == 23
     (tmp_path / "bad").write_text(lines([*HISTORIES, HISTORIES[4]]))

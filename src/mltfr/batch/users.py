@@ -1,28 +1,30 @@
-"""Who gets recommendations, read a part at a time, and the users of a run."""
+"""The users of a batch job with their histories, read a part at a time."""
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mltfr.fetch import sha256
 from mltfr.runs.data import HISTORIES
 from mltfr.runs.folder import MANIFEST, damage
 
-SAMPLE_RUN = 10
-"""Users that a sample reads at one place."""
+SAMPLE_STRETCH = 10
+"""Consecutive users that a sample reads."""
 
 
 class Users(ABC):
-    """Users in an order, with their histories on disk; small, so that it can be sent to other processes."""
+    """Users in a fixed order, with their histories on disk; small, so that it can be sent to other processes."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of users."""
 
     @abstractmethod
     def read(self, start: int, stop: int) -> pl.DataFrame:
@@ -30,11 +32,11 @@ class Users(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return a SHA-256 that is another one where users or histories are."""
+        """Return a SHA-256 of the users and their histories."""
 
 
 class RunUsers(Users):
-    """All users of a run, each with everything that the log said about them.
+    """All users of a run, each with the whole history of the log.
 
     Args:
         run: the run folder.
@@ -63,7 +65,7 @@ class RunUsers(Users):
 
 
 class NamedUsers(Users):
-    """Some users of a run, in an order of the caller's; a user may come again.
+    """Some users of a run, in the caller's order; a user may occur twice.
 
     Args:
         run: the run folder.
@@ -79,22 +81,22 @@ class NamedUsers(Users):
 
     def read(self, start: int, stop: int) -> pl.DataFrame:
         """Return `user_id` and `codes` of some users; the file is read through, a piece at a time."""
-        wanted = self.ids[start:stop]
+        asked = self.ids[start:stop]
         with damage(self.path):
             rows = pl.scan_parquet(self.path).select("user_id", pl.col("items").alias("codes"))
-            found = rows.filter(pl.col("user_id").is_in(wanted.unique().implode())).collect()
-        return wanted.to_frame().join(found, on="user_id", how="left", maintain_order="left")
+            found = rows.filter(pl.col("user_id").is_in(asked.unique().implode())).collect()
+        return asked.to_frame().join(found, on="user_id", how="left", maintain_order="left")
 
     def fingerprint(self) -> str:
         """Return a checksum of the histories and the list."""
         return _joined(sha256(self.path), *self.ids)
 
 
-def sample(users: Users, most: int) -> pl.DataFrame:
-    """Return at most `most` users, in runs of up to ten that are evenly spaced, as `Users.read` does."""
-    runs = max(1, most // SAMPLE_RUN)
-    starts = range(0, len(users), max(SAMPLE_RUN, -(-len(users) // runs)))
-    return pl.concat([users.read(start, min(start + SAMPLE_RUN, len(users))) for start in starts])
+def sample(users: Users, size: int) -> pl.DataFrame:
+    """Return at most `size` users, in evenly spaced stretches of ten, as `Users.read` does."""
+    stretches = max(1, size // SAMPLE_STRETCH)
+    starts = range(0, len(users), max(SAMPLE_STRETCH, -(-len(users) // stretches)))
+    return pl.concat([users.read(start, min(start + SAMPLE_STRETCH, len(users))) for start in starts])
 
 
 def known_users(run: Path, ids: Sequence[str]) -> set[str]:
@@ -105,13 +107,36 @@ def known_users(run: Path, ids: Sequence[str]) -> set[str]:
     """
     path = run / HISTORIES
     with damage(path):
-        wanted = pl.Series(ids, dtype=pl.String).unique().implode()
-        return set(pl.scan_parquet(path).select("user_id").filter(pl.col("user_id").is_in(wanted)).collect()["user_id"])
+        asked = pl.Series(ids, dtype=pl.String).unique().implode()
+        return set(pl.scan_parquet(path).select("user_id").filter(pl.col("user_id").is_in(asked)).collect()["user_id"])
 
 
 def run_fingerprint(run: Path) -> str:
     """Return the checksum of a run's manifest, which lists the checksums of its files."""
     return sha256(run / MANIFEST)
+
+
+def duplicate_hashes(hashes: npt.NDArray[np.int64]) -> set[int]:
+    """Return the hashes that occur more than once; without any, all ids are different."""
+    ordered = np.sort(hashes)
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+
+
+def first_duplicate(ids: Iterable[str], hashes: set[int]) -> tuple[int, str] | None:
+    """Return index and id of the first user that occurred before; None if no user did.
+
+    Args:
+        ids: all ids, in order.
+        hashes: what `duplicate_hashes` found; only ids with such a hash are compared, so that not all are kept.
+    """
+    seen: set[str] = set()
+    for index, user in enumerate(ids):
+        if hash(user) not in hashes:
+            continue
+        if user in seen:
+            return index, user
+        seen.add(user)
+    return None
 
 
 def _joined(*texts: str) -> str:
