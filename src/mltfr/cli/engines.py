@@ -20,7 +20,7 @@ def check_engine(engine: str | None, workers: int | None, address: str | None) -
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers is {workers}, but at least one has to work. Give 1 or more.")
     if engine == "ray":
-        from mltfr.engine import require_ray
+        from mltfr.cluster import require_ray
 
         require_ray()
         return

@@ -148,7 +148,7 @@ def fit(
     with stop_request() as stop:
         try:
             if engine == "ray":
-                from mltfr.engine import fit_with_ray
+                from mltfr.cluster import fit_with_ray
 
                 metrics = fit_with_ray(settings, file, reading, out, workers or 1, address, resume=resume, stop=stop)
             else:

@@ -120,7 +120,7 @@ def recommend(
                     typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
                 with progress_bar("recommending") as progress:
                     if engine == "ray":
-                        from mltfr.engine import recommend_with_ray
+                        from mltfr.cluster import recommend_with_ray
 
                         summary = recommend_with_ray(
                             run, spec, who, folder, finished, workers or 1, address, progress=progress, stop=stop

@@ -74,7 +74,7 @@ def study(
     more: dict[str, Any] = {"resume": resume, "only": only or [], "data": files}
     with stop_request() as stop:
         if engine == "ray":
-            from mltfr.engine import study_with_ray
+            from mltfr.cluster import study_with_ray
 
             outcome = study_with_ray(file, out, workers or jobs, address, stop=stop, **more)
         else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, start, wait_until, words
-from test_engine_options import run
+from test_cluster_options import run
 
 from mltfr import load_interactions
 from mltfr.runs import fit, resolve

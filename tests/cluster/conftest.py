@@ -55,7 +55,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, home: Path, log: Path) -> Pa
 def ray_cluster(home: Path) -> Iterator[None]:
     """Start a local Ray with two processors, once."""
     pytest.importorskip("ray")
-    from mltfr.engine import connected
+    from mltfr.cluster import connected
 
     with connected(None, 2):
         yield

@@ -1,4 +1,4 @@
-"""Batch recommendations on a Ray cluster: Ray Data deals the parts of a job out to workers that have the model."""
+"""Batch recommendations on a Ray cluster: Ray Data distributes the parts of a job over workers that hold the model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from mltfr.batch import Part, PartScorer, PartsFolder, RecommendationSpec, Summary, Users
 from mltfr.batch.folder import Record
-from mltfr.engine.bulletin import follow, make_bulletin
-from mltfr.engine.cluster import connected, require_shared, shared_storage
+from mltfr.cluster.connection import connected, require_shared, shared_storage
+from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference.top_k import Progress
 from mltfr.runs import load_served
@@ -21,7 +21,7 @@ from mltfr.training import Interrupted
 
 @dataclass(frozen=True)
 class BatchJob:
-    """What every worker is told.
+    """What every worker needs to know.
 
     Attributes:
         run: the run folder.
@@ -43,15 +43,15 @@ class ScoreParts:
 
     Args:
         job: what to do.
-        bulletin: where an error goes that no repetition can mend.
+        status: handle of the status actor; told of an error that a retry would meet again.
     """
 
-    def __init__(self, job: BatchJob, bulletin: Any) -> None:
-        self.job, self.bulletin = job, bulletin
+    def __init__(self, job: BatchJob, status: Any) -> None:
+        self.job, self.status = job, status
         self.scorer: PartScorer | None = None
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Score and write the parts `number, start, stop`; return what the manifest and the command say of them."""
+        """Score and write the parts `number, start, stop`; return their records for the manifest and the summary."""
         try:
             if self.scorer is None:
                 require_shared([self.job.token, self.job.run])
@@ -61,7 +61,7 @@ class ScoreParts:
         except MltfrError as error:
             import ray
 
-            ray.get(self.bulletin.fail.remote(type(error).__name__, str(error)))
+            ray.get(self.status.fail.remote(type(error).__name__, str(error)))
             raise
         return {"done": [json.dumps(each) for each in done]}
 
@@ -91,7 +91,7 @@ def recommend_with_ray(
     """Score the parts that are not finished on a Ray cluster, and write the manifest at the end.
 
     The parts are those of one machine, so the result is the same. A lost worker is replaced, and only the part that
-    it had at hand is scored again.
+    it was scoring is scored again.
 
     Args:
         run: the run folder.
@@ -119,11 +119,11 @@ def recommend_with_ray(
     with connected(address, workers), shared_storage(folder.folder.absolute()) as token:
         import ray
 
-        bulletin = make_bulletin()
+        status = start_status_actor()
         job = BatchJob(run.absolute(), spec, users, folder, token)
-        running = ray.remote(num_cpus=0, max_retries=0)(_deal_out).remote(job, left, workers, bulletin)
+        running = ray.remote(num_cpus=0, max_retries=0)(_distribute).remote(job, left, workers, status)
         try:
-            for _, (done,) in follow(running, bulletin, stop):
+            for _, (done,) in stream_events(running, status, stop):
                 record = records[done["number"]] = done["record"]
                 summary.users += done["users"]
                 summary.rows += record["rows"]
@@ -143,15 +143,15 @@ def recommend_with_ray(
     return summary
 
 
-def _deal_out(job: BatchJob, parts: list[Part], workers: int, bulletin: Any) -> None:
-    """Run Ray Data in a process of its own, where its output is in nobody's way; post every part that is written."""
+def _distribute(job: BatchJob, parts: list[Part], workers: int, status: Any) -> None:
+    """Run Ray Data in a process of its own, since it writes to stdout; send an event for every part that is written."""
     import ray
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [{"number": part.number, "start": part.start, "stop": part.stop} for part in parts]
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         ScoreParts,
-        fn_constructor_args=(job, bulletin),
+        fn_constructor_args=(job, status),
         batch_size=1,
         concurrency=min(workers, len(parts)),
         num_cpus=1,
@@ -159,6 +159,6 @@ def _deal_out(job: BatchJob, parts: list[Part], workers: int, bulletin: Any) -> 
         max_task_retries=-1,  # and its part scored again
     )
     for row in rows.iter_rows():
-        if ray.get(bulletin.stopped.remote()):
+        if ray.get(status.stopped.remote()):
             return
-        ray.get(bulletin.post.remote("part", json.loads(row["done"])))
+        ray.get(status.post.remote("part", json.loads(row["done"])))

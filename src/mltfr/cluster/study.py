@@ -6,8 +6,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mltfr.engine.cells import RayWorker
-from mltfr.engine.cluster import connected
+from mltfr.cluster.cells import RayWorker
+from mltfr.cluster.connection import connected
 from mltfr.study import Outcome, run_study
 from mltfr.study.config import load_study
 

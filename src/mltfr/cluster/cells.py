@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mltfr.engine.cluster import require_shared
+from mltfr.cluster.connection import require_shared
 from mltfr.errors import ConfigError
 from mltfr.study.process import CRASHED, STOPPED
 from mltfr.study.worker import ERRORS, complaint_of, start_process

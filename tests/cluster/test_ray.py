@@ -11,7 +11,7 @@ from threading import Thread
 import polars as pl
 import pytest
 from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, wait_until
-from test_engine_options import run
+from test_cluster_options import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
 
@@ -64,7 +64,7 @@ def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys,
 
 def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done_again(alone, tmp_path):
     from mltfr.batch import PartsFolder, RecommendationSpec, RunUsers, describe_job
-    from mltfr.engine import recommend_with_ray
+    from mltfr.cluster import recommend_with_ray
 
     reads = tmp_path / "reads"
     reads.mkdir()
@@ -136,7 +136,7 @@ tables = ["synthetic-2"]
 
 
 def test_the_cells_of_a_study_are_those_of_one_machine_and_a_lost_one_goes_on(tmp_path, home):
-    from mltfr.engine import study_with_ray
+    from mltfr.cluster import study_with_ray
     from mltfr.study import run_study
 
     (tmp_path / "study.toml").write_text(STUDY)

@@ -1,4 +1,4 @@
-"""The Ray cluster that a command works on: somebody's, or a local one for the time of the command."""
+"""Connection to a Ray cluster: a running one, or a local one that ends with the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _QUIET = {
 
 
 def require_ray() -> None:
-    """Look whether Ray is there, without importing it.
+    """Check that Ray is installed, without importing it.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -38,12 +38,12 @@ def require_ray() -> None:
 
 @contextmanager
 def connected(address: str | None, workers: int) -> Iterator[None]:
-    """Be connected to a Ray cluster; the one that is connected already stays so.
+    """Connect to a Ray cluster; an existing connection is used as it is.
 
     Args:
         address: `HOST:PORT` or `ray://HOST:PORT` of a cluster; None for the one that RAY_ADDRESS names, or else a
             local one with as many processes as `workers`, which ends with the command.
-        workers: processes that will be asked for.
+        workers: processes that the command will start.
 
     Raises:
         ConfigError: there is no cluster at the address.
@@ -62,7 +62,7 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": max(workers, os.cpu_count() or 1)}
     else:
-        _look_for(address)
+        _check_reachable(address)
         settings = {name: value for name, value in os.environ.items() if name.startswith("MLTFR_")}
         options["runtime_env"] = {"env_vars": {**settings, **_QUIET}}
     try:
@@ -78,11 +78,11 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def _look_for(address: str) -> None:
-    """See that somebody listens, since Ray itself would try for minutes.
+def _check_reachable(address: str) -> None:
+    """Check that the address accepts connections, since Ray itself would retry for minutes.
 
     Raises:
-        ConfigError: nobody does, or the address is none.
+        ConfigError: it does not, or is not HOST:PORT.
     """
     if address == "auto":
         return
@@ -101,7 +101,7 @@ def _look_for(address: str) -> None:
 
 @contextmanager
 def shared_storage(folder: Path) -> Iterator[Path]:
-    """Put a file into a folder, by which other nodes show that they see it; see `require_shared`."""
+    """Put a token file into a folder, so that other nodes can check that they see it (`require_shared`)."""
     token = folder / f".seen-by-all-{uuid.uuid4().hex}"
     folder.mkdir(parents=True, exist_ok=True)
     token.touch()
@@ -112,7 +112,7 @@ def shared_storage(folder: Path) -> Iterator[Path]:
 
 
 def require_shared(paths: Sequence[Path]) -> None:
-    """See, on the node where a worker runs, that it has what the driver has.
+    """Check, on the node where a worker runs, that it sees the files of the command.
 
     Raises:
         ConfigError: a path is not there.

@@ -1,4 +1,4 @@
-"""Training on a Ray cluster: Ray Train starts the processes and starts them again; the loop is that of one machine."""
+"""Training on a Ray cluster: Ray Train starts and restarts the processes; the training loop is that of one machine."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mltfr.engine.bulletin import BulletinReporter, follow, make_bulletin, watched
-from mltfr.engine.cluster import connected, require_shared, shared_storage
+from mltfr.cluster.connection import connected, require_shared, shared_storage
+from mltfr.cluster.status import StatusReporter, start_status_actor, stop_on_request, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.runs import RunConfig, check_new, fit
 from mltfr.runs.folder import MANIFEST, METRICS
 from mltfr.training import Console, Interrupted, LostProcessError, Reporter
 
-FAILURES = 3
+MAX_FAILURES = 3
 """Times that lost workers are replaced within one command."""
-PATIENCE = 7200
-"""Seconds that a process waits for another one at most; one that has ended is noticed at once."""
+TIMEOUT = 7200
+"""Seconds that a process waits for another one at most; the end of a process is noticed at once."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What every worker is told.
+class TrainingJob:
+    """What every worker needs to know.
 
     Attributes:
         settings: complete settings.
@@ -65,7 +65,7 @@ def fit_with_ray(
 ) -> dict[str, Any]:
     """Fit a recommender with processes on a Ray cluster, and return the document of `metrics.json`.
 
-    A lost worker is replaced up to `FAILURES` times: all processes go on from the last checkpoint in `out`.
+    A lost worker is replaced up to `MAX_FAILURES` times: all processes go on from the last checkpoint in `out`.
 
     Args:
         settings: complete; the result is that of one process with the same `training.shards`.
@@ -75,7 +75,7 @@ def fit_with_ray(
         workers: number of processes, a divisor of `training.shards`.
         address: of the cluster; None for a local one.
         resume: continue an interrupted run in `out`.
-        reporter: hears of the progress; by default the console (stderr).
+        reporter: told of the progress; by default the console (stderr).
         stop: when set, a checkpoint is written, and `Interrupted` raised.
 
     Raises:
@@ -90,16 +90,16 @@ def fit_with_ray(
         import ray
 
         use_gpu = settings.training.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= workers
-        job = Job(settings, file.absolute(), dict(reading), out, workers, use_gpu, Path.cwd(), token)
-        bulletin = make_bulletin()
-        running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, bulletin)
+        job = TrainingJob(settings, file.absolute(), dict(reading), out, workers, use_gpu, Path.cwd(), token)
+        status = start_status_actor()
+        running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, status)
         try:
-            for method, values in follow(running, bulletin, stop):
+            for method, values in stream_events(running, status, stop):
                 getattr(reporter, method)(*values)
         except ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1][:300]
             raise RunError(
-                f"The workers were lost more than {FAILURES} times, or failed ({reason}). "
+                f"The workers were lost more than {MAX_FAILURES} times, or failed ({reason}). "
                 "If they were killed, run the same command with --resume."
             ) from error
         finally:
@@ -110,49 +110,49 @@ def fit_with_ray(
     return json.loads((out / METRICS).read_text(encoding="utf-8"))
 
 
-def _run_trainer(job: Job, bulletin: Any) -> None:
-    """Run Ray Train in a process of its own, where its signal handlers and its output are in nobody's way."""
+def _run_trainer(job: TrainingJob, status: Any) -> None:
+    """Run Ray Train in a process of its own, since it replaces signal handlers and writes to stdout."""
     import ray.train
     from ray.train.torch import TorchConfig, TorchTrainer
 
     trainer = TorchTrainer(
         _work,
-        train_loop_config={"job": job, "bulletin": bulletin},
-        torch_config=TorchConfig(timeout_s=PATIENCE),
+        train_loop_config={"job": job, "status": status},
+        torch_config=TorchConfig(timeout_s=TIMEOUT),
         scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=job.use_gpu),
         run_config=ray.train.RunConfig(
             name="train",
             storage_path=str(_storage(job)),
-            failure_config=ray.train.FailureConfig(max_failures=FAILURES),
+            failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
         ),
     )
     trainer.fit()
 
 
-def _work(told: Mapping[str, Any]) -> None:
-    """Be one of the processes that train together; called again, in new processes, after one was lost."""
+def _work(config: Mapping[str, Any]) -> None:
+    """Train as one of several processes; Ray calls it again, in new processes, after one was lost."""
     import ray
 
-    job: Job = told["job"]
-    bulletin = told["bulletin"]
-    if (job.out / MANIFEST).exists() or ray.get(bulletin.error.remote()) or ray.get(bulletin.stopped.remote()):
+    job: TrainingJob = config["job"]
+    status = config["status"]
+    if (job.out / MANIFEST).exists() or ray.get(status.error.remote()) or ray.get(status.stopped.remote()):
         return
     try:
         require_shared([job.token, job.file])
         with suppress(OSError):
             os.chdir(job.here)
-        reporter = BulletinReporter(bulletin) if ray.train.get_context().get_world_rank() == 0 else Reporter()
-        with watched(bulletin) as stop:
+        reporter = StatusReporter(status) if ray.train.get_context().get_world_rank() == 0 else Reporter()
+        with stop_on_request(status) as stop:
             log = load_interactions(job.file, **job.reading)
             fit(job.settings, log, job.out, resume=True, reporter=reporter, stop=stop)
     except Interrupted:
         return
     except LostProcessError:
         raise
-    except MltfrError as error:  # raised, it would be tried again
-        ray.get(bulletin.fail.remote(type(error).__name__, str(error)))
+    except MltfrError as error:  # raising it would make Ray retry
+        ray.get(status.fail.remote(type(error).__name__, str(error)))
 
 
-def _storage(job: Job) -> Path:
-    """Return the folder that Ray Train insists on; nothing of ours is in it."""
+def _storage(job: TrainingJob) -> Path:
+    """Return the folder that Ray Train requires; mltfr writes nothing into it."""
     return job.out.parent / f".{job.out.name}.ray"

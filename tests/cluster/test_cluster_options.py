@@ -7,7 +7,7 @@ import pytest
 
 from mltfr.cli.engines import with_shards
 from mltfr.cli.main import main
-from mltfr.engine.cluster import require_shared, shared_storage
+from mltfr.cluster.connection import require_shared, shared_storage
 from mltfr.errors import ConfigError
 from mltfr.runs import resolve
 
@@ -49,7 +49,7 @@ def test_options_that_do_not_fit_together(capsys, tmp_path, command, options, me
 
 
 def test_without_ray_it_says_what_to_install(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("mltfr.engine.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("mltfr.cluster.connection.find_spec", lambda name: None)
     line = refused(capsys, "fit", "log.csv", "--out", tmp_path / "run", "--engine", "ray")
     assert line == "ray is not installed. Install it with: pip install 'mltfr[ray]'\n"
 
