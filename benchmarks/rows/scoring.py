@@ -16,7 +16,8 @@ from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
 from mltfr.evaluation import evaluate
-from mltfr.inference import History, ModelScorer, length_sorted_batches, top_k
+from mltfr.inference import ModelScorer, top_k
+from mltfr.interactions import History, length_sorted_batches
 
 GROUP = 1024
 

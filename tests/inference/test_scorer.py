@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from mltfr.backbones import Backbone, BackboneConfig
 from mltfr.baselines.popularity import Popularity
-from mltfr.inference import FallbackScorer, ModelScorer, pad_right_aligned, top_k
-from mltfr.interactions import UNKNOWN
+from mltfr.inference import FallbackScorer, ModelScorer, top_k
+from mltfr.interactions import UNKNOWN, pad_right_aligned
 from mltfr.model import SequentialModel
 
 
@@ -70,7 +70,7 @@ def test_scores_are_readout_times_item_matrix_over_any_range(backbone: type[Toy]
     scorer = ModelScorer(network)
     histories = [np.array([3, UNKNOWN, 5], np.int32), np.array([7], np.int32)]
     network.eval()
-    expected = network.readout(pad_right_aligned(histories, 4)) @ network.item_matrix().T
+    expected = network.readout(torch.from_numpy(pad_right_aligned(histories, 4))) @ network.item_matrix().T
     network.train()
     queries = scorer.queries(histories)
     torch.testing.assert_close(scorer.scores(queries, 1, 31), expected[:, 1:].detach())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mltfr.inference.batches import pad_right_aligned
+from mltfr.interactions.collate import pad_right_aligned
 from mltfr.objectives.augment import crop, mask, reorder, trimmed
 
 TOKEN = 100
@@ -17,7 +17,7 @@ shares = st.floats(0.01, 1)
 
 
 def padded(rows):
-    return pad_right_aligned([np.array(row, np.int32) for row in rows], 12).numpy()
+    return pad_right_aligned([np.array(row, np.int32) for row in rows], 12)
 
 
 def unpadded(view):

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from mltfr.config import ComponentConfig
 from mltfr.errors import ConfigError
-from mltfr.inference import History
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
 from mltfr.registry import Registry
 
 Counts = npt.NDArray[np.int64]

@@ -25,8 +25,7 @@ from mltfr.baselines.matrices import (
 )
 from mltfr.baselines.memory import available_memory
 from mltfr.errors import ConfigError
-from mltfr.inference import History
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
 
 SPARE = 512 << 20
 """Bytes beside the matrix: blocks of rows, and what the process needs anyway."""

@@ -21,8 +21,7 @@ from mltfr.baselines.matrices import (
     to_tensors,
     user_item_matrix,
 )
-from mltfr.inference import History
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
 
 
 class ItemKNNConfig(BaselineConfig):

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
 from mltfr.baselines.matrices import dense_columns, from_tensors, recency_weights, to_tensors
-from mltfr.inference import History
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
 
 
 class MarkovConfig(BaselineConfig):

@@ -10,9 +10,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.inference import History
-from mltfr.inference.batches import known_items
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
+from mltfr.interactions.collate import known_items
 
 CELLS = 1 << 22
 """Cells of a block that is made dense: 16 MiB of float32."""

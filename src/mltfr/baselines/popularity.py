@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
-from mltfr.inference import History
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
 
 
 class PopularityConfig(BaselineConfig):

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mltfr.inference import History, Rules, Scorer, TopK
+from mltfr.inference import Rules, Scorer, TopK
 from mltfr.inference.rules import scored_batches
 from mltfr.inference.select import best_keys, check_numbers
 from mltfr.inference.top_k import Progress, empty_top_k, fill_top_k
+from mltfr.interactions import History
 
 MISS = np.iinfo(np.int32).max
 """Number of items before a target that is no candidate: it is never among the first k."""

@@ -1,8 +1,7 @@
 """Streaming scores and top-k over all items."""
 
 from mltfr.inference.approximate import IndexReport
-from mltfr.inference.batches import History, length_sorted_batches, pad_right_aligned
-from mltfr.inference.fallback import FallbackScorer, has_known_item
+from mltfr.inference.fallback import FallbackScorer
 from mltfr.inference.lists import ItemList, ItemLists, read_lists
 from mltfr.inference.notices import notices
 from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
@@ -15,7 +14,6 @@ from mltfr.inference.top_k import TopK, top_k
 __all__ = [
     "INDEXES",
     "FallbackScorer",
-    "History",
     "IndexReport",
     "ItemList",
     "ItemLists",
@@ -26,10 +24,7 @@ __all__ = [
     "Scorer",
     "TopK",
     "check_index",
-    "has_known_item",
-    "length_sorted_batches",
     "notices",
-    "pad_right_aligned",
     "read_lists",
     "recommendation_table",
     "requests_of_histories",

@@ -10,12 +10,11 @@ import numpy.typing as npt
 import torch
 
 from mltfr.inference.ann import ItemIndex
-from mltfr.inference.batches import Codes, History, known_items, length_sorted_batches
-from mltfr.inference.fallback import has_known_item
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.select import pack
 from mltfr.inference.top_k import Progress, TopK, empty_top_k, fill_top_k, top_k
+from mltfr.interactions.collate import Codes, History, has_known_item, known_items, length_sorted_batches
 
 MOST = 4096
 """Items fetched for a history; where more would be needed, everything is scored instead."""

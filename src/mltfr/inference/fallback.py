@@ -6,19 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mltfr.inference.batches import History, known_items
 from mltfr.inference.scorer import Scorer
-
-
-def has_known_item(histories: Sequence[History]) -> npt.NDArray[np.bool_]:
-    """Return for every history whether training knows at least one of its items, bool `[B]`."""
-    known = np.zeros(len(histories), np.bool_)
-    known[known_items(histories)[0]] = True
-    return known
+from mltfr.interactions.collate import History, has_known_item
 
 
 class FallbackScorer:

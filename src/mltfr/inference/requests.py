@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import DataError
-from mltfr.inference.batches import History
 from mltfr.interactions import UNKNOWN, Split, Vocabulary
+from mltfr.interactions.collate import History
 
 
 @dataclass(frozen=True)

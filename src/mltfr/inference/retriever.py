@@ -14,13 +14,13 @@ from torch import Tensor
 from mltfr.errors import ConfigError, MltfrWarning, OutputError, one_of
 from mltfr.inference.ann import ItemIndex
 from mltfr.inference.approximate import IndexReport, approximate_top_k, recall
-from mltfr.inference.batches import History, known_items
-from mltfr.inference.fallback import FallbackScorer, has_known_item
+from mltfr.inference.fallback import FallbackScorer
 from mltfr.inference.pruned import best_of_quantised
 from mltfr.inference.quantised import QuantisedItems
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.top_k import Progress, TopK, empty_top_k, fill_top_k, top_k
+from mltfr.interactions.collate import History, has_known_item, known_items
 
 INDEXES = ("exact", "dense", "ivf")
 """How the best items may be looked for."""

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mltfr.inference.batches import Codes, History, known_items, length_sorted_batches
 from mltfr.inference.scorer import Scorer
+from mltfr.interactions.collate import Codes, History, known_items, length_sorted_batches
 
 BLOCK_SCORES = 1 << 24
 """Scores held at once when a batch is scored against all items: 64 MiB of float32."""

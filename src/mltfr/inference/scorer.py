@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from mltfr.inference.batches import History, pad_right_aligned
+from mltfr.interactions.collate import History, pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.products import large_products, products_of_width
 
@@ -65,7 +65,7 @@ class ModelScorer:
 
     def queries(self, histories: Sequence[History]) -> Tensor:
         """Return the hidden state that scores the next item, float32 `[B, D]`."""
-        batch = pad_right_aligned(histories, self.max_length)            # [B, L]
+        batch = torch.from_numpy(pad_right_aligned(histories, self.max_length))  # [B, L]
         empty = batch[:, -1] == 0                                        # [B]
         training = [module for module in self._modules if module.training]
         if training:  # asking every module costs less than telling it

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mltfr.inference.batches import History
 from mltfr.inference.rules import Rules, scored_batches
 from mltfr.inference.scorer import Scorer
 from mltfr.inference.select import best_keys, merge_keys, unpack
+from mltfr.interactions.collate import History
 
 Progress = Callable[[int, int], None]
 """Called with how many histories are done, and how many there are."""

@@ -1,5 +1,6 @@
 """Interaction logs: readers, checks, filters, splits, vocabulary, statistics."""
 
+from mltfr.interactions.collate import History, length_sorted_batches, pad_right_aligned
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.histories import PADDING, UNKNOWN, Histories
 from mltfr.interactions.load import FORMATS, load_interactions
@@ -18,6 +19,7 @@ __all__ = [
     "FilterConfig",
     "FilterReport",
     "Histories",
+    "History",
     "InteractionLog",
     "PreparedSet",
     "Split",
@@ -26,7 +28,9 @@ __all__ = [
     "Vocabulary",
     "apply_filters",
     "describe",
+    "length_sorted_batches",
     "load_interactions",
+    "pad_right_aligned",
     "prepare",
     "split",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mltfr.inference.batches import Codes
+from mltfr.interactions.collate import Codes
 
 Lengths = npt.NDArray[np.int64]
 

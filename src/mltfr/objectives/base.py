@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from mltfr.config import ComponentConfig
-from mltfr.inference.batches import Codes
+from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
 from mltfr.objectives.pool import Indices, Pool
 from mltfr.registry import Registry

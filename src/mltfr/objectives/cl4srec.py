@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from mltfr.inference.batches import Codes
+from mltfr.interactions.collate import Codes
 from mltfr.objectives.augment import crop, mask, reorder, trimmed
 from mltfr.objectives.base import register_objective
 from mltfr.objectives.contrast import Contrast, ContrastConfig

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from mltfr.inference.batches import Codes
+from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
 from mltfr.objectives.base import Objective, ObjectiveConfig
 from mltfr.objectives.info_nce import Similarity, info_nce

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mltfr.inference.batches import Codes
+from mltfr.interactions.collate import Codes
 from mltfr.objectives.base import register_objective
 from mltfr.objectives.contrast import Contrast, ContrastConfig
 from mltfr.objectives.pool import Indices, Pool

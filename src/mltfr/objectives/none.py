@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from mltfr.inference.batches import Codes
+from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
 from mltfr.objectives.base import Objective, ObjectiveConfig, register_objective
 from mltfr.objectives.pool import Indices, Pool

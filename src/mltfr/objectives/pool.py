@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mltfr.inference.batches import Codes, pad_right_aligned
+from mltfr.interactions.collate import Codes, pad_right_aligned
 
 Indices = npt.NDArray[np.int64]
 
@@ -34,7 +34,7 @@ class Pool:
     def read(self, indices: Indices) -> Codes:
         """Return sequences as right-aligned codes, int64 `[B, L]`."""
         sequences = [self.items[self.start[n] : self.stop[n]] for n in indices]
-        return pad_right_aligned(sequences, int((self.stop[indices] - self.start[indices]).max())).numpy()
+        return pad_right_aligned(sequences, int((self.stop[indices] - self.start[indices]).max()))
 
     def same_target(self, indices: Indices, rng: np.random.Generator) -> Indices:
         """Return for each sequence another one that the same item follows, int64 `[B]`.

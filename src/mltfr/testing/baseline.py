@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load, save
 
 from mltfr.baselines import BASELINES, Baseline
-from mltfr.inference import History, Scorer, top_k
-from mltfr.interactions import UNKNOWN, Histories
+from mltfr.inference import Scorer, top_k
+from mltfr.interactions import UNKNOWN, Histories, History
 
 ITEMS = 60
 

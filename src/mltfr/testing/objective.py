@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mltfr.backbones.sasrec import SASRec, SASRecConfig
 from mltfr.fusion import Fusion
-from mltfr.inference.batches import Codes
 from mltfr.interactions import Histories
+from mltfr.interactions.collate import Codes
 from mltfr.losses.cross_entropy import CrossEntropy, CrossEntropyConfig
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective

@@ -12,7 +12,7 @@ import torch
 from mltfr.evaluation import EvaluationProtocol, Part, evaluate
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.inference import ModelScorer
-from mltfr.inference.batches import pad_right_aligned
+from mltfr.interactions.collate import pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.runs import resolve
 from mltfr.runs.build import build_loss, build_model, build_objective
@@ -110,6 +110,6 @@ def _kept(
     split, test = signal.split, signal.split.test
     histories = [split.histories[user][:cut] for user, cut in zip(test.user, test.cut, strict=True)]
     with torch.no_grad():
-        inputs = model.fusion_inputs(pad_right_aligned(histories, int(test.cut.max())))
+        inputs = model.fusion_inputs(torch.from_numpy(pad_right_aligned(histories, int(test.cut.max()))))
         ids, _ = fusion.kept_tokens(*inputs)[signal.table.name]                 # [E, L, K]
     return ids[:, -1].numpy(), test.user

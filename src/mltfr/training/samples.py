@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from mltfr.errors import ConfigError, DataError
-from mltfr.inference.batches import pad_right_aligned
 from mltfr.interactions import Histories
+from mltfr.interactions.collate import pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective, Pool
 from mltfr.training.config import TrainingConfig
@@ -115,7 +115,7 @@ class PrefixSamples(Samples):
         """Return prefixes `[B, L]` and their next items `[B, 1]`."""
         targets = self.items[self.stop[indices]].astype(np.int64)
         items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max()))
-        return Batch(items, torch.from_numpy(targets).unsqueeze(1))
+        return Batch(torch.from_numpy(items), torch.from_numpy(targets).unsqueeze(1))
 
     def pool(self) -> Pool:
         """Return the prefixes."""
@@ -135,7 +135,7 @@ class PositionSamples(Samples):
         longest = int(self.lengths[indices].max()) - 1
         items = pad_right_aligned(self._read(indices, drop_last=1), longest)
         targets = pad_right_aligned([sequence[1:] for sequence in self._read(indices)], longest)
-        return Batch(items, targets)
+        return Batch(torch.from_numpy(items), torch.from_numpy(targets))
 
     def pool(self) -> Pool:
         """Return the histories without their last items."""
@@ -158,7 +158,7 @@ class MaskedSamples(Samples):
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return partly masked histories `[B, L]` and the items behind the masks `[B, L]`."""
-        items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max())).numpy()
+        items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max()))
         masked = rng.random(items.shape) < self.ratio
         only_last = rng.random(len(items)) < 0.5
         masked[only_last] = False

@@ -1,4 +1,4 @@
-"""Histories as right-aligned batches, without wasted padding."""
+"""Collate histories into right-aligned batches of item codes, with little padding."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from mltfr.interactions import UNKNOWN
+from mltfr.interactions.histories import UNKNOWN
 
 History = npt.NDArray[np.int32]
 """Item codes of one user, oldest first; may hold `UNKNOWN`."""
@@ -27,19 +25,26 @@ def known_items(histories: Sequence[History]) -> tuple[Codes, Codes]:
     return (rows, codes) if known.all() else (rows[known], codes[known])
 
 
-def pad_right_aligned(histories: Sequence[History], max_length: int) -> Tensor:
+def has_known_item(histories: Sequence[History]) -> npt.NDArray[np.bool_]:
+    """Return for every history whether at least one of its items is known from training, bool `[B]`."""
+    known = np.zeros(len(histories), np.bool_)
+    known[known_items(histories)[0]] = True
+    return known
+
+
+def pad_right_aligned(histories: Sequence[History], max_length: int) -> Codes:
     """Return int64 codes `[B, L]`: unknown items dropped, the last `max_length` of the rest kept.
 
     `L` is the longest history's length, at least 1, so that a history without a known item is all padding.
     """
     rows, codes = known_items(histories)                               # [T], [T]
     lengths = np.bincount(rows, minlength=len(histories))              # [B]
-    from_end = np.cumsum(lengths)[rows] - 1 - np.arange(len(rows))     # [T], 0 at the newest item
+    from_end = np.cumsum(lengths)[rows] - 1 - np.arange(len(rows))     # [T], 0 at the last item
     width = max(1, min(max_length, int(lengths.max(initial=0))))
     kept = from_end < max_length
     batch = np.zeros((len(histories), width), np.int64)
     batch[rows[kept], width - 1 - from_end[kept]] = codes[kept]
-    return torch.from_numpy(batch)
+    return batch
 
 
 def length_sorted_batches(histories: Sequence[History], size: int) -> list[Codes]:

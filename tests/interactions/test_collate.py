@@ -1,14 +1,13 @@
-"""Right-aligned batches."""
+"""Collation of histories."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mltfr.inference import has_known_item, length_sorted_batches, pad_right_aligned
-from mltfr.interactions import UNKNOWN
+from mltfr.interactions import UNKNOWN, length_sorted_batches, pad_right_aligned
+from mltfr.interactions.collate import has_known_item
 
 HISTORIES = st.lists(st.lists(st.integers(1, 9) | st.just(UNKNOWN), max_size=12), min_size=1, max_size=8)
 
@@ -19,7 +18,7 @@ def arrays(histories: list[list[int]]) -> list[np.ndarray]:
 
 def test_padding_comes_first_and_the_newest_item_last() -> None:
     batch = pad_right_aligned(arrays([[1, 2, 3], [4], []]), 5)
-    assert batch.dtype == torch.int64
+    assert batch.dtype == np.int64
     assert batch.tolist() == [[1, 2, 3], [0, 0, 4], [0, 0, 0]]
 
 
