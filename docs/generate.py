@@ -22,15 +22,15 @@ from mltfr import Recommender, load_interactions
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.cli.main import app
+from mltfr.config.registry import Registry
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
 from mltfr.interactions.catalogue import CATALOGUE as DATA
 from mltfr.losses import LOSSES
 from mltfr.objectives import OBJECTIVES
-from mltfr.registry import Registry
-from mltfr.runs import resolve
-from mltfr.runs.config import RunConfig
-from mltfr.runs.presets import CONTROLS
+from mltfr.pipeline import resolve
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.presets import CONTROLS
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
 

@@ -15,7 +15,7 @@ import typer
 
 from mltfr.cli.main import app
 from mltfr.errors import ConfigError
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))

@@ -13,7 +13,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import InteractionLog
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
-from mltfr.runs import RunConfig, resolve
+from mltfr.pipeline import RunConfig, resolve
 from mltfr.testing.pair import PairContract
 from mltfr.tokens import TokenStore
 from mltfr.tokens.load import ensure_table

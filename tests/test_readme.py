@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 from mltfr.tokens import TokenStore, TokenTable
 
 ROOT = Path(__file__).parents[1]

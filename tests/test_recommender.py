@@ -14,8 +14,8 @@ import torch
 from mltfr import Recommender
 from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
 from mltfr.interactions import InteractionLog, load_interactions
-from mltfr.runs import resolve
-from mltfr.runs.build import build_model
+from mltfr.pipeline import resolve
+from mltfr.pipeline.build import build_model
 from mltfr.tokens import TokenStore, TokenTable, load_tables
 from mltfr.training import Reporter, TrainingConfig
 from mltfr.training.samples import PositionSamples

@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from mltfr.runs import RunConfig
+from mltfr.pipeline import RunConfig
 
 Lengths = npt.NDArray[np.int64]
 FLOAT = 4

@@ -10,8 +10,8 @@ from harness.counts import Lengths, Shapes, Work, fusion, optimiser, training
 from harness.settings import Settings
 from mltfr.interactions import Split
 from mltfr.model import SequentialModel
-from mltfr.runs import RunConfig, resolve
-from mltfr.runs.build import build_model
+from mltfr.pipeline import RunConfig, resolve
+from mltfr.pipeline.build import build_model
 from mltfr.tokens import PreparedTable
 from mltfr.training.samples import PositionSamples, PrefixSamples
 

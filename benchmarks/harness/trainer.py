@@ -9,8 +9,8 @@ import numpy as np
 from harness.clock import Stopwatch, Times
 from mltfr.interactions import Histories, Split
 from mltfr.model import SequentialModel
-from mltfr.runs import RunConfig
-from mltfr.runs.build import build_loss, build_model, build_objective
+from mltfr.pipeline import RunConfig
+from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.tokens import PreparedTable
 from mltfr.training import Reporter, Reporters, Trained, train
 from mltfr.training.batches import epoch_generator, plan_epoch

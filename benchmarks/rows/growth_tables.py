@@ -15,7 +15,7 @@ from harness.tables import random_table
 from harness.trainer import Stepper, StepTimes, train_epochs
 from mltfr.inference import ModelScorer, top_k
 from mltfr.interactions import Split
-from mltfr.runs import RunConfig
+from mltfr.pipeline import RunConfig
 from mltfr.tokens import PreparedTable, TokensConfig
 
 USERS, ROWS = 128 * 12, 32_000

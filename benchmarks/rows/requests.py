@@ -19,8 +19,8 @@ from harness.settings import Settings
 from harness.tables import get_tables
 from mltfr.inference import ModelScorer, top_k
 from mltfr.interactions import Split
+from mltfr.pipeline import Fitted, RunConfig, save_fitted
 from mltfr.recommender import Recommender
-from mltfr.runs import Fitted, RunConfig, save_fitted
 from mltfr.tokens import PreparedTable, describe
 
 REQUESTS = 100

@@ -18,7 +18,7 @@ from harness.tables import NAMES, get_tables, stored
 CHILD = """
 import sys, time
 from mltfr.cli.main import app
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 from mltfr.interactions import load_interactions
 from mltfr.recommender import Recommender
 from mltfr.training import Console

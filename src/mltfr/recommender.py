@@ -30,7 +30,7 @@ from mltfr.inference import (
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
-from mltfr.runs import Estimate, Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
+from mltfr.pipeline import Estimate, Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
 
 

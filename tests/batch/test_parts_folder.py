@@ -23,7 +23,7 @@ from mltfr.batch import (
     recommend_to_folder,
 )
 from mltfr.errors import OutputError
-from mltfr.runs import load_served
+from mltfr.pipeline import load_served
 from mltfr.training import Interrupted
 
 KILLED = """

@@ -8,7 +8,7 @@ import pytest
 from mltfr import Recommender
 from mltfr.batch import NamedUsers, PartScorer, RecommendationSpec, RunUsers, plan_parts
 from mltfr.errors import DataError
-from mltfr.runs import load_served
+from mltfr.pipeline import load_served
 
 
 def test_parts_cover_all_users_once():

@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mltfr.inference import ModelScorer
 from mltfr.model import SequentialModel
-from mltfr.runs import resolve
-from mltfr.runs.build import build_loss, build_model
+from mltfr.pipeline import resolve
+from mltfr.pipeline.build import build_loss, build_model
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 ITEMS, USERS, LENGTH, HIDDEN, INNER = 31, 5, 7, 8, 3

@@ -15,7 +15,7 @@ from command_line import files_of, refused, run, write_log
 from mltfr import Recommender
 from mltfr.baselines import ease
 from mltfr.errors import ConfigError
-from mltfr.runs.folder import MANIFEST
+from mltfr.pipeline.folder import MANIFEST
 
 NAMES = ("popularity", "markov", "item-knn", "ease")
 

@@ -12,7 +12,7 @@ import pytest
 from command_line import run
 
 from mltfr.interactions import FORMATS
-from mltfr.runs import RunConfig
+from mltfr.pipeline import RunConfig
 
 TOY = '''
 from mltfr.{room} import {base}, {base}Config, register_{kind}

@@ -11,7 +11,7 @@ import pytest
 from processes import SMALL
 
 from mltfr.interactions import load_interactions
-from mltfr.runs import fit, resolve
+from mltfr.pipeline import fit, resolve
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from mltfr.cli.engines import with_shards
 from mltfr.cli.main import main
 from mltfr.cluster.connection import require_shared, shared_storage
 from mltfr.errors import ConfigError
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 
 
 def run(*words, code=0):

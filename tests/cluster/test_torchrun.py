@@ -9,7 +9,7 @@ from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants
 from test_cluster_options import run
 
 from mltfr import load_interactions
-from mltfr.runs import fit, resolve
+from mltfr.pipeline import fit, resolve
 
 pytestmark = pytest.mark.slow
 

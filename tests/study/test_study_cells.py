@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from small_study import small
 
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 from mltfr.study import make_plan
 from mltfr.study.cell import run_cell
 from mltfr.study.config import StudyConfig

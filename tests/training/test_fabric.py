@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 from mltfr.training import TrainingConfig
 from mltfr.training.adam import Adam, AdamW
 from mltfr.training.fabric import Fabric
@@ -19,7 +19,7 @@ CHILD = """
 import sys
 import torch
 from mltfr.errors import ConfigError
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 from mltfr.training import TrainingConfig
 from mltfr.training.adam import Adam, AdamW
 from mltfr.fusion.expert import AttentionCore

@@ -12,8 +12,8 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
-from mltfr.runs import resolve
-from mltfr.runs.build import build_loss, build_model, build_objective
+from mltfr.pipeline import resolve
+from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.testing.fusion import random_table
 from mltfr.training import Checkpoints, Interrupted, Reporter, load_saved, train
 from mltfr.training.rounds import _merge

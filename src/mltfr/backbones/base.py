@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mltfr.config import ComponentConfig
-from mltfr.registry import Registry
+from mltfr.config.registry import Registry
 
 
 class BackboneConfig(ComponentConfig):

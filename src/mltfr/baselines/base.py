@@ -11,9 +11,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from mltfr.config import ComponentConfig
+from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.interactions import Histories, History
-from mltfr.registry import Registry
 
 Counts = npt.NDArray[np.int64]
 """Training interactions of every item code, `[I + 1]`; 0 at padding."""

@@ -21,7 +21,7 @@ from mltfr.batch.scoring import RecommendationSpec, Scored
 from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
 from mltfr.fetch import atomic_path, sha256
-from mltfr.runs.folder import MANIFEST, write_json
+from mltfr.pipeline.folder import MANIFEST, write_json
 from mltfr.version import __version__
 
 FORMAT = 1

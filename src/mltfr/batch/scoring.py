@@ -15,7 +15,7 @@ import polars as pl
 from mltfr.inference import IndexReport, Requests, Retriever, check_index, read_lists, recommendation_table
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import UNKNOWN
-from mltfr.runs import Served
+from mltfr.pipeline import Served
 
 ITEMS, CODES = "items", "codes"
 """A user's history: item ids as the log writes them, or a run's own codes."""
@@ -64,7 +64,7 @@ class PartScorer:
     """Scores tables of users; made once in every process that scores.
 
     Args:
-        served: the fitted model with its items, as `mltfr.runs.load_served` returns it.
+        served: the fitted model with its items, as `mltfr.pipeline.load_served` returns it.
         spec: what every user gets.
         run: the run folder, where an approximate index is kept; None to hold it in memory only.
 

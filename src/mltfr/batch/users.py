@@ -12,8 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.fetch import sha256
-from mltfr.runs.data import HISTORIES
-from mltfr.runs.folder import MANIFEST, damage
+from mltfr.pipeline.data import HISTORIES
+from mltfr.pipeline.folder import MANIFEST, damage
 
 SAMPLE_STRETCH = 10
 """Consecutive users that a sample reads."""

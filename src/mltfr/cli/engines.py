@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mltfr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mltfr.runs import RunConfig
+    from mltfr.pipeline import RunConfig
 
 
 def check_engine(engine: str | None, workers: int | None, address: str | None) -> None:

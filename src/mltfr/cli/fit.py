@@ -21,7 +21,7 @@ class FitCommand(TyperCommand):
         from mltfr.fusion import FUSIONS
         from mltfr.losses import LOSSES
         from mltfr.objectives import OBJECTIVES
-        from mltfr.runs.presets import CONTROLS
+        from mltfr.pipeline.presets import CONTROLS
 
         super().format_help(ctx, formatter)
         for heading, registry in (
@@ -112,8 +112,8 @@ def fit(
     from mltfr.cli.engines import check_engine, with_shards
     from mltfr.cli.files import read_words
     from mltfr.config import load_toml
-    from mltfr.runs import resolve
-    from mltfr.runs.folder import check_new
+    from mltfr.pipeline import resolve
+    from mltfr.pipeline.folder import check_new
     from mltfr.training.devices import launched
 
     rank, processes = launched()
@@ -152,7 +152,7 @@ def fit(
 
                 metrics = fit_with_ray(settings, file, reading, out, workers or 1, address, resume=resume, stop=stop)
             else:
-                from mltfr.runs import fit as fit_here
+                from mltfr.pipeline import fit as fit_here
 
                 log = load_interactions(file, **reading)
                 reporter = Reporter() if rank else Console()

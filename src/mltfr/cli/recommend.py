@@ -96,7 +96,7 @@ def recommend(
     )
     from mltfr.cli.progress import progress_bar
     from mltfr.inference import notices
-    from mltfr.runs import load_served
+    from mltfr.pipeline import load_served
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None

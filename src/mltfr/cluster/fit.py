@@ -16,8 +16,8 @@ from mltfr.cluster.connection import connected, require_shared, shared_storage
 from mltfr.cluster.status import StatusReporter, start_status_actor, stop_on_request, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
-from mltfr.runs import RunConfig, check_new, fit
-from mltfr.runs.folder import MANIFEST, METRICS
+from mltfr.pipeline import RunConfig, check_new, fit
+from mltfr.pipeline.folder import MANIFEST, METRICS
 from mltfr.training import Console, Interrupted, LostProcessError, Reporter
 
 MAX_FAILURES = 3

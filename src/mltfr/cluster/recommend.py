@@ -15,7 +15,7 @@ from mltfr.cluster.connection import connected, require_shared, shared_storage
 from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference.top_k import Progress
-from mltfr.runs import load_served
+from mltfr.pipeline import load_served
 from mltfr.training import Interrupted
 
 

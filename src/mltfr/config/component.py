@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BeforeValidator, ValidationError
 
 from mltfr.config.base import Config, explain
+from mltfr.config.registry import Registry, lookup
 from mltfr.errors import ConfigError
-from mltfr.registry import Registry, lookup
 
 
 class ComponentConfig(Config):

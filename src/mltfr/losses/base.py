@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from mltfr.config import ComponentConfig
-from mltfr.registry import Registry
+from mltfr.config.registry import Registry
 
 
 class LossConfig(ComponentConfig):

@@ -9,10 +9,10 @@ import numpy as np
 from torch import Tensor
 
 from mltfr.config import ComponentConfig
+from mltfr.config.registry import Registry
 from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
 from mltfr.objectives.pool import Indices, Pool
-from mltfr.registry import Registry
 
 
 class ObjectiveConfig(ComponentConfig):

@@ -10,8 +10,8 @@ from typing import Any
 
 from mltfr.config import dump_toml
 from mltfr.fetch import atomic_path
-from mltfr.runs import Fitted, fit, load_fitted
-from mltfr.runs.folder import CONFIG, LOG, MANIFEST, write_json, write_text
+from mltfr.pipeline import Fitted, fit, load_fitted
+from mltfr.pipeline.folder import CONFIG, LOG, MANIFEST, write_json, write_text
 from mltfr.study.data import open_log
 from mltfr.study.process import main
 from mltfr.study.task import CELL, RUN, USERS, Task

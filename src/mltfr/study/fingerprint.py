@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mltfr.fetch import sha256
-from mltfr.runs import RunConfig
+from mltfr.pipeline import RunConfig
 from mltfr.study.settings import keys_of
 from mltfr.study.space import get_setting
 from mltfr.tokens import PreparedTable, describe

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import OutputError, RunError
-from mltfr.runs.folder import CHECKPOINT, MANIFEST
+from mltfr.pipeline.folder import CHECKPOINT, MANIFEST
 from mltfr.study.fingerprint import difference
 from mltfr.study.lock import LOCK
 from mltfr.study.plan import Cell

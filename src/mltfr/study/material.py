@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mltfr.runs import RunConfig
+from mltfr.pipeline import RunConfig
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import basis_of

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
+from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
-from mltfr.registry import Registry
-from mltfr.runs import RunConfig, resolve
-from mltfr.runs.presets import CONTROLS
+from mltfr.pipeline import RunConfig, resolve
+from mltfr.pipeline.presets import CONTROLS
 from mltfr.study.config import StudyConfig
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, keys_of, lay_over, only, without
 from mltfr.study.space import get_setting

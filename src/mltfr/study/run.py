@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from mltfr.runs.folder import write_text
+from mltfr.pipeline.folder import write_text
 from mltfr.study.board import Board
 from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from mltfr.config import Config
 from mltfr.errors import RunError
-from mltfr.runs import RunConfig
-from mltfr.runs.folder import write_json
+from mltfr.pipeline import RunConfig
+from mltfr.pipeline.folder import write_json
 from mltfr.study.config import DataConfig
 from mltfr.study.fingerprint import fingerprint_of
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from mltfr.runs import fit, load_fitted
-from mltfr.runs.folder import MANIFEST, write_json
-from mltfr.runs.scores import score_validation
+from mltfr.pipeline import fit, load_fitted
+from mltfr.pipeline.folder import MANIFEST, write_json
+from mltfr.pipeline.scores import score_validation
 from mltfr.study.data import open_log
 from mltfr.study.process import main
 from mltfr.study.task import RESULT, RUN, Task

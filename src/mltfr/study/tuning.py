@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import ConfigError, RunError
-from mltfr.runs import RunConfig
-from mltfr.runs.folder import write_text
+from mltfr.pipeline import RunConfig
+from mltfr.pipeline.folder import write_text
 from mltfr.study.plan import Cell, Group
 from mltfr.study.sampler import Sampler
 from mltfr.study.space import TuningConfig, Value, get_setting

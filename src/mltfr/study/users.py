@@ -9,7 +9,7 @@ import polars as pl
 
 from mltfr.evaluation import evaluate
 from mltfr.evaluation.slices import popularity_slices
-from mltfr.runs import Fitted
+from mltfr.pipeline import Fitted
 
 PAIRED = ("hr@10", "ndcg@10", "mrr@10")
 """Metrics that are kept for every user, whatever the study shows."""

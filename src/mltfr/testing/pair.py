@@ -19,7 +19,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import InteractionLog
 from mltfr.model import SequentialModel
-from mltfr.runs import RunConfig, fit, load_fitted
+from mltfr.pipeline import RunConfig, fit, load_fitted
 from mltfr.testing.fusion import random_table
 from mltfr.training import Interrupted, Reporter
 

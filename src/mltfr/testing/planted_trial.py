@@ -14,8 +14,8 @@ from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.inference import ModelScorer
 from mltfr.interactions.collate import pad_right_aligned
 from mltfr.model import SequentialModel
-from mltfr.runs import resolve
-from mltfr.runs.build import build_loss, build_model, build_objective
+from mltfr.pipeline import resolve
+from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.testing.planted import PlantedSignal
 from mltfr.tokens.controls import control_vectors
 from mltfr.tokens.moments import unit_rows

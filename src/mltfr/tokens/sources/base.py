@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.config import ComponentConfig
+from mltfr.config.registry import Registry
 from mltfr.errors import TokenTableError
-from mltfr.registry import Registry
 from mltfr.tokens.vocabulary import TokenStrings
 
 CHUNK_BYTES = 8 << 20

@@ -13,7 +13,7 @@ from mltfr.interactions import (
     apply_filters,
     split,
 )
-from mltfr.runs.config import RunConfig
+from mltfr.pipeline.config import RunConfig
 
 
 def divided(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[RunConfig, Split, FilterReport]:

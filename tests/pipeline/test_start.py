@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import sys
-from mltfr.runs import resolve
+from mltfr.pipeline import resolve
 resolve()
 assert "mltfr.baselines.ease" not in sys.modules
 resolve(backbone="ease")

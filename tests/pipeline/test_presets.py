@@ -7,7 +7,7 @@ import pytest
 from mltfr.backbones import BACKBONES
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
-from mltfr.runs import RunConfig, resolve
+from mltfr.pipeline import RunConfig, resolve
 
 
 def test_later_settings_win():

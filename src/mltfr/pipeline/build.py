@@ -14,7 +14,7 @@ from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.losses import LOSSES, Loss
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
-from mltfr.runs.config import RunConfig
+from mltfr.pipeline.config import RunConfig
 from mltfr.tokens import PreparedTable
 
 

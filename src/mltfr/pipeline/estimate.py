@@ -14,9 +14,9 @@ import torch
 from mltfr.baselines.memory import available_memory, used_memory
 from mltfr.interactions import Split
 from mltfr.losses import SampledLoss
-from mltfr.runs.build import build_loss, build_model, build_objective
-from mltfr.runs.config import RunConfig
-from mltfr.runs.footprint import Sizes, footprint
+from mltfr.pipeline.build import build_loss, build_model, build_objective
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.footprint import Sizes, footprint
 from mltfr.tokens import PreparedTable
 from mltfr.training.activations import FEW, encoder_bytes, loss_bytes
 from mltfr.training.batches import plan_epoch

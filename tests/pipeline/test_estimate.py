@@ -15,12 +15,12 @@ from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import split
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.losses import LOSSES
+from mltfr.pipeline import estimate as module
+from mltfr.pipeline import fit, resolve
+from mltfr.pipeline.estimate import estimate, readable, with_time
+from mltfr.pipeline.footprint import footprint
+from mltfr.pipeline.remedies import changes, require_memory
 from mltfr.recommender import Recommender
-from mltfr.runs import estimate as module
-from mltfr.runs import fit, resolve
-from mltfr.runs.estimate import estimate, readable, with_time
-from mltfr.runs.footprint import footprint
-from mltfr.runs.remedies import changes, require_memory
 from mltfr.training.activations import loss_bytes, saved_bytes
 
 LOG = synthetic(SyntheticConfig(users=60, items=40), seed=1).log
@@ -47,7 +47,7 @@ def test_saved_bytes_counts_each_storage_once():
 @pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "gru4rec", "cl4srec"])
 def test_activations_are_those_of_the_whole_batch(backbone):
     """A few rows stand for all: the same count on the largest batch itself is as large (views vary)."""
-    from mltfr.runs.build import build_model, build_objective
+    from mltfr.pipeline.build import build_model, build_objective
     from mltfr.training.samples import Views, make_samples
     from mltfr.training.step import TrainingStep
 
@@ -96,7 +96,7 @@ def test_full_losses_hold_scores_and_sampled_ones_do_not():
 PROCESS = """
 import json, sys, torch
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
-from mltfr.runs import fit, resolve
+from mltfr.pipeline import fit, resolve
 log = synthetic(SyntheticConfig(users=1500, items=40000, topics=10, mean_length=30, skew=0.0, follow=0.0), seed=1).log
 settings = ["training.samples=positions", "training.batch_size=500", "backbone.blocks=1", *sys.argv[1:]]
 config = resolve(backbone="sasrec", fusion="none", epochs=1, overrides=settings)
@@ -126,7 +126,7 @@ def test_a_process_takes_what_was_estimated(overrides):
 def test_training_that_does_not_fit_is_refused_with_remedies(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "available_memory", lambda: 1_000_000)
     built = []
-    monkeypatch.setattr(sys.modules["mltfr.runs.fit"], "train", lambda *args, **more: built.append(1))
+    monkeypatch.setattr(sys.modules["mltfr.pipeline.fit"], "train", lambda *args, **more: built.append(1))
     with pytest.raises(ConfigError, match="more memory, and 1 MB are free; most goes to: ") as error:
         fit(settings(), LOG, tmp_path / "run")
     assert "training.check_memory=false" in str(error.value)

@@ -12,8 +12,8 @@ from mltfr.baselines import BASELINES
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.interactions import load_interactions
-from mltfr.runs import fit, resolve
-from mltfr.runs.build import build_model
+from mltfr.pipeline import fit, resolve
+from mltfr.pipeline.build import build_model
 from mltfr.training import Interrupted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mltfr.evaluation import evaluate
-from mltfr.runs.fitted import Fitted
+from mltfr.pipeline.fitted import Fitted
 
 
 def score(fitted: Fitted, run: str | None) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from mltfr.errors import ConfigError
 from mltfr.losses.cross_entropy import CrossEntropyConfig
 from mltfr.losses.sampled_softmax import SampledSoftmaxConfig
-from mltfr.runs.config import RunConfig
-from mltfr.runs.estimate import Estimate, readable
-from mltfr.runs.footprint import FLOAT, Sizes, footprint
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.estimate import Estimate, readable
+from mltfr.pipeline.footprint import FLOAT, Sizes, footprint
 from mltfr.training.optimizer import SPARSE_FROM
 
 SMALL_CHUNK = 8

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mltfr.fusion.adapter import AdapterConfig
 from mltfr.interactions import Vocabulary
 from mltfr.interactions.item_vectors import ItemVectors, read_item_vectors
-from mltfr.runs.config import RunConfig
+from mltfr.pipeline.config import RunConfig
 from mltfr.training import Reporter
 
 

@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 from mltfr.baselines import BASELINES, Baseline, BaselineConfig
 from mltfr.inference import ModelScorer, Scorer
 from mltfr.model import SequentialModel
-from mltfr.runs.build import build_model
-from mltfr.runs.config import RunConfig
+from mltfr.pipeline.build import build_model
+from mltfr.pipeline.config import RunConfig
 from mltfr.tokens import PreparedTable
 from mltfr.training import install_consensus
 

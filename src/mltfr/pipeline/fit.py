@@ -22,15 +22,15 @@ from mltfr.evaluation.evaluate import Share
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, PreparedSet, Split
 from mltfr.model import SequentialModel
-from mltfr.runs.build import build_loss, build_model, build_objective, count_parameters
-from mltfr.runs.config import RunConfig
-from mltfr.runs.divided import divided
-from mltfr.runs.estimate import Estimate, estimate, with_time
-from mltfr.runs.fitted import Fitted, save_fitted
-from mltfr.runs.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
-from mltfr.runs.remedies import require_memory
-from mltfr.runs.scores import score
-from mltfr.runs.supplied import supplied_vectors
+from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.divided import divided
+from mltfr.pipeline.estimate import Estimate, estimate, with_time
+from mltfr.pipeline.fitted import Fitted, save_fitted
+from mltfr.pipeline.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
+from mltfr.pipeline.remedies import require_memory
+from mltfr.pipeline.scores import score
+from mltfr.pipeline.supplied import supplied_vectors
 from mltfr.tokens import describe, load_tables
 from mltfr.training import (
     CHECKPOINT_FORMAT,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from mltfr.config.plugins import import_plugins
 from mltfr.errors import ConfigError, one_of
-from mltfr.plugins import import_plugins
 
 T = TypeVar("T")
 C = TypeVar("C")

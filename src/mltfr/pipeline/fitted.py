@@ -21,9 +21,9 @@ from mltfr.fusion import FUSIONS
 from mltfr.inference import FallbackScorer, Retriever, Scorer
 from mltfr.interactions import Split, Vocabulary
 from mltfr.model import SequentialModel
-from mltfr.runs.config import RunConfig
-from mltfr.runs.data import check_split, load_split, load_vocabulary, save_split
-from mltfr.runs.folder import (
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.data import check_split, load_split, load_vocabulary, save_split
+from mltfr.pipeline.folder import (
     CONFIG,
     LOG,
     MANIFEST,
@@ -35,8 +35,8 @@ from mltfr.runs.folder import (
     write_manifest,
     write_text,
 )
-from mltfr.runs.kinds import Kind, kind_of, restore
-from mltfr.runs.supplied import placeholder_vectors
+from mltfr.pipeline.kinds import Kind, kind_of, restore
+from mltfr.pipeline.supplied import placeholder_vectors
 from mltfr.tokens import PreparedTable, load_tables
 
 

@@ -9,10 +9,10 @@ from typing import Any, get_args
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.config import apply_overrides
+from mltfr.config.registry import Entry, lookup
 from mltfr.errors import ConfigError, one_of
 from mltfr.fusion import FUSIONS, Fusion, FusionConfig
-from mltfr.registry import Entry, lookup
-from mltfr.runs.config import Preset, RunConfig
+from mltfr.pipeline.config import Preset, RunConfig
 
 DEFAULT_NAMES = {"backbone": "sasrec", "fusion": "mltfr"}
 """What a run takes that names none."""

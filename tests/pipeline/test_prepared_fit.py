@@ -10,7 +10,7 @@ from mltfr import Recommender, load_interactions
 from mltfr.errors import ConfigError
 from mltfr.interactions import FilterConfig, SplitConfig, prepare
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
-from mltfr.runs import data
+from mltfr.pipeline import data
 from mltfr.training import Reporter
 
 SMALL = ["backbone.hidden=16", "backbone.max_length=10", "training.batch_size=64"]

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from mltfr.interactions import load_interactions, split
-from mltfr.runs.data import load_split, save_split
+from mltfr.pipeline.data import load_split, save_split
 
 
 @pytest.mark.parametrize("lengths", [(4, 4, 4), (5, 2, 1, 7)])
