@@ -17,16 +17,14 @@ from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
 from mltfr.evaluation import Evaluation, Part, evaluate
 from mltfr.inference import (
     IndexReport,
-    ItemList,
-    Requests,
+    RecommendationSpec,
+    Retriever,
     Rules,
-    check_index,
-    notices,
-    read_lists,
-    recommendation_table,
+    recommend,
     requests_of_histories,
     requests_of_users,
     similarity_table,
+    skipped_warnings,
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
@@ -160,7 +158,7 @@ class Recommender:
             part: "test" or "validation".
             details: whether to look beyond accuracy and at slices too.
             zero_branch: score with the fusion's correction set to zero.
-            progress: told after every batch.
+            progress: called after every batch.
 
         Raises:
             ConfigError: a zero branch is asked of a baseline, which has no fusion.
@@ -200,7 +198,7 @@ class Recommender:
             index: "exact"; "dense", the same without the 8-bit item vectors that single requests against 50,000
                 items or more are answered with; or "ivf", approximate, which needs the extra `ann` and keeps its
                 index in the run folder. Rules hold exactly in each; see `index_report`.
-            progress: told after every batch.
+            progress: called after every batch.
 
         Raises:
             ConfigError: an unknown index, or "ivf" for a baseline.
@@ -210,23 +208,17 @@ class Recommender:
             RunError: nothing is fitted yet.
         """
         vocabulary = self.fitted.split.vocabulary
-        check_index(index)
+        spec = RecommendationSpec(k, include_seen, allow, deny, index)
         if users is not None and histories is not None:
             raise DataError("Give users or histories, not both.")
         if histories is not None:
             requests = requests_of_histories(vocabulary, histories)
         else:
             requests = requests_of_users(self.fitted.split, users)
-        lists = read_lists(vocabulary, allow, deny)
-        _warn(requests, *lists.given)
-        remove_seen = self.config.evaluation.remove_seen if include_seen is None else not include_seen
-        rules = lists.rules(remove_seen)
-        retriever = self.fitted.retriever
-        if index == "ivf":
-            best = retriever.approximate_top_k(requests.histories, k, rules, folder=self._folder, progress=progress)
-        else:
-            best = retriever.top_k(requests.histories, k, rules, quantised=index == "exact", progress=progress)
-        return recommendation_table(requests.user_ids, best, vocabulary)
+        rules, unknown_in_filters = spec.rules(vocabulary, self.config.evaluation.remove_seen)
+        for text in skipped_warnings(requests.unknown, requests.without_known_item, unknown_in_filters):
+            warnings.warn(text, MltfrWarning, stacklevel=2)
+        return recommend(self._retriever(), vocabulary, requests, rules, spec, progress)
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
         """Return how much of the exact lists the approximate index finds, for users of the log.
@@ -242,7 +234,7 @@ class Recommender:
         """
         rules = Rules(self.config.evaluation.remove_seen)
         histories = list(self.fitted.split.histories)
-        return self.fitted.retriever.index_report(histories, k, rules, folder=self._folder, sample=sample)
+        return self._retriever().index_report(histories, k, rules, sample)
 
     def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
@@ -273,6 +265,12 @@ class Recommender:
         save_fitted(self.fitted, folder)
         self._folder = folder
 
+    def _retriever(self) -> Retriever:
+        """Return what finds the best items; it keeps an approximate index in the run folder, if there is one."""
+        retriever = self.fitted.retriever
+        retriever.folder = self._folder
+        return retriever
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a run folder, after checking every file.
@@ -289,9 +287,3 @@ class Recommender:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _warn(requests: Requests, *lists: ItemList) -> None:
-    """Say what was not understood in the histories and lists."""
-    for text in notices(requests.unknown, requests.without_known_item, lists):
-        warnings.warn(text, MltfrWarning, stacklevel=3)

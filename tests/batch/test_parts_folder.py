@@ -16,13 +16,13 @@ import pytest
 from mltfr.batch import (
     PartScorer,
     PartsFolder,
-    RecommendationSpec,
     RunUsers,
     describe_job,
     recommend_to_file,
     recommend_to_folder,
 )
 from mltfr.errors import OutputError
+from mltfr.inference import RecommendationSpec
 from mltfr.pipeline import load_served
 from mltfr.training import Interrupted
 

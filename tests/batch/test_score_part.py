@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
-from mltfr.batch import NamedUsers, PartScorer, RecommendationSpec, RunUsers, plan_parts
+from mltfr.batch import NamedUsers, PartScorer, RunUsers, plan_parts
 from mltfr.errors import DataError
+from mltfr.inference import RecommendationSpec
 from mltfr.pipeline import load_served
 
 
@@ -53,7 +54,7 @@ def test_rules_are_those_of_recommend(run):
     spec = RecommendationSpec(4, True, tuple(asked["allow"]), tuple(asked["deny"]))
     scorer = PartScorer(load_served(run), spec)
     assert scorer.score(RunUsers(run).read(0, 300)).table.equals(expected)
-    assert [found.unknown for found in scorer.lists] == [[], ["no such item"]]
+    assert scorer.unknown_in_filters == {"allow": [], "deny": ["no such item"]}
     with pytest.raises(DataError, match="None of the 1 items of allow occurs"):
         PartScorer(load_served(run), RecommendationSpec(allow=("x",)))
 

@@ -63,8 +63,9 @@ def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys,
 
 
 def test_recommendations_are_those_of_one_machine_and_only_the_lost_part_is_done_again(alone, tmp_path):
-    from mltfr.batch import PartsFolder, RecommendationSpec, RunUsers, describe_job
+    from mltfr.batch import PartsFolder, RunUsers, describe_job
     from mltfr.cluster import recommend_with_ray
+    from mltfr.inference import RecommendationSpec
 
     reads = tmp_path / "reads"
     reads.mkdir()

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import MltfrError
-from mltfr.inference import Rules, rules, select, top_k
+from mltfr.inference import Rules, select, top_k
+from mltfr.inference.top_k import scoring_batches
 from mltfr.interactions import UNKNOWN
 
 
@@ -164,7 +165,7 @@ class LargestTensor(TorchDispatchMode):
 @pytest.mark.parametrize("chunk", [500, 1 << 17])
 def test_no_tensor_grows_with_users_times_items(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     items, users, k, block = 3000, 700, 10, 40_000
-    monkeypatch.setattr(rules, "BLOCK_SCORES", block)
+    monkeypatch.setitem(scoring_batches.__globals__, "BLOCK_SCORES", block)
     scorer = HistoryScorer(items)
     histories = random_histories(items, users)
     with LargestTensor() as largest:

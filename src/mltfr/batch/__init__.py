@@ -6,7 +6,7 @@ from mltfr.batch.folder import PART_USERS, Part, PartsFolder, describe_job, plan
 from mltfr.batch.job import Summary, recommend_to_file, recommend_to_folder
 from mltfr.batch.json_histories import JsonUsers
 from mltfr.batch.parquet_histories import ParquetUsers
-from mltfr.batch.scoring import PartScorer, RecommendationSpec, Scored
+from mltfr.batch.scoring import PartScorer, Scored
 from mltfr.batch.users import NamedUsers, RunUsers, Users, known_users, sample
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "Part",
     "PartScorer",
     "PartsFolder",
-    "RecommendationSpec",
     "RunUsers",
     "Scored",
     "Summary",

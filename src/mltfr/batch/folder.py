@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 
-from mltfr.batch.scoring import RecommendationSpec, Scored
+from mltfr.batch.scoring import Scored
 from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
 from mltfr.fetch import atomic_path, sha256
+from mltfr.inference import RecommendationSpec
 from mltfr.pipeline.folder import MANIFEST, write_json
 from mltfr.version import __version__
 

@@ -48,7 +48,7 @@ def recommend(
         Path | None, typer.Option(help="Text file with item ids that may not be recommended, one a line.")
     ] = None,
     index: Annotated[
-        str, typer.Option(help="How to look: exact, dense (exact, without 8-bit item vectors), or ivf (approximate).")
+        str, typer.Option(help="Search method: exact, dense (exact, without 8-bit item vectors), or ivf (approximate).")
     ] = "exact",
     parts: Annotated[bool, typer.Option("--parts", help="Take --out for a folder, whatever its ending.")] = False,
     part_users: Annotated[
@@ -87,7 +87,6 @@ def recommend(
         PART_USERS,
         PartScorer,
         PartsFolder,
-        RecommendationSpec,
         describe_job,
         read_histories,
         recommend_to_file,
@@ -95,7 +94,7 @@ def recommend(
         sample,
     )
     from mltfr.cli.progress import progress_bar
-    from mltfr.inference import notices
+    from mltfr.inference import RecommendationSpec, skipped_warnings
     from mltfr.pipeline import load_served
     from mltfr.training import Interrupted, stop_request
 
@@ -134,7 +133,7 @@ def recommend(
             command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
             typer.echo(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
             raise typer.Exit(130) from None
-    for text in notices(summary.unknown, summary.without_known_item, scorer.lists):
+    for text in skipped_warnings(summary.unknown, summary.without_known_item, scorer.unknown_in_filters):
         warnings.warn(text, MltfrWarning, stacklevel=1)
     typer.echo(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
     if index == "ivf":

@@ -9,11 +9,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from mltfr.batch import Part, PartScorer, PartsFolder, RecommendationSpec, Summary, Users
+from mltfr.batch import Part, PartScorer, PartsFolder, Summary, Users
 from mltfr.batch.folder import Record
 from mltfr.cluster.connection import connected, require_shared, shared_storage
 from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
+from mltfr.inference import RecommendationSpec
 from mltfr.inference.top_k import Progress
 from mltfr.pipeline import load_served
 from mltfr.training import Interrupted

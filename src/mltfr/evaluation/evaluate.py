@@ -18,7 +18,7 @@ from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.evaluation.ranks import Ranks, rank_targets
 from mltfr.evaluation.slices import Mask, length_slices, popularity_slices
 from mltfr.inference import Rules, Scorer, TopK
-from mltfr.inference.top_k import Progress, empty_top_k
+from mltfr.inference.top_k import Progress
 from mltfr.interactions import UNKNOWN, Examples, Split
 
 Part = Literal["validation", "test"]
@@ -125,7 +125,7 @@ def evaluate(
         )
 
     if share is not None and not details:
-        ranks, top = share(len(targets), lambda examples: rank(examples)[0]), empty_top_k(0, 0)
+        ranks, top = share(len(targets), lambda examples: rank(examples)[0]), TopK.empty(0, 0)
     else:
         ranks, top = rank(slice(None))
     per_example = rank_metrics(ranks, protocol.cutoffs)

@@ -1,4 +1,4 @@
-"""Where the target stands among all candidates."""
+"""Rank targets among all candidates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from mltfr.inference import Rules, Scorer, TopK
-from mltfr.inference.rules import scored_batches
 from mltfr.inference.select import best_keys, check_numbers
-from mltfr.inference.top_k import Progress, empty_top_k, fill_top_k
-from mltfr.interactions import History
+from mltfr.inference.top_k import Progress, scoring_batches
+from mltfr.interactions.collate import History
 
 MISS = np.iinfo(np.int32).max
 """Number of items before a target that is no candidate: it is never among the first k."""
@@ -55,23 +54,23 @@ def rank_targets(
         targets: codes `[E]`; a target that is `UNKNOWN`, or that the rules forbid, is a miss.
         rules: which items are candidates.
         lists: length of the top lists; 0 for none.
-        progress: told after every batch.
+        progress: called after every batch.
 
     Raises:
         MltfrError: a score is not a number.
     """
     ranks = Ranks(np.full(len(histories), MISS, np.int64), np.zeros(len(histories), np.int64))
-    top = empty_top_k(len(histories), lists)
+    top = TopK.empty(len(histories), lists)
     done = 0
-    for batch in scored_batches(scorer, histories, rules):
+    for batch in scoring_batches(scorer, histories, rules):
         with torch.inference_mode():
             scores = batch.scores(1, scorer.items + 1)                   # [B, I]
-            wanted = torch.from_numpy(np.asarray(targets[batch.index], np.int64))
-            higher, tied = _count(scores, wanted.to(scores.device))      # [B], [B]
+            target = torch.from_numpy(np.asarray(targets[batch.index], np.int64))
+            higher, tied = _count(scores, target.to(scores.device))      # [B], [B]
             ranks.higher[batch.index] = higher.cpu().numpy()
             ranks.tied[batch.index] = tied.cpu().numpy()
             if lists:
-                fill_top_k(top, batch.index, best_keys(scores, 1, lists))
+                top.fill(batch.index, best_keys(scores, 1, lists))
         done += len(batch.index)
         if progress is not None:
             progress(done, len(histories))

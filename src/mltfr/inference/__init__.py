@@ -1,34 +1,28 @@
-"""Streaming scores and top-k over all items."""
+"""Score items for histories, select the best under rules, and recommend."""
 
-from mltfr.inference.approximate import IndexReport
-from mltfr.inference.fallback import FallbackScorer
-from mltfr.inference.lists import ItemList, ItemLists, read_lists
-from mltfr.inference.notices import notices
-from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
-from mltfr.inference.retriever import INDEXES, Retriever, check_index
+from mltfr.inference.index import IndexReport
+from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, recommend
+from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users, skipped_warnings
 from mltfr.inference.rules import Rules
-from mltfr.inference.scorer import ModelScorer, Scorer
-from mltfr.inference.table import recommendation_table, similarity_table
+from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
+from mltfr.inference.table import similarity_table
 from mltfr.inference.top_k import TopK, top_k
 
 __all__ = [
     "INDEXES",
     "FallbackScorer",
     "IndexReport",
-    "ItemList",
-    "ItemLists",
     "ModelScorer",
+    "RecommendationSpec",
     "Requests",
     "Retriever",
     "Rules",
     "Scorer",
     "TopK",
-    "check_index",
-    "notices",
-    "read_lists",
-    "recommendation_table",
+    "recommend",
     "requests_of_histories",
     "requests_of_users",
     "similarity_table",
+    "skipped_warnings",
     "top_k",
 ]

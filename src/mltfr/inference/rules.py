@@ -1,20 +1,16 @@
-"""Which items are candidates for a history."""
+"""Rules: which items are candidates for a history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mltfr.inference.scorer import Scorer
-from mltfr.interactions.collate import Codes, History, known_items, length_sorted_batches
-
-BLOCK_SCORES = 1 << 24
-"""Scores held at once when a batch is scored against all items: 64 MiB of float32."""
+from mltfr.errors import DataError
+from mltfr.interactions import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -32,10 +28,10 @@ class Rules:
     deny: Sequence[int] = ()
 
     def blocked(self, items: int) -> Tensor | None:
-        """Return the codes that the lists forbid to everybody, bool `[I + 1]`; None if there are none.
+        """Return which codes `allow` and `deny` forbid to everybody, bool `[I + 1]`; None if they forbid nothing.
 
         Raises:
-            ValueError: a list holds something that is not an item's code.
+            ValueError: one of them holds something that is not an item's code.
         """
         for name, codes in (("allow", self.allow or ()), ("deny", self.deny)):
             wrong = [code for code in codes if not 1 <= code <= items]
@@ -50,44 +46,33 @@ class Rules:
         return blocked
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Some histories, ready to be scored against any range of items.
+def rules_of_ids(
+    vocabulary: Vocabulary, remove_seen: bool, allow: Iterable[str] | None, deny: Iterable[str]
+) -> tuple[Rules, dict[str, list[str]]]:
+    """Return the rules that item filters given as ids describe, and what of the filters training has not seen.
 
-    Attributes:
-        index: int64 `[B]`, their positions in the caller's order.
+    Args:
+        vocabulary: the items that training knows.
+        remove_seen: leave out the items of the history.
+        allow: ids of items that may be recommended; None for all. A shop's list may well hold items that training
+            has not seen.
+        deny: ids of items that may not.
+
+    Returns:
+        The rules, and by the filter's name ("allow", "deny") its unknown ids, each once.
+
+    Raises:
+        DataError: training has seen no item of `allow`.
     """
-
-    index: Codes
-    scorer: Scorer
-    queries: Any
-    seen: tuple[Codes, Codes] | None
-    blocked: Tensor | None
-
-    def scores(self, start: int, stop: int) -> Tensor:
-        """Return scores `[B, stop - start]` of codes from `start`; minus infinity where forbidden."""
-        scores = self.scorer.scores(self.queries, start, stop)
-        with torch.inference_mode():
-            if self.seen is not None:
-                rows, codes = self.seen
-                inside = (codes >= start) & (codes < stop)
-                flat = rows[inside] * (stop - start) + codes[inside] - start
-                scores.view(-1)[torch.from_numpy(flat).to(scores.device)] = -torch.inf
-            if self.blocked is not None:
-                scores.masked_fill_(self.blocked[start:stop].to(scores.device), -torch.inf)
-        return scores
-
-
-def scored_batches(
-    scorer: Scorer, histories: Sequence[History], rules: Rules, rows: int = 256
-) -> Iterator[Batch]:
-    """Yield the histories in batches of similar length, at most `rows` and at most 64 MiB of scores each.
-
-    Ranks and top lists both come from here, so that the same histories get the same scores to the bit.
-    """
-    blocked = rules.blocked(scorer.items)
-    size = max(1, min(rows, BLOCK_SCORES // max(1, scorer.items)))
-    for index in length_sorted_batches(histories, size):
-        batch = [histories[i] for i in index]
-        seen = known_items(batch) if rules.remove_seen else None
-        yield Batch(index, scorer, scorer.queries(batch), seen, blocked)
+    codes: dict[str, list[int]] = {}
+    unknown: dict[str, list[str]] = {}
+    for name, given in (("allow", allow or ()), ("deny", deny)):
+        ids = list(dict.fromkeys(given))
+        codes[name] = [vocabulary.codes[item] for item in ids if item in vocabulary.codes]
+        unknown[name] = [item for item in ids if item not in vocabulary.codes]
+    if unknown["allow"] and not codes["allow"]:
+        raise DataError(
+            f"None of the {len(unknown['allow'])} items of allow occurs in the training data "
+            f"(first: '{unknown['allow'][0]}'). Give ids as the log writes them."
+        )
+    return Rules(remove_seen, None if allow is None else codes["allow"], codes["deny"]), unknown

@@ -1,18 +1,19 @@
-"""What scores items for histories: a model, or a baseline with the same two methods."""
+"""Scorers: what scores items for histories, a model or a baseline, and popularity where nothing is known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mltfr.interactions.collate import History, pad_right_aligned
+from mltfr.interactions.collate import History, has_known_item, pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.products import large_products, products_of_width
 
-BLOCK = 2048
+BLOCK_ITEMS = 2048
 """Items of one matrix product on a CPU: their vectors, and the scores of a batch, stay in its cache."""
 
 
@@ -47,7 +48,7 @@ class ModelScorer:
         device: where batches are sent.
 
     Attributes:
-        vectors: float32 `[I + 1, D]`, the item vectors; row 0 is padding.
+        vectors: float32 `[I + 1, D]`, what hidden states are compared with; row 0 is padding.
     """
 
     def __init__(self, model: SequentialModel, device: torch.device | str = "cpu") -> None:
@@ -83,12 +84,52 @@ class ModelScorer:
     def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
         """Return the inner products with item vectors, float32 `[B, stop - start]`."""
         with torch.inference_mode():
-            vectors = self.vectors[start:stop]                          # [C, D]
+            vectors = self.vectors[start:stop]                           # [C, D]
             if len(queries) < 2 or self.device.type != "cpu":
                 return queries @ vectors.T                               # [B, C]
             scores = queries.new_empty(len(queries), len(vectors))       # [B, C]
             with large_products(len(queries)):
-                for first in range(0, len(vectors), BLOCK):
-                    block = slice(first, first + BLOCK)
+                for first in range(0, len(vectors), BLOCK_ITEMS):
+                    block = slice(first, first + BLOCK_ITEMS)
                     torch.mm(queries, vectors[block].T, out=scores[:, block])
             return scores
+
+
+class FallbackScorer:
+    """Scores by one scorer, and by another where a history has no known item.
+
+    Args:
+        scorer: scores every history with a known item.
+        fallback: scores the others; popularity, usually.
+
+    Raises:
+        ValueError: the two know different numbers of items.
+    """
+
+    def __init__(self, scorer: Scorer, fallback: Scorer) -> None:
+        if scorer.items != fallback.items:
+            raise ValueError(f"The scorer knows {scorer.items} items, its fallback {fallback.items}.")
+        self.scorer = scorer
+        self.fallback = fallback
+
+    @property
+    def items(self) -> int:
+        """Number of items I."""
+        return self.scorer.items
+
+    def queries(self, histories: Sequence[History]) -> tuple[Any, Any, Tensor]:
+        """Return the scorer's queries, and the fallback's of the histories without a known item, with their rows."""
+        rows = np.flatnonzero(~has_known_item(histories))                # [F]
+        unknown = [histories[row] for row in rows.tolist()]
+        fallback = self.fallback.queries(unknown) if unknown else None
+        return self.scorer.queries(histories), fallback, torch.from_numpy(rows)
+
+    def scores(self, queries: tuple[Any, Any, Tensor], start: int, stop: int) -> Tensor:
+        """Return float32 scores `[B, stop - start]`."""
+        main, fallback, rows = queries
+        scores = self.scorer.scores(main, start, stop)
+        if len(rows):
+            with torch.inference_mode():
+                replaced = self.fallback.scores(fallback, start, stop)   # [F, stop - start]
+                scores[rows.to(scores.device)] = replaced.to(scores.device)
+        return scores

@@ -1,4 +1,4 @@
-"""Lists of items as rows that a user reads."""
+"""Tables of items with their ids, as users read them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from mltfr.inference.top_k import TopK
 from mltfr.interactions import Vocabulary
 
-FEW_ROWS = 100
-"""Rows of an answer up to which ids are looked up one by one."""
+SMALL_TABLE = 100
+"""Rows up to which ids are looked up one by one."""
 
 
 def recommendation_table(user_ids: Sequence[str] | pl.Series, best: TopK, vocabulary: Vocabulary) -> pl.DataFrame:
@@ -25,13 +25,13 @@ def recommendation_table(user_ids: Sequence[str] | pl.Series, best: TopK, vocabu
         vocabulary: the items' ids.
     """
     rank = np.broadcast_to(np.arange(1, best.codes.shape[1] + 1), best.codes.shape)  # [U, k]
-    there = rank <= best.counts[:, None]                                             # [U, k]
+    listed = rank <= best.counts[:, None]                                            # [U, k]
     return pl.DataFrame(
         {
-            "user_id": _gather(user_ids, np.nonzero(there)[0]),
-            "rank": rank[there],
-            "item_id": _gather(vocabulary.ids, best.codes[there] - 1),
-            "score": best.scores[there],
+            "user_id": _gather(user_ids, np.nonzero(listed)[0]),
+            "rank": rank[listed],
+            "item_id": _gather(vocabulary.ids, best.codes[listed] - 1),
+            "score": best.scores[listed],
         }
     )
 
@@ -48,9 +48,9 @@ def similarity_table(name: str, values: Tensor, k: int, vocabulary: Vocabulary) 
     )
 
 
-def _gather(texts: Sequence[str] | pl.Series, places: npt.NDArray[np.int64]) -> pl.Series:
-    """Return the texts at some places; one by one where they are few, which starts no query engine."""
-    if len(places) <= FEW_ROWS:
-        return pl.Series([texts[place] for place in places.tolist()], dtype=pl.String)
-    column = texts if isinstance(texts, pl.Series) else pl.Series(list(texts), dtype=pl.String)
-    return column.gather(places)
+def _gather(ids: Sequence[str] | pl.Series, rows: npt.NDArray[np.int64]) -> pl.Series:
+    """Return the ids in some rows; one by one where they are few, which starts no query engine."""
+    if len(rows) <= SMALL_TABLE:
+        return pl.Series([ids[row] for row in rows.tolist()], dtype=pl.String)
+    column = ids if isinstance(ids, pl.Series) else pl.Series(list(ids), dtype=pl.String)
+    return column.gather(rows)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from mltfr.inference.rules import Rules, scored_batches
+from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import Scorer
 from mltfr.inference.select import best_keys, merge_keys, unpack
-from mltfr.interactions.collate import History
+from mltfr.interactions.collate import Codes, History, known_items, length_sorted_batches
+
+BLOCK_SCORES = 1 << 24
+"""Scores held at once when a batch is scored against all items: 64 MiB of float32."""
 
 Progress = Callable[[int, int], None]
 """Called with how many histories are done, and how many there are."""
@@ -32,6 +37,64 @@ class TopK:
     scores: npt.NDArray[np.float32]
     counts: npt.NDArray[np.int64]
 
+    @classmethod
+    def empty(cls, histories: int, k: int) -> TopK:
+        """Return lists without an item, to be filled batch by batch."""
+        codes = np.zeros((histories, k), np.int64)
+        return cls(codes, np.full(codes.shape, -np.inf, np.float32), np.zeros(histories, np.int64))
+
+    def fill(self, index: Codes, keys: Tensor) -> None:
+        """Write the keys `[B, <= k]` of the histories `index`, best first; those of minus infinity are left out."""
+        codes, scores = (part.cpu().numpy() for part in unpack(keys))
+        allowed = scores > -np.inf                                       # [B, <= k]
+        width = codes.shape[1]
+        self.codes[index, :width] = np.where(allowed, codes, 0)
+        self.scores[index, :width] = scores
+        self.counts[index] = allowed.sum(1)
+
+
+@dataclass(frozen=True)
+class ScoringBatch:
+    """Some histories, ready to be scored against any range of items under the rules.
+
+    Attributes:
+        index: int64 `[B]`, their positions in the caller's order.
+    """
+
+    index: Codes
+    scorer: Scorer
+    queries: Any
+    seen: tuple[Codes, Codes] | None
+    blocked: Tensor | None
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Return scores `[B, stop - start]` of codes from `start`; minus infinity where forbidden."""
+        scores = self.scorer.scores(self.queries, start, stop)
+        with torch.inference_mode():
+            if self.seen is not None:
+                rows, codes = self.seen
+                inside = (codes >= start) & (codes < stop)
+                flat = rows[inside] * (stop - start) + codes[inside] - start
+                scores.view(-1)[torch.from_numpy(flat).to(scores.device)] = -torch.inf
+            if self.blocked is not None:
+                scores.masked_fill_(self.blocked[start:stop].to(scores.device), -torch.inf)
+        return scores
+
+
+def scoring_batches(
+    scorer: Scorer, histories: Sequence[History], rules: Rules, rows: int = 256
+) -> Iterator[ScoringBatch]:
+    """Yield the histories in batches of similar length, at most `rows` and at most 64 MiB of scores each.
+
+    Ranks and top lists both come from here, so that the same histories get the same scores to the bit.
+    """
+    blocked = rules.blocked(scorer.items)
+    size = max(1, min(rows, BLOCK_SCORES // max(1, scorer.items)))
+    for index in length_sorted_batches(histories, size):
+        batch = [histories[i] for i in index]
+        seen = known_items(batch) if rules.remove_seen else None
+        yield ScoringBatch(index, scorer, scorer.queries(batch), seen, blocked)
+
 
 def top_k(
     scorer: Scorer,
@@ -50,7 +113,7 @@ def top_k(
         k: how many items a history gets at most.
         rules: which items are candidates; by default all but those of the history.
         chunk: items scored at a time.
-        progress: told after every batch.
+        progress: called after every batch.
 
     Raises:
         ValueError: k or `chunk` is less than 1, or a list of `rules` holds no item code.
@@ -59,36 +122,17 @@ def top_k(
     if k < 1 or chunk < 1:
         raise ValueError(f"k and chunk must be at least 1, got k={k} and chunk={chunk}.")
     k = min(k, scorer.items)
-    result = empty_top_k(len(histories), k)
+    result = TopK.empty(len(histories), k)
     done = 0
-    for batch in scored_batches(scorer, histories, rules or Rules()):
+    for batch in scoring_batches(scorer, histories, rules or Rules()):
         keys = None
         for start in range(1, scorer.items + 1, chunk):
             stop = min(start + chunk, scorer.items + 1)
             with torch.inference_mode():
                 keys = merge_keys(keys, best_keys(batch.scores(start, stop), start, k), k)
         if keys is not None:
-            fill_top_k(result, batch.index, keys)
+            result.fill(batch.index, keys)
         done += len(batch.index)
         if progress is not None:
             progress(done, len(histories))
     return result
-
-
-def empty_top_k(histories: int, k: int) -> TopK:
-    """Return lists without an item, to be filled batch by batch."""
-    return TopK(
-        codes=np.zeros((histories, k), np.int64),
-        scores=np.full((histories, k), -np.inf, np.float32),
-        counts=np.zeros(histories, np.int64),
-    )
-
-
-def fill_top_k(result: TopK, index: npt.NDArray[np.int64], keys: torch.Tensor) -> None:
-    """Write the keys `[B, <= k]` of the histories `index` into their place; no forbidden item gets in."""
-    codes, scores = (part.cpu().numpy() for part in unpack(keys))
-    allowed = scores > -np.inf                                           # [B, <= k]
-    width = codes.shape[1]
-    result.codes[index, :width] = np.where(allowed, codes, 0)
-    result.scores[index, :width] = scores
-    result.counts[index] = allowed.sum(1)

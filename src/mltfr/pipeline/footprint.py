@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mltfr.inference.rules import BLOCK_SCORES
+from mltfr.inference.top_k import BLOCK_SCORES
 from mltfr.products import compiled_bytes
 
 FLOAT = 4

@@ -11,13 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_retriever import Network, retriever_of
+from test_eight_bit import Network, retriever_of
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import ConfigError, MissingExtraError, MltfrWarning
 from mltfr.inference import ModelScorer, Retriever, Rules, top_k
-from mltfr.inference.ann import FACTS, INDEX, ItemIndex
-from mltfr.inference.approximate import approximate_top_k, recall
+from mltfr.inference.index import FACTS, INDEX, ItemIndex, approximate_top_k, recall
 
 ITEMS = 3000
 
@@ -83,17 +82,17 @@ def test_most_of_the_exact_lists_are_found_and_the_report_says_how_much(network:
     assert (report.k, report.histories, report.recall) == (10, 60, pytest.approx(np.mean(by_hand)))
     assert report.recall > 0.5
     assert recall(exact, exact).recall == 1
-    whole = retriever_of(network).index_report(histories, 10, Rules(), sample=60)
+    whole = retriever_of(network).index_report(histories, 10, Rules(), 60)
     assert whole == report
-    assert retriever_of(network).index_report(histories, 10, Rules(), sample=7).histories == 7
+    assert retriever_of(network).index_report(histories, 10, Rules(), 7).histories == 7
 
 
 def test_the_index_is_kept_with_the_run_until_the_weights_differ(network: Network, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     histories = histories_of(5, 20)
-    first = retriever_of(network).approximate_top_k(histories, 10, Rules(), folder=tmp_path)
+    first = retriever_of(network, tmp_path).top_k(histories, 10, Rules(), "ivf")
     written = (tmp_path / INDEX).read_bytes()
-    second = retriever_of(network).approximate_top_k(histories, 10, Rules(), folder=tmp_path)
+    second = retriever_of(network, tmp_path).top_k(histories, 10, Rules(), "ivf")
     assert (tmp_path / INDEX).read_bytes() == written
     np.testing.assert_array_equal(first.codes, second.codes)
     vectors = network.item_matrix().detach()
@@ -101,7 +100,7 @@ def test_the_index_is_kept_with_the_run_until_the_weights_differ(network: Networ
     assert ItemIndex.load(tmp_path, vectors + 1) is None
     assert ItemIndex.load(tmp_path / "nowhere", vectors) is None
     other = Network(vectors + 1)
-    retriever_of(other).approximate_top_k(histories, 10, Rules(), folder=tmp_path)
+    retriever_of(other, tmp_path).top_k(histories, 10, Rules(), "ivf")
     assert ItemIndex.load(tmp_path, vectors) is None
     assert ItemIndex.load(tmp_path, vectors + 1) is not None
     (tmp_path / INDEX).write_bytes(b"damaged")
@@ -114,17 +113,17 @@ def test_an_index_that_cannot_be_saved_still_answers(network: Network, tmp_path:
     pytest.importorskip("faiss")
     (tmp_path / "file").write_text("")
     with pytest.warns(MltfrWarning, match="The index was not saved"):
-        found = retriever_of(network).approximate_top_k(histories_of(5, 2), 10, Rules(), folder=tmp_path / "file")
+        found = retriever_of(network, tmp_path / "file").top_k(histories_of(5, 2), 10, Rules(), "ivf")
     assert found.counts.tolist() == [10, 10]
 
 
 def test_without_the_extra_one_line_says_what_to_install(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match=r"faiss is not installed. Install it with: pip install 'mltfr\[ann\]'"):
-        retriever_of(network).approximate_top_k(histories_of(0, 1), 3, Rules())
+        retriever_of(network).top_k(histories_of(0, 1), 3, Rules(), "ivf")
 
 
 def test_a_baseline_has_no_index() -> None:
     retriever = Retriever(lambda: Popularity.of_counts(np.arange(10)))
     with pytest.raises(ConfigError, match="Only a model on a CPU has an approximate index"):
-        retriever.approximate_top_k([np.array([1], np.int32)], 3, Rules())
+        retriever.top_k([np.array([1], np.int32)], 3, Rules(), "ivf")

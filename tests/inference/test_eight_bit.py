@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mltfr.baselines.popularity import Popularity
-from mltfr.inference import FallbackScorer, ModelScorer, Retriever, Rules, retriever, top_k
-from mltfr.inference.pruned import best_of_quantised
-from mltfr.inference.quantised import QuantisedItems, quantise
+from mltfr.inference import FallbackScorer, ModelScorer, Retriever, Rules, eight_bit, top_k
+from mltfr.inference.eight_bit import EightBitSearch, EightBitVectors, quantise
 from mltfr.inference.select import unpack
 
 ITEMS = 700
@@ -80,15 +81,15 @@ def test_pruned_equals_the_definition_whatever_the_vectors_and_the_rules(
     query = torch.randn(16, generator=torch.Generator().manual_seed(seed + 1))
     if kind == "whole":
         query = query.round()
-    items = QuantisedItems(vectors)
+    items = EightBitVectors(vectors)
     seen = data.draw(st.lists(st.integers(1, ITEMS), max_size=20))
     first, last = sorted(data.draw(st.tuples(st.integers(0, ITEMS), st.integers(0, ITEMS))))
     blocked = torch.zeros(ITEMS + 1, dtype=torch.bool)
     blocked[first:last] = True
-    if not items.serves(query):
+    if not items.bounds_hold(query):
         assert not query.any()
         return
-    codes, scores = unpack(best_of_quantised(items, query, k, torch.tensor(seen, dtype=torch.int64), blocked))
+    codes, scores = unpack(items.best_keys(query, k, torch.tensor(seen, dtype=torch.int64), blocked))
     expected = definition(vectors, query, k, {*seen, *range(first, last)})
     assert (codes[0].tolist(), scores[0].tolist()) == expected
 
@@ -98,7 +99,7 @@ def test_pruned_equals_the_definition_whatever_the_vectors_and_the_rules(
 def test_no_true_score_leaves_its_bounds(kind: str, seed: int, exponent: int) -> None:
     vectors = vectors_of(kind, seed)
     query = torch.randn(16, generator=torch.Generator().manual_seed(seed)) * 10.0**exponent
-    items = QuantisedItems(vectors)
+    items = EightBitVectors(vectors)
     true = (vectors.double() * query.double()).sum(1)
     assert (true <= items.upper(query)).all()
     margin = (query.double().norm() * items.margins).float()
@@ -107,7 +108,7 @@ def test_no_true_score_leaves_its_bounds(kind: str, seed: int, exponent: int) ->
 
 def test_margins_are_tight_enough_to_prune() -> None:
     vectors = torch.randn(5000, 64, generator=torch.Generator().manual_seed(0))
-    items = QuantisedItems(vectors)
+    items = EightBitVectors(vectors)
     query = torch.randn(64, generator=torch.Generator().manual_seed(1))
     tenth = (vectors @ query).topk(10).values[-1]
     assert int((items.upper(query) >= tenth).sum()) < 40
@@ -126,36 +127,38 @@ def test_numbers_fit_a_byte_and_a_zero_vector_stays_zero() -> None:
 
 def test_a_kernel_that_is_missing_or_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = vectors_of("plain", 0)
-    assert QuantisedItems.of(vectors) is not None
-    assert QuantisedItems.of(torch.full((3, 4), torch.nan)) is None
+    assert EightBitVectors.of(vectors) is not None
+    assert EightBitVectors.of(torch.full((3, 4), torch.nan)) is None
     kernel = torch._weight_int8pack_mm
     monkeypatch.setattr(torch, "_weight_int8pack_mm", lambda *given: kernel(*given) + 1)
-    assert QuantisedItems.of(vectors) is None
+    assert EightBitVectors.of(vectors) is None
     monkeypatch.delattr(torch, "_weight_int8pack_mm")
-    assert QuantisedItems.of(vectors) is None
+    assert EightBitVectors.of(vectors) is None
 
 
 @pytest.fixture
 def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retriever, "LARGE", 100)
-    monkeypatch.setattr(retriever, "PATIENCE", 2)
+    monkeypatch.setattr(eight_bit, "MIN_ITEMS", 100)
+    monkeypatch.setattr(eight_bit, "CALLS_BEFORE", 2)
 
 
-def retriever_of(network: Network) -> Retriever:
+def retriever_of(network: Network, folder: Path | None = None) -> Retriever:
     popular = Popularity.of_counts(np.arange(network.items + 1))
     weight = network.item_vectors.weight
-    return Retriever(lambda: FallbackScorer(ModelScorer(network), popular), lambda: weight._version)
+    return Retriever(lambda: FallbackScorer(ModelScorer(network), popular), lambda: weight._version, folder)
 
 
 @pytest.mark.usefixtures("_small_is_large")
-def test_both_ways_answer_alike_and_the_first_calls_make_nothing() -> None:
+def test_both_ways_answer_alike_and_the_first_calls_score_all_items() -> None:
     network = Network(vectors_of("plain", 3))
     found = retriever_of(network)
     histories = [np.array([4, 9, 300], np.int32), np.array([5], np.int32)]
+    search = EightBitSearch(ModelScorer(network))
+    assert search.top_k(histories, 10, Rules()) is None
+    assert search.top_k(histories, 10, Rules()) is not None
+    assert search.top_k(histories * 2, 10, Rules()) is None  # more of them share one reading of the true vectors
     for rules in (Rules(), Rules(remove_seen=False), Rules(allow=[7, 8, 300]), Rules(deny=range(1, 500))):
-        dense = found.top_k(histories, 10, rules, quantised=False)
-        made = "quantised" in vars(found._prepared())
-        assert made == (found._prepared().calls >= 2)
+        dense = found.top_k(histories, 10, rules, "dense")
         few = found.top_k(histories, 10, rules)
         np.testing.assert_array_equal(few.codes, dense.codes)
         np.testing.assert_array_equal(few.counts, dense.counts)

@@ -1,0 +1,221 @@
+"""Recommend: the best items of some requests, for the public object, the command line and batch jobs alike."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mltfr.errors import ConfigError, DataError, MltfrWarning, OutputError, one_of
+from mltfr.inference.eight_bit import EightBitSearch
+from mltfr.inference.index import IndexReport, ItemIndex, approximate_top_k, recall
+from mltfr.inference.requests import Requests
+from mltfr.inference.rules import Rules, rules_of_ids
+from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
+from mltfr.inference.table import recommendation_table
+from mltfr.inference.top_k import Progress, TopK, top_k
+from mltfr.interactions import Vocabulary
+from mltfr.interactions.collate import History
+
+INDEXES = ("exact", "dense", "ivf")
+"""How the best items may be searched for."""
+
+
+@dataclass(frozen=True)
+class RecommendationSpec:
+    """What every user gets.
+
+    Attributes:
+        k: items, at most.
+        include_seen: whether items of the history may come again; None for what the run was evaluated with.
+        allow: item ids that may be recommended; None for all.
+        deny: item ids that may not.
+        index: how the items are searched for, one of `INDEXES`: "exact"; "dense", the same without the 8-bit item
+            vectors; "ivf", approximate.
+
+    Raises:
+        ConfigError: the index is unknown.
+        DataError: a text stands where a list is expected.
+    """
+
+    k: int = 10
+    include_seen: bool | None = None
+    allow: Iterable[str] | None = None
+    deny: Iterable[str] = ()
+    index: str = "exact"
+
+    def __post_init__(self) -> None:
+        if self.index not in INDEXES:
+            raise ConfigError(f"Unknown index '{self.index}'. {one_of(self.index, INDEXES)}")
+        for name, ids in (("allow", self.allow), ("deny", self.deny)):
+            if isinstance(ids, str):
+                raise DataError(f"{name} is the text {ids!r}; expected a list of item ids.")
+            object.__setattr__(self, name, None if ids is None else tuple(str(item) for item in ids))
+
+    def rules(self, vocabulary: Vocabulary, remove_seen: bool) -> tuple[Rules, dict[str, list[str]]]:
+        """Return which items are candidates, and by the filter's name the ids that training has not seen.
+
+        Args:
+            vocabulary: the items that training knows.
+            remove_seen: whether the run was evaluated without the items of the history.
+
+        Raises:
+            DataError: training has seen no item of `allow`.
+        """
+        remove_seen = remove_seen if self.include_seen is None else not self.include_seen
+        return rules_of_ids(vocabulary, remove_seen, self.allow, self.deny)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters that identify a job; lists of items as their checksums."""
+        filters = {name: _digest(ids) for name, ids in (("allow", self.allow), ("deny", self.deny or None))}
+        return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters}
+
+
+def recommend(
+    retriever: Retriever,
+    vocabulary: Vocabulary,
+    requests: Requests,
+    rules: Rules,
+    spec: RecommendationSpec,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Return the best items of every request as rows `user_id, rank, item_id, score`, requests in their order.
+
+    Args:
+        retriever: finds them.
+        vocabulary: the items' ids.
+        requests: who asks, by what history.
+        rules: which items are candidates, as `spec.rules` returns them.
+        spec: how many items, and how they are searched for.
+        progress: called after every batch.
+
+    Raises:
+        ConfigError: an approximate index is asked of a baseline.
+        MissingExtraError: the extra `ann` is not installed.
+    """
+    best = retriever.top_k(requests.histories, spec.k, rules, spec.index, progress)
+    return recommendation_table(requests.user_ids, best, vocabulary)
+
+
+class Retriever:
+    """Finds the best items of histories by one scorer; what follows from its weights is computed once.
+
+    All ways to search but "ivf" give the same items in the same order, up to the rounding of float32 scores: where
+    two scores are so close that the order of summation decides, they may come in either order.
+
+    Args:
+        make: returns the scorer of the weights as they are.
+        version: returns what is equal as long as the weights are; a change makes everything anew.
+        folder: run folder that holds the approximate index or takes it; None to hold it in memory only.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Scorer],
+        version: Callable[[], Hashable] = lambda: None,
+        folder: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        self._make = make
+        self._version = version
+        self._made: tuple[Hashable, _Prepared] | None = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """The scorer of the weights as they are."""
+        return self._prepared().scorer
+
+    def top_k(
+        self,
+        histories: Sequence[History],
+        k: int,
+        rules: Rules,
+        index: str = "exact",
+        progress: Progress | None = None,
+    ) -> TopK:
+        """Return the k best items of every history; other errors are those of `top_k`.
+
+        Args:
+            histories: item codes, oldest first.
+            k: how many items a history gets at most.
+            rules: which items are candidates; they hold exactly, whatever the index.
+            index: how the items are searched for, one of `INDEXES`.
+            progress: called after every batch.
+
+        Raises:
+            ConfigError: "ivf" for a baseline, which has no item vectors.
+            MissingExtraError: faiss is not installed.
+        """
+        prepared = self._prepared()
+        if index == "ivf":
+            model, items = prepared.indexed(self.folder)
+            return approximate_top_k(items, model, prepared.scorer, histories, k, rules, progress=progress)
+        if index == "exact" and prepared.eight_bit is not None:
+            found = prepared.eight_bit.top_k(histories, k, rules)
+            if found is not None:
+                if progress is not None:
+                    progress(len(histories), len(histories))
+                return found
+        return top_k(prepared.scorer, histories, k, rules, progress=progress)
+
+    def index_report(self, histories: Sequence[History], k: int, rules: Rules, sample: int = 200) -> IndexReport:
+        """Return how much of the exact lists the approximate index finds, for evenly spaced histories.
+
+        Args:
+            histories: item codes, oldest first.
+            k: length of the lists.
+            rules: which items are candidates.
+            sample: histories compared at most.
+
+        Raises:
+            ConfigError, MissingExtraError: as `top_k`.
+        """
+        picked = histories[:: -(-len(histories) // sample) or 1]
+        return recall(self.top_k(picked, k, rules, "ivf"), top_k(self.scorer, picked, k, rules))
+
+    def _prepared(self) -> _Prepared:
+        version = self._version()
+        if self._made is None or self._made[0] != version:
+            self._made = version, _Prepared(self._make())
+        return self._made[1]
+
+
+class _Prepared:
+    """A scorer with what is derived from its weights."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        main = scorer.scorer if isinstance(scorer, FallbackScorer) else scorer
+        self.model = main if isinstance(main, ModelScorer) and main.device.type == "cpu" else None
+        self.eight_bit = EightBitSearch(self.model) if self.model is not None else None
+        self._index: ItemIndex | None = None
+
+    def indexed(self, folder: Path | None) -> tuple[ModelScorer, ItemIndex]:
+        """Return the model and the index of its item vectors: held, read from a run folder, or made."""
+        if self.model is None:
+            raise ConfigError("Only a model on a CPU has an approximate index, and no baseline. Leave out the index.")
+        if self._index is None:
+            vectors = self.model.vectors
+            self._index = None if folder is None else ItemIndex.load(folder, vectors)
+            if self._index is None:
+                self._index = ItemIndex.build(vectors)
+                if folder is not None:
+                    _save(self._index, folder)
+        return self.model, self._index
+
+
+def _save(index: ItemIndex, folder: Path) -> None:
+    """Save an index; where that cannot be, warn and go on."""
+    try:
+        index.save(folder)
+    except OutputError as error:
+        warnings.warn(f"The index was not saved, and is made again next time: {error}", MltfrWarning, stacklevel=5)
+
+
+def _digest(ids: Iterable[str] | None) -> str | None:
+    return None if ids is None else hashlib.sha256("\n".join(ids).encode()).hexdigest()
