@@ -125,7 +125,7 @@ def _log(given: Path | None) -> Path | None:
 
 
 def _wheels() -> Path:
-    from mltfr.fetch import home
+    from mltfr.storage.files import home
 
     return home() / "wheels"
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from mltfr.fetch import home
+from mltfr.storage.files import home
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = {

@@ -13,7 +13,7 @@ from harness.floor import floor_seconds
 from harness.result import Budget, Result
 from harness.settings import Settings, Skipped
 from mltfr.errors import FetchError
-from mltfr.fetch import download_wheel
+from mltfr.storage.download import download_wheel
 from mltfr.tokens.catalogue import CATALOGUE, fetch_table
 from mltfr.tokens.sources.wheel import WheelConfig
 from mltfr.tokens.store import TokenStore

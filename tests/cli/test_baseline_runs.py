@@ -153,7 +153,7 @@ def test_damaged_weights_are_said(runs, store, tmp_path):
     weights = (runs[0] / "popularity/weights.safetensors").read_bytes()
     old, new = (Path(folder, "weights.safetensors") for folder in (runs[0] / "markov", tmp_path / "run"))
     new.write_bytes(weights)
-    from mltfr.fetch import sha256
+    from mltfr.storage.files import sha256
 
     manifest = (tmp_path / "run" / MANIFEST).read_text().replace(sha256(old), sha256(new))
     (tmp_path / "run" / MANIFEST).write_text(manifest)

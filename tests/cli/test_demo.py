@@ -25,7 +25,7 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, what: str, error: MltfrError) ->
     (log := Path.cwd() / "log.csv").write_text("user_id,item_id\nu,a\nu,b\n")
     ensure = load.ensure_table
 
-    def get_data(name: str) -> Path:
+    def get_data(name: str, progress: object) -> Path:
         if what == "log":
             raise error
         return log
@@ -52,7 +52,7 @@ def test_a_missing_table_is_made_up_where_fetching_is_forbidden(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLTFR_OFFLINE", "1")
-    monkeypatch.setattr(catalogue, "get_data", lambda name: log)
+    monkeypatch.setattr(catalogue, "get_data", lambda name, progress: log)
     (log := tmp_path / "log.csv").write_text("user_id,item_id\nu,a\nu,b\n")
     assert demo._material()[2].startswith(OFFLINE)
 

@@ -18,7 +18,7 @@ class Fake(Source):
         self.content = content
         self.calls = 0
 
-    def fetch(self, folder: Path) -> Path:
+    def fetch(self, folder: Path, progress: object) -> Path:
         self.calls += 1
         if self.content is None:
             raise FetchError("first address: cannot be reached.")

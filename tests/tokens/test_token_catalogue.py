@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mltfr.errors import FetchError, TokenTableError
+from mltfr.storage.progress import ConsoleProgress
 from mltfr.tokens import TokensConfig, TokenStore, load_tables
 from mltfr.tokens import catalogue as catalogue_module
 from mltfr.tokens.catalogue import CATALOGUE, CatalogueEntry, CatalogueSource, fetch_table
@@ -83,15 +84,16 @@ def test_a_wrong_shape_is_refused(store: TokenStore, monkeypatch: pytest.MonkeyP
         fetch_table("llm", store)
 
 
-def test_a_damaged_table_is_fetched_again(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_table_is_fetched_again(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     entry(monkeypatch, ("here", None))
     fetch_table("llm", store)
     path = next(store.root.rglob("table.npy"))
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
-    said: list[str] = []
-    ensure_table("llm", store, said.append, verify=True)
+    ensure_table("llm", store, ConsoleProgress(), verify=True)
     store.verify("llm")
-    assert "wrong checksum" in said[0]
+    assert "wrong checksum" in capsys.readouterr().err
 
 
 def test_every_wheel_has_a_checksum_and_every_entry_a_licence() -> None:

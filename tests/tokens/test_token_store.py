@@ -14,8 +14,8 @@ import pytest
 from token_files import cut, small_values
 
 from mltfr.errors import OutputError, TokenTableError
+from mltfr.storage import files as files_module
 from mltfr.tokens import TokensConfig, TokenStore, TokenTable, load_tables
-from mltfr.tokens import folders as folders_module
 from mltfr.tokens import layout as layout_module
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_nothing(store: TokenStore, monkeypatch: pytest.Monke
     elif step == "rename":
         monkeypatch.setattr(Path, "rename", full)
     elif step == "fsync":
-        monkeypatch.setattr(folders_module.os, "fsync", full)
+        monkeypatch.setattr(files_module.os, "fsync", full)
     else:
         monkeypatch.setattr(layout_module.np.lib.format, step, full)
     with pytest.raises(OutputError, match=r"No space left on device.*Nothing was kept.*MLTFR_HOME"):

@@ -20,9 +20,9 @@ import torch
 from mltfr.batch.scoring import Scored
 from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
-from mltfr.fetch import atomic_path, sha256
 from mltfr.inference import RecommendationSpec
 from mltfr.pipeline.folder import MANIFEST, write_json
+from mltfr.storage.files import atomic_file, sha256
 from mltfr.version import __version__
 
 FORMAT = 1
@@ -131,7 +131,7 @@ class PartsFolder:
             OutputError: the disk is full, or the folder cannot be written.
         """
         path = self.folder / part.file
-        with atomic_path(path) as temporary:
+        with atomic_file(path) as temporary:
             scored.table.write_parquet(temporary)
             record = {
                 "file": part.file,

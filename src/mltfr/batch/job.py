@@ -15,8 +15,8 @@ import polars as pl
 from mltfr.batch.folder import PART_USERS, Part, PartsFolder, Record, plan_parts
 from mltfr.batch.scoring import PartScorer, Scored
 from mltfr.batch.users import Users
-from mltfr.fetch import atomic_path
 from mltfr.inference.top_k import Progress
+from mltfr.storage.files import atomic_file
 from mltfr.training import Interrupted
 
 
@@ -113,7 +113,7 @@ def recommend_to_file(
     summary = Summary()
     parts = plan_parts(len(users), part_users)
     ending = path.suffix.lower()
-    with atomic_path(path) as temporary, ExitStack() as stack:
+    with atomic_file(path) as temporary, ExitStack() as stack:
         text = stack.enter_context(temporary.open("wb")) if ending != ".parquet" else None
         pieces: list[Path] = []
         place = None

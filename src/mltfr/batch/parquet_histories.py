@@ -12,7 +12,7 @@ import polars as pl
 
 from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
-from mltfr.fetch import sha256
+from mltfr.storage.files import sha256
 
 SLICE = 1 << 18
 """Ids looked at together."""

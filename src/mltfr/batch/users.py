@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mltfr.fetch import sha256
 from mltfr.pipeline.data import HISTORIES
 from mltfr.pipeline.folder import MANIFEST, damage
+from mltfr.storage.files import sha256
 
 SAMPLE_STRETCH = 10
 """Consecutive users that a sample reads."""

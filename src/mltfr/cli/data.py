@@ -23,8 +23,10 @@ app = typer.Typer(
 def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set: ml-100k.")]) -> None:
     """Fetch a public data set and print its path."""
     from mltfr.interactions.catalogue import CATALOGUE, get_data
+    from mltfr.storage.progress import show_progress
 
-    path = get_data(name)
+    with show_progress() as progress:
+        path = get_data(name, progress)
     typer.echo(f"{name}: {CATALOGUE[name].licence}", err=True)
     typer.echo(path)
 

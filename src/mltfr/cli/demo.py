@@ -53,7 +53,7 @@ def demo(
 
 def _make_room(out: Path) -> None:
     from mltfr.errors import RunError
-    from mltfr.fetch import atomic_path
+    from mltfr.storage.files import atomic_file
 
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: is a file. Give --out the name of a folder.")
@@ -61,7 +61,7 @@ def _make_room(out: Path) -> None:
         if not (out / MARKER).exists():
             raise RunError(f"{out}: holds something that is no demo. Choose another --out.")
         shutil.rmtree(out)
-    with atomic_path(out / MARKER) as path:
+    with atomic_file(out / MARKER) as path:
         path.write_text("Written by `mltfr demo`; the next demo replaces this folder.\n", encoding="utf-8")
 
 
@@ -74,24 +74,25 @@ def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:
     from mltfr.interactions import load_interactions
     from mltfr.interactions.catalogue import get_data
     from mltfr.interactions.synthetic import synthetic
+    from mltfr.storage.progress import show_progress
     from mltfr.tokens import TokenStore
     from mltfr.tokens.config import DEFAULT_TABLES
     from mltfr.tokens.load import ensure_table
 
-    def say(message: str) -> None:
-        typer.echo(message, err=True)
-
+    progress = show_progress()
     try:
-        log = load_interactions(get_data("ml-100k"))
+        log = load_interactions(get_data("ml-100k", progress))
         for name in DEFAULT_TABLES:
-            ensure_table(name, TokenStore(), say)
+            ensure_table(name, TokenStore(), progress)
     except (FetchError, TokenTableError) as error:
         if isinstance(error, TokenTableError) and os.environ.get("MLTFR_OFFLINE") != "1":
             raise
-        ensure_table("synthetic", TokenStore(), say)
-        say(f"The real data cannot be had: {error}")
+        ensure_table("synthetic", TokenStore(), progress)
+        progress.message(f"The real data cannot be had: {error}")
         line = "Offline: this demo runs on a SYNTHETIC log and a SYNTHETIC token table; its scores mean nothing."
         return synthetic(seed=0).log, ["synthetic"], line
+    finally:
+        progress.close()
     tables = list(DEFAULT_TABLES)
     return log, tables, f"MovieLens 100K ({len(log):,} interactions) with the token tables {', '.join(tables)}."
 

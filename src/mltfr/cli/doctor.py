@@ -41,9 +41,9 @@ def examine() -> dict[str, dict[str, Any]]:
 
     from mltfr.backbones import BACKBONES
     from mltfr.baselines import BASELINES
-    from mltfr.fetch import home
     from mltfr.fusion import FUSIONS
     from mltfr.losses import LOSSES
+    from mltfr.storage.files import home
     from mltfr.version import __version__
 
     folder = home()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltfr.errors import DataError, OutputError
-from mltfr.fetch import atomic_path
+from mltfr.storage.files import atomic_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,7 +39,7 @@ def check_output(path: Path, folder: bool = False) -> None:
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
     """Write a table in the format that the file's ending says, whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_file(path) as temporary:
         if path.suffix.lower() == ".csv":
             frame.write_csv(temporary)
         elif path.suffix.lower() == ".parquet":

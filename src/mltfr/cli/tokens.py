@@ -18,12 +18,14 @@ def get(
     ],
 ) -> None:
     """Fetch token tables of the catalogue into the local store; check those that are there."""
+    from mltfr.storage.progress import show_progress
     from mltfr.tokens.load import ensure_table
     from mltfr.tokens.store import TokenStore
 
     store = TokenStore()
     for name in names:
-        ensure_table(name, store, _say, verify=True)
+        with show_progress() as progress:
+            ensure_table(name, store, progress, verify=True)
         provenance = store.provenance(name)
         rows, width = provenance["shape"]
         typer.echo(f"{name}: {rows:,} x {width}, {provenance['licence'] or 'licence not known'}")

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from mltfr.errors import MissingExtraError
-from mltfr.fetch import atomic_path, sha256
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.select import pack
 from mltfr.inference.top_k import Progress, TopK, top_k
 from mltfr.interactions.collate import Codes, History, has_known_item, known_items, length_sorted_batches
+from mltfr.storage.files import atomic_file, sha256
 
 INDEX, FACTS = "index.faiss", "index.json"
 """Files of the index in a run folder."""
@@ -93,9 +93,9 @@ class ItemIndex:
         Raises:
             OutputError: the disk is full, or the folder cannot be written.
         """
-        with atomic_path(folder / INDEX) as path:
+        with atomic_file(folder / INDEX) as path:
             _faiss().write_index(self._index, str(path))
-        with atomic_path(folder / FACTS) as path:
+        with atomic_file(folder / FACTS) as path:
             facts = {"format": FORMAT, "vectors": self.fingerprint, "file": sha256(folder / INDEX)}
             path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

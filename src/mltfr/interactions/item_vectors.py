@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mltfr.errors import DataError
-from mltfr.fetch import sha256
 from mltfr.interactions.columns import ITEM_NAMES, canonical
 from mltfr.interactions.raw import ITEM
 from mltfr.interactions.readers.frame import ids_of
 from mltfr.interactions.vocabulary import Vocabulary
+from mltfr.storage.files import sha256
 
 Floats = npt.NDArray[np.float32]
 EXPECTED = "Expected an item_id column and one column of lists, or numeric columns"

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mltfr.fetch import atomic_path
 from mltfr.interactions import Examples, Histories, Split, Vocabulary
+from mltfr.storage.files import atomic_file
 
 HISTORIES = "histories.parquet"
 """Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
@@ -31,9 +31,9 @@ def save_split(folder: Path, split: Split) -> None:
         for name, part in parts.items()
     )
     for name, frame in {"items": items, "examples": examples}.items():
-        with atomic_path(folder / f"{name}.parquet") as path:
+        with atomic_file(folder / f"{name}.parquet") as path:
             frame.write_parquet(path)
-    with atomic_path(folder / HISTORIES) as path:
+    with atomic_file(folder / HISTORIES) as path:
         _write_histories(split, path)
 
 

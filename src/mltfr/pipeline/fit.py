@@ -95,7 +95,7 @@ def fit(
     reporter = reporter or Reporter()
     team = make_team(config.training) if not isinstance(config.backbone, BaselineConfig) else None
     with team.first_alone() if team is not None else nullcontext():  # it fetches what is missing
-        tables = load_tables(config.tokens, say=reporter.message) if config.tokens.tables else []
+        tables = load_tables(config.tokens, progress=reporter) if config.tokens.tables else []
     facts: dict[str, Any] = {
         "seed": config.seed,
         "source": Path(log.source).name,

@@ -16,7 +16,6 @@ from mltfr.baselines.popularity import Popularity
 from mltfr.config import dump_toml, load_toml
 from mltfr.errors import RunError
 from mltfr.evaluation import EvaluationProtocol
-from mltfr.fetch import atomic_path
 from mltfr.fusion import FUSIONS
 from mltfr.inference import FallbackScorer, Retriever, Scorer
 from mltfr.interactions import Split, Vocabulary
@@ -37,6 +36,7 @@ from mltfr.pipeline.folder import (
 )
 from mltfr.pipeline.kinds import Kind, kind_of, restore
 from mltfr.pipeline.supplied import placeholder_vectors
+from mltfr.storage.files import atomic_file
 from mltfr.tokens import PreparedTable, load_tables
 
 
@@ -125,7 +125,7 @@ def save_fitted(fitted: Fitted, folder: Path) -> None:
     write_json(folder / METRICS, fitted.metrics)
     write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in fitted.history))
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
-    with atomic_path(folder / WEIGHTS) as path:
+    with atomic_file(folder / WEIGHTS) as path:
         save_file(weights, path)
     write_manifest(folder, fitted.facts)
 

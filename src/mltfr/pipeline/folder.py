@@ -30,7 +30,7 @@ from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 
 from mltfr.errors import ConfigError, OutputError, RunError
-from mltfr.fetch import atomic_path, sha256
+from mltfr.storage.files import atomic_file, sha256
 from mltfr.training.checkpoint import STATE
 from mltfr.version import __version__
 
@@ -44,7 +44,7 @@ _DAMAGE = (OSError, KeyError, TypeError, ValueError, RuntimeError, ConfigError, 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mltfr.errors import MissingExtraError, MltfrWarning
 from mltfr.evaluation.crossed import TestName
-from mltfr.fetch import atomic_path
 from mltfr.report.comparisons import compare_all
 from mltfr.report.frames import read_labels, read_logs, read_results, read_users
 from mltfr.report.latex import latex
@@ -17,6 +16,7 @@ from mltfr.report.overview import overview
 from mltfr.report.plots import Material, draw_all
 from mltfr.report.result_table import result_tables
 from mltfr.report.tables import escaped, markdown
+from mltfr.storage.files import atomic_file
 
 COMPARISONS, SUMMARY, TABLES, PLOTS = "comparisons.parquet", "summary.md", "tables", "plots"
 
@@ -45,7 +45,7 @@ def write_report(
     """
     results, users, labels = read_results(folder), read_users(folder), read_labels(folder)
     comparisons = compare_all(users, compare_with, metrics, test)
-    with atomic_path(folder / COMPARISONS) as temporary:
+    with atomic_file(folder / COMPARISONS) as temporary:
         comparisons.write_parquet(temporary)
     found = overview(comparisons, labels, metrics[0], compare_with)
     tables = result_tables(results, comparisons, labels, metrics, compare_with, test)
@@ -80,6 +80,6 @@ def _summary(title: str, notes: Sequence[str], tables: Sequence[Table], plots: S
 
 
 def _write(path: Path, text: str) -> Path:
-    with atomic_path(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path

@@ -9,9 +9,9 @@ from threading import Event
 from typing import Any
 
 from mltfr.config import dump_toml
-from mltfr.fetch import atomic_path
 from mltfr.pipeline import Fitted, fit, load_fitted
 from mltfr.pipeline.folder import CONFIG, LOG, MANIFEST, write_json, write_text
+from mltfr.storage.files import atomic_file
 from mltfr.study.data import open_log
 from mltfr.study.process import main
 from mltfr.study.task import CELL, RUN, USERS, Task
@@ -32,7 +32,7 @@ def run_cell(folder: Path, task: Task, stop: Event) -> None:
         fitted = load_fitted(run)
     else:
         fitted = fit(task.config, open_log(task.data), run, resume=True, stop=stop)
-    with atomic_path(folder / USERS) as path:
+    with atomic_file(folder / USERS) as path:
         per_user(fitted, task.metrics).write_parquet(path)
     write_text(folder / CONFIG, dump_toml(fitted.config))
     write_text(folder / LOG, (run / LOG).read_text(encoding="utf-8"))

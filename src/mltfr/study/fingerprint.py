@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from mltfr.fetch import sha256
 from mltfr.pipeline import RunConfig
+from mltfr.storage.files import sha256
 from mltfr.study.settings import keys_of
 from mltfr.study.space import get_setting
 from mltfr.tokens import PreparedTable, describe

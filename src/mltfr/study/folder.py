@@ -9,8 +9,8 @@ from typing import Any
 
 from mltfr.errors import OutputError, RunError
 from mltfr.pipeline.folder import CHECKPOINT, MANIFEST
+from mltfr.storage.lock import LOCK
 from mltfr.study.fingerprint import difference
-from mltfr.study.lock import LOCK
 from mltfr.study.plan import Cell
 from mltfr.study.task import CELL, RUN, TASK, Task, read_json, read_task
 from mltfr.study.worker import ERRORS

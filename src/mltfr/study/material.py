@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from mltfr.pipeline import RunConfig
+from mltfr.storage.progress import Progress
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import basis_of
@@ -22,15 +23,15 @@ class Material:
     Args:
         study: the study.
         labels: the data sets that are needed.
-        say: hears what takes time.
+        progress: receives what takes time.
 
     Raises:
         DataError: a data set is not a usable log.
         FetchError: a data set cannot be fetched.
     """
 
-    def __init__(self, study: StudyConfig, labels: Iterable[str], say: Callable[[str], None]) -> None:
-        self.study, self.say = study, say
+    def __init__(self, study: StudyConfig, labels: Iterable[str], progress: Progress) -> None:
+        self.study, self.progress = study, progress
         self.interactions: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
         self._tables: dict[str, list[PreparedTable]] = {}
@@ -49,7 +50,7 @@ class Material:
             return []
         key = config.tokens.model_dump_json()
         if key not in self._tables:
-            self._tables[key] = load_tables(config.tokens, say=self.say)
+            self._tables[key] = load_tables(config.tokens, progress=self.progress)
         return self._tables[key]
 
     def cell_task(self, cell: Cell) -> Task:

@@ -13,7 +13,7 @@ from threading import Event
 import torch
 
 from mltfr.errors import ConfigError, MltfrError
-from mltfr.study.lock import locked
+from mltfr.storage.lock import locked
 from mltfr.study.task import Task, read_task
 from mltfr.training import Interrupted, stop_request
 
@@ -39,7 +39,7 @@ def main(work: Callable[[Path, Task, Event], None], arguments: list[str]) -> int
         with stop_request() as stop:
             if WATCH in arguments:
                 threading.Thread(target=_watch, args=(stop,), daemon=True).start()
-            with locked(folder, PATIENCE):
+            with locked(folder, timeout=PATIENCE):
                 work(folder, task, stop)
     except Interrupted:
         return STOPPED

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console, RenderableType
@@ -13,11 +11,12 @@ from rich.console import Group as Lines
 from rich.live import Live
 from rich.table import Table
 
+from mltfr.storage.progress import ConsoleProgress
 from mltfr.study.board import Board, duration
 from mltfr.study.plan import Cell, Group
 
 
-class Progress(AbstractContextManager["Progress"]):
+class Progress(ConsoleProgress):
     """Shows a line whenever something is done.
 
     Args:
@@ -25,17 +24,8 @@ class Progress(AbstractContextManager["Progress"]):
     """
 
     def __init__(self, metric: str) -> None:
+        super().__init__()
         self.metric = metric
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the terminal as it was."""
-
-    def say(self, text: str) -> None:
-        """Print a remark."""
-        self.console.print(text, markup=False)
 
     def show(self, board: Board) -> None:
         """Show how things stand; called many times a second."""
@@ -43,16 +33,16 @@ class Progress(AbstractContextManager["Progress"]):
     def finished(self, board: Board, cell: Cell, document: Mapping[str, Any], seconds: float) -> None:
         """Print a finished cell's score and the time left."""
         score = f"{self.metric} {document['metrics'][self.metric]:.4f}"
-        self.say(f"{_line(board)}{cell.group}, seed {cell.seed}: {score} ({seconds:.1f} s){_left(board)}")
+        self.message(f"{_line(board)}{cell.group}, seed {cell.seed}: {score} ({seconds:.1f} s){_left(board)}")
 
     def failed(self, board: Board, cell: Cell, message: str) -> None:
         """Print what went wrong."""
-        self.say(f"{_line(board)}{cell.group}, seed {cell.seed}: failed: {message}")
+        self.message(f"{_line(board)}{cell.group}, seed {cell.seed}: failed: {message}")
 
     def tried(self, board: Board, group: Group, record: Mapping[str, Any]) -> None:
         """Print a trial's score."""
         value = "failed" if record["value"] is None else f"validation {self.metric} {record['value']:.4f}"
-        self.say(f"{group}, trial {record['trial']}: {value}{_left(board)}")
+        self.message(f"{group}, trial {record['trial']}: {value}{_left(board)}")
 
 
 class LiveProgress(Progress):
@@ -67,10 +57,9 @@ class LiveProgress(Progress):
         self.live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Remove the table."""
+        super().close()
         self.live.stop()
 
     def show(self, board: Board) -> None:

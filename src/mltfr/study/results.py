@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from mltfr.fetch import atomic_path
+from mltfr.storage.files import atomic_file
 from mltfr.study.folder import CELLS
 from mltfr.study.plan import Cell
 from mltfr.study.task import CELL, USERS, read_json
@@ -63,9 +63,9 @@ def gather(folder: Path, cells: Sequence[Cell]) -> int:
         ]
         users.append(_of_users(pl.read_parquet(place / USERS), labels))
     if users:
-        with atomic_path(folder / RESULTS) as path:
+        with atomic_file(folder / RESULTS) as path:
             pl.DataFrame(rows, schema=SCHEMA).write_parquet(path)
-        with atomic_path(folder / USERS) as path:
+        with atomic_file(folder / USERS) as path:
             pl.concat(users).write_parquet(path)
     return len(users)
 

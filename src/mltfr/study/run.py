@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import Event
 
 from mltfr.pipeline.folder import write_text
+from mltfr.storage.lock import locked
 from mltfr.study.board import Board
 from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder
-from mltfr.study.lock import locked
 from mltfr.study.material import Material
 from mltfr.study.notes import notes_on, resolved
 from mltfr.study.plan import Cell, Group, make_plan
@@ -86,7 +86,7 @@ def run_study(
     folder = StudyFolder(out, resume)
     with locked(folder.path):
         with make_progress(study.metrics[0]) as progress:
-            material = Material(study, labels, progress.say)
+            material = Material(study, labels, progress)
             board = Board(cells, jobs or default_jobs(study.threads))
             tunings = _tunings(study, cells, folder, material)
             _look(board, folder, material, tunings, progress)
@@ -141,4 +141,4 @@ def _look(
             board.seconds[cell.group].append(float((folder.result(cell) or {})["seconds"]))
     board.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}
     if done := board.count()["done"]:
-        progress.say(f"{done} of {len(board.cells)} cells are finished already.")
+        progress.message(f"{done} of {len(board.cells)} cells are finished already.")

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mltfr.errors import FetchError, MissingExtraError, TokenTableError, one_of
-from mltfr.tokens.folders import writing
+from mltfr.storage.files import output_errors
 from mltfr.tokens.sources.base import TokenSourceConfig, build_source
 from mltfr.tokens.sources.hub import HubConfig
 from mltfr.tokens.sources.synthetic import SyntheticConfig
 from mltfr.tokens.sources.wheel import WheelConfig
-from mltfr.tokens.store import TokenStore
+from mltfr.tokens.store import STORE_REMEDY, TokenStore
 from mltfr.tokens.table import TokenTable
 
 
@@ -165,7 +165,7 @@ def fetch_table(name: str, store: TokenStore) -> TokenTable:
     failures = []
     for source in entry.sources:
         try:
-            with writing(store.root), build_source(source.config).open() as table:
+            with output_errors(store.root, STORE_REMEDY), build_source(source.config).open() as table:
                 if table.shape != entry.shape:
                     raise TokenTableError(f"{name}: the table is {table.shape}, {entry.shape} was expected.")
                 return store.add(name, table, entry.licence, source.sha256)

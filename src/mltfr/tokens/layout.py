@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import TokenTableError
-from mltfr.fetch import sha256
+from mltfr.storage.files import sha256
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.vocabulary import TokenStrings
 

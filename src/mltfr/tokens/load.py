@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from mltfr.errors import TokenTableError
+from mltfr.storage.files import output_errors
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens.alignment import align, shared_words
 from mltfr.tokens.catalogue import CATALOGUE, fetch_table
 from mltfr.tokens.config import TokensConfig
 from mltfr.tokens.controls import control_vectors
-from mltfr.tokens.folders import writing
 from mltfr.tokens.layout import digest_json
 from mltfr.tokens.moments import unit_rows
 from mltfr.tokens.prepare import reduce_table, text_rows
 from mltfr.tokens.sources.base import source_for
-from mltfr.tokens.store import TokenStore, check_name
+from mltfr.tokens.store import STORE_REMEDY, TokenStore, check_name
 from mltfr.tokens.table import PreparedTable, TokenTable
 from mltfr.tokens.words import Kind, Token, read_vocabulary, representatives
 
@@ -29,12 +30,8 @@ ARITHMETIC = 1
 """Raise it when prepared tables come out differently, so that kept ones are made again."""
 
 
-def _silent(message: str) -> None:
-    """Say nothing."""
-
-
 def load_tables(
-    config: TokensConfig, store: TokenStore | None = None, say: Callable[[str], None] = _silent
+    config: TokensConfig, store: TokenStore | None = None, progress: Progress = SILENT
 ) -> list[PreparedTable]:
     """Return the prepared tables that the settings name, sorted by name.
 
@@ -44,7 +41,7 @@ def load_tables(
     Args:
         config: which tables, and how.
         store: where they are kept; the default store if not given.
-        say: called with one line before each step that takes time.
+        progress: receives every step that takes time.
 
     Raises:
         TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
@@ -53,19 +50,19 @@ def load_tables(
     """
     store = store or TokenStore()
     for name in config.tables:
-        ensure_table(name, store, say)
-    return _Preparation(config, store, say).tables()
+        ensure_table(name, store, progress)
+    return _Preparation(config, store, progress).tables()
 
 
 def ensure_table(
-    name: str, store: TokenStore, say: Callable[[str], None] = _silent, verify: bool = False
+    name: str, store: TokenStore, progress: Progress = SILENT, verify: bool = False
 ) -> None:
     """Fetch a table if the store lacks it.
 
     Args:
         name: name of the table.
         store: where it is kept.
-        say: called with one line before a download.
+        progress: receives the download.
         verify: compare a table that is there with its checksums, and fetch it again if it is damaged.
 
     Raises:
@@ -80,7 +77,7 @@ def ensure_table(
         except TokenTableError as error:
             if name not in CATALOGUE:
                 raise
-            say(str(error))
+            progress.message(str(error))
         else:
             return
     if name in CATALOGUE and CATALOGUE[name].download and os.environ.get("MLTFR_OFFLINE") == "1":
@@ -89,7 +86,8 @@ def ensure_table(
             f"With a connection run: MLTFR_OFFLINE=0 mltfr tokens get {name}"
         )
     if name in CATALOGUE and CATALOGUE[name].download:
-        say(f"fetching token table {name} (about {CATALOGUE[name].download} MB)")
+        progress.message(f"fetching token table {name} (about {CATALOGUE[name].download} MB)")
+        progress.start(f"fetching token table {name}")
     fetch_table(name, store)
 
 
@@ -122,7 +120,7 @@ def import_table(
     source = source_for(location, tensor, vocabulary)
     if source.fetches and os.environ.get("MLTFR_OFFLINE") == "1":
         raise TokenTableError(f"{location}: MLTFR_OFFLINE=1 forbids fetching it. Import a local file.")
-    with writing(store.root), source.open() as table:
+    with output_errors(store.root, STORE_REMEDY), source.open() as table:
         return store.add(name, table, licence)
 
 
@@ -141,8 +139,8 @@ def _content(provenance: dict[str, Any]) -> tuple[str, str]:
 class _Preparation:
     """Prepares one set of tables; what several of them need is read once."""
 
-    def __init__(self, config: TokensConfig, store: TokenStore, say: Callable[[str], None]) -> None:
-        self.config, self.store, self.say = config, store, say
+    def __init__(self, config: TokensConfig, store: TokenStore, progress: Progress) -> None:
+        self.config, self.store, self.progress = config, store, progress
         self.provenances = {name: store.provenance(name) for name in sorted(config.tables)}
         self.raw: Callable[[str], TokenTable] = cache(store.open)
         self.tokens: Callable[[str], list[Token]] = cache(self._tokens)
@@ -162,7 +160,7 @@ class _Preparation:
         key = digest_json(made_from)
         found = self.store.prepared(key)
         if found is None:
-            self.say(f"preparing token table {name}")
+            self.progress.message(f"preparing token table {name}")
             made = make()
             found = self.store.add_prepared(key, replace(made, report={**made.report, "settings": settings}))
         return replace(found, name=name)

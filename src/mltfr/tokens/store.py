@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
-from mltfr.fetch import atomic_path, home, sha256
-from mltfr.tokens.folders import new_folder, writing
+from mltfr.storage.files import atomic_file, atomic_folder, home, output_errors, sha256
 from mltfr.tokens.layout import (
     digest_json,
     digest_values,
@@ -31,6 +30,7 @@ from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.table import PreparedTable, TokenTable
 from mltfr.tokens.vocabulary import TokenStrings
 
+STORE_REMEDY = "Nothing was kept. Free some space, or point MLTFR_HOME to a folder with room."
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -65,14 +65,14 @@ class TokenStore:
             OutputError: the disk is full or cannot be written.
         """
         check_name(name)
-        with new_folder(self.root / "tables") as (folder, publish):
-            found = write_table(folder / "table.npy", table, name)
+        with atomic_folder(self.root / "tables", STORE_REMEDY) as folder:
+            found = write_table(folder.path / "table.npy", table, name)
             if sha256 is not None and found != sha256:
                 raise TokenTableError(
                     f"{name}: wrong checksum: the table has SHA-256 {found}, {sha256} was expected. "
                     "Nothing was kept; fetch it again."
                 )
-            vocabulary = write_vocabulary(folder / "vocabulary.json", table.strings)
+            vocabulary = write_vocabulary(folder.path / "vocabulary.json", table.strings)
             provenance = {
                 **table.provenance,
                 "licence": licence,
@@ -81,11 +81,11 @@ class TokenStore:
                 "sha256": found,
                 "vocabulary_sha256": vocabulary,
             }
-            address = write_provenance(folder / "provenance.json", provenance)
-            publish(address, repair=True)
+            address = write_provenance(folder.path / "provenance.json", provenance)
+            folder.publish(address, repair=True)
         with (
-            writing(self.root),
-            atomic_path(self.root / "names" / f"{name}.json") as temporary,
+            output_errors(self.root, STORE_REMEDY),
+            atomic_file(self.root / "names" / f"{name}.json") as temporary,
         ):
             temporary.write_text(json.dumps({"folder": address}) + "\n", encoding="utf-8")
         return self.open(name)
@@ -153,19 +153,19 @@ class TokenStore:
         Raises:
             OutputError: the disk is full or cannot be written.
         """
-        with new_folder(self.root / "prepared") as (folder, publish):
+        with atomic_folder(self.root / "prepared", STORE_REMEDY) as folder:
             strings = TokenStrings(table.words)
             opened = OpenTable(table.shape, table.vectors.dtype, lambda: iter([table.vectors]), strings)
             report = {
                 **table.report,
                 "table": table.name,
                 "shape": list(table.shape),
-                "sha256": write_table(folder / "table.npy", opened, table.name),
-                "vocabulary_sha256": write_vocabulary(folder / "vocabulary.json", strings),
+                "sha256": write_table(folder.path / "table.npy", opened, table.name),
+                "vocabulary_sha256": write_vocabulary(folder.path / "vocabulary.json", strings),
             }
             report["fingerprint"] = digest_json([key, report["sha256"], report["vocabulary_sha256"]])
-            write_provenance(folder / "provenance.json", report)
-            publish(key)
+            write_provenance(folder.path / "provenance.json", report)
+            folder.publish(key)
         kept = self.prepared(key)
         if kept is None:
             raise TokenTableError(f"{self.root}: the prepared table was removed while it was being written.")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mltfr.errors import OutputError, RunError
-from mltfr.fetch import atomic_path, sha256
+from mltfr.storage.files import atomic_file, sha256
 
 CHECKPOINT_FORMAT = 1
 STATE = "state.json"
@@ -43,10 +43,10 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             name = f"tensors-{state['round']}-{state['epoch']}-{state['batch']}.safetensors"
-            with atomic_path(self.folder / name) as path:
+            with atomic_file(self.folder / name) as path:
                 save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
             record = {**state, "tensors": name, "sha256": sha256(self.folder / name)}
-            with atomic_path(self.folder / STATE) as path:
+            with atomic_file(self.folder / STATE) as path:
                 path.write_text(json.dumps(record), encoding="utf-8")
             for old in self.folder.glob("tensors-*.safetensors"):
                 if old.name != name:

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltfr.errors import MissingExtraError, OutputError
+from mltfr.storage.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 Record = dict[str, Any]
 """One epoch: round, epoch, step, loss, validation metrics, learning rate, seconds, diagnostics."""
 
 
-class Reporter:
+class Reporter(Progress):
     """Hears everything and says nothing; the others override what they care about."""
 
     def message(self, text: str) -> None:
@@ -76,7 +78,7 @@ class Console(Reporter):
 
         self.console = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self.label = f"{label} " if label else ""
-        self.bar: Progress | None = None
+        self.bar: RichProgress | None = None
         self.task: TaskID | None = None
         self.round = ""
         self.epochs = 0

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.fetch import atomic_path, flush, sha256
+from mltfr.storage.files import atomic_file, flush, sha256
 from mltfr.version import __version__
 
 FORMAT = 1
@@ -60,7 +60,7 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
         flush(folder / name)
         files[name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
     document = {"format": FORMAT, "kind": KIND, "mltfr": __version__, **facts, "files": files}
-    with atomic_path(folder / MANIFEST) as temporary:
+    with atomic_file(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mltfr.fetch import atomic_path
 from mltfr.report.plots.material import Material
 from mltfr.report.plots.style import DPI, figure_class
+from mltfr.storage.files import atomic_file
 
 __all__ = ["Material", "draw_all"]
 
@@ -34,7 +34,7 @@ def draw_all(material: Material, folder: Path) -> list[Path]:
     ):  # fmt: skip
         for stem, figure in plot.draw(material).items():
             path = folder / f"{stem}.png"
-            with atomic_path(path) as temporary:
+            with atomic_file(path) as temporary:
                 figure.savefig(temporary, dpi=DPI, format="png")
             written.append(path)
     return written

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mltfr.errors import FetchError, MissingExtraError, TokenTableError
-from mltfr.fetch import home
+from mltfr.storage.files import home
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source
 from mltfr.tokens.sources.safetensors import INDEX, SafetensorsConfig, SafetensorsSource, shard
 from mltfr.tokens.vocabulary import BESIDE, find_vocabulary

@@ -14,7 +14,8 @@ from typing import Literal
 from pydantic import Field
 
 from mltfr.errors import TokenTableError
-from mltfr.fetch import download_wheel, home, sha256
+from mltfr.storage.download import download_wheel
+from mltfr.storage.files import home, sha256
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source, source_for
 
 

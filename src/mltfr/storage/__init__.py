@@ -1,0 +1,1 @@
+"""Files and folders: atomic writes, self-describing folders, locks, downloads, and the progress of long jobs."""

@@ -1,0 +1,270 @@
+"""Atomic writes: a file or a folder appears complete under its name, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from filecmp import cmp
+from pathlib import Path
+from typing import Any
+
+from mltfr.errors import MltfrError, OutputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+)
+_STALE_AFTER = 24 * 3600.0
+"""Seconds after which a temporary folder must come from a process that was killed."""
+
+
+def home() -> Path:
+    """Return the folder of everything that mltfr stores: `MLTFR_HOME`, or `~/.cache/mltfr`."""
+    given = os.environ.get("MLTFR_HOME")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "mltfr"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Write a file or a folder through to the disk (fsync)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no JSON object.
+    """
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError("it holds no JSON object")
+    return document
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically; see `atomic_file`."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically; see `atomic_file`."""
+    write_text(path, json.dumps(document, indent=2) + "\n")
+
+
+@contextmanager
+def atomic_file(destination: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `destination`; on success the file written there replaces `destination`.
+
+    Missing parent folders are made. The file gets the permissions of any new file, whatever its writer set, is
+    flushed to the disk and renamed. When the block raises, the temporary file is removed and `destination` stays
+    as it was.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    temporary = destination.with_name(f".{destination.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    with output_errors(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            mode = _mode_of_new_file(temporary)
+            yield temporary
+            temporary.chmod(mode)
+            flush(temporary)
+            os.replace(temporary, destination)
+            flush(destination.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class AtomicFolder:
+    """A folder under construction, see `atomic_folder`.
+
+    Attributes:
+        path: the temporary folder to write into.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def publish(self, name: str, repair: bool = False) -> None:
+        """Flush the files to the disk and rename the folder to `name`.
+
+        If `name` exists already, because another process was first, the existing folder is kept: names are
+        addresses of contents, so both hold the same.
+
+        Args:
+            name: name of the folder beside the temporary one.
+            repair: compare the two, and replace the existing one where they differ: it is damaged.
+        """
+        for path in (*sorted(self.path.iterdir()), self.path):
+            flush(path)
+        destination = self.path.with_name(name)
+        if repair and destination.is_dir() and not _same_files(self.path, destination):
+            damaged = self.path.with_suffix(".damaged.partial")
+            destination.rename(damaged)
+            shutil.rmtree(damaged, ignore_errors=True)
+        try:
+            self.path.rename(destination)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        flush(destination.parent)
+
+
+@contextmanager
+def atomic_folder(parent: Path, remedy: str = "") -> Iterator[AtomicFolder]:
+    """Yield a temporary folder in `parent` that gets its name, and its place, by `publish`.
+
+    A folder that is not published is removed, and so are those that killed processes left behind a day ago.
+
+    Args:
+        parent: where the folder is made; made itself if missing.
+        remedy: what to do if it cannot be written.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    temporary = parent / f".{os.getpid()}-{secrets.token_hex(4)}.partial"
+    with output_errors(parent, remedy):
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            _remove_stale(parent)
+            temporary.mkdir()
+            yield AtomicFolder(temporary)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def output_errors(where: Path, remedy: str = "") -> Iterator[None]:
+    """Turn the operating system's refusal to write into one line.
+
+    Args:
+        where: what is written.
+        remedy: what to do about it; a sentence about space or permissions if empty.
+
+    Raises:
+        OutputError: the disk is full, or `where` cannot be written.
+    """
+    try:
+        yield
+    except MltfrError:
+        raise
+    except Exception as error:
+        number = _os_error(error)
+        if number in _FULL:
+            told = os.strerror(number)
+            tail = remedy or "Nothing was written; free some space."
+            raise OutputError(f"{where}: the disk is full ({told}). {tail}") from error
+        if number in _FORBIDDEN:
+            told = os.strerror(number)
+            tail = remedy or "Choose a folder that you may write to."
+            raise OutputError(f"{where}: cannot be written ({told}). {tail}") from error
+        raise
+
+
+def check_new(
+    folder: Path,
+    what: str,
+    *,
+    known: Mapping[str, str | None] | None = None,
+    ignored: Container[str] = (),
+    error: type[MltfrError] = OutputError,
+) -> None:
+    """Refuse to write into a folder that holds something else.
+
+    Hidden files (whose names begin with a dot) do not count.
+
+    Args:
+        folder: the folder to write; it may be missing.
+        what: what is going to be written there, for the message ("a run").
+        known: files or folders that show what `folder` holds, in the order in which they are looked for: the
+            message that refuses it ("holds a finished run. Choose another --out."), or None where it may be
+            continued.
+        ignored: names of files that may be there.
+        error: what is raised.
+
+    Raises:
+        MltfrError: of the type `error`: `folder` is a file, cannot be written, or is not empty.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise error(f"{folder}: is a file. Give --out the name of a new folder.")
+    if not os.access(folder, os.W_OK):
+        raise error(f"{folder}: may not be written. Choose another --out.")
+    for name, refusal in (known or {}).items():
+        if (folder / name).exists():
+            if refusal is not None:
+                raise error(f"{folder}: {refusal}")
+            return
+    if any(not path.name.startswith(".") and path.name not in ignored for path in folder.iterdir()):
+        raise error(f"{folder}: is not empty and not {what}. Choose another --out.")
+
+
+def _os_error(error: Exception) -> int:
+    """Return the operating system's number of an error, 0 if it has none.
+
+    Polars and safetensors have it in the text only ("No space left on device (os error 28)"), numpy not at all
+    ("4096 requested and 0 written").
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if isinstance(error, OSError) and "requested and" in str(error):
+        return errno.ENOSPC
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else 0
+
+
+def _mode_of_new_file(path: Path) -> int:
+    """Return the permissions that a new file at `path` gets.
+
+    Reading the umask means setting it, for all threads; making a file and looking at it does not.
+    """
+    path.touch(exist_ok=False)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()
+    return mode
+
+
+def _same_files(folder: Path, other: Path) -> bool:
+    files = sorted(path.name for path in folder.iterdir())
+    try:
+        return all(cmp(folder / file, other / file, shallow=False) for file in files)
+    except FileNotFoundError:
+        return False
+
+
+def _remove_stale(parent: Path) -> None:
+    for path in parent.glob(".*.partial"):
+        with suppress(FileNotFoundError):  # its owner removed it just now
+            if time.time() - path.stat().st_mtime > _STALE_AFTER:
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,134 @@
+"""Self-describing folders: a manifest with the format, its version, and the checksum of every file.
+
+The manifest is written last: a folder without one is not finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mltfr.errors import MltfrError
+from mltfr.storage.files import flush, read_json, sha256, write_json
+from mltfr.version import __version__
+
+MANIFEST = "manifest.json"
+DAMAGE: tuple[type[Exception], ...] = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError)
+"""Errors that reading a damaged file causes."""
+
+
+@dataclass(frozen=True)
+class FolderFormat:
+    """A kind of folder and how its manifest is written and checked.
+
+    Attributes:
+        name: what such a folder is called in messages ("run").
+        version: version of the format.
+        error: what a folder that cannot be opened raises.
+        remedy: what to do then; `{folder}` stands for its path.
+        kind: value of the manifest's field `kind`; a format without that field if not given.
+        sizes: list the size of every file beside its checksum.
+    """
+
+    name: str
+    version: int
+    error: type[MltfrError]
+    remedy: str
+    kind: str | None = None
+    sizes: bool = False
+
+    def write_manifest(self, folder: Path, facts: Mapping[str, Any], files: Iterable[str] | None = None) -> None:
+        """Finish a folder: flush its files to the disk and write their checksums, beside `facts`.
+
+        Args:
+            folder: the folder.
+            facts: more fields of the manifest.
+            files: names of the files to list; all but hidden ones if not given.
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written.
+        """
+        if files is None:
+            there = (path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
+            files = sorted(path.name for path in there if not path.name.startswith("."))
+        listed: dict[str, Any] = {}
+        for name in files:
+            flush(folder / name)
+            listed[name] = describe_file(folder / name) if self.sizes else sha256(folder / name)
+        kind = {} if self.kind is None else {"kind": self.kind}
+        document = {"format": self.version, **kind, "mltfr": __version__, **facts, "files": listed}
+        write_json(folder / MANIFEST, document)
+
+    def read_manifest(self, folder: Path, required: Iterable[str] = ()) -> dict[str, Any]:
+        """Return a finished folder's manifest, after checking its format and every checksum.
+
+        Args:
+            folder: a folder that has a manifest.
+            required: files that the manifest must list.
+
+        Raises:
+            MltfrError: of the type `error`: the folder is of another kind or version, or a file is missing or damaged.
+        """
+        remedy = self.remedy.format(folder=folder)
+        with damaged(folder / MANIFEST, self.error, remedy):
+            manifest = read_json(folder / MANIFEST)
+            kind, version, files = manifest.get("kind"), manifest["format"], dict(manifest["files"])
+        if kind != self.kind:
+            raise self.error(f"{folder}: holds {kind or 'something else'}, no {self.name}. {remedy}")
+        if version != self.version:
+            raise self.error(
+                f"{folder}: written in {self.name} format {version} by mltfr {manifest.get('mltfr', 'unknown')}; this "
+                f"is mltfr {__version__}, which reads format {self.version}. {remedy}"
+            )
+        for name in required:
+            if name not in files:
+                raise self.error(f"{folder / name}: missing from the {self.name}'s manifest. {remedy}")
+        for name, entry in files.items():
+            if not (folder / name).is_file():
+                raise self.error(f"{folder / name}: missing, though the manifest lists it. {remedy}")
+            if not is_intact(folder / name, entry):
+                raise self.error(f"{folder / name}: damaged (its checksum differs from the manifest's). {remedy}")
+        return manifest
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Return a file's size and checksum, as a manifest lists it."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def is_intact(path: Path, entry: Any) -> bool:
+    """Return whether a file is the one that a manifest lists.
+
+    Args:
+        path: the file, which may be missing.
+        entry: its SHA-256, or what `describe_file` returned.
+    """
+    try:
+        if isinstance(entry, str):
+            return sha256(path) == entry
+        return bool(path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"])
+    except (OSError, KeyError, TypeError):
+        return False
+
+
+@contextmanager
+def damaged(path: Path, error: type[MltfrError], remedy: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn whatever reading a damaged file causes into one line.
+
+    Args:
+        path: the file that is read.
+        error: what is raised.
+        remedy: what to do.
+        also: errors of the reading library, beside `DAMAGE`.
+
+    Raises:
+        MltfrError: of the type `error`: the file cannot be read, or holds something else.
+    """
+    try:
+        yield
+    except (*DAMAGE, *also) as caught:
+        reason = f"it lacks {caught}" if isinstance(caught, KeyError) else " ".join(str(caught).split())[:200]
+        raise error(f"{path}: damaged, or of another version ({reason}). {remedy}") from caught

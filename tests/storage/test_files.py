@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mltfr.errors import OutputError, RunError
+from mltfr.storage.files import atomic_file, atomic_folder, check_new, home, read_json, write_json
+
+
+def break_off(destination: Path, error: Exception) -> None:
+    with atomic_file(destination) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLTFR_HOME", str(tmp_path))
+    assert home() == tmp_path
+    monkeypatch.delenv("MLTFR_HOME")
+    assert home() == Path.home() / ".cache" / "mltfr"
+
+
+def test_atomic_file_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    destination = tmp_path / "new" / "file.txt"
+    for text in ("first", "second"):
+        with atomic_file(destination) as temporary:
+            temporary.write_text(text)
+        assert destination.read_text() == text
+    assert list(destination.parent.iterdir()) == [destination]
+
+
+def test_every_writer_leaves_a_file_with_the_usual_permissions(tmp_path: Path) -> None:
+    def private(path: Path) -> None:
+        path.touch(mode=0o600)  # as safetensors does
+
+    before = os.umask(0o027)
+    try:
+        for name, write in (("a", Path.touch), ("b", private)):
+            with atomic_file(tmp_path / name) as temporary:
+                write(temporary)
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    destination = tmp_path / "file.txt"
+    destination.write_text("old")
+    with pytest.raises(ValueError, match="halfway"):
+        break_off(destination, ValueError("halfway"))
+    assert destination.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [destination]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    destination = tmp_path / "file.txt"
+    with pytest.raises(OutputError, match=r"file\.txt: the disk is full"):
+        break_off(destination, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_parent_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OutputError, match="Choose a folder that you may write to"),
+        atomic_file(tmp_path / "file" / "inner" / "x") as path,
+    ):
+        path.write_text("")
+
+
+def test_a_disk_that_only_the_text_of_an_error_calls_full(tmp_path: Path) -> None:
+    for error in (RuntimeError("No space left on device (os error 28)"), OSError("4096 requested and 0 written")):
+        with pytest.raises(OutputError, match="the disk is full"):
+            break_off(tmp_path / "file", error)
+
+
+def test_json_comes_back_and_must_be_an_object(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": [1]})
+    assert read_json(tmp_path / "a.json") == {"a": [1]}
+    (tmp_path / "a.json").write_text("[1]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_folder_appears_when_it_is_published(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "all") as folder:
+        (folder.path / "x").write_text("1")
+        assert [path.name for path in (tmp_path / "all").iterdir()] == [folder.path.name]
+        folder.publish("one")
+    assert [path.name for path in (tmp_path / "all").iterdir()] == ["one"]
+    assert (tmp_path / "all" / "one" / "x").read_text() == "1"
+
+
+def test_a_folder_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path) as folder:
+        (folder.path / "x").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_the_first_of_two_folders_stands_unless_it_is_damaged(tmp_path: Path, repair: bool) -> None:
+    for text in ("first", "second"):
+        with atomic_folder(tmp_path) as folder:
+            (folder.path / "x").write_text(text)
+            folder.publish("one", repair=repair)
+    assert (tmp_path / "one" / "x").read_text() == ("second" if repair else "first")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_a_new_folder_may_be_missing_empty_or_hold_hidden_and_ignored_files(tmp_path: Path) -> None:
+    check_new(tmp_path / "missing", "a run")
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "leftover").touch()
+    check_new(tmp_path, "a run", ignored={"leftover"})
+    with pytest.raises(RunError, match=r"is not empty and not a run\. Choose another --out\."):
+        check_new(tmp_path, "a run", error=RunError)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file"):
+        check_new(tmp_path / "file", "a run")
+
+
+def test_what_a_folder_holds_decides(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").touch()
+    check_new(tmp_path, "a run", known={"manifest.json": "holds a run.", "checkpoint": None})
+    with pytest.raises(OutputError, match="holds an interrupted run"):
+        check_new(tmp_path, "a run", known={"checkpoint": "holds an interrupted run."})
+    (tmp_path / "manifest.json").touch()
+    with pytest.raises(OutputError, match="holds a run"):
+        check_new(tmp_path, "a run", known={"manifest.json": "holds a run.", "checkpoint": None})

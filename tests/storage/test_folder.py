@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mltfr.errors import DataError, RunError
+from mltfr.storage.folder import MANIFEST, FolderFormat, damaged, describe_file, is_intact
+from mltfr.version import __version__
+
+RUN = FolderFormat("run", 2, RunError, "Make {folder} again.")
+SET = FolderFormat("prepared set", 1, DataError, "Make it again.", kind="prepared interactions", sizes=True)
+
+
+@pytest.fixture(params=[RUN, SET], ids=["run", "set"])
+def form(request: pytest.FixtureRequest) -> FolderFormat:
+    return request.param
+
+
+@pytest.fixture
+def folder(tmp_path: Path, form: FolderFormat) -> Path:
+    (tmp_path / "a.txt").write_text("content")
+    (tmp_path / ".hidden").write_text("not listed")
+    form.write_manifest(tmp_path, {"seed": 3})
+    return tmp_path
+
+
+def change(folder: Path, **fields: object) -> None:
+    document = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**document, **fields}))
+
+
+def test_a_folder_describes_itself(folder: Path, form: FolderFormat) -> None:
+    manifest = form.read_manifest(folder, required=["a.txt"])
+    assert (manifest["format"], manifest["mltfr"], manifest["seed"]) == (form.version, __version__, 3)
+    assert manifest.get("kind") == form.kind
+    assert list(manifest["files"]) == ["a.txt"]
+    checksum = describe_file(folder / "a.txt")
+    assert manifest["files"]["a.txt"] == (checksum if form.sizes else checksum["sha256"])
+
+
+def test_a_changed_file_is_damage(folder: Path, form: FolderFormat) -> None:
+    (folder / "a.txt").write_text("kontent")
+    with pytest.raises(form.error, match=r"a\.txt: damaged.*Make"):
+        form.read_manifest(folder)
+
+
+def test_a_missing_file_is_named(folder: Path, form: FolderFormat) -> None:
+    (folder / "a.txt").unlink()
+    with pytest.raises(form.error, match=r"a\.txt: missing, though the manifest lists it"):
+        form.read_manifest(folder)
+
+
+def test_a_required_file_must_be_listed(folder: Path, form: FolderFormat) -> None:
+    with pytest.raises(form.error, match=r"b\.txt: missing from the .*'s manifest"):
+        form.read_manifest(folder, required=["b.txt"])
+
+
+def test_another_version_is_named(folder: Path, form: FolderFormat) -> None:
+    change(folder, format=7, mltfr="9.1")
+    with pytest.raises(form.error, match=rf"format 7 by mltfr 9\.1; this is mltfr .* reads format {form.version}"):
+        form.read_manifest(folder)
+
+
+def test_another_kind_is_named(folder: Path, form: FolderFormat) -> None:
+    change(folder, kind="recommendations")
+    with pytest.raises(form.error, match=f"holds recommendations, no {form.name}"):
+        form.read_manifest(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kind": "prepared interactions", "format": 1, "files": 3}'])
+def test_a_damaged_manifest_is_one_line(folder: Path, form: FolderFormat, text: str) -> None:
+    (folder / MANIFEST).write_text(text)
+    with pytest.raises(form.error, match=r"manifest\.json: damaged.*Make"):
+        form.read_manifest(folder)
+
+
+def test_the_remedy_names_the_folder(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(RunError, match=f"Make {tmp_path} again"):
+        RUN.read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("entry", [None, 3, {}, {"bytes": 7}, "0" * 64])
+def test_an_entry_that_is_none_matches_nothing(tmp_path: Path, entry: object) -> None:
+    (tmp_path / "a").write_text("content")
+    assert not is_intact(tmp_path / "a", entry)
+    assert is_intact(tmp_path / "a", describe_file(tmp_path / "a"))
+
+
+def test_damage_of_a_library_is_one_line_and_other_errors_pass(tmp_path: Path) -> None:
+    reason = r"x: damaged, or of another version \(it lacks 'a'\)\. Fit it again\."
+    with pytest.raises(RunError, match=reason), damaged(tmp_path / "x", RunError, "Fit it again."):
+        {}["a"]
+    with pytest.raises(RunError, match="inf"), damaged(tmp_path / "x", RunError, "", also=(OverflowError,)):
+        int(float("inf"))
+    with pytest.raises(ZeroDivisionError), damaged(tmp_path / "x", RunError, ""):
+        1 / 0  # noqa: B018

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from mltfr.storage.progress import SILENT, ConsoleProgress, Progress, show_progress
+
+
+def job(progress: Progress) -> None:
+    with progress:
+        progress.start("reading", total=3, done=1)
+        progress.advance(2)
+        progress.message("[half] done")
+        progress.start("writing")
+        progress.advance()
+
+
+def test_elsewhere_than_on_a_terminal_only_messages_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    job(ConsoleProgress())
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "[half] done\n")
+
+
+def test_a_label_stands_before_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    job(show_progress(label="cell 3:"))
+    assert capsys.readouterr().err == "cell 3: [half] done\n"
+
+
+def test_quiet_progress_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_progress(quiet=True) is SILENT
+    job(SILENT)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    job(ConsoleProgress("demo"))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    for text in ("demo reading", "3/3", "done", "demo writing"):
+        assert text in shown.err
