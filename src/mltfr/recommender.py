@@ -28,7 +28,8 @@ from mltfr.inference import (
 )
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
-from mltfr.pipeline import Estimate, Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
+from mltfr.memory import TrainingMemory
+from mltfr.pipeline import Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
 from mltfr.training import Console, Reporter
 
 
@@ -137,8 +138,8 @@ class Recommender:
         self.config = self._fitted.config  # a prepared set has its own filters and split
         return self
 
-    def estimate(self, log: InteractionLog | Any) -> Estimate:
-        """Return how much memory and time `fit` would take with this log, without fitting.
+    def estimate(self, log: InteractionLog | Any) -> TrainingMemory:
+        """Return how much memory `fit` would take with this log, without fitting.
 
         Args:
             log: an `InteractionLog`, or whatever `load_interactions` takes.

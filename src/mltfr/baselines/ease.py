@@ -23,9 +23,9 @@ from mltfr.baselines.matrices import (
     to_tensors,
     user_item_matrix,
 )
-from mltfr.baselines.memory import available_memory
 from mltfr.errors import ConfigError
 from mltfr.interactions import Histories, History
+from mltfr.memory import available_memory
 
 SPARE = 512 << 20
 """Bytes beside the matrix: blocks of rows, and what the process needs anyway."""

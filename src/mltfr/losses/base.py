@@ -44,13 +44,6 @@ class Loss(nn.Module, ABC):
         targets = targets if counted is None else targets.clamp(min=1)
         return mean_of(self.per_position(hidden, targets, items), counted)
 
-    def scores_held(self, positions: int, items: int) -> int:
-        """Return how many scores exist at one time, for an estimate of memory before training.
-
-        Here: all of them, twice, as `per_position` of a loss over all items has them and their gradient.
-        """
-        return 2 * positions * items
-
 
 def mean_of(losses: Tensor, counted: Tensor | None) -> Tensor:  # [P], [P] -> []
     """Return the mean loss of the positions that count, all of them if not said; 0 if there is none."""

@@ -51,10 +51,6 @@ class CrossEntropy(Loss):
         )
         return loss
 
-    def scores_held(self, positions: int, items: int) -> int:
-        """Return how many scores exist at one time: those of a chunk."""
-        return min(self.chunk, positions) * items
-
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Mean cross-entropy whose gradients are computed in the forward pass, chunk by chunk.

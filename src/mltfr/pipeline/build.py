@@ -11,11 +11,15 @@ import torch
 from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
-from mltfr.losses import LOSSES, Loss
+from mltfr.interactions import Split
+from mltfr.losses import LOSSES, Loss, SampledLoss
+from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
 from mltfr.tokens import PreparedTable
+from mltfr.training.devices import make_fabric
+from mltfr.training.optimizer import sparse_items
 
 
 def build_model(
@@ -91,3 +95,33 @@ def build_objective(config: RunConfig, items: int) -> Objective | None:
     if config.objective.name == "none":
         return None
     return OBJECTIVES.get(config.objective.name).cls(config.objective, items)
+
+
+def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
+    """Return the memory estimate of a run that trains.
+
+    Raises:
+        ConfigError: item updates that do not suit the loss, or a device that is not there.
+    """
+    items, training = len(split.vocabulary), config.training
+    loss, counts = build_loss(config, split.vocabulary.counts), split.vocabulary.counts
+    length = min(config.backbone.max_length, int(split.train_length.max(initial=1)))  # type: ignore[union-attr]
+    one_target = training.samples == "prefixes" and not BACKBONES.get(config.backbone.name).cls.uses_mask_token
+    views = 1 if config.objective.name == "none" else 3                  # a contrastive objective encodes two more
+    filtered = config.filters.min_item_interactions >= MIN_INTERACTIONS
+    frequent = 0 if filtered else int((counts[1:] >= MIN_INTERACTIONS).sum())
+    return TrainingMemory(
+        items=items,
+        hidden=config.backbone.hidden,  # type: ignore[union-attr]
+        blocks=getattr(config.backbone, "blocks", 1),
+        batch_size=training.batch_size,
+        positions=training.batch_size * length * views,
+        targets=training.batch_size * (1 if one_target else length),
+        negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
+        shared_negatives=config.loss.name == "sampled_softmax",
+        chunk=getattr(loss, "chunk", training.batch_size * length),
+        sparse=sparse_items(training, loss, items),
+        can_be_sparse=training.weight_decay == 0,
+        frequent_items=frequent,
+        device=make_fabric(training).device,
+    )

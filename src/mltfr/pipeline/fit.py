@@ -21,14 +21,13 @@ from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.evaluation.evaluate import Share
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, PreparedSet, Split
+from mltfr.memory import TrainingMemory, explain_out_of_memory
 from mltfr.model import SequentialModel
-from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters
+from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters, training_memory
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.divided import divided
-from mltfr.pipeline.estimate import Estimate, estimate, with_time
 from mltfr.pipeline.fitted import Fitted, save_fitted
 from mltfr.pipeline.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
-from mltfr.pipeline.remedies import require_memory
 from mltfr.pipeline.scores import score
 from mltfr.pipeline.supplied import supplied_vectors
 from mltfr.tokens import describe, load_tables
@@ -118,14 +117,13 @@ def fit(
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
     saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
     started -= saved.state.elapsed if saved is not None else 0.0
-    if not isinstance(config.backbone, BaselineConfig) and not rank:
-        expected = estimate(config, data, tables, vectors)
-        require_memory(expected, config, data.vocabulary.counts)
-        if saved is None:
-            expected = with_time(expected, config, data, tables, vectors)
-        reporter.message(str(expected))
-        facts["estimate"] = expected.to_json()
-    with open_run(folder) if folder is not None else nullcontext():
+    memory = training_memory(config, data) if not isinstance(config.backbone, BaselineConfig) else None
+    if memory is not None and not rank:
+        if config.training.check_memory:
+            memory.require()
+        reporter.message(str(memory))
+        facts["estimate"] = memory.to_json()
+    with open_run(folder) if folder is not None else nullcontext(), explain_out_of_memory(memory):
         reporters = [reporter]
         if folder is not None and checkpoints is not None:
             write_text(folder / CONFIG, dump_toml(config))
@@ -177,21 +175,17 @@ def fit(
         return fitted
 
 
-def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> Estimate:
-    """Return the memory and the time that `fit` would take, without fitting.
+def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> TrainingMemory:
+    """Return the memory that training would take, without fitting.
 
     Raises:
         ConfigError: a baseline, or settings that do not fit together.
-        DataError: the log cannot be split as asked, or item vectors are not usable.
-        TokenTableError: a token table is unknown or cannot be had.
+        DataError: the log cannot be split as asked.
     """
     if isinstance(config.backbone, BaselineConfig):
         raise ConfigError(f"Baseline '{config.backbone.name}' is fitted in one pass; there is nothing to estimate.")
     config, data, _ = divided(config, log)
-    tables = load_tables(config.tokens) if config.tokens.tables else []
-    supplied = supplied_vectors(config, data.vocabulary, Reporter())
-    vectors = supplied.vectors if supplied is not None else None
-    return with_time(estimate(config, data, tables, vectors), config, data, tables, vectors)
+    return training_memory(config, data)
 
 
 def _baseline(config: BaselineConfig, data: Split, reporter: Reporter, stop: Event | None) -> Baseline:

@@ -1,0 +1,199 @@
+"""Memory of a training: what it needs, what is available, and what to do where it does not fit."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mltfr.errors import ConfigError
+
+FLOAT = 4
+ACTIVATIONS = 24  # floats kept per position, block and hidden unit (measured: 9 to 29, mostly 16), and their gradients
+LOOKUPS = 3  # copies of the item embeddings that a loss with negatives reads: forward, product, gradient
+VALIDATION_SCORES = 3 << 24  # a block of scores, its copy and the candidates left of it
+PROGRAM = 60_000_000  # bytes of code that training loads, and of small tensors (measured)
+SAMPLED_NEGATIVES, SMALL_CHUNK, MIN_INTERACTIONS = 512, 8, 5
+WORTH_NAMING = 0.95  # a suggestion is named if it needs at most this share
+OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory")  # torch's, on a CPU and on MPS
+_MEMINFO = Path("/proc/meminfo")
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
+_STATM = Path("/proc/self/statm")
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Memory estimate of a training, from the sizes of its largest tensors: item table, logits, optimiser state.
+
+    A fusion's own tensors are not counted; an out-of-memory error is explained by `explain_out_of_memory`.
+
+    Attributes:
+        items: number of items I.
+        hidden: hidden width D.
+        blocks: blocks of the backbone.
+        batch_size: samples of a batch, B.
+        positions: positions of a batch that the backbone encodes, at most.
+        targets: positions of a batch that have a target, at most.
+        negatives: negatives of a loss with negatives; None for a loss over all items.
+        shared_negatives: whether all positions have the same negatives.
+        chunk: positions whose logits over all items exist at a time.
+        sparse: whether a step updates only the item embeddings that it reads.
+        can_be_sparse: whether updates can be sparse with a loss with negatives: no weight decay.
+        frequent_items: items with at least 5 interactions; 0 where a filter asks for that already.
+        device: where the model trains.
+    """
+
+    items: int
+    hidden: int
+    blocks: int
+    batch_size: int
+    positions: int
+    targets: int
+    negatives: int | None
+    shared_negatives: bool
+    chunk: int
+    sparse: bool
+    can_be_sparse: bool
+    frequent_items: int
+    device: torch.device
+
+    @property
+    def parts(self) -> Mapping[str, int]:
+        """Bytes of each part when all of it is largest; their sum is what training adds to the memory in use."""
+        table = FLOAT * (self.items + 1) * self.hidden
+        activations = FLOAT * ACTIVATIONS * self.positions * self.hidden * self.blocks
+        if self.negatives is None:
+            scores = FLOAT * min(self.chunk, self.targets) * self.items
+            gradient, backward = table, 2 * table        # the logits are gone when the second and third copy are made
+        else:
+            drawn = self.negatives * (1 if self.shared_negatives else self.targets)
+            looked_up = min(self.positions + self.targets + drawn, 2 * self.items)
+            scores = FLOAT * (2 * LOOKUPS * self.targets * self.negatives + LOOKUPS * drawn * self.hidden)
+            gradient = FLOAT * looked_up * self.hidden if self.sparse else table
+            backward = scores + gradient
+        validation = FLOAT * max(VALIDATION_SCORES, 3 * self.items)
+        held = {
+            "item embedding": table,
+            "optimiser": 2 * table + (FLOAT * self.items if self.sparse else 0),
+            "gradients, scores and activations": gradient + max(validation, activations + max(scores, backward)),
+        }
+        return held if self.device.type == "cuda" else held | {"best weights": table, "program": PROGRAM}
+
+    @property
+    def needed(self) -> int:
+        """Bytes that training adds to what is in use."""
+        return sum(self.parts.values())
+
+    @property
+    def peak(self) -> int:
+        """Bytes of the process, or of what it holds on an accelerator, at its largest."""
+        return self.needed + (0 if self.device.type == "cuda" else used_memory())
+
+    @property
+    def available(self) -> int | None:
+        """Bytes that can still be used where the model trains; None where the system does not say."""
+        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else available_memory()
+
+    def __str__(self) -> str:
+        part, size = max(self.parts.items(), key=lambda part: part[1])
+        return f"estimate: {readable(self.peak)} of memory at the peak (most: {part} {readable(size)})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the manifest says of it."""
+        return {"peak_bytes": self.peak, "parts": dict(self.parts)}
+
+    def require(self) -> None:
+        """Raise ConfigError, which names settings that need less, where training does not fit."""
+        available = self.available
+        if available is not None and self.needed > available:
+            raise ConfigError(
+                f"Training would need {readable(self.needed)} more memory, and {readable(available)} are available, "
+                f"for {self.items:,} items. {self.advice()}To try all the same: --set training.check_memory=false."
+            )
+
+    def advice(self) -> str:
+        """Return the settings that would need less memory, in a sentence; "" where there are none."""
+        smaller = [pair for pair in self.suggestions() if pair[1].needed <= WORTH_NAMING * self.needed]
+        named = [f"{setting} ({readable(estimate.needed)})" for setting, estimate in smaller]
+        return f"What would need less: {', '.join(named)}. " if named else ""
+
+    def suggestions(self) -> Iterator[tuple[str, TrainingMemory]]:
+        """Yield settings that need less memory, the least harmful first, with the estimates that they lead to."""
+        if self.negatives is None:
+            sampled = replace(self, negatives=SAMPLED_NEGATIVES, shared_negatives=True, sparse=self.can_be_sparse)
+            yield "--set loss.name=sampled_softmax", sampled
+        elif not self.sparse and self.can_be_sparse:
+            yield "--set training.item_updates=sparse", replace(self, sparse=True)
+        if self.negatives is None and min(self.chunk, self.targets) > SMALL_CHUNK:
+            setting = f"--set loss.name=cross_entropy --set loss.chunk={SMALL_CHUNK}"  # a loss's settings need its name
+            yield setting, replace(self, chunk=SMALL_CHUNK)
+        if self.batch_size >= 8:
+            batch, positions, targets = self.batch_size // 4, self.positions // 4, self.targets // 4
+            fewer = replace(self, batch_size=batch, positions=positions, targets=targets)
+            yield f"--set training.batch_size={batch}", fewer
+        if self.hidden >= 16:
+            yield f"--set backbone.hidden={self.hidden // 2}", replace(self, hidden=self.hidden // 2)
+        if self.frequent_items:
+            yield f"--set filters.min_item_interactions={MIN_INTERACTIONS}", replace(self, items=self.frequent_items)
+
+
+@contextmanager
+def explain_out_of_memory(estimate: TrainingMemory | None) -> Iterator[None]:
+    """Raise ConfigError, with the estimate's suggestions, where torch, NumPy or Python runs out of memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).strip().split("\n")[0]
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not OUT_OF_MEMORY.search(text):
+            raise
+        advice = estimate.advice() if estimate is not None else ""
+        raise ConfigError(f"The memory ran out ({text or type(error).__name__}). {advice}") from error
+
+
+def readable(size: float) -> str:
+    """Return a number of bytes in MB or GB."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def available_memory() -> int | None:
+    """Return the bytes left of the machine or of its container's limit, the lower; None if the system does not say."""
+    found = [value for value in (_of_machine(), _of_control_group()) if value is not None]
+    return min(found) if found else None
+
+
+def used_memory() -> int:
+    """Return the bytes of main memory that this process holds; 0 where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0
+
+
+def _of_machine() -> int | None:
+    try:
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _of_control_group() -> int | None:
+    """Return what the container has left; file pages that the system would give up count as available."""
+    try:
+        limit, used = (int((_CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # none, or "max"
+        return None
+    stat = _CONTROL_GROUP / "memory.stat"
+    lines = [line.split() for line in stat.read_text().splitlines()] if stat.exists() else []
+    return max(0, min(limit, limit - used + sum(int(line[1]) for line in lines if line[0] == "inactive_file")))
