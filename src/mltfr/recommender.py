@@ -14,7 +14,7 @@ import torch
 
 from mltfr.config import load_toml
 from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
-from mltfr.evaluation import Evaluation, Part, evaluate
+from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
@@ -151,12 +151,17 @@ class Recommender:
         return estimate_fit(self.config, log if known else load_interactions(log))
 
     def evaluate(
-        self, part: Part = "test", *, details: bool = True, zero_branch: bool = False, progress: Progress | None = None
+        self,
+        split: SplitName = "test",
+        *,
+        details: bool = True,
+        zero_branch: bool = False,
+        progress: Progress | None = None,
     ) -> Evaluation:
-        """Rank the held-out targets of a part among all items that training knows.
+        """Rank the held-out targets of a split among all items that training knows.
 
         Args:
-            part: "test" or "validation".
+            split: "test" or "validation".
             details: whether to look beyond accuracy and at slices too.
             zero_branch: score with the fusion's correction set to zero.
             progress: called after every batch.
@@ -171,7 +176,7 @@ class Recommender:
         if context is None:
             raise ConfigError(f"Baseline '{fitted.config.backbone.name}' has no fusion: leave out zero_branch.")
         with context:
-            return evaluate(scorer, fitted.split, part, protocol, details=details, progress=progress)
+            return evaluate(scorer, fitted.split, split, protocol, details=details, progress=progress)
 
     def recommend(
         self,

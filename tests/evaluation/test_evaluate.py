@@ -1,4 +1,4 @@
-"""Evaluation end to end: ranks, parts, misses, slices, the document."""
+"""Evaluation end to end: ranks, splits, misses, slices, the document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import DataError, MltfrError, ProtocolError
-from mltfr.evaluation import EvaluationProtocol, Part, evaluate, rank_targets
+from mltfr.evaluation import EvaluationProtocol, SplitName, evaluate, rank_targets
 from mltfr.evaluation.ranks import MISS
 from mltfr.evaluation.significance import compare
 from mltfr.inference import Rules, top_k
@@ -59,22 +59,22 @@ def random_split(users: int = 300, items: int = 200, seed: int = 0) -> Split:
     return leave_one_out([random.integers(1, items + 1, random.integers(3, 40)).tolist() for _ in range(users)], items)
 
 
-def inputs_and_targets(split: Split, part: str) -> tuple[list[np.ndarray], list[int]]:
-    back = {"validation": 2, "test": 1}[part]
-    sequences = list(split.histories)
+def inputs_and_targets(data: Split, split: str) -> tuple[list[np.ndarray], list[int]]:
+    back = {"validation": 2, "test": 1}[split]
+    sequences = list(data.histories)
     return [s[: len(s) - back] for s in sequences], [int(s[len(s) - back]) for s in sequences]
 
 
-@pytest.mark.parametrize("part", get_args(Part))
+@pytest.mark.parametrize("split", get_args(SplitName))
 @pytest.mark.parametrize("remove_seen", [True, False])
 @pytest.mark.parametrize("levels", [None, 2])
-def test_ranks_equal_their_definition(part: Part, remove_seen: bool, levels: int | None) -> None:
-    split = random_split()
+def test_ranks_equal_their_definition(split: SplitName, remove_seen: bool, levels: int | None) -> None:
+    data = random_split()
     scorer = RandomVectors(200, levels=levels)
     protocol = EvaluationProtocol(split="leave-one-out", remove_seen=remove_seen)
-    result = evaluate(scorer, split, part, protocol)
+    result = evaluate(scorer, data, split, protocol)
     missed = 0
-    for example, (history, target) in enumerate(zip(*inputs_and_targets(split, part), strict=True)):
+    for example, (history, target) in enumerate(zip(*inputs_and_targets(data, split), strict=True)):
         if remove_seen and target in history:
             assert (result.ranks.higher[example], result.ranks.tied[example]) == (MISS, 0)
             missed += 1
@@ -191,10 +191,10 @@ def test_the_protocol_must_be_for_the_split() -> None:
         evaluate(RandomVectors(200), random_split(), "test", EvaluationProtocol(split="global-time"))
 
 
-def test_an_empty_part_is_an_error() -> None:
+def test_an_empty_split_is_an_error() -> None:
     split = leave_one_out([[1, 2, 3]], 3)
     empty = Split(**{**vars(split), "validation": Examples(np.zeros(0, np.int64), np.zeros(0, np.int64))})
-    with pytest.raises(DataError, match="The validation part holds no example"):
+    with pytest.raises(DataError, match="The validation split holds no example"):
         evaluate(RandomVectors(3), empty, "validation")
 
 

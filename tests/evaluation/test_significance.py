@@ -52,7 +52,7 @@ def test_holm_by_hand() -> None:
 
 def evaluation(values: list[float], user: list[int], **changes: object) -> Evaluation:
     nothing = np.zeros(len(user), np.int64)
-    settings = {"part": "test", "protocol": EvaluationProtocol(split="leave-last-2"), "unknown_targets": 0,
+    settings = {"split": "test", "protocol": EvaluationProtocol(split="leave-last-2"), "unknown_targets": 0,
                 "examples_digest": "one", **changes}  # fmt: skip
     per_example = {"hr@10": np.array(values)}
     return Evaluation(
@@ -73,6 +73,6 @@ def test_only_like_is_compared_with_like() -> None:
     with pytest.raises(ProtocolError, match="remove_seen is True in one, False in the other"):
         compare(first, evaluation([1, 0], [3, 4], protocol=other), "hr@10")
     with pytest.raises(ProtocolError, match="One was measured on test, the other on validation"):
-        compare(first, evaluation([1, 0], [3, 4], part="validation"), "hr@10")
+        compare(first, evaluation([1, 0], [3, 4], split="validation"), "hr@10")
     with pytest.raises(ProtocolError, match="measured on different examples"):
         compare(first, evaluation([1, 0], [3, 4], examples_digest="two"), "hr@10")

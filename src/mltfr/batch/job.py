@@ -68,7 +68,7 @@ def recommend_to_folder(
         users: who gets recommendations.
         folder: where they go; `begin` has been called.
         finished: what `begin` returned.
-        progress: told of users after every batch.
+        progress: called with users after every batch.
         stop: when set, the part at work is given up and `Interrupted` raised; finished ones stay.
 
     Raises:
@@ -102,7 +102,7 @@ def recommend_to_file(
         users: who gets recommendations.
         path: a file that ends in `.csv`, `.parquet` or `.jsonl`.
         part_users: users scored together, and held in memory.
-        progress: told of users after every batch.
+        progress: called with users after every batch.
         stop: when set, `Interrupted` is raised and nothing is written.
 
     Raises:

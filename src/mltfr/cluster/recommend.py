@@ -102,7 +102,7 @@ def recommend_with_ray(
         finished: what `begin` returned.
         workers: processes that score.
         address: of the cluster; None for a local one.
-        progress: told of users after every part.
+        progress: called with users after every part.
         stop: when set, `Interrupted` is raised; finished parts stay.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Protocols, ranks, metrics and significance."""
+"""Evaluate by full ranking: protocols, ranks, metrics and significance."""
 
-from mltfr.evaluation.evaluate import Evaluation, Part, evaluate
+from mltfr.evaluation.evaluate import Evaluation, SplitName, evaluate
 from mltfr.evaluation.metrics import rank_metrics
 from mltfr.evaluation.protocol import EvaluationProtocol, require_same
 from mltfr.evaluation.ranks import Ranks, rank_targets
@@ -8,8 +8,8 @@ from mltfr.evaluation.ranks import Ranks, rank_targets
 __all__ = [
     "Evaluation",
     "EvaluationProtocol",
-    "Part",
     "Ranks",
+    "SplitName",
     "evaluate",
     "rank_metrics",
     "rank_targets",

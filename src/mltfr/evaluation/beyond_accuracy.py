@@ -1,4 +1,4 @@
-"""What the top lists look like as a whole: how many items they reach, and how popular these are."""
+"""Coverage, Gini coefficient, novelty and popularity bias of the top lists."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ Counts = npt.NDArray[np.float64]
 def bootstrap_means(values: Values, draws: int, random: np.random.Generator) -> Values:
     """Return the means of `draws` samples of the users with replacement, `[U] -> [draws]`."""
     means = np.empty(draws)
-    for part in _parts(draws, len(values)):
-        users = random.integers(len(values), size=(part.stop - part.start, len(values)))
-        means[part] = values[users].mean(1)
+    for some in _chunks(draws, len(values)):
+        users = random.integers(len(values), size=(some.stop - some.start, len(values)))
+        means[some] = values[users].mean(1)
     return means
 
 
@@ -39,9 +39,9 @@ def bootstrap_differences(first: Values, second: Values, draws: int, random: np.
         random: where they come from.
     """
     differences = np.empty(draws)
-    for part in _parts(draws, first.shape[1]):
-        users = _counts(part.stop - part.start, first.shape[1], random)           # [draws, U]
-        differences[part] = _means(first, users, random) - _means(second, users, random)
+    for some in _chunks(draws, first.shape[1]):
+        users = _counts(some.stop - some.start, first.shape[1], random)           # [draws, U]
+        differences[some] = _means(first, users, random) - _means(second, users, random)
     return differences
 
 
@@ -57,7 +57,7 @@ def _counts(draws: int, users: int, random: np.random.Generator) -> Counts:
     return np.bincount(drawn.ravel(), minlength=draws * users).reshape(draws, users).astype(np.float64)
 
 
-def _parts(draws: int, users: int) -> Iterator[slice]:
+def _chunks(draws: int, users: int) -> Iterator[slice]:
     at_once = max(1, _DRAWS_AT_ONCE // users)
     for start in range(0, draws, at_once):
         yield slice(start, min(start + at_once, draws))

@@ -1,4 +1,4 @@
-"""Whether one recommender beats another when both were trained with several seeds.
+"""Compare two recommenders, each trained with several seeds: users and seeds are both random.
 
 Users are a sample, and so are seeds: whoever takes the seeds as given asks whether these very trainings differ,
 and finds that two trainings of one and the same recommender do. Here users and seeds are crossed random effects
@@ -38,7 +38,7 @@ class SeededTest:
         standard_error: of the difference, users and seeds random.
         freedom: its degrees of freedom (Satterthwaite 1946).
         seeds_random: whether p holds for other seeds too. False for "t" and "wilcoxon", and where a recommender
-            has one seed only: how much chance moves it is then unknown, and p is about these trainings alone.
+            has one seed only: its variance over seeds is then unknown, and p is about these trainings alone.
     """
 
     difference: float

@@ -1,4 +1,4 @@
-"""Full-ranking evaluation of a scorer on one part of a split."""
+"""Full-ranking evaluation of a scorer on the validation or the test split."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from mltfr.inference import Rules, Scorer, TopK
 from mltfr.inference.top_k import Progress
 from mltfr.interactions import UNKNOWN, Examples, Split
 
-Part = Literal["validation", "test"]
-Share = Callable[[int, Callable[[slice], Ranks]], Ranks]
-"""Called with the number of examples and what ranks a slice of them; returns the ranks of all."""
+SplitName = Literal["validation", "test"]
+"""A split with held-out items."""
+Shard = Callable[[int, Callable[[slice], Ranks]], Ranks]
+"""Ranks in several processes: called with the number of examples and a function that ranks a slice of them."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Evaluation:
     """What was measured, example by example and on average.
 
     Attributes:
-        part: the part of the split.
+        split: where the targets were held out.
         protocol: how it was measured.
         user: int64 `[E]`, row in `Split.histories` of every example.
         ranks: the target's place in every example.
@@ -43,7 +44,7 @@ class Evaluation:
         slices: metrics and number of examples by target popularity and by history length.
     """
 
-    part: Part
+    split: SplitName
     protocol: EvaluationProtocol
     user: npt.NDArray[np.int64]
     ranks: Ranks
@@ -57,13 +58,13 @@ class Evaluation:
     def __repr__(self) -> str:
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         users = len(np.unique(self.user))
-        return f"Evaluation({self.part}, {users} users, {metrics}, protocol {self.protocol.hash})"
+        return f"Evaluation({self.split}, {users} users, {metrics}, protocol {self.protocol.hash})"
 
     def to_json(self, run: str | None = None) -> dict[str, Any]:
         """Return the document that `evaluate --json` prints, for the run folder called `run`."""
         document: dict[str, Any] = {
             "run": run,
-            "split": self.part,
+            "split": self.split,
             "users": len(np.unique(self.user)),
             "examples": len(self.user),
             "unknown_targets": self.unknown_targets,
@@ -80,39 +81,39 @@ class Evaluation:
 
 def evaluate(
     scorer: Scorer,
-    split: Split,
-    part: Part,
+    data: Split,
+    split: SplitName,
     protocol: EvaluationProtocol | None = None,
     *,
     details: bool = False,
     progress: Progress | None = None,
-    share: Share | None = None,
+    shard: Shard | None = None,
 ) -> Evaluation:
-    """Rank the target of every example of `part` among all training items.
+    """Rank the target of every example of a split among all training items.
 
     Args:
         scorer: scores the items; its codes are those of the split's vocabulary.
-        split: the interaction log, divided.
-        part: "validation" to choose by, "test" to report.
-        protocol: how to measure; by default `EvaluationProtocol(split=split.method)`.
+        data: the interaction log, split.
+        split: "validation" to choose by, "test" to report.
+        protocol: how to measure; by default `EvaluationProtocol(split=data.method)`.
         details: whether to look at the top lists and at slices too; early stopping does without.
-        progress: told after every batch.
-        share: divides the work among processes; without details only. None does all of it here.
+        progress: called after every batch.
+        shard: shards the examples over processes; without details only. None ranks all of them here.
 
     Raises:
         ProtocolError: the protocol is for another kind of split.
-        DataError: the part holds no example.
+        DataError: the split holds no example.
         MltfrError: a score is not a number.
     """
-    protocol = protocol or EvaluationProtocol(split=split.method)
-    if protocol.split != split.method:
-        raise ProtocolError(f"The protocol is for '{protocol.split}', but the split is '{split.method}'.")
-    examples = _sample(split.validation if part == "validation" else split.test, protocol)
+    protocol = protocol or EvaluationProtocol(split=data.method)
+    if protocol.split != data.method:
+        raise ProtocolError(f"The protocol is for '{protocol.split}', but the split is '{data.method}'.")
+    examples = _sample(data.validation if split == "validation" else data.test, protocol)
     if not len(examples):
-        raise DataError(f"The {part} part holds no example: every history is too short. Use a longer log.")
-    targets = split.targets(examples)                                    # [E]
-    starts = split.histories.offsets[examples.user]
-    histories = [split.histories.items[s : s + cut] for s, cut in zip(starts, examples.cut, strict=True)]
+        raise DataError(f"The {split} split holds no example: every history is too short. Use a longer log.")
+    targets = data.targets(examples)                                     # [E]
+    starts = data.histories.offsets[examples.user]
+    histories = [data.histories.items[s : s + cut] for s, cut in zip(starts, examples.cut, strict=True)]
 
     def rank(examples: slice) -> tuple[Ranks, TopK]:
         return rank_targets(
@@ -124,24 +125,24 @@ def evaluate(
             progress=progress,
         )
 
-    if share is not None and not details:
-        ranks, top = share(len(targets), lambda examples: rank(examples)[0]), TopK.empty(0, 0)
+    if shard is not None and not details:
+        ranks, top = shard(len(targets), lambda examples: rank(examples)[0]), TopK.empty(0, 0)
     else:
         ranks, top = rank(slice(None))
     per_example = rank_metrics(ranks, protocol.cutoffs)
     evaluation = Evaluation(
-        part=part,
+        split=split,
         protocol=protocol,
         user=examples.user,
         ranks=ranks,
         per_example=per_example,
         metrics=_means(per_example),
         unknown_targets=int(np.sum(targets == UNKNOWN)),
-        examples_digest=_digest(split, examples),
+        examples_digest=_digest(data, examples),
     )
     if not details:
         return evaluation
-    counts = split.vocabulary.counts
+    counts = data.vocabulary.counts
     return replace(
         evaluation,
         beyond_accuracy=beyond_accuracy(top, counts, protocol.cutoffs),
@@ -161,13 +162,13 @@ def _sample(examples: Examples, protocol: EvaluationProtocol) -> Examples:
     return Examples(examples.user[drawn], examples.cut[drawn])
 
 
-def _digest(split: Split, examples: Examples) -> str:
+def _digest(data: Split, examples: Examples) -> str:
     """Return the SHA-256 of the examples' users, history lengths and targets, and of the candidates."""
     digest = hashlib.sha256()
-    users = [split.user_ids[row] for row in examples.user]
-    for part in (split.method, users, split.vocabulary.item_ids, examples.cut.tolist()):
-        digest.update(json.dumps(part).encode())
-    digest.update(np.ascontiguousarray(split.targets(examples), "<i4").tobytes())
+    users = [data.user_ids[row] for row in examples.user]
+    for facts in (data.method, users, data.vocabulary.item_ids, examples.cut.tolist()):
+        digest.update(json.dumps(facts).encode())
+    digest.update(np.ascontiguousarray(data.targets(examples), "<i4").tobytes())
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""How a number was measured. Numbers are comparable if, and only if, their protocols are equal."""
+"""How a metric was measured. Metrics are comparable if, and only if, their protocols are equal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mltfr.errors import ProtocolError
 
 
 class EvaluationProtocol(Config):
-    """Everything that decides what a metric means, apart from the part of the split it is measured on."""
+    """Everything that decides what a metric means, apart from the split (validation, test) it is measured on."""
 
     split: str
-    """How the interaction log was divided (`Split.method`)."""
+    """How the interaction log was split (`Split.method`)."""
     candidates: Literal["all training items"] = "all training items"
     """Items that the target is ranked among."""
     remove_seen: bool = True

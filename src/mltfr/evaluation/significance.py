@@ -1,4 +1,4 @@
-"""Whether one recommender beats another on the same users, and by how much."""
+"""Paired tests of two recommenders on the same users."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def compare(first: Evaluation, second: Evaluation, metric: str, *, seed: int = 0
     """Compare two evaluations by one metric; a user with several examples counts by their mean.
 
     Raises:
-        ProtocolError: protocols or parts differ, or the users, their targets or the candidates do.
+        ProtocolError: protocols or splits differ, or the users, their targets or the candidates do.
         DataError: there are fewer than two users.
     """
     require_same(first.protocol, second.protocol)
-    if first.part != second.part:
-        raise ProtocolError(f"One was measured on {first.part}, the other on {second.part}.")
+    if first.split != second.split:
+        raise ProtocolError(f"One was measured on {first.split}, the other on {second.split}.")
     if first.examples_digest != second.examples_digest:
         raise ProtocolError(
             "The two were measured on different examples: their users, targets or candidates are not the same. "
@@ -94,7 +94,7 @@ def per_user(evaluation: Evaluation, metric: str) -> Values:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p values corrected for being several (Holm 1979): compare them with the level as they are."""
+    """Return p values corrected for multiple testing (Holm 1979); compare them with the level as they are."""
     count = len(p_values)
     corrected: dict[str, float] = {}
     largest = 0.0

@@ -1,4 +1,4 @@
-"""Which examples belong together when a metric is looked at in parts."""
+"""Slices of the examples: by their target's popularity, by the length of their history."""
 
 from __future__ import annotations
 

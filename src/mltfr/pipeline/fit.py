@@ -18,7 +18,7 @@ from mltfr.baselines import BASELINES, Baseline, BaselineConfig
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.evaluation import EvaluationProtocol, evaluate
-from mltfr.evaluation.evaluate import Share
+from mltfr.evaluation.evaluate import Shard
 from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, PreparedSet, Split
 from mltfr.memory import TrainingMemory, explain_out_of_memory
@@ -197,7 +197,7 @@ def _baseline(config: BaselineConfig, data: Split, reporter: Reporter, stop: Eve
     return fitted
 
 
-def _validation(model: SequentialModel, data: Split, config: RunConfig, share: Share | None) -> dict[str, float]:
+def _validation(model: SequentialModel, data: Split, config: RunConfig, shard: Shard | None) -> dict[str, float]:
     protocol = EvaluationProtocol(
         split=data.method,
         remove_seen=config.evaluation.remove_seen,
@@ -205,7 +205,7 @@ def _validation(model: SequentialModel, data: Split, config: RunConfig, share: S
         sample_seed=config.seed,
     )
     scorer = ModelScorer(model, model.item_vectors.weight.device)
-    return dict(evaluate(scorer, data, "validation", protocol, share=share).metrics)
+    return dict(evaluate(scorer, data, "validation", protocol, shard=shard).metrics)
 
 
 def _fingerprint(config: RunConfig, facts: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mltfr.evaluation import EvaluationProtocol, Part, evaluate
+from mltfr.evaluation import EvaluationProtocol, SplitName, evaluate
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.inference import ModelScorer
 from mltfr.interactions.collate import pad_right_aligned
@@ -98,9 +98,9 @@ def _control(table: PreparedTable, kind: Kind, seed: int) -> PreparedTable:
     return replace(table, vectors=vectors.astype(table.vectors.dtype))
 
 
-def _score(model: SequentialModel, signal: PlantedSignal, part: Part) -> dict[str, float]:
+def _score(model: SequentialModel, signal: PlantedSignal, split: SplitName) -> dict[str, float]:
     scorer = ModelScorer(model, model.item_vectors.weight.device)
-    return dict(evaluate(scorer, signal.split, part, EvaluationProtocol(split=signal.split.method)).metrics)
+    return dict(evaluate(scorer, signal.split, split, EvaluationProtocol(split=signal.split.method)).metrics)
 
 
 def _kept(
