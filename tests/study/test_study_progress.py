@@ -1,73 +1,91 @@
-"""What a watcher sees: counts, failures and the time left."""
+"""What a study reports: counts, failures and the time left."""
 
 from __future__ import annotations
 
 import time
 
 import pytest
-from rich.console import Console
 from small_study import small
 
+from mltfr.storage.progress import Progress
 from mltfr.study import make_plan
-from mltfr.study.board import Board, duration
 from mltfr.study.config import StudyConfig
-from mltfr.study.progress import progress_table
+from mltfr.study.progress import StudyProgress
+from mltfr.study.schedule import Schedule, duration
 
 
 @pytest.fixture
-def board():
+def schedule():
     cells = make_plan(StudyConfig.parse(small(seeds=[0, 1], backbones__bert4rec={}, baselines=["popularity"])))
-    return Board(cells, jobs=2)
+    return Schedule(cells, jobs=2)
 
 
-def rendered(board):
-    console = Console(width=120, force_terminal=False)
-    with console.capture() as capture:
-        console.print(progress_table(board))
-    return [line.strip("┃│ ") for line in capture.get().splitlines()]
+class Shown(Progress):
+    """Keeps what is shown."""
+
+    def __init__(self):
+        self.lines, self.steps = [], 0
+
+    def start(self, task, total=None, done=0):
+        self.total, self.steps = total, done
+
+    def advance(self, steps=1):
+        self.steps += steps
+
+    def message(self, text):
+        self.lines.append(text)
 
 
-def test_the_table_counts_cells(board):
-    baseline, none, mltfr = board.cells[:3]
-    board.states |= {baseline.name: "done", none.name: "running", mltfr.name: "failed"}
-    lines = rendered(board)
-    (head,) = [line for line in lines if line.startswith("data ")]
-    assert [word.strip() for word in head.split("┃")] == ["data", "backbone", "baseline", "none", "mltfr / one"]
-    rows = [[word.strip() for word in line.split("│")] for line in lines if line.startswith("made-up")]
-    assert rows == [
-        ["made-up", "popularity", "1/1"],
-        ["made-up", "sasrec", "", "0/2 1 running", "0/2 1 failed"],
-        ["made-up", "bert4rec", "", "0/2", "0/2"],
+def test_it_tells_scores_failures_and_the_time_left(schedule):
+    shown = Shown()
+    progress = StudyProgress(shown, schedule, "ndcg@10")
+    baseline, none, mltfr, *rest = schedule.cells
+    schedule.states[baseline.name] = "done"
+    schedule.trials = {none.group: 3}
+    progress.start()
+    assert (shown.total, shown.steps) == (9 + 3, 1)
+    schedule.states |= {none.name: "done", mltfr.name: "failed"}
+    schedule.seconds[none.group].append(10.0)
+    progress.tried(none.group, {"trial": 2, "value": None})
+    progress.finished(none, {"ndcg@10": 0.25}, 10.0)
+    progress.failed(mltfr, "no room")
+    assert shown.steps == 4
+    assert shown.lines == [
+        "1 of 9 cells are finished already.",
+        "made-up / sasrec / none, trial 2: failed, about 45 s left",
+        "[3/9] made-up / sasrec / none, seed 0: ndcg@10 0.2500 (10.0 s), about 45 s left",
+        "[3/9] made-up / sasrec / mltfr / one, seed 0: failed: no room",
     ]
-    assert lines[-1].startswith("1 done, 1 running, 6 waiting, 1 failed; ")
-    assert "time left: unknown" in lines[-1]
+    schedule.states |= {cell.name: "done" for cell in rest}
+    progress.finished(rest[-1], {"ndcg@10": 0.25}, 10.0)
+    assert shown.lines[-1] == "[9/9] made-up / bert4rec / mltfr / one, seed 1: ndcg@10 0.2500 (10.0 s)"
 
 
-def test_the_time_left_is_taken_from_the_nearest_relatives(board):
-    assert board.time_left() is None
-    groups = {cell.group[1:3]: cell.group for cell in board.cells}
-    for cell in board.cells:
-        board.states[cell.name] = "done"
-    waiting = [cell for cell in board.cells if cell.seed == 1]
+def test_the_time_left_is_taken_from_the_nearest_relatives(schedule):
+    assert schedule.time_left() is None
+    groups = {cell.group[1:3]: cell.group for cell in schedule.cells}
+    for cell in schedule.cells:
+        schedule.states[cell.name] = "done"
+    waiting = [cell for cell in schedule.cells if cell.seed == 1]
     for cell in waiting:
-        del board.states[cell.name]
-    board.seconds[groups["sasrec", "none"]].append(10.0)
-    board.seconds[groups["sasrec", "mltfr"]].append(30.0)
+        del schedule.states[cell.name]
+    schedule.seconds[groups["sasrec", "none"]].append(10.0)
+    schedule.seconds[groups["sasrec", "mltfr"]].append(30.0)
     # bert4rec has none of its own yet, so the data set's mean counts: 10 + 30 + 20 + 20, by two jobs
-    assert board.time_left() == pytest.approx(40.0)
-    board.seconds[groups["bert4rec", "none"]].append(2.0)
-    assert board.time_left() == pytest.approx((10 + 30 + 2 + 2) / 2)
-    board.trials = {groups["sasrec", "none"]: 3}
-    assert board.time_left() == pytest.approx((10 + 30 + 2 + 2 + 3 * 10) / 2)
+    assert schedule.time_left() == pytest.approx(40.0)
+    schedule.seconds[groups["bert4rec", "none"]].append(2.0)
+    assert schedule.time_left() == pytest.approx((10 + 30 + 2 + 2) / 2)
+    schedule.trials = {groups["sasrec", "none"]: 3}
+    assert schedule.time_left() == pytest.approx((10 + 30 + 2 + 2 + 3 * 10) / 2)
     running = waiting[0]
-    board.states[running.name] = "running"
-    board.begin(running.name, running.group)
-    board.begun[running.name] = (running.group, time.monotonic() - 8.0)
-    assert board.time_left() == pytest.approx((2 + 30 + 2 + 2 + 3 * 10) / 2, abs=0.1)
+    schedule.states[running.name] = "running"
+    schedule.begin(running.name, running.group)
+    schedule.running[running.name] = (running.group, time.monotonic() - 8.0)
+    assert schedule.time_left() == pytest.approx((2 + 30 + 2 + 2 + 3 * 10) / 2, abs=0.1)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [
-    (None, "unknown"), (0.0, "0 s"), (99.4, "99 s"), (100, "2 min"), (3600, "60 min"), (11_100, "3 h 05 min"),
+    (0.0, "0 s"), (99.4, "99 s"), (100, "2 min"), (3600, "60 min"), (11_100, "3 h 05 min"),
 ])  # fmt: skip
 def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text

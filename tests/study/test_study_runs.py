@@ -27,7 +27,7 @@ def wait_for_checkpoints(process, out, steps):
     """Wait until a cell has a checkpoint of so many steps."""
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        for path in out.glob("cells/*/run/checkpoint/state.json"):
+        for path in out.glob("cells/*/checkpoint/state.json"):
             with suppress(OSError, ValueError):
                 if json.loads(path.read_text())["step"] >= steps:
                     return
@@ -53,9 +53,9 @@ def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     assert process.returncode == 130
     assert "stopped with 0 of 2 cells finished; continue with the same command and --resume" in errors
     assert "Traceback" not in errors
-    for folder in broken.glob("cells/*"):
-        assert (folder / "run/checkpoint/state.json").exists()
-        with locked(folder):  # nobody works there any more
+    for run in broken.glob("cells/*/"):
+        assert (run / "checkpoint/state.json").exists()
+        with locked(run):  # nobody works there any more
             pass
 
     process = start(file, broken, "--jobs", "2", "--resume")
@@ -69,7 +69,7 @@ def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     for found, expected in zip(tables_of(broken), tables_of(straight), strict=True):
         assert_frame_equal(found, expected, check_exact=True)
     left = {path.name for path in broken.glob("cells/*/*")}
-    assert left == {"cell.json", "config.toml", "log.jsonl", "users.parquet"}
+    assert left == {"config.toml", "log.jsonl", "manifest.json", "metrics.json", "users.parquet"}
     assert len(reports) == 2
 
 

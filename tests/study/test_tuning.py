@@ -14,10 +14,10 @@ from small_study import small
 from mltfr.errors import MissingExtraError, RunError
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
-from mltfr.study.fingerprint import basis_of
+from mltfr.study.fingerprint import inputs_of
+from mltfr.study.job import train
 from mltfr.study.space import TuningConfig
-from mltfr.study.task import RESULT, Task, read_json
-from mltfr.study.trial import run_trial
+from mltfr.study.spec import JobSpec
 from mltfr.study.tuning import GroupTuning
 
 SPACE = {
@@ -31,10 +31,10 @@ STUDY = StudyConfig.parse(small(tuning={"trials": 12, "seed": 5, "space": SPACE}
 def search(folder, study=STUDY, fusion="mltfr"):
     cell = next(cell for cell in make_plan(study) if cell.group.fusion == fusion)
 
-    def task(config):
-        return Task(data=study.data["made-up"], basis=basis_of(config, "data", [], 1), metrics=study.metrics)
+    def spec(config):
+        return JobSpec(data=study.data["made-up"], inputs=inputs_of(config, "data", [], 1), trial=True)
 
-    return GroupTuning(folder, cell.group, cell.config, study.tuning, task), cell
+    return GroupTuning(folder, cell.group, cell.config, study.tuning, study.metrics[0], spec), cell
 
 
 def value(config):
@@ -138,6 +138,19 @@ def test_a_damaged_record_is_said(tmp_path):
         search(tmp_path)
 
 
+def test_what_lies_there_of_another_trial_is_removed(tmp_path):
+    tuning, _ = search(tmp_path)
+    run = tuning.prepare(tuning.next())
+    run.mkdir()
+    (run / "checkpoint").mkdir()
+    assert search(tmp_path)[0].prepare(tuning.next()) == run
+    assert (run / "checkpoint").exists()
+    other = search(tmp_path, StudyConfig.parse(small(tuning=STUDY.tuning.model_dump(by_alias=True), seeds=[1],
+                                                     settings__training__batch_size=16)))[0]  # fmt: skip
+    other.prepare(other.next())
+    assert not run.exists()
+
+
 def test_the_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"optuna is not installed.*mltfr\[study\]"):
@@ -155,14 +168,13 @@ def test_a_trial_never_scores_test(tmp_path, monkeypatch):
         module = import_module(name)
         monkeypatch.setattr(module, "evaluate", partial(spy, module.evaluate))
     tuning, _ = search(tmp_path, fusion="none")
-    folder = tuning.make_room(tuning.next())
-    run_trial(folder, tuning.next(), Event())
+    run = tuning.prepare(tuning.next())
+    train(run, tuning.next(), Event())
     assert parts == ["validation"] * 3  # two epochs, and the best one
-    result = read_json(folder / RESULT)
-    assert 0 <= result["value"] <= 1
-    assert result["epochs"] == 2
-    tuning.tell_result(folder)
-    assert lines(tmp_path)[0]["value"] == result["value"]
+    tuning.tell_result(run)
+    (recorded,) = lines(tmp_path)
+    assert 0 <= recorded["value"] <= 1
+    assert recorded["epochs"] == 2
 
 
 def test_whole_numbers_have_whole_ends():

@@ -1,4 +1,4 @@
-"""Everything that decides a cell's result, and what of it differs between two times."""
+"""Fingerprint of everything that decides a run's result, and the first difference between two runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mltfr.tokens import PreparedTable, describe
 from mltfr.training import CHECKPOINT_FORMAT
 from mltfr.version import __version__
 
-Basis = dict[str, Any]
-INDIFFERENT = ("checkpoint_seconds", "tensorboard")
-"""Training settings that decide no result."""
+Inputs = dict[str, Any]
+IRRELEVANT = ("checkpoint_seconds", "tensorboard")
+"""Training settings that do not change the result."""
 
 
-def basis_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], threads: int) -> Basis:
-    """Return all that a result depends on.
+def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], threads: int) -> Inputs:
+    """Return all that a result depends on, complete settings included.
 
     Args:
         config: complete settings.
@@ -34,8 +34,6 @@ def basis_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thre
         threads: threads of the process.
     """
     settings = config.model_dump(mode="json")
-    for name in INDIFFERENT:
-        del settings["training"][name]
     device = config.training.device.partition(":")[0]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -63,16 +61,19 @@ def _checksum(path: Path, changed: int) -> str:
     return sha256(path)
 
 
-def fingerprint_of(basis: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a basis, in hexadecimal."""
-    return hashlib.sha256(json.dumps(basis, sort_keys=True, default=str).encode()).hexdigest()
+def fingerprint_of(inputs: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what decides a result, in hexadecimal."""
+    config = inputs["config"]
+    training = {key: value for key, value in config["training"].items() if key not in IRRELEVANT}
+    deciding = {**inputs, "config": {**config, "training": training}}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Return the first difference of two bases in words: `config.training.epochs was 3 and is 4`."""
+    """Return the first difference of two runs' inputs in words: `config.training.epochs was 3 and is 4`."""
     for key in sorted({*keys_of(old), *keys_of(new)}):
         before, now = _at(old, key), _at(new, key)
-        if before != now:
+        if before != now and key not in {f"config.training.{name}" for name in IRRELEVANT}:
             return f"{key} was {json.dumps(before, default=str)[:80]} and is {json.dumps(now, default=str)[:80]}"
     return "it is of another version"
 

@@ -1,22 +1,31 @@
-"""The study folder: what lies where, and what of it may be continued."""
+"""The study folder, and which runs in it may be continued.
+
+    study.toml             the study file, with what it came to as comments
+    cells/NAME/            the run folder of a cell, as `mltfr fit` writes it, and users.parquet: its scores by user;
+                           without weights and data once it is finished, unless `keep_runs` is set
+    cells/NAME.json        what that run is made from
+    tuning/GROUP.jsonl     the trials of a search; tuning/GROUP/ holds the run that is at work
+    results.parquet, users.parquet, comparisons.parquet, tables/, plots/, summary.md    what `mltfr study` found
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from mltfr.errors import OutputError, RunError
-from mltfr.pipeline.folder import CHECKPOINT, MANIFEST
-from mltfr.storage.lock import LOCK
+from mltfr.pipeline.folder import CHECKPOINT, CONFIG, LOG, MANIFEST, METRICS
+from mltfr.storage.files import check_new
 from mltfr.study.fingerprint import difference
+from mltfr.study.job import is_finished
 from mltfr.study.plan import Cell
-from mltfr.study.task import CELL, RUN, TASK, Task, read_json, read_task
-from mltfr.study.worker import ERRORS
+from mltfr.study.spec import JobSpec, read_spec
+from mltfr.study.users import USERS
 from mltfr.training.checkpoint import STATE
 
 STUDY, CELLS, TUNING = "study.toml", "cells", "tuning"
+KEPT = (CONFIG, LOG, METRICS, MANIFEST, USERS)
+"""What a finished run keeps if `keep_runs` is not set."""
 
 
 class StudyFolder:
@@ -27,77 +36,55 @@ class StudyFolder:
         resume: whether a study that is there is continued.
 
     Raises:
-        RunError: it holds something else, or a study and `resume` is not asked for.
+        RunError: it holds something else, or a study and `resume` is not given.
         OutputError: it cannot be made.
     """
 
     def __init__(self, path: Path, resume: bool) -> None:
         self.path = path
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path}: is a file. Give --out the name of a new folder.")
-        if (path / STUDY).exists():
-            if not resume:
-                raise RunError(f"{path}: holds a study already. Continue it with --resume, or choose another --out.")
-        elif path.exists() and any(not _is_ours(entry) for entry in path.iterdir()):
-            raise RunError(f"{path}: is not empty and not a study. Choose another --out.")
+        refusal = None if resume else "holds a study already. Continue it with --resume, or choose another --out."
+        empty = [name for name in (CELLS, TUNING) if not any((path / name).glob("*"))]  # ended before its first cell
+        check_new(path, "a study", known={STUDY: refusal}, ignored=empty, error=RunError)
         try:
             for name in (CELLS, TUNING):
                 (path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be made ({error.strerror}). Choose another --out.") from error
-        if not os.access(path, os.W_OK):
-            raise OutputError(f"{path}: may not be written. Choose another --out.")
 
     @property
     def tuning(self) -> Path:
         """Where the searches are recorded."""
         return self.path / TUNING
 
-    def of(self, cell: Cell) -> Path:
-        """Return a cell's folder."""
+    def run(self, cell: Cell) -> Path:
+        """Return a cell's run folder."""
         return self.path / CELLS / cell.name
 
-    def result(self, cell: Cell) -> dict[str, Any] | None:
-        """Return what `cell.json` says; None where the cell is not finished."""
-        path = self.of(cell) / CELL
-        return read_json(path) if path.exists() else None
-
-    def is_done(self, cell: Cell, task: Task) -> bool:
-        """Return whether a cell is finished, after checking that whatever is there belongs to its task.
+    def is_done(self, cell: Cell, spec: JobSpec, keep_runs: bool) -> bool:
+        """Return whether a cell is finished, after checking that its run, if it has begun, was made from `spec`.
 
         Raises:
             RunError: it was made from other settings, data or versions.
         """
-        folder, found = self.of(cell), self.result(cell)
-        done = found is not None
-        if found is None and _has_begun(folder) and (folder / TASK).exists():
-            begun = read_task(folder)
-            found = {"fingerprint": begun.fingerprint, "basis": begun.basis}
-        if found is not None and found["fingerprint"] != task.fingerprint:
-            raise RunError(
-                f"{folder}: this cell was made from something else ({difference(found['basis'], task.basis)}). "
-                "Continue with the study file, data and versions that it was made from, choose another --out, "
-                "or remove that folder so that it is made again."
-            )
+        run = self.run(cell)
+        done = is_finished(run, spec)
+        if done or (run / CHECKPOINT / STATE).exists() or (run / MANIFEST).exists():
+            made_from = read_spec(run)
+            if made_from.fingerprint != spec.fingerprint:
+                raise RunError(
+                    f"{run}: this cell was made from something else ({difference(made_from.inputs, spec.inputs)}). "
+                    "Continue with the study file, data and versions that it was made from, choose another --out, "
+                    "or remove that folder so that it is made again."
+                )
         if done:
-            tidy(folder, task.keep_run)
+            clean_up(run, keep_runs)
         return done
 
 
-def tidy(folder: Path, keep_run: bool) -> None:
-    """Remove what a finished cell no longer needs, its weights among it."""
-    if not keep_run:
-        shutil.rmtree(folder / RUN, ignore_errors=True)
-    for name in (TASK, LOCK, ERRORS):
-        (folder / name).unlink(missing_ok=True)
-
-
-def _is_ours(entry: Path) -> bool:
-    """Return whether it is hidden, or the empty folder of a study that ended before its first cell."""
-    return entry.name.startswith(".") or (entry.name in (CELLS, TUNING) and not any(entry.iterdir()))
-
-
-def _has_begun(folder: Path) -> bool:
-    """Return whether there is a checkpoint or a trained model to go on from."""
-    run = folder / RUN
-    return (run / CHECKPOINT / STATE).exists() or (run / MANIFEST).exists()
+def clean_up(run: Path, keep_runs: bool) -> None:
+    """Remove from a finished run what no table needs, its weights and data among it, unless runs are kept."""
+    for path in () if keep_runs else run.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in KEPT:
+            path.unlink(missing_ok=True)

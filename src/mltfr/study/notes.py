@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mltfr.study.config import StudyConfig
-from mltfr.study.material import Material
+from mltfr.study.inputs import StudyInputs
 from mltfr.study.plan import Cell, Group
 from mltfr.study.tuning import GroupTuning
 from mltfr.version import __version__
@@ -46,15 +46,15 @@ def notes_on(
     return notes
 
 
-def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], material: Material) -> str:
+def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: StudyInputs) -> str:
     """Return the study file's text, followed by comments on what it came to."""
     lines = [
         "",
         f"# Run by mltfr {__version__} with torch {torch.__version__}. {len(cells)} cells:",
         *(f"#   {cell.name}" for cell in cells),
         *(
-            f"# Data set {label}: {material.interactions[label]} interactions, SHA-256 {fingerprint}"
-            for label, fingerprint in material.fingerprints.items()
+            f"# Data set {label}: {inputs.interactions[label]} interactions, SHA-256 {fingerprint}"
+            for label, fingerprint in inputs.fingerprints.items()
         ),
         "# The complete settings of every cell stand in its config.toml.",
     ]

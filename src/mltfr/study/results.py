@@ -1,22 +1,23 @@
-"""From finished cells to the study's two tables of results."""
+"""From the run folders of finished cells to the study's two tables of results."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from mltfr.pipeline.folder import LOG, MANIFEST
+from mltfr.pipeline.folder import METRICS as SCORES
 from mltfr.storage.files import atomic_file
-from mltfr.study.folder import CELLS
+from mltfr.study.folder import StudyFolder
 from mltfr.study.plan import Cell
-from mltfr.study.task import CELL, USERS, read_json
+from mltfr.study.spec import read_json
+from mltfr.study.users import USERS
 
 RESULTS = "results.parquet"
 METRICS = [f"{name}@{k}" for name in ("hr", "ndcg", "mrr") for k in (5, 10, 20)]
-PARTS = {"test": "metrics", "validation": "validation", "zero_branch": "zero_branch"}
-"""Parts of the results, and their names in `cell.json`."""
 SCHEMA = {
     "cell": pl.String,
     "data": pl.String,
@@ -36,7 +37,31 @@ SCHEMA = {
 }
 
 
-def gather(folder: Path, cells: Sequence[Cell]) -> int:
+class Run(NamedTuple):
+    """The documents of a finished run.
+
+    Attributes:
+        metrics: the document of `metrics.json`.
+        manifest: that of `manifest.json`.
+        epochs: epochs trained, in all rounds.
+    """
+
+    metrics: dict[str, Any]
+    manifest: dict[str, Any]
+    epochs: int
+
+
+def read_run(run: Path) -> Run:
+    """Read the documents of a finished run folder, whether its weights are there or not.
+
+    Raises:
+        RunError: one is missing or damaged.
+    """
+    epochs = (run / LOG).read_text(encoding="utf-8").count("\n")
+    return Run(read_json(run / SCORES), read_json(run / MANIFEST), epochs)
+
+
+def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
     """Write `results.parquet` and `users.parquet` from the cells that are finished, in the order of the plan.
 
     Args:
@@ -49,25 +74,44 @@ def gather(folder: Path, cells: Sequence[Cell]) -> int:
     rows: list[dict[str, Any]] = []
     users: list[pl.DataFrame] = []
     for cell in cells:
-        place = folder / CELLS / cell.name
-        if not (place / CELL).exists():
+        run = folder.run(cell)
+        if not (run / USERS).exists():
             continue
-        document = read_json(place / CELL)
-        labels = {**document, "protocol": document["protocol_hash"]}
-        common = {name: labels[name] for name in SCHEMA if name in labels}
+        found = read_run(run)
+        common = _describe(cell, found)
+        scores = {
+            "test": found.metrics["metrics"],
+            "validation": found.metrics.get("validation", {}).get("metrics", {}),
+            "zero_branch": found.metrics.get("zero_branch", {}),
+        }
         rows += [
-            {**common, "part": part, "metric": metric, "value": document[key][metric]}
-            for part, key in PARTS.items()
+            {**common, "part": part, "metric": metric, "value": values[metric]}
+            for part, values in scores.items()
             for metric in METRICS
-            if metric in document[key]
+            if metric in values
         ]
-        users.append(_of_users(pl.read_parquet(place / USERS), labels))
+        users.append(_of_users(pl.read_parquet(run / USERS), common))
     if users:
-        with atomic_file(folder / RESULTS) as path:
+        with atomic_file(folder.path / RESULTS) as path:
             pl.DataFrame(rows, schema=SCHEMA).write_parquet(path)
-        with atomic_file(folder / USERS) as path:
+        with atomic_file(folder.path / USERS) as path:
             pl.concat(users).write_parquet(path)
     return len(users)
+
+
+def _describe(cell: Cell, run: Run) -> dict[str, Any]:
+    """Return what all rows of a cell have in common."""
+    return {
+        "cell": cell.name,
+        "data_fingerprint": run.manifest["data_fingerprint"],
+        "protocol": run.metrics["protocol_hash"],
+        **cell.group._asdict(),
+        "seed": cell.seed,
+        "parameters": run.manifest.get("parameters", {}).get("total", 0),
+        "best_epoch": run.manifest.get("best_epoch", 0),
+        "epochs": run.epochs,
+        "seconds": run.manifest["wall_seconds"],
+    }
 
 
 def _of_users(frame: pl.DataFrame, labels: dict[str, Any]) -> pl.DataFrame:

@@ -11,18 +11,19 @@ from threading import Event
 
 from mltfr.pipeline.folder import write_text
 from mltfr.storage.lock import locked
-from mltfr.study.board import Board
+from mltfr.storage.progress import show_progress
 from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder
-from mltfr.study.material import Material
+from mltfr.study.inputs import StudyInputs
+from mltfr.study.launch import Launch, launch
 from mltfr.study.notes import notes_on, resolved
 from mltfr.study.plan import Cell, Group, make_plan
-from mltfr.study.progress import Progress, make_progress
-from mltfr.study.results import gather
-from mltfr.study.scheduler import Scheduler
+from mltfr.study.progress import StudyProgress
+from mltfr.study.results import gather, read_run
+from mltfr.study.runner import Runner
+from mltfr.study.schedule import Schedule
 from mltfr.study.selection import select
 from mltfr.study.tuning import GroupTuning
-from mltfr.study.worker import Launch, Worker
 
 SUMMARY = "summary.md"
 
@@ -55,7 +56,7 @@ def run_study(
     only: Sequence[str] = (),
     data: Mapping[str, Path] | None = None,
     stop: Event | None = None,
-    launch: Launch = Worker,
+    launch: Launch = launch,
 ) -> Outcome:
     """Run the cells of a study that are not finished yet, and write the tables of all that are.
 
@@ -67,7 +68,7 @@ def run_study(
         only: `AXIS=LABEL,LABEL` texts that choose the cells to run this time; all of them if none is given.
         data: interaction logs by the label of their data set, instead of those that the study file names.
         stop: when set, the cells at work write checkpoints, and nothing new begins.
-        launch: starts the process of a cell; by default on this machine.
+        launch: trains a run in a process; by default on this machine.
 
     Raises:
         ConfigError: the study file is wrong.
@@ -84,24 +85,27 @@ def run_study(
     check_files(study, labels)
     stop = stop or Event()
     folder = StudyFolder(out, resume)
-    with locked(folder.path):
-        with make_progress(study.metrics[0]) as progress:
-            material = Material(study, labels, progress)
-            board = Board(cells, jobs or default_jobs(study.threads))
-            tunings = _tunings(study, cells, folder, material)
-            _look(board, folder, material, tunings, progress)
-            write_text(folder.path / STUDY, resolved(file, study, plan, material))
-            Scheduler(folder, material, tunings, board, progress, stop, launch).run()
-        done = board.count()["done"]
-        if stop.is_set() and done + len(board.failures) < len(cells):
-            return Outcome(len(cells), done, board.failures, stopped=True)
-        if not gather(folder.path, plan):
-            return Outcome(len(cells), done, board.failures)
+    with locked(folder.path), show_progress() as progress:
+        inputs = StudyInputs(study, labels, progress)
+        schedule = Schedule(cells, jobs or default_jobs(study.threads))
+        tunings = _tunings(study, cells, folder, inputs)
+        schedule.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}
+        _mark_finished(schedule, folder, inputs, tunings)
+        write_text(folder.path / STUDY, resolved(file, study, plan, inputs))
+        shown = StudyProgress(progress, schedule, study.metrics[0])
+        shown.start()
+        Runner(folder, inputs, tunings, schedule, shown, launch, stop).run()
+        progress.close()
+        done = schedule.count()["done"]
+        if stop.is_set() and done + len(schedule.failures) < len(cells):
+            return Outcome(len(cells), done, schedule.failures, stopped=True)
+        if not gather(folder, plan):
+            return Outcome(len(cells), done, schedule.failures)
         from mltfr.report.write import write_report
 
-        notes = notes_on(study, cells, tunings, board.failures)
+        notes = notes_on(study, cells, tunings, schedule.failures)
         write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes)
-    return Outcome(len(cells), done, board.failures, summary=folder.path / SUMMARY)
+    return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY)
 
 
 def default_jobs(threads: int) -> int:
@@ -112,33 +116,28 @@ def default_jobs(threads: int) -> int:
 
 
 def _tunings(
-    study: StudyConfig, cells: Sequence[Cell], folder: StudyFolder, material: Material
+    study: StudyConfig, cells: Sequence[Cell], folder: StudyFolder, inputs: StudyInputs
 ) -> dict[Group, GroupTuning]:
     if study.tuning is None:
         return {}
     groups = {cell.group: cell.config for cell in reversed(cells) if not cell.baseline}
     return {
-        group: GroupTuning(folder.tuning, group, config, study.tuning, partial(material.trial_task, group))
+        group: GroupTuning(
+            folder.tuning, group, config, study.tuning, study.metrics[0], partial(inputs.trial_spec, group)
+        )
         for group, config in groups.items()
     }
 
 
-def _look(
-    board: Board,
-    folder: StudyFolder,
-    material: Material,
-    tunings: dict[Group, GroupTuning],
-    progress: Progress,
+def _mark_finished(
+    schedule: Schedule, folder: StudyFolder, inputs: StudyInputs, tunings: dict[Group, GroupTuning]
 ) -> None:
-    """Mark what is finished already, and see that it belongs to this study, before anything is started."""
-    for cell in board.cells:
+    """Mark the cells that are finished, and check that they belong to this study, before anything is started."""
+    for cell in schedule.cells:
         tuning = tunings.get(cell.group)
         if tuning is not None and not tuning.done:
             continue
         ready = cell if tuning is None else tuning.tuned(cell)
-        if folder.is_done(ready, material.cell_task(ready)):
-            board.states[cell.name] = "done"
-            board.seconds[cell.group].append(float((folder.result(cell) or {})["seconds"]))
-    board.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}
-    if done := board.count()["done"]:
-        progress.message(f"{done} of {len(board.cells)} cells are finished already.")
+        if folder.is_done(ready, inputs.cell_spec(ready), inputs.study.keep_runs):
+            schedule.states[cell.name] = "done"
+            schedule.seconds[cell.group].append(read_run(folder.run(cell)).manifest["wall_seconds"])

@@ -12,9 +12,10 @@ from mltfr.errors import ConfigError, RunError
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.folder import write_text
 from mltfr.study.plan import Cell, Group
+from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
 from mltfr.study.space import TuningConfig, Value, get_setting
-from mltfr.study.task import RESULT, TASK, Task, read_json, read_task, write_task
+from mltfr.study.spec import JobSpec, read_spec, spec_file, write_spec
 
 Settings = dict[str, Value]
 
@@ -27,7 +28,8 @@ class GroupTuning:
         group: whose settings are searched.
         config: the group's settings as they are; they are trial 0.
         tuning: number of trials, seed and space.
-        task: returns the task of a trial from its settings.
+        metric: the validation metric that decides.
+        spec: returns the specification of a trial from its settings.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -35,9 +37,16 @@ class GroupTuning:
     """
 
     def __init__(
-        self, folder: Path, group: Group, config: RunConfig, tuning: TuningConfig, task: Callable[[RunConfig], Task]
+        self,
+        folder: Path,
+        group: Group,
+        config: RunConfig,
+        tuning: TuningConfig,
+        metric: str,
+        spec: Callable[[RunConfig], JobSpec],
     ) -> None:
-        self.group, self.config, self.task = group, config.model_copy(update={"seed": tuning.seed}), task
+        self.metric = metric
+        self.group, self.config, self.spec = group, config.model_copy(update={"seed": tuning.seed}), spec
         self.file, self.folder = folder / f"{group.name}.jsonl", folder / group.name
         dump = config.model_dump(mode="json")
         self.space = {key: at for key, at in tuning.space.items() if get_setting(dump, key) is not None}
@@ -48,33 +57,33 @@ class GroupTuning:
         self.proposal: Settings | None = None
         for record in self._read()[: self.trials]:
             self._replay(record)
-        self._tidy()
+        self._clean_up()
 
     @property
     def done(self) -> bool:
         """Whether all trials are recorded."""
         return len(self.records) >= self.trials
 
-    def next(self) -> Task:
-        """Return the task of the next trial; asked again before `tell`, the same one.
+    def next(self) -> JobSpec:
+        """Return the specification of the next trial; the same one until `tell`.
 
         Raises:
             ConfigError: the sampler's settings do not fit together; `tell` it as a failure.
         """
-        return self.task(self._applied(self._propose()))
+        return self.spec(self._applied(self._propose()))
 
-    def make_room(self, task: Task) -> Path:
-        """Return the folder of the next trial with its task; what lies there of another trial goes."""
-        folder = self.folder / str(len(self.records))
-        if (folder / TASK).exists() and read_task(folder).fingerprint != task.fingerprint:
-            shutil.rmtree(folder)
-        write_task(folder, task)
-        return folder
+    def prepare(self, spec: JobSpec) -> Path:
+        """Return the run folder of the next trial and write its specification; an earlier trial's run is removed."""
+        run = self.folder / str(len(self.records))
+        if run.exists() and not (spec_file(run).exists() and read_spec(run).fingerprint == spec.fingerprint):
+            shutil.rmtree(run)
+        write_spec(run, spec)
+        return run
 
-    def tell_result(self, folder: Path) -> None:
-        """Record the trial from what its process wrote."""
-        result = read_json(folder / RESULT)
-        self.tell(result["value"], result["epochs"], result["seconds"])
+    def tell_result(self, run: Path) -> None:
+        """Record the trial from its finished run folder."""
+        found = read_run(run)
+        self.tell(found.metrics["metrics"][self.metric], found.epochs, found.manifest["wall_seconds"])
 
     def tell(self, value: float | None, epochs: int = 0, seconds: float = 0.0, error: str | None = None) -> None:
         """Record the trial that `next` returned, and tell the sampler.
@@ -97,7 +106,7 @@ class GroupTuning:
         }
         self._learn(record)
         write_text(self.file, "".join(json.dumps(each) + "\n" for each in self.records))
-        self._tidy()
+        self._clean_up()
 
     def best(self) -> dict[str, Any] | None:
         """Return the record of the best trial, the earliest of equals; None where none succeeded."""
@@ -109,7 +118,7 @@ class GroupTuning:
         best = self.best()
         return cell if best is None else cell.with_config(self._applied(best["settings"]))
 
-    def _tidy(self) -> None:
+    def _clean_up(self) -> None:
         """Remove the trials' folders once all are recorded."""
         if self.done:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -138,7 +147,7 @@ class GroupTuning:
 
     def _fingerprint(self, settings: Settings) -> str:
         try:
-            return self.task(self._applied(settings)).fingerprint[:16]
+            return self.spec(self._applied(settings)).fingerprint[:16]
         except ConfigError:  # recorded as a trial without a value
             return ""
 

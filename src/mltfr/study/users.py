@@ -1,4 +1,4 @@
-"""Test scores user by user, the material of paired tests."""
+"""Test scores user by user, which paired tests compare."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mltfr.evaluation import evaluate
 from mltfr.evaluation.slices import popularity_slices
 from mltfr.pipeline import Fitted
 
+USERS = "users.parquet"
+"""File of these scores, in a run folder and, for all runs, in the study folder."""
 PAIRED = ("hr@10", "ndcg@10", "mrr@10")
 """Metrics that are kept for every user, whatever the study shows."""
 
@@ -22,24 +24,24 @@ def per_user(fitted: Fitted, metrics: Sequence[str] = ()) -> pl.DataFrame:
 
     Args:
         fitted: the model and its data.
-        metrics: metrics that are wanted beside `PAIRED`.
+        metrics: metrics beside `PAIRED`.
     """
     split = fitted.split
     result = evaluate(fitted.scorer(), split, "test", fitted.protocol())
     popularity = np.full(len(split.test), "unknown", dtype=object)
     for name, mask in popularity_slices(split.targets(split.test), split.vocabulary.counts).items():
         popularity[mask] = name
-    wanted = list(dict.fromkeys((*PAIRED, *metrics)))
+    names = list(dict.fromkeys((*PAIRED, *metrics)))
     frame = pl.DataFrame(
         {
             "row": result.user,
             "history_length": split.test.cut,
             "target_popularity": pl.Series(popularity.tolist(), dtype=pl.String),
-            **{name: result.per_example[name].astype(np.float64) for name in wanted},
+            **{name: result.per_example[name].astype(np.float64) for name in names},
         }
     )
     users = frame.group_by("row", maintain_order=True).agg(
-        pl.col("history_length", "target_popularity").first(), pl.col(wanted).mean()
+        pl.col("history_length", "target_popularity").first(), pl.col(names).mean()
     )
     ids = pl.Series("user_id", list(split.user_ids), dtype=pl.String).gather(users["row"])
     return users.select(ids, pl.exclude("row"))

@@ -1,4 +1,4 @@
-"""What is done, running, waiting and failed, and how long the rest will take."""
+"""State of a study: which cells are done, running, waiting or failed, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = Literal["waiting", "running", "done", "failed"]
 
 
 @dataclass
-class Board:
+class Schedule:
     """The state of every cell, and the trials that are still to come.
 
     Attributes:
@@ -22,57 +22,47 @@ class Board:
         jobs: processes at once.
         trials: trials left, by group.
         states: state by cell name.
-        begun: start of every running process, by group.
-        seconds: what finished cells and trials took, by group.
-        failures: what went wrong, by cell name.
-        started: when the study was started.
+        running: group and start time of every running process, by its name.
+        seconds: durations of finished cells and trials, by group.
+        failures: last error of every failed cell, by its name.
     """
 
     cells: Sequence[Cell]
     jobs: int
     trials: dict[Group, int] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
-    begun: dict[str, tuple[Group, float]] = field(default_factory=dict)
+    running: dict[str, tuple[Group, float]] = field(default_factory=dict)
     seconds: defaultdict[Group, list[float]] = field(default_factory=lambda: defaultdict(list))
     failures: dict[str, str] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
-
-    def state(self, cell: Cell) -> State:
-        """Return a cell's state."""
-        return self.states.get(cell.name, "waiting")
 
     def waiting(self) -> list[Cell]:
         """Return the cells that are neither begun nor over."""
-        return [cell for cell in self.cells if self.state(cell) == "waiting"]
+        return [cell for cell in self.cells if cell.name not in self.states]
 
-    def count(self, cells: Sequence[Cell] | None = None) -> Counter[State]:
-        """Return how many of some cells are in each state."""
-        return Counter(self.state(cell) for cell in (self.cells if cells is None else cells))
+    def count(self) -> Counter[State]:
+        """Return how many cells are in each state."""
+        return Counter(self.states.get(cell.name, "waiting") for cell in self.cells)
 
-    def begin(self, key: str, group: Group) -> None:
-        """Note that a process of a group has begun."""
-        self.begun[key] = (group, time.monotonic())
+    def begin(self, name: str, group: Group) -> None:
+        """Record that a process of a group has begun."""
+        self.running[name] = (group, time.monotonic())
 
-    def end(self, key: str) -> float:
-        """Note that it has ended; return its seconds."""
-        return time.monotonic() - self.begun.pop(key)[1]
-
-    def elapsed(self) -> float:
-        """Return the seconds since the start."""
-        return time.monotonic() - self.started
+    def end(self, name: str) -> float:
+        """Record that a process has ended; return its seconds."""
+        return time.monotonic() - self.running.pop(name)[1]
 
     def time_left(self) -> float | None:
-        """Return the seconds that the rest will take, from what finished ones took; None before the first one."""
+        """Return the seconds that the rest will take, from the durations so far; None before the first one."""
         if not any(self.seconds.values()):
             return None
-        running = [max(0.0, self._expected(group) - (time.monotonic() - at)) for group, at in self.begun.values()]
-        trials_under_way = Counter(group for key, (group, _) in self.begun.items() if key == group.name)
+        running = [max(0.0, self._expected(group) - (time.monotonic() - at)) for group, at in self.running.values()]
+        trials_under_way = Counter(group for name, (group, _) in self.running.items() if name == group.name)
         waiting = sum(self._expected(cell.group) for cell in self.waiting())
         waiting += sum((left - trials_under_way[group]) * self._expected(group) for group, left in self.trials.items())
         return max((waiting + sum(running)) / self.jobs, max(running, default=0.0))
 
     def _expected(self, group: Group) -> float:
-        """Return the mean of the nearest relatives that have finished."""
+        """Return the mean duration of those finished cells and trials that are most like a group's."""
         for alike in (
             lambda other: other == group,
             lambda other: other[:3] == group[:3],
@@ -86,10 +76,8 @@ class Board:
         return 0.0
 
 
-def duration(seconds: float | None) -> str:
-    """Return seconds for people: "48 s", "12 min", "3 h 05 min"."""
-    if seconds is None:
-        return "unknown"
+def duration(seconds: float) -> str:
+    """Return seconds in words: "48 s", "12 min", "3 h 05 min"."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,28 +1,27 @@
-"""What the cells work on, opened once by the parent: logs and token tables, with their fingerprints."""
+"""Data sets and token tables of a study, opened once by the command, with their fingerprints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from mltfr.pipeline import RunConfig
 from mltfr.storage.progress import Progress
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
-from mltfr.study.fingerprint import basis_of
+from mltfr.study.fingerprint import inputs_of
 from mltfr.study.plan import Cell, Group
-from mltfr.study.task import Task
+from mltfr.study.spec import JobSpec
 from mltfr.tokens import PreparedTable, load_tables
 
 
-class Material:
-    """Data sets and token tables of a study.
+class StudyInputs:
+    """What the runs of a study read; it makes their specifications.
 
-    Tables are fetched and prepared here, one after the other, so that no two cells do it at once.
+    Tables are fetched and prepared here, one after the other, so that no two runs do it at once.
 
     Args:
         study: the study.
-        labels: the data sets that are needed.
+        labels: labels of the data sets to open.
         progress: receives what takes time.
 
     Raises:
@@ -40,7 +39,7 @@ class Material:
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
 
     def tables(self, config: RunConfig) -> list[PreparedTable]:
-        """Return the tables that a run reads.
+        """Return the token tables that a run reads.
 
         Raises:
             TokenTableError: a table is unknown or damaged.
@@ -53,15 +52,14 @@ class Material:
             self._tables[key] = load_tables(config.tokens, progress=self.progress)
         return self._tables[key]
 
-    def cell_task(self, cell: Cell) -> Task:
-        """Return the task of a cell."""
-        labels = {"cell": cell.name, **cell.group._asdict(), "seed": cell.seed}
-        return self._task(cell.group, cell.config, labels=labels, keep_run=self.study.keep_runs)
+    def cell_spec(self, cell: Cell) -> JobSpec:
+        """Return the specification of a cell."""
+        return self._spec(cell.group, cell.config)
 
-    def trial_task(self, group: Group, config: RunConfig) -> Task:
-        """Return the task of a trial."""
-        return self._task(group, config)
+    def trial_spec(self, group: Group, config: RunConfig) -> JobSpec:
+        """Return the specification of a trial."""
+        return self._spec(group, config, trial=True)
 
-    def _task(self, group: Group, config: RunConfig, **more: Any) -> Task:
-        basis = basis_of(config, self.fingerprints[group.data], self.tables(config), self.study.threads)
-        return Task(data=self.study.data[group.data], basis=basis, metrics=self.study.metrics, **more)
+    def _spec(self, group: Group, config: RunConfig, trial: bool = False) -> JobSpec:
+        inputs = inputs_of(config, self.fingerprints[group.data], self.tables(config), self.study.threads)
+        return JobSpec(data=self.study.data[group.data], inputs=inputs, metrics=self.study.metrics, trial=trial)

@@ -1,0 +1,92 @@
+"""The process of one training: `python -m mltfr.study.job RUN` does what `mltfr fit --out RUN --resume` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from threading import Event
+
+import torch
+
+from mltfr.errors import ConfigError, MltfrError
+from mltfr.pipeline import fit, load_fitted
+from mltfr.pipeline.folder import MANIFEST
+from mltfr.pipeline.scores import score, score_validation
+from mltfr.storage.files import atomic_file
+from mltfr.storage.lock import locked
+from mltfr.study.data import open_log
+from mltfr.study.spec import JobSpec, read_spec
+from mltfr.study.users import USERS, per_user
+from mltfr.training import Interrupted, stop_request
+
+DONE, CRASHED, REFUSED, STOPPED = 0, 1, 2, 130
+"""Exit codes: finished, any other error, settings that allow no training, stopped on request."""
+LOCK_TIMEOUT = 600.0
+"""Seconds to wait for an earlier process of the same run, whose parent was killed, to write its checkpoint."""
+
+
+def is_finished(run: Path, spec: JobSpec) -> bool:
+    """Return whether a run is fitted and, unless it is a trial, measured user by user."""
+    return (run / MANIFEST).exists() and (spec.trial or (run / USERS).exists())
+
+
+def train(run: Path, spec: JobSpec, stop: Event) -> None:
+    """Fit and measure one run, from its checkpoint if there is one; `users.parquet` comes last.
+
+    Args:
+        run: the run folder, as `mltfr fit` writes it.
+        spec: what it is made from.
+        stop: when set, a checkpoint is written, and `Interrupted` raised.
+
+    Raises:
+        Interrupted: `stop` was set.
+        MltfrError: the settings or the data do not allow the run.
+    """
+    if is_finished(run, spec):  # by a process whose parent was killed
+        return
+    if (run / MANIFEST).exists():  # killed after the training
+        fitted = load_fitted(run)
+    else:
+        measure = score_validation if spec.trial else score
+        fitted = fit(spec.config, open_log(spec.data), run, resume=True, stop=stop, measure=measure)
+    if not spec.trial:
+        with atomic_file(run / USERS) as path:
+            per_user(fitted, spec.metrics).write_parquet(path)
+
+
+def main(run: Path) -> int:
+    """Train the run of a folder and return the exit code; the last line on stderr says what went wrong.
+
+    It stops, with a checkpoint, on Ctrl-C, on SIGTERM, and once stdin is closed: by its parent, or by its end.
+    """
+    try:
+        spec = read_spec(run)
+        torch.set_num_threads(int(spec.inputs["threads"]))
+        run.mkdir(parents=True, exist_ok=True)
+        with stop_request() as stop:
+            threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
+            with locked(run, timeout=LOCK_TIMEOUT):
+                train(run, spec, stop)
+    except Interrupted:
+        return STOPPED
+    except MltfrError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201
+        return REFUSED if isinstance(error, ConfigError) else CRASHED
+    except Exception:
+        traceback.print_exc()
+        return CRASHED
+    return DONE
+
+
+def _stop_with_stdin(stop: Event) -> None:
+    """Request a stop once stdin is closed."""
+    while os.read(0, 1024):  # not sys.stdin, whose lock would be in the way at the end
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

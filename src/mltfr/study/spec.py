@@ -1,0 +1,73 @@
+"""What a training of a study is made from, in a file beside its run folder: `cells/NAME.json` for `cells/NAME/`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mltfr.config import Config
+from mltfr.errors import RunError
+from mltfr.pipeline import RunConfig
+from mltfr.pipeline.folder import write_json
+from mltfr.study.config import DataConfig
+from mltfr.study.fingerprint import fingerprint_of
+
+
+class JobSpec(Config):
+    """One training of a study, a cell or a trial: where its data comes from, and all that decides its result."""
+
+    data: DataConfig
+    """The data set."""
+    inputs: dict[str, Any]
+    """All that decides the result, complete settings included; see `fingerprint.inputs_of`."""
+    metrics: tuple[str, ...] = ()
+    """Metrics of the study; the first one decides."""
+    trial: bool = False
+    """Whether it is a trial of a search, which is scored on validation alone."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the inputs."""
+        return fingerprint_of(self.inputs)
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings of the run."""
+        return RunConfig.parse(self.inputs["config"], "job")
+
+
+def spec_file(run: Path) -> Path:
+    """Return the path of the file that says what a run folder of a study is made from."""
+    return run.parent / f"{run.name}.json"
+
+
+def write_spec(run: Path, spec: JobSpec) -> None:
+    """Write the specification beside a run folder, which need not exist yet."""
+    write_json(spec_file(run), spec.model_dump(mode="json"))
+
+
+def read_spec(run: Path) -> JobSpec:
+    """Read the specification of a run folder.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    return JobSpec.parse(read_json(spec_file(run)), str(spec_file(run)))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise TypeError("it is no JSON object")
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{path}: missing or damaged ({error}). Remove what lies beside it, then use --resume."
+        ) from error
+    return document

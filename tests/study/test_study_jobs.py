@@ -1,0 +1,121 @@
+"""One cell: a run that is interrupted, resumed, and measured user by user."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from threading import Event
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from small_study import small
+
+from mltfr.pipeline import load_fitted, resolve
+from mltfr.storage.progress import SILENT
+from mltfr.study import make_plan
+from mltfr.study.config import StudyConfig
+from mltfr.study.fingerprint import difference, fingerprint_of, inputs_of
+from mltfr.study.folder import KEPT, clean_up
+from mltfr.study.inputs import StudyInputs
+from mltfr.study.job import is_finished, train
+from mltfr.study.results import read_run
+from mltfr.training import Interrupted
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MLTFR_HOME", str(tmp_path_factory.getbasetemp() / "mltfr-home"))
+    study = StudyConfig.parse(small(metrics=["ndcg@5"]))
+    cell = next(cell for cell in make_plan(study) if cell.group.fusion == "mltfr")
+    yield StudyInputs(study, study.data, SILENT).cell_spec(cell)
+    patch.undo()
+
+
+def named(metrics, run):
+    """Return the document of another run's metrics under this run's name."""
+    return json.loads(json.dumps(metrics).replace('"run": "straight"', f'"run": "{run}"'))
+
+
+def test_an_interrupted_cell_continues_where_it_stopped(tmp_path, spec):
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    train(straight, spec, Event())
+    stop = Event()
+    stop.set()
+    interruptions = 0
+    while True:
+        try:
+            train(broken, spec, stop if interruptions < 3 else Event())
+            break
+        except Interrupted:
+            interruptions += 1
+            assert (broken / "checkpoint/state.json").exists()
+            assert not is_finished(broken, spec)
+    assert interruptions == 3
+    assert (broken / "weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()
+    assert read_run(broken).metrics == named(read_run(straight).metrics, "broken")
+    assert_frame_equal(pl.read_parquet(broken / "users.parquet"), pl.read_parquet(straight / "users.parquet"))
+
+
+def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):
+    run = tmp_path / "run"
+    train(run, spec, Event())
+    found = read_run(run)
+    assert found.epochs == 3  # one in round 1, two in round 2
+    for scores in (found.metrics["metrics"], found.metrics["validation"]["metrics"], found.metrics["zero_branch"]):
+        assert set(scores) == {f"{name}@{k}" for name in ("hr", "ndcg", "mrr") for k in (5, 10, 20)}
+    assert found.manifest["parameters"]["total"] > 8 * 40
+    assert resolve(file=tomllib.loads((run / "config.toml").read_text())) == spec.config
+    logged = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [(record["round"], record["epoch"]) for record in logged] == [(1, 1), (2, 1), (2, 2)]
+    assert set(logged[-1]["router_share"]) == {"synthetic-2"}
+
+    users = pl.read_parquet(run / "users.parquet")
+    columns = ["user_id", "history_length", "target_popularity", "hr@10", "ndcg@10", "mrr@10", "ndcg@5"]
+    assert users.columns == columns
+    assert users["user_id"].is_unique().all()
+    assert set(users["target_popularity"]) <= {"head", "mid", "tail", "unknown"}
+    for metric in columns[3:]:
+        assert users[metric].mean() == pytest.approx(found.metrics["metrics"][metric], rel=1e-12)
+
+    load_fitted(run)  # an ordinary run folder
+    (run / "users.parquet").unlink()  # killed after the training
+    train(run, spec, Event())
+    assert_frame_equal(pl.read_parquet(run / "users.parquet"), users)
+    clean_up(run, keep_runs=True)
+    assert (run / "weights.safetensors").exists()
+    clean_up(run, keep_runs=False)
+    assert sorted(path.name for path in run.iterdir()) == sorted(KEPT)
+    train(run, spec, Event())  # what is done is not done again
+    assert not (run / "weights.safetensors").exists()
+
+
+def test_a_fingerprint_is_of_everything_that_decides_the_result():
+    config = resolve(fusion="none")
+    inputs = inputs_of(config, "data", [], 1)
+    same = resolve(fusion="none", overrides=["training.checkpoint_seconds=1", "training.tensorboard=true"])
+    assert fingerprint_of(inputs_of(same, "data", [], 1)) == fingerprint_of(inputs)
+    others = [
+        inputs_of(resolve(fusion="none", seed=1), "data", [], 1),
+        inputs_of(resolve(fusion="none", epochs=1), "data", [], 1),
+        inputs_of(config, "other", [], 1),
+        inputs_of(config, "data", [], 2),
+    ]
+    assert len({fingerprint_of(other) for other in [inputs, *others]}) == 5
+    assert [difference(inputs, other) for other in others] == [
+        "config.seed was 0 and is 1",
+        "config.training.epochs was 100 and is 1",
+        'data was "data" and is "other"',
+        "threads was 1 and is 2",
+    ]
+
+
+def test_files_that_a_fusion_reads_count_by_their_content(tmp_path):
+    file = tmp_path / "vectors.parquet"
+    config = resolve(fusion="adapter", overrides=[f'fusion.vectors="{file}"'])
+    found = set()
+    for content in ("a", "b"):
+        file.write_text(content)
+        found.add(fingerprint_of(inputs_of(config, "data", [], 1)))
+    assert len(found) == 2
