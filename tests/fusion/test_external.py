@@ -13,8 +13,9 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.external import ExternalConfig, ExternalFusion
 from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
-from mltfr.tokens.lookup import find_words, with_neighbours
+from mltfr.tokens.neighbours import with_neighbours
 from mltfr.tokens.table import PreparedTable
+from mltfr.tokens.words import find_words
 
 
 class TestExternal(FusionContract):

@@ -136,8 +136,8 @@ def test_a_control_knows_no_clusters(store: TokenStore) -> None:
 
 def test_what_was_prepared_is_read_again(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load(store, *NAMES)
-    monkeypatch.setattr("mltfr.tokens.load.reduce_table", pytest.fail)
-    monkeypatch.setattr("mltfr.tokens.load.align", pytest.fail)
+    monkeypatch.setattr("mltfr.tokens.prepare.reduce_table", pytest.fail)
+    monkeypatch.setattr("mltfr.tokens.prepare.align_table", pytest.fail)
     second = load(store, *NAMES)
     assert [table.fingerprint for table in first.values()] == [table.fingerprint for table in second.values()]
 

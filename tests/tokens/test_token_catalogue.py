@@ -15,10 +15,10 @@ from mltfr.tokens import TokensConfig, TokenStore, load_tables
 from mltfr.tokens import catalogue as catalogue_module
 from mltfr.tokens.catalogue import CATALOGUE, CatalogueEntry, CatalogueSource, fetch_table
 from mltfr.tokens.config import DEFAULT_TABLES
-from mltfr.tokens.layout import digest_values
 from mltfr.tokens.load import ensure_table
-from mltfr.tokens.near import nearest
+from mltfr.tokens.neighbours import nearest
 from mltfr.tokens.sources import OpenTable, TokenSource, TokenSourceConfig
+from mltfr.tokens.table_files import digest_values
 from mltfr.tokens.vocabulary import TokenStrings
 
 VALUES = np.arange(40, dtype=np.float32).reshape(10, 4)

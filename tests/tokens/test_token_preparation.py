@@ -7,10 +7,10 @@ import pytest
 
 from mltfr.errors import TokenTableError
 from mltfr.tokens import TokenTable
-from mltfr.tokens.alignment import align, procrustes, retrieval_accuracy, shared_words
+from mltfr.tokens.align import fit_alignment, procrustes, retrieval_accuracy, shared_words
 from mltfr.tokens.controls import control_vectors, gaussian, shuffled
-from mltfr.tokens.moments import moments, unit_rows
-from mltfr.tokens.prepare import reduce_table
+from mltfr.tokens.matrix import mean_and_covariance, unit_rows
+from mltfr.tokens.reduce import reduce_table
 
 
 def table(rows: int = 300, width: int = 12, seed: int = 0, name: str = "t") -> TokenTable:
@@ -72,7 +72,7 @@ def test_a_table_without_text_is_refused() -> None:
 def test_moments_are_numpys_and_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     values, rows = table().embeddings, np.arange(0, 300, 3)
     monkeypatch.setattr("mltfr.tokens.sources.base.CHUNK_BYTES", 4 * 12 * 7)
-    mean, covariance = moments(values, rows)
+    mean, covariance = mean_and_covariance(values, rows)
     np.testing.assert_allclose(mean, values[rows].mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(covariance, np.cov(values[rows].T, bias=True), rtol=1e-3, atol=1e-4)
 
@@ -92,8 +92,8 @@ def test_procrustes_recovers_a_planted_rotation() -> None:
 def test_quality_is_measured_on_words_that_were_held_out() -> None:
     generator = np.random.default_rng(0)
     source = generator.standard_normal((400, 16))
-    good = align(source, source @ rotation(16) + 0.1 * generator.standard_normal((400, 16)))
-    noise = align(generator.standard_normal((60, 32)), generator.standard_normal((60, 32)))
+    good = fit_alignment(source, source @ rotation(16) + 0.1 * generator.standard_normal((400, 16)))
+    noise = fit_alignment(generator.standard_normal((60, 32)), generator.standard_normal((60, 32)))
     assert good is not None
     assert noise is not None
     assert good.accuracy > 0.95
@@ -102,7 +102,7 @@ def test_quality_is_measured_on_words_that_were_held_out() -> None:
 
 
 def test_too_few_shared_words_are_not_aligned() -> None:
-    assert align(np.ones((19, 4)), np.ones((19, 4))) is None
+    assert fit_alignment(np.ones((19, 4)), np.ones((19, 4))) is None
 
 
 def test_retrieval_accuracy_counts_the_same_word_only() -> None:

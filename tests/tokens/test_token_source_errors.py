@@ -16,7 +16,7 @@ from mltfr.tokens import TokenStore
 from mltfr.tokens.load import import_table
 from mltfr.tokens.sources import source_for
 from mltfr.tokens.sources.hub import HubConfig, HubSource
-from mltfr.tokens.sources.names import KNOWN, choose_tensor
+from mltfr.tokens.sources.tensor_names import KNOWN, choose_tensor
 from mltfr.tokens.vocabulary import read_vocabulary_file
 
 

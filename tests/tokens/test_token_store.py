@@ -15,8 +15,7 @@ from token_files import cut, small_values
 
 from mltfr.errors import OutputError, TokenTableError
 from mltfr.storage import files as files_module
-from mltfr.tokens import TokensConfig, TokenStore, TokenTable, load_tables
-from mltfr.tokens import layout as layout_module
+from mltfr.tokens import TokensConfig, TokenStore, TokenTable, load_tables, table_files
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
 from mltfr.tokens.vocabulary import TokenStrings
@@ -158,7 +157,7 @@ def test_a_full_disk_leaves_nothing(store: TokenStore, monkeypatch: pytest.Monke
     elif step == "fsync":
         monkeypatch.setattr(files_module.os, "fsync", full)
     else:
-        monkeypatch.setattr(layout_module.np.lib.format, step, full)
+        monkeypatch.setattr(table_files.np.lib.format, step, full)
     with pytest.raises(OutputError, match=r"No space left on device.*Nothing was kept.*MLTFR_HOME"):
         store.add("small", opened(small_values()))
     assert files_of(store) == []

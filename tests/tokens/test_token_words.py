@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mltfr.tokens.words import Kind, Style, read_token, read_vocabulary, representatives, style_of
+from mltfr.tokens.words import Style, TokenKind, read_token, read_vocabulary, rows_by_word, style_of
 
 
 @pytest.mark.parametrize(
@@ -28,32 +28,32 @@ def test_a_stray_mark_is_no_style() -> None:
 @pytest.mark.parametrize(
     ("token", "style", "kind", "word"),
     [
-        ("Ġchocolate", Style.BYTES, Kind.WORD, "chocolate"),
-        ("ate", Style.BYTES, Kind.PIECE, "ate"),
-        ("ĠcafÃ©", Style.BYTES, Kind.WORD, "café"),
-        ("Ã", Style.BYTES, Kind.UNDECODABLE, "Ã"),
-        ("ĠĠ", Style.BYTES, Kind.BLANK, "ĠĠ"),
-        ("Ċ", Style.BYTES, Kind.BLANK, "Ċ"),
-        ("<|endoftext|>", Style.BYTES, Kind.CONTROL, "<|endoftext|>"),
-        ("▁chocolate", Style.PIECES, Kind.WORD, "chocolate"),
-        ("olate", Style.PIECES, Kind.PIECE, "olate"),
-        ("▁▁", Style.PIECES, Kind.BLANK, "▁▁"),
-        ("<0x0A>", Style.PIECES, Kind.BYTE, "<0x0A>"),
-        ("<unused12>", Style.PIECES, Kind.UNUSED, "<unused12>"),
-        ("<start_of_turn>", Style.PIECES, Kind.CONTROL, "<start_of_turn>"),
-        ("</s>", Style.PIECES, Kind.CONTROL, "</s>"),
-        ("<extra_id_7>", Style.PIECES, Kind.UNUSED, "<extra_id_7>"),
-        ("<|reserved_special_token_5|>", Style.BYTES, Kind.UNUSED, "<|reserved_special_token_5|>"),
-        ("##late", Style.CONTINUATIONS, Kind.PIECE, "late"),
-        ("late", Style.CONTINUATIONS, Kind.WORD, "late"),
-        ("[CLS]", Style.CONTINUATIONS, Kind.CONTROL, "[CLS]"),
-        ("[unused7]", Style.CONTINUATIONS, Kind.UNUSED, "[unused7]"),
-        ("", Style.PLAIN, Kind.UNUSED, ""),
-        ("<3", Style.PLAIN, Kind.WORD, "<3"),
-        ("a\ufffd", Style.PLAIN, Kind.UNDECODABLE, "a\ufffd"),
+        ("Ġchocolate", Style.BYTES, TokenKind.WORD, "chocolate"),
+        ("ate", Style.BYTES, TokenKind.PIECE, "ate"),
+        ("ĠcafÃ©", Style.BYTES, TokenKind.WORD, "café"),
+        ("Ã", Style.BYTES, TokenKind.UNDECODABLE, "Ã"),
+        ("ĠĠ", Style.BYTES, TokenKind.BLANK, "ĠĠ"),
+        ("Ċ", Style.BYTES, TokenKind.BLANK, "Ċ"),
+        ("<|endoftext|>", Style.BYTES, TokenKind.CONTROL, "<|endoftext|>"),
+        ("▁chocolate", Style.PIECES, TokenKind.WORD, "chocolate"),
+        ("olate", Style.PIECES, TokenKind.PIECE, "olate"),
+        ("▁▁", Style.PIECES, TokenKind.BLANK, "▁▁"),
+        ("<0x0A>", Style.PIECES, TokenKind.BYTE, "<0x0A>"),
+        ("<unused12>", Style.PIECES, TokenKind.UNUSED, "<unused12>"),
+        ("<start_of_turn>", Style.PIECES, TokenKind.CONTROL, "<start_of_turn>"),
+        ("</s>", Style.PIECES, TokenKind.CONTROL, "</s>"),
+        ("<extra_id_7>", Style.PIECES, TokenKind.UNUSED, "<extra_id_7>"),
+        ("<|reserved_special_token_5|>", Style.BYTES, TokenKind.UNUSED, "<|reserved_special_token_5|>"),
+        ("##late", Style.CONTINUATIONS, TokenKind.PIECE, "late"),
+        ("late", Style.CONTINUATIONS, TokenKind.WORD, "late"),
+        ("[CLS]", Style.CONTINUATIONS, TokenKind.CONTROL, "[CLS]"),
+        ("[unused7]", Style.CONTINUATIONS, TokenKind.UNUSED, "[unused7]"),
+        ("", Style.PLAIN, TokenKind.UNUSED, ""),
+        ("<3", Style.PLAIN, TokenKind.WORD, "<3"),
+        ("a\ufffd", Style.PLAIN, TokenKind.UNDECODABLE, "a\ufffd"),
     ],
 )
-def test_a_token_is_read(token: str, style: Style, kind: Kind, word: str) -> None:
+def test_a_token_is_read(token: str, style: Style, kind: TokenKind, word: str) -> None:
     read = read_token(token, style)
     assert (read.kind, read.word) == (kind, word)
 
@@ -70,10 +70,10 @@ def test_every_byte_of_the_byte_alphabet_comes_back() -> None:
 
 def test_the_tokenizer_says_what_is_control() -> None:
     first, second = read_vocabulary(["▁system", "▁user"], special=frozenset({0}))
-    assert (first.kind, second.kind) == (Kind.CONTROL, Kind.WORD)
+    assert (first.kind, second.kind) == (TokenKind.CONTROL, TokenKind.WORD)
 
 
 def test_one_row_stands_for_a_word() -> None:
     tokens = read_vocabulary(["late", "▁Late", "▁late", "▁late", "<s>", "ate"])
-    assert representatives(enumerate(tokens)) == {"late": 2, "ate": 5}
-    assert representatives(enumerate(tokens), prefer=Kind.PIECE)["late"] == 0
+    assert rows_by_word(enumerate(tokens)) == {"late": 2, "ate": 5}
+    assert rows_by_word(enumerate(tokens), prefer=TokenKind.PIECE)["late"] == 0

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from mltfr.cli.tokens import app
 from mltfr.errors import TokenTableError
 from mltfr.tokens import TokenStore, TokenTable
-from mltfr.tokens.near import nearest
+from mltfr.tokens.neighbours import nearest
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,6 +73,7 @@ def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:
     from mltfr.interactions import load_interactions
     from mltfr.interactions.catalogue import get_data
     from mltfr.interactions.synthetic import synthetic
+    from mltfr.storage.download import is_offline
     from mltfr.storage.progress import show_progress
     from mltfr.tokens import TokenStore
     from mltfr.tokens.config import DEFAULT_TABLES
@@ -85,7 +85,7 @@ def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:
         for name in DEFAULT_TABLES:
             ensure_table(name, TokenStore(), progress)
     except (FetchError, TokenTableError) as error:
-        if isinstance(error, TokenTableError) and os.environ.get("MLTFR_OFFLINE") != "1":
+        if isinstance(error, TokenTableError) and not is_offline():
             raise
         ensure_table("synthetic", TokenStore(), progress)
         progress.message(f"The real data cannot be had: {error}")

@@ -62,7 +62,7 @@ def show(
     verify: Annotated[bool, typer.Option("--verify", help="Compare every byte with the checksums.")] = False,
 ) -> None:
     """Show where a table came from, or what lies near a word in it."""
-    from mltfr.tokens.near import nearest
+    from mltfr.tokens.neighbours import nearest
     from mltfr.tokens.store import TokenStore
     from mltfr.tokens.words import read_vocabulary
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
 from mltfr.fusion.shortlist import scaled_rows
-from mltfr.tokens.lookup import find_words, with_neighbours
+from mltfr.tokens.neighbours import with_neighbours
 from mltfr.tokens.table import PreparedTable
+from mltfr.tokens.words import find_words
 
 
 class SourceRows(nn.Module):

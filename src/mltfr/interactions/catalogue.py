@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mltfr.errors import DataError, FetchError, OutputError, one_of
-from mltfr.storage.download import download_url, download_wheel, extract_member
+from mltfr.storage.download import download_url, download_wheel, extract_member, is_offline
 from mltfr.storage.files import atomic_file, home, sha256
 from mltfr.storage.progress import SILENT, Progress
 
@@ -114,7 +113,7 @@ def get_data(name: str, progress: Progress = SILENT) -> Path:
     path = home() / "data" / name / data.file
     if path.is_file() and sha256(path) == data.sha256:
         return path
-    if os.environ.get("MLTFR_OFFLINE") == "1":
+    if is_offline():
         raise FetchError(
             f"'{name}' is not stored in {path.parent} and MLTFR_OFFLINE=1 forbids fetching it. "
             f"With a connection run: MLTFR_OFFLINE=0 mltfr data get {name}"

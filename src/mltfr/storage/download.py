@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,11 @@ CONNECT_TIMEOUT = 5.0
 """Seconds without an answer after which an address counts as unreachable."""
 CHUNK = 1 << 20
 MEGABYTE = 1_000_000
+
+
+def is_offline() -> bool:
+    """Return whether `MLTFR_OFFLINE=1` forbids all downloads."""
+    return os.environ.get("MLTFR_OFFLINE") == "1"
 
 
 def download_url(url: str, path: Path, progress: Progress = SILENT, timeout: float = CONNECT_TIMEOUT) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 
 from mltfr.config import Config
 from mltfr.interactions import Examples, Histories, Split, Vocabulary
-from mltfr.tokens.moments import unit_rows
+from mltfr.tokens.matrix import unit_rows
 from mltfr.tokens.table import PreparedTable
 
 Floats = npt.NDArray[np.floating[Any]]

@@ -18,7 +18,7 @@ from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.testing.planted import PlantedSignal
 from mltfr.tokens.controls import control_vectors
-from mltfr.tokens.moments import unit_rows
+from mltfr.tokens.matrix import unit_rows
 from mltfr.tokens.table import PreparedTable
 from mltfr.training import Reporter, train
 

@@ -1,4 +1,4 @@
-"""Tables that look like the real one and mean nothing: what a fusion gains from them is not knowledge."""
+"""Control tables, with the statistics of the real one and none of its meaning: gains from them are not knowledge."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mltfr.tokens.moments import moments
+from mltfr.tokens.matrix import mean_and_covariance
 from mltfr.tokens.sources.base import rows_per_chunk
+
+Control = Literal["none", "random", "shuffled"]
 
 
 def control_vectors(
-    table: npt.NDArray[Any], control: Literal["random", "shuffled"], seed: int, name: str
+    table: npt.NDArray[Any], control: Control, seed: int, name: str
 ) -> npt.NDArray[Any]:
-    """Return the control of a table.
+    """Return the control of a table: `random` (`gaussian`) or `shuffled`.
 
     Args:
         table: `[V, W]`.
-        control: which one.
-        seed: seed of the control; every table has its own numbers, whatever the tables beside it.
+        control: which control.
+        seed: random seed; every table draws its own numbers, whatever the tables beside it.
         name: the table's name.
 
     Returns:
@@ -32,8 +34,8 @@ def control_vectors(
 
 
 def gaussian(table: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDArray[Any]:
-    """Return Gaussian rows with the table's mean and covariance."""
-    mean, covariance = moments(table)
+    """Return Gaussian rows `[V, W]` with the table's mean and covariance."""
+    mean, covariance = mean_and_covariance(table)
     variances, directions = np.linalg.eigh(covariance)
     root = (directions * np.sqrt(np.clip(variances, 0, None))).T.astype(np.float32)   # root' root = covariance
     result = np.empty(table.shape, table.dtype)
@@ -46,7 +48,7 @@ def gaussian(table: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDA
 
 
 def shuffled(table: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDArray[Any]:
-    """Return the table with each column permuted on its own."""
+    """Return the table `[V, W]` with each column permuted independently."""
     result = np.empty(table.shape, table.dtype)
     for column in range(table.shape[1]):
         result[:, column] = generator.permutation(table[:, column])

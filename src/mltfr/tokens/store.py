@@ -17,7 +17,9 @@ from typing import Any
 
 from mltfr.errors import TokenTableError
 from mltfr.storage.files import atomic_file, atomic_folder, home, output_errors, sha256
-from mltfr.tokens.layout import (
+from mltfr.tokens.sources.base import OpenTable
+from mltfr.tokens.table import PreparedTable, TokenTable
+from mltfr.tokens.table_files import (
     digest_json,
     digest_values,
     read_folder,
@@ -26,8 +28,6 @@ from mltfr.tokens.layout import (
     write_table,
     write_vocabulary,
 )
-from mltfr.tokens.sources.base import OpenTable
-from mltfr.tokens.table import PreparedTable, TokenTable
 from mltfr.tokens.vocabulary import TokenStrings
 
 STORE_REMEDY = "Nothing was kept. Free some space, or point MLTFR_HOME to a folder with room."

@@ -1,12 +1,17 @@
-"""From a token's string, as the tokenizer writes it, to the word that a person reads."""
+"""Words behind tokens: the text of a token's string, and the tokens that spell a word."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from mltfr.tokens.table import PreparedTable
 
 
 class Style(Enum):
@@ -22,8 +27,8 @@ class Style(Enum):
     """No marks: every token is a word."""
 
 
-class Kind(Enum):
-    """What a token is."""
+class TokenKind(Enum):
+    """Kind of a token: text, or one of those that stand for none."""
 
     WORD = "word"
     """Begins a word, or is one."""
@@ -43,20 +48,20 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Token:
-    """A token, read.
+    """A token's kind and its word.
 
     Attributes:
         kind: what it is.
-        word: the text without marks; the token's own string where it is no text.
+        word: the text without marks; the token's own string where it is not text.
     """
 
-    kind: Kind
+    kind: TokenKind
     word: str
 
     @property
     def is_text(self) -> bool:
-        """Whether it stands for text that an item could have to do with."""
-        return self.kind in (Kind.WORD, Kind.PIECE)
+        """Whether it stands for text."""
+        return self.kind in (TokenKind.WORD, TokenKind.PIECE)
 
 
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
@@ -94,7 +99,7 @@ def style_of(vocabulary: Iterable[str]) -> Style:
 
 
 def read_token(token: str, style: Style, special: bool = False) -> Token:
-    """Return what a token is and the word a person reads in it.
+    """Return a token's kind and its word.
 
     Args:
         token: the string in the vocabulary ("Ġchocolate", "▁chocolate", "##late").
@@ -102,16 +107,16 @@ def read_token(token: str, style: Style, special: bool = False) -> Token:
         special: whether the tokenizer itself calls it a control token.
     """
     if not token or _UNUSED.fullmatch(token):
-        return Token(Kind.UNUSED, token)
+        return Token(TokenKind.UNUSED, token)
     if _BYTE.fullmatch(token):
-        return Token(Kind.BYTE, token)
+        return Token(TokenKind.BYTE, token)
     if special or _CONTROL.fullmatch(token):
-        return Token(Kind.CONTROL, token)
+        return Token(TokenKind.CONTROL, token)
     text, begins = token, True
     if style is Style.BYTES:
         decoded = _decode_bytes(token)
         if decoded is None:
-            return Token(Kind.UNDECODABLE, token)
+            return Token(TokenKind.UNDECODABLE, token)
         text, begins = decoded, decoded.startswith(" ")
     elif style is Style.PIECES:
         text, begins = token.replace("▁", " "), token.startswith("▁")
@@ -119,10 +124,10 @@ def read_token(token: str, style: Style, special: bool = False) -> Token:
         text, begins = token[2:], False
     word = text.strip()
     if not word:
-        return Token(Kind.BLANK, token)
+        return Token(TokenKind.BLANK, token)
     if "\ufffd" in word:
-        return Token(Kind.UNDECODABLE, token)
-    return Token(Kind.WORD if begins else Kind.PIECE, word)
+        return Token(TokenKind.UNDECODABLE, token)
+    return Token(TokenKind.WORD if begins else TokenKind.PIECE, word)
 
 
 def read_vocabulary(vocabulary: Sequence[str], special: frozenset[int] = frozenset()) -> list[Token]:
@@ -136,15 +141,15 @@ def read_vocabulary(vocabulary: Sequence[str], special: frozenset[int] = frozens
     return [read_token(token, style, row in special) for row, token in enumerate(vocabulary)]
 
 
-def representatives(tokens: Iterable[tuple[int, Token]], prefer: Kind = Kind.WORD) -> dict[str, int]:
-    """Return one row for every word, whatever its case.
+def rows_by_word(tokens: Iterable[tuple[int, Token]], prefer: TokenKind = TokenKind.WORD) -> dict[str, int]:
+    """Return the row of the token that stands for every word, whatever its case.
 
-    A token that begins a word comes before one inside words, lower case before capitals, an early row
-    (a frequent token) before a late one.
+    Tokens that begin a word come before pieces inside words, lower case before capitals, early rows (frequent
+    tokens) before late ones.
 
     Args:
-        tokens: (row, token) pairs; those that are no text are skipped.
-        prefer: `Kind.PIECE` puts tokens inside words first.
+        tokens: (row, token) pairs; tokens that are not text are skipped.
+        prefer: `TokenKind.PIECE` puts pieces inside words first.
     """
     best: dict[str, tuple[bool, bool, int]] = {}
     for row, token in tokens:
@@ -155,6 +160,61 @@ def representatives(tokens: Iterable[tuple[int, Token]], prefer: Kind = Kind.WOR
         if word not in best or rank < best[word]:
             best[word] = rank
     return {word: rank[2] for word, rank in best.items()}
+
+
+@dataclass(frozen=True)
+class FoundWords:
+    """Which of a list of words the vocabulary of a table spells, and how.
+
+    Attributes:
+        rows: int64 `[R]`; their token rows, sorted, each once.
+        whole: words that are one token.
+        pieces: words that are spelled with several tokens.
+        missing: words that the vocabulary cannot spell.
+    """
+
+    rows: npt.NDArray[np.int64]
+    whole: tuple[str, ...]
+    pieces: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def find_words(table: PreparedTable, phrases: Iterable[str]) -> FoundWords:
+    """Return the rows of words in a prepared table, whatever their case.
+
+    A word is looked up whole, then as its longest pieces, see `spell`.
+
+    Args:
+        table: the prepared table.
+        phrases: words, or several with white space between them.
+    """
+    row_of = rows_by_word((row, Token(TokenKind.WORD, word)) for row, word in enumerate(table.words))
+    rows: set[int] = set()
+    whole: list[str] = []
+    pieces: list[str] = []
+    missing: list[str] = []
+    for word in dict.fromkeys(word.casefold() for phrase in phrases for word in phrase.split()):
+        spelled = spell(word, row_of)
+        rows |= {row_of[piece] for piece in spelled}
+        (whole if spelled == [word] else pieces if spelled else missing).append(word)
+    return FoundWords(np.array(sorted(rows), np.int64), tuple(whole), tuple(pieces), tuple(missing))
+
+
+def spell(word: str, row_of: Mapping[str, int]) -> list[str]:
+    """Return the pieces that spell a word, the longest possible beginning first; empty if they cannot.
+
+    Args:
+        word: the word, in lower case.
+        row_of: row of every piece.
+    """
+    pieces = []
+    while word:
+        piece = next((word[:end] for end in range(len(word), 0, -1) if word[:end] in row_of), None)
+        if piece is None:
+            return []
+        pieces.append(piece)
+        word = word[len(piece) :]
+    return pieces
 
 
 def _decode_bytes(token: str) -> str | None:

@@ -47,7 +47,7 @@ class OpenTable:
     strings: TokenStrings
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def fitted(self) -> OpenTable:
+    def trimmed(self) -> OpenTable:
         """Return the table cut to the rows that have a token.
 
         Checkpoints often pad the table to a round number of rows, and some vocabularies name tokens that
@@ -113,7 +113,7 @@ class TokenSource(ABC):
 
         Raises:
             TokenTableError: the file is damaged, or has no such table.
-        FetchError: it cannot be fetched.
+            FetchError: it cannot be fetched.
         """
 
 

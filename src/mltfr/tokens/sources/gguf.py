@@ -19,7 +19,7 @@ from mltfr.tokens.sources.base import (
     rows_per_chunk,
 )
 from mltfr.tokens.sources.gguf_header import GGUFHeader, TensorEntry, read_gguf_header
-from mltfr.tokens.sources.names import choose_tensor
+from mltfr.tokens.sources.tensor_names import choose_tensor
 from mltfr.tokens.vocabulary import TokenStrings, find_vocabulary, read_vocabulary_file, unnamed
 
 _CONTROL_TYPES = (2, 3, 5)
@@ -76,7 +76,7 @@ class GGUFSource(TokenSource):
                 "licence_in_file": str(header.metadata.get("general.license", "")),
                 "vocabulary_file": self.config.vocabulary.name if self.config.vocabulary else path.name,
             },
-        ).fitted()
+        ).trimmed()
 
     def _strings(self, header: GGUFHeader, rows: int) -> TokenStrings:
         if self.config.vocabulary is not None:

@@ -74,7 +74,7 @@ class NpySource(TokenSource):
                 "type": str(array.dtype),
                 "vocabulary_file": beside.name if beside else None,
             },
-        ).fitted()
+        ).trimmed()
 
 
 def _mapped(path: Path) -> npt.NDArray[Any]:

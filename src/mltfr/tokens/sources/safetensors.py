@@ -24,7 +24,7 @@ from mltfr.tokens.sources.base import (
     register_source,
     rows_per_chunk,
 )
-from mltfr.tokens.sources.names import choose_tensor
+from mltfr.tokens.sources.tensor_names import choose_tensor
 from mltfr.tokens.vocabulary import find_vocabulary, read_vocabulary_file, unnamed
 
 INDEX = "model.safetensors.index.json"
@@ -92,7 +92,7 @@ class SafetensorsSource(TokenSource):
                 "type": kind,
                 "vocabulary_file": beside.name if beside else None,
             },
-        ).fitted()
+        ).trimmed()
 
 
 def shard(path: Path, tensor: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""Mean and covariance of a table, a few rows at a time."""
+"""Arithmetic on the rows of tables that are too large for a float32 copy: chunks, mean, covariance, unit norm."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ from mltfr.tokens.sources.base import rows_per_chunk
 Floats = npt.NDArray[np.floating[Any]]
 
 
-def chunks(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -> Iterator[Floats]:
+def row_chunks(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -> Iterator[Floats]:
     """Yield float32 copies of consecutive rows.
 
     Args:
         table: `[V, W]`, of any float type.
-        rows: the rows that are wanted, all if not given.
+        rows: which rows, all if not given.
     """
     step = rows_per_chunk(table.shape[1])
     for start in range(0, len(table) if rows is None else len(rows), step):
         stop = start + step
-        part = table[start:stop] if rows is None else table[rows[start:stop]]
-        yield part.astype(np.float32)
+        chunk = table[start:stop] if rows is None else table[rows[start:stop]]
+        yield chunk.astype(np.float32)
 
 
 def mean_row(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -> Floats:
     """Return the mean `[W]` of a table's rows, float32, summed up in float64."""
     total = np.zeros(table.shape[1])
-    for chunk in chunks(table, rows):
+    for chunk in row_chunks(table, rows):
         total += chunk.sum(axis=0, dtype=np.float64)
     return (total / (len(table) if rows is None else len(rows))).astype(np.float32)
 
 
-def moments(table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None) -> tuple[Floats, Floats]:
+def mean_and_covariance(
+    table: npt.NDArray[Any], rows: npt.NDArray[np.intp] | None = None
+) -> tuple[Floats, Floats]:
     """Return the mean `[W]`, float32, and the covariance `[W, W]`, float64, of a table's rows.
 
     Args:
         table: `[V, W]`, of any float type.
-        rows: the rows that count, all if not given; at least one.
+        rows: which rows, all if not given; at least one.
     """
     mean = mean_row(table, rows)
     covariance = np.zeros((table.shape[1], table.shape[1]))
-    for chunk in chunks(table, rows):
+    for chunk in row_chunks(table, rows):
         centred = chunk - mean                     # [rows, W]
         covariance += centred.T @ centred
     return mean, covariance / (len(table) if rows is None else len(rows))
 
 
 def unit_rows(vectors: Floats) -> Floats:
-    """Return rows of length 1; rows of zeros stay zeros."""
+    """Return rows scaled to length 1; rows of zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
