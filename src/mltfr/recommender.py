@@ -26,10 +26,10 @@ from mltfr.inference import (
     similarity_table,
     skipped_warnings,
 )
-from mltfr.inference.top_k import Progress
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Console, Reporter
 
 
@@ -156,7 +156,7 @@ class Recommender:
         *,
         details: bool = True,
         zero_branch: bool = False,
-        progress: Progress | None = None,
+        progress: Progress = SILENT,
     ) -> Evaluation:
         """Rank the held-out targets of a split among all items that training knows.
 
@@ -164,7 +164,7 @@ class Recommender:
             split: "test" or "validation".
             details: whether to look beyond accuracy and at slices too.
             zero_branch: score with the fusion's correction set to zero.
-            progress: called after every batch.
+            progress: receives how many users are done.
 
         Raises:
             ConfigError: a zero branch is asked of a baseline, which has no fusion.
@@ -188,7 +188,7 @@ class Recommender:
         allow: Iterable[str] | None = None,
         deny: Iterable[str] = (),
         index: str = "exact",
-        progress: Progress | None = None,
+        progress: Progress = SILENT,
     ) -> pl.DataFrame:
         """Return the k best items of every user as rows `user_id, rank, item_id, score`, users in input order.
 
@@ -204,7 +204,7 @@ class Recommender:
             index: "exact"; "dense", the same without the 8-bit item vectors that single requests against 50,000
                 items or more are answered with; or "ivf", approximate, which needs the extra `ann` and keeps its
                 index in the run folder. Rules hold exactly in each; see `index_report`.
-            progress: called after every batch.
+            progress: receives how many users are done.
 
         Raises:
             ConfigError: an unknown index, or "ivf" for a baseline.
@@ -224,6 +224,7 @@ class Recommender:
         rules, unknown_in_filters = spec.rules(vocabulary, self.config.evaluation.remove_seen)
         for text in skipped_warnings(requests.unknown, requests.without_known_item, unknown_in_filters):
             warnings.warn(text, MltfrWarning, stacklevel=2)
+        progress.start("recommending", len(requests.histories))
         return recommend(self._retriever(), vocabulary, requests, rules, spec, progress)
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:

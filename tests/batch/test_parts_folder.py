@@ -24,6 +24,7 @@ from mltfr.batch import (
 from mltfr.errors import OutputError
 from mltfr.inference import RecommendationSpec
 from mltfr.pipeline import load_served
+from mltfr.storage.progress import Progress
 from mltfr.training import Interrupted
 
 KILLED = """
@@ -139,32 +140,36 @@ def test_only_the_same_job_is_continued(tmp_path, run, straight):
     assert len(job(run, straight).begin(resume=True)) == 8
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("x")
-    with pytest.raises(OutputError, match="is not empty, and holds no recommendations"):
+    with pytest.raises(OutputError, match="is not empty and not recommendations"):
         job(run, tmp_path / "mine").begin(resume=True)
     (tmp_path / "mine" / "manifest.json").write_text("{}")
-    with pytest.raises(OutputError, match="not that of recommendations, or damaged"):
+    with pytest.raises(OutputError, match=r"manifest.json: damaged, or of another version"):
         job(run, tmp_path / "mine").begin(resume=True)
     with pytest.raises(OutputError, match=r"is a file"):
         job(run, tmp_path / "mine" / "notes.txt").begin(resume=False)
 
 
 def test_asked_to_stop_finished_parts_stay(tmp_path, run, scorer, straight):
-    parts, stop, told = job(run, tmp_path / "best"), threading.Event(), []
+    class Done(Progress):
+        """Counts the users that are done, and may stop the job."""
 
-    def progress(done: int, total: int) -> None:
-        told.append((done, total))
-        if done > 3 * SIZE:
-            stop.set()
+        def start(self, task: str, total: int | None = None, done: int = 0) -> None:
+            self.begun, self.total, self.done = done, total, done
+
+        def advance(self, steps: int = 1) -> None:
+            self.done += steps
+            if stop is not None and self.done > 3 * SIZE:
+                stop.set()
+
+    parts, progress, stop = job(run, tmp_path / "best"), Done(), threading.Event()
 
     with pytest.raises(Interrupted):
         recommend_to_folder(scorer, RunUsers(run), parts, parts.begin(False), progress=progress, stop=stop)
     assert len(places(tmp_path / "best")) == 4
-    assert told[-1] == (4 * SIZE, 300)
-    finished = parts.begin(resume=True)
-    told.clear()
-    recommend_to_folder(scorer, RunUsers(run), parts, finished, progress=lambda *numbers: told.append(numbers))
-    assert told[0] == (4 * SIZE, 300)
-    assert told[-1] == (300, 300)
+    assert (progress.done, progress.total) == (4 * SIZE, 300)
+    finished, stop = parts.begin(resume=True), None
+    recommend_to_folder(scorer, RunUsers(run), parts, finished, progress=progress)
+    assert (progress.begun, progress.done, progress.total) == (4 * SIZE, 300, 300)
     assert contents(tmp_path / "best") == contents(straight)
 
 

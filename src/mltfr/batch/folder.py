@@ -1,4 +1,4 @@
-"""A folder of parts: written part by part, continued after a kill, described by a manifest that comes last.
+"""The folder of a batch job: written part by part, continued after a kill, its manifest written last.
 
     part-00000.parquet ...   rows user_id, rank, item_id, score; users in input order
     manifest.json            run, settings and input by checksum, and every part; the job is finished
@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +19,13 @@ from mltfr.batch.scoring import Scored
 from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
 from mltfr.inference import RecommendationSpec
-from mltfr.pipeline.folder import MANIFEST, write_json
-from mltfr.storage.files import atomic_file, sha256
+from mltfr.storage.files import atomic_file, check_new, read_json, write_json
+from mltfr.storage.folder import MANIFEST, damaged, describe_file, is_intact
 from mltfr.version import __version__
 
 FORMAT = 1
+KIND = "recommendations"
+JOB = Path(".job/job.json")
 Record = dict[str, Any]
 """What the manifest says of a part."""
 PART_USERS = 1 << 15
@@ -71,7 +71,7 @@ def describe_job(run: Path, spec: RecommendationSpec, users: Users, part_users: 
     """
     return {
         "format": FORMAT,
-        "kind": "recommendations",
+        "kind": KIND,
         "versions": {"mltfr": __version__, "torch": torch.__version__},
         "run": run_fingerprint(run),
         **spec.to_dict(),
@@ -119,7 +119,7 @@ class PartsFolder:
             for leftover in self.folder.glob(".*.partial"):  # of a process that was killed
                 leftover.unlink(missing_ok=True)
             return {part.number: record for part in self.parts if (record := self._finished(part, there)) is not None}
-        write_json(self._job / "job.json", self.job)
+        write_json(self.folder / JOB, self.job)
         return {}
 
     def write(self, part: Part, scored: Scored) -> Record:
@@ -139,10 +139,9 @@ class PartsFolder:
                 "rows": len(scored.table),
                 "unknown_items": sum(scored.unknown.values()),
                 "without_known_item": len(scored.without_known_item),
-                "bytes": temporary.stat().st_size,
-                "sha256": sha256(temporary),
+                **describe_file(temporary),
             }
-            write_json(self._job / f"{part.file}.json", record)
+            write_json(self._record(part), record)
         return record
 
     def finish(self, records: Mapping[int, Record]) -> None:
@@ -157,31 +156,21 @@ class PartsFolder:
             raise ValueError(f"Part {missing[0]} has no record ({len(missing)} of {len(parts)} have none).")
         listed: Sequence[Record] = [records[part.number] for part in parts]
         write_json(self.folder / MANIFEST, {**self.job, "rows": sum(r["rows"] for r in listed), "parts": listed})
-        shutil.rmtree(self._job, ignore_errors=True)
+        shutil.rmtree((self.folder / JOB).parent, ignore_errors=True)
 
-    @property
-    def _job(self) -> Path:
-        return self.folder / ".job"
+    def _record(self, part: Part) -> Path:
+        return self.folder / JOB.with_name(f"{part.file}.json")
 
     def _job_there(self) -> dict[str, Any] | None:
         """Return the manifest or the unfinished job that the folder holds, None of a new folder."""
-        if not self.folder.exists():
-            return None
-        if not self.folder.is_dir():
-            raise OutputError(f"{self.folder}: is a file. Give --out the name of a new folder, or a file's ending.")
-        if not os.access(self.folder, os.W_OK):
-            raise OutputError(f"{self.folder}: may not be written. Choose another --out.")
-        for path in (self.folder / MANIFEST, self._job / "job.json"):
+        check_new(self.folder, "recommendations", known={MANIFEST: None, str(JOB): None})
+        for path in (self.folder / MANIFEST, self.folder / JOB):
             if path.is_file():
-                try:
-                    document = json.loads(path.read_text(encoding="utf-8"))
-                    if document["kind"] == "recommendations":
-                        return dict(document)
-                except (ValueError, KeyError, TypeError):
-                    pass
-                raise OutputError(f"{path}: not that of recommendations, or damaged. Choose another --out.")
-        if any(not path.name.startswith(".") for path in self.folder.iterdir()):
-            raise OutputError(f"{self.folder}: is not empty, and holds no recommendations. Choose another --out.")
+                with damaged(path, OutputError, "Choose another --out."):
+                    document = read_json(path)
+                    if document["kind"] != KIND:
+                        raise ValueError("it is not that of recommendations")
+                return document
         return None
 
     def _require_same(self, there: Mapping[str, Any]) -> None:
@@ -194,16 +183,11 @@ class PartsFolder:
 
     def _finished(self, part: Part, there: Mapping[str, Any]) -> Record | None:
         """Return the record of a part whose file is what the record says, None of any other."""
-        path, record = self.folder / part.file, None
         if "parts" in there:
             record = there["parts"][part.number]
         else:
             try:
-                record = json.loads((self._job / f"{part.file}.json").read_text(encoding="utf-8"))
+                record = read_json(self._record(part))
             except (OSError, ValueError):
                 return None
-        try:
-            same = path.stat().st_size == record["bytes"] and sha256(path) == record["sha256"]
-        except (OSError, KeyError, TypeError):
-            return None
-        return dict(record) if same else None
+        return record if is_intact(self.folder / part.file, record) else None

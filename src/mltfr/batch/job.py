@@ -15,8 +15,8 @@ import polars as pl
 from mltfr.batch.folder import PART_USERS, Part, PartsFolder, Record, plan_parts
 from mltfr.batch.scoring import PartScorer, Scored
 from mltfr.batch.users import Users
-from mltfr.inference.top_k import Progress
 from mltfr.storage.files import atomic_file
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
 
 
@@ -58,7 +58,7 @@ def recommend_to_folder(
     folder: PartsFolder,
     finished: dict[int, Record],
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     stop: Event | None = None,
 ) -> Summary:
     """Score the parts that are not finished, write each, and the manifest at the end.
@@ -68,7 +68,7 @@ def recommend_to_folder(
         users: who gets recommendations.
         folder: where they go; `begin` has been called.
         finished: what `begin` returned.
-        progress: called with users after every batch.
+        progress: receives how many users are done.
         stop: when set, the part at work is given up and `Interrupted` raised; finished ones stay.
 
     Raises:
@@ -79,7 +79,8 @@ def recommend_to_folder(
     records = dict(finished)
     summary = Summary.of_kept(records)
     left = [part for part in folder.parts if part.number not in records]
-    for part, scored in _scored(scorer, users, left, len(users), progress, stop):
+    progress.start("recommending", len(users), done=len(users) - sum(map(len, left)))
+    for part, scored in _scored(scorer, users, left, progress, stop):
         records[part.number] = folder.write(part, scored)
         summary.add(scored)
     folder.finish(records)
@@ -92,7 +93,7 @@ def recommend_to_file(
     path: Path,
     *,
     part_users: int = PART_USERS,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     stop: Event | None = None,
 ) -> Summary:
     """Write the recommendations of all users into one file, whole or not at all.
@@ -102,7 +103,7 @@ def recommend_to_file(
         users: who gets recommendations.
         path: a file that ends in `.csv`, `.parquet` or `.jsonl`.
         part_users: users scored together, and held in memory.
-        progress: called with users after every batch.
+        progress: receives how many users are done.
         stop: when set, `Interrupted` is raised and nothing is written.
 
     Raises:
@@ -117,7 +118,8 @@ def recommend_to_file(
         text = stack.enter_context(temporary.open("wb")) if ending != ".parquet" else None
         pieces: list[Path] = []
         place = None
-        for part, scored in _scored(scorer, users, parts, len(users), progress, stop):
+        progress.start("recommending", len(users))
+        for part, scored in _scored(scorer, users, parts, progress, stop):
             summary.add(scored)
             if text is not None and ending == ".csv":
                 scored.table.write_csv(text, include_header=part.number == 0)
@@ -137,18 +139,23 @@ def recommend_to_file(
 
 
 def _scored(
-    scorer: PartScorer, users: Users, parts: list[Part], total: int, progress: Progress | None, stop: Event | None
+    scorer: PartScorer, users: Users, parts: list[Part], progress: Progress, stop: Event | None
 ) -> Iterator[tuple[Part, Scored]]:
-    """Yield parts with what came of them."""
-    before = total - sum(map(len, parts))
-
-    def tell(done: int, _: int) -> None:
-        if stop is not None and stop.is_set():
-            raise Interrupted
-        if progress is not None:
-            progress(before + done, total)
-
+    """Yield parts with their recommendations."""
+    watched = _Stoppable(progress, stop)
     for part in parts:
-        tell(0, 0)
-        yield part, scorer.score(users.read(part.start, part.stop), tell)
-        before += len(part)
+        watched.advance(0)
+        yield part, scorer.score(users.read(part.start, part.stop), watched)
+
+
+class _Stoppable(Progress):
+    """Passes progress on, and raises `Interrupted` instead once `stop` is set."""
+
+    def __init__(self, progress: Progress, stop: Event | None) -> None:
+        self.progress = progress
+        self.stop = stop
+
+    def advance(self, steps: int = 1) -> None:
+        if self.stop is not None and self.stop.is_set():
+            raise Interrupted
+        self.progress.advance(steps)

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from mltfr.inference import IndexReport, RecommendationSpec, Requests, Retriever, recommend
-from mltfr.inference.top_k import Progress
 from mltfr.interactions import UNKNOWN
 from mltfr.pipeline import Served
+from mltfr.storage.progress import SILENT, Progress
 
 ITEMS, CODES = "items", "codes"
 """A user's history: item ids as the log writes them, or a run's own codes."""
@@ -59,7 +59,7 @@ class PartScorer:
             pl.int_range(1, len(vocabulary) + 1, dtype=pl.Int32).alias("code")
         )
 
-    def score(self, users: pl.DataFrame, progress: Progress | None = None) -> Scored:
+    def score(self, users: pl.DataFrame, progress: Progress = SILENT) -> Scored:
         """Return the best items of some users.
 
         The same part gives the same bytes in whatever process it is scored. Scores depend in their last bits on which
@@ -68,7 +68,7 @@ class PartScorer:
         Args:
             users: `user_id` (String), and either `items`, a list of item ids, oldest first, or `codes`, the same
                 in the run's codes.
-            progress: called after every batch.
+            progress: advanced by every batch's users.
 
         Raises:
             ConfigError: an approximate index is asked of a baseline.

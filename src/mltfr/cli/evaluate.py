@@ -20,11 +20,11 @@ def evaluate(
 
     if split not in ("test", "validation"):
         raise ConfigError(f"Unknown split '{split}'. {one_of(split, ('test', 'validation'))}")
-    from mltfr.cli.progress import progress_bar
     from mltfr.recommender import Recommender
+    from mltfr.storage.progress import show_progress
 
     recommender = Recommender.load(run)
-    with progress_bar("evaluating", quiet=json) as progress:
+    with show_progress(quiet=json) as progress:
         result = recommender.evaluate("test" if split == "test" else "validation", progress=progress)
     document = result.to_json(run.resolve().name)
     if json:

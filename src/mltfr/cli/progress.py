@@ -7,21 +7,6 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a function of (done, all) that moves a bar; None where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None] | None]:
     """Yield a function of (what, done, all) that moves a bar through several stages; None where nobody watches."""
     from rich.console import Console

@@ -93,9 +93,9 @@ def recommend(
         recommend_to_folder,
         sample,
     )
-    from mltfr.cli.progress import progress_bar
     from mltfr.inference import RecommendationSpec, skipped_warnings
     from mltfr.pipeline import load_served
+    from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None
@@ -117,7 +117,7 @@ def recommend(
                 finished = folder.begin(resume)
                 if finished:
                     typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
-                with progress_bar("recommending") as progress:
+                with show_progress() as progress:
                     if engine == "ray":
                         from mltfr.cluster import recommend_with_ray
 
@@ -127,7 +127,7 @@ def recommend(
                     else:
                         summary = recommend_to_folder(scorer, who, folder, finished, progress=progress, stop=stop)
             else:
-                with progress_bar("recommending") as progress:
+                with show_progress() as progress:
                     summary = recommend_to_file(scorer, who, out, part_users=size, progress=progress, stop=stop)
         except Interrupted:
             command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])

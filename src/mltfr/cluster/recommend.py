@@ -15,8 +15,8 @@ from mltfr.cluster.connection import connected, require_shared, shared_storage
 from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference import RecommendationSpec
-from mltfr.inference.top_k import Progress
 from mltfr.pipeline import load_served
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
 
 
@@ -86,7 +86,7 @@ def recommend_with_ray(
     workers: int,
     address: str | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     stop: Event | None = None,
 ) -> Summary:
     """Score the parts that are not finished on a Ray cluster, and write the manifest at the end.
@@ -102,7 +102,7 @@ def recommend_with_ray(
         finished: what `begin` returned.
         workers: processes that score.
         address: of the cluster; None for a local one.
-        progress: called with users after every part.
+        progress: receives how many users are done.
         stop: when set, `Interrupted` is raised; finished parts stay.
 
     Raises:
@@ -116,7 +116,7 @@ def recommend_with_ray(
     if not left:
         folder.finish(records)
         return summary
-    scored = len(users) - sum(map(len, left))
+    progress.start("recommending", len(users), done=len(users) - sum(map(len, left)))
     with connected(address, workers), shared_storage(folder.folder.absolute()) as token:
         import ray
 
@@ -130,9 +130,7 @@ def recommend_with_ray(
                 summary.rows += record["rows"]
                 summary.unknown.update(done["unknown"])
                 summary.without_known_item += done["without_known_item"]
-                scored += record["users"]
-                if progress is not None:
-                    progress(scored, len(users))
+                progress.advance(record["users"])
         except ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1][:300]
             raise RunError(

@@ -18,8 +18,8 @@ from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.evaluation.ranks import Ranks, rank_targets
 from mltfr.evaluation.slices import Mask, length_slices, popularity_slices
 from mltfr.inference import Rules, Scorer, TopK
-from mltfr.inference.top_k import Progress
 from mltfr.interactions import UNKNOWN, Examples, Split
+from mltfr.storage.progress import SILENT, Progress
 
 SplitName = Literal["validation", "test"]
 """A split with held-out items."""
@@ -86,7 +86,7 @@ def evaluate(
     protocol: EvaluationProtocol | None = None,
     *,
     details: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     shard: Shard | None = None,
 ) -> Evaluation:
     """Rank the target of every example of a split among all training items.
@@ -97,7 +97,7 @@ def evaluate(
         split: "validation" to choose by, "test" to report.
         protocol: how to measure; by default `EvaluationProtocol(split=data.method)`.
         details: whether to look at the top lists and at slices too; early stopping does without.
-        progress: called after every batch.
+        progress: receives how many examples are ranked.
         shard: shards the examples over processes; without details only. None ranks all of them here.
 
     Raises:
@@ -111,6 +111,7 @@ def evaluate(
     examples = _sample(data.validation if split == "validation" else data.test, protocol)
     if not len(examples):
         raise DataError(f"The {split} split holds no example: every history is too short. Use a longer log.")
+    progress.start("evaluating", len(examples))
     targets = data.targets(examples)                                     # [E]
     starts = data.histories.offsets[examples.user]
     histories = [data.histories.items[s : s + cut] for s, cut in zip(starts, examples.cut, strict=True)]

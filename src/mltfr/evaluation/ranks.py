@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mltfr.inference import Rules, Scorer, TopK
 from mltfr.inference.select import best_keys, check_numbers
-from mltfr.inference.top_k import Progress, scoring_batches
+from mltfr.inference.top_k import scoring_batches
 from mltfr.interactions.collate import History
+from mltfr.storage.progress import SILENT, Progress
 
 MISS = np.iinfo(np.int32).max
 """Number of items before a target that is no candidate: it is never among the first k."""
@@ -41,7 +42,7 @@ def rank_targets(
     rules: Rules,
     *,
     lists: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[Ranks, TopK]:
     """Rank every target among all items, and keep the first `lists` items of every example besides.
 
@@ -54,14 +55,13 @@ def rank_targets(
         targets: codes `[E]`; a target that is `UNKNOWN`, or that the rules forbid, is a miss.
         rules: which items are candidates.
         lists: length of the top lists; 0 for none.
-        progress: called after every batch.
+        progress: advanced by every batch's examples.
 
     Raises:
         MltfrError: a score is not a number.
     """
     ranks = Ranks(np.full(len(histories), MISS, np.int64), np.zeros(len(histories), np.int64))
     top = TopK.empty(len(histories), lists)
-    done = 0
     for batch in scoring_batches(scorer, histories, rules):
         with torch.inference_mode():
             scores = batch.scores(1, scorer.items + 1)                   # [B, I]
@@ -71,9 +71,7 @@ def rank_targets(
             ranks.tied[batch.index] = tied.cpu().numpy()
             if lists:
                 top.fill(batch.index, best_keys(scores, 1, lists))
-        done += len(batch.index)
-        if progress is not None:
-            progress(done, len(histories))
+        progress.advance(len(batch.index))
     return ranks, top
 
 

@@ -19,9 +19,10 @@ from mltfr.errors import MissingExtraError
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.select import pack
-from mltfr.inference.top_k import Progress, TopK, top_k
+from mltfr.inference.top_k import TopK, top_k
 from mltfr.interactions.collate import Codes, History, has_known_item, known_items, length_sorted_batches
 from mltfr.storage.files import atomic_file, sha256
+from mltfr.storage.progress import SILENT, Progress
 
 INDEX, FACTS = "index.faiss", "index.json"
 """Files of the index in a run folder."""
@@ -133,7 +134,7 @@ def approximate_top_k(
     k: int,
     rules: Rules,
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> TopK:
     """Return about the k best items of every history; none that the rules forbid, and as many as exactly.
 
@@ -147,7 +148,7 @@ def approximate_top_k(
         histories: item codes, oldest first.
         k: how many items a history gets at most.
         rules: which items are candidates.
-        progress: called after every batch.
+        progress: advanced by every batch's histories.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got k={k}.")
@@ -159,7 +160,6 @@ def approximate_top_k(
     result = TopK.empty(len(histories), k)
     left: list[Codes] = [np.flatnonzero(~has_known_item(histories))]
     searched = np.flatnonzero(has_known_item(histories))
-    done = 0
     for batch in length_sorted_batches([histories[row] for row in searched.tolist()], 256):
         rows = searched[batch]
         given = [histories[row] for row in rows.tolist()]
@@ -172,15 +172,11 @@ def approximate_top_k(
             keys, enough = _search(index, model, given, fetch, k, rules, forbidden)
             result.fill(rows[enough], keys[torch.from_numpy(enough)])
         left.append(rows[~enough])
-        done += int(enough.sum())
-        if progress is not None:
-            progress(done, len(histories))
+        progress.advance(int(enough.sum()))
     rest = np.concatenate(left)
     if len(rest):
-        exact = top_k(scorer, [histories[row] for row in rest.tolist()], k, rules)
+        exact = top_k(scorer, [histories[row] for row in rest.tolist()], k, rules, progress=progress)
         result.codes[rest], result.scores[rest], result.counts[rest] = exact.codes, exact.scores, exact.counts
-    if progress is not None and done < len(histories):
-        progress(len(histories), len(histories))
     return result
 
 

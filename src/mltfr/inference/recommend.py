@@ -18,9 +18,10 @@ from mltfr.inference.requests import Requests
 from mltfr.inference.rules import Rules, rules_of_ids
 from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
 from mltfr.inference.table import recommendation_table
-from mltfr.inference.top_k import Progress, TopK, top_k
+from mltfr.inference.top_k import TopK, top_k
 from mltfr.interactions import Vocabulary
 from mltfr.interactions.collate import History
+from mltfr.storage.progress import SILENT, Progress
 
 INDEXES = ("exact", "dense", "ivf")
 """How the best items may be searched for."""
@@ -82,7 +83,7 @@ def recommend(
     requests: Requests,
     rules: Rules,
     spec: RecommendationSpec,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> pl.DataFrame:
     """Return the best items of every request as rows `user_id, rank, item_id, score`, requests in their order.
 
@@ -92,7 +93,7 @@ def recommend(
         requests: who asks, by what history.
         rules: which items are candidates, as `spec.rules` returns them.
         spec: how many items, and how they are searched for.
-        progress: called after every batch.
+        progress: advanced by every batch's requests.
 
     Raises:
         ConfigError: an approximate index is asked of a baseline.
@@ -136,7 +137,7 @@ class Retriever:
         k: int,
         rules: Rules,
         index: str = "exact",
-        progress: Progress | None = None,
+        progress: Progress = SILENT,
     ) -> TopK:
         """Return the k best items of every history; other errors are those of `top_k`.
 
@@ -145,7 +146,7 @@ class Retriever:
             k: how many items a history gets at most.
             rules: which items are candidates; they hold exactly, whatever the index.
             index: how the items are searched for, one of `INDEXES`.
-            progress: called after every batch.
+            progress: advanced by every batch's requests.
 
         Raises:
             ConfigError: "ivf" for a baseline, which has no item vectors.
@@ -158,8 +159,7 @@ class Retriever:
         if index == "exact" and prepared.eight_bit is not None:
             found = prepared.eight_bit.top_k(histories, k, rules)
             if found is not None:
-                if progress is not None:
-                    progress(len(histories), len(histories))
+                progress.advance(len(histories))
                 return found
         return top_k(prepared.scorer, histories, k, rules, progress=progress)
 

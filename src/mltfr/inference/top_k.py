@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,10 @@ from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import Scorer
 from mltfr.inference.select import best_keys, merge_keys, unpack
 from mltfr.interactions.collate import Codes, History, known_items, length_sorted_batches
+from mltfr.storage.progress import SILENT, Progress
 
 BLOCK_SCORES = 1 << 24
 """Scores held at once when a batch is scored against all items: 64 MiB of float32."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many histories are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def top_k(
     rules: Rules | None = None,
     *,
     chunk: int = 1 << 17,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> TopK:
     """Return the k best items of every history, exactly; among equal scores the lower code comes first.
 
@@ -113,7 +111,7 @@ def top_k(
         k: how many items a history gets at most.
         rules: which items are candidates; by default all but those of the history.
         chunk: items scored at a time.
-        progress: called after every batch.
+        progress: advanced by every batch's histories.
 
     Raises:
         ValueError: k or `chunk` is less than 1, or a list of `rules` holds no item code.
@@ -123,7 +121,6 @@ def top_k(
         raise ValueError(f"k and chunk must be at least 1, got k={k} and chunk={chunk}.")
     k = min(k, scorer.items)
     result = TopK.empty(len(histories), k)
-    done = 0
     for batch in scoring_batches(scorer, histories, rules or Rules()):
         keys = None
         for start in range(1, scorer.items + 1, chunk):
@@ -132,7 +129,5 @@ def top_k(
                 keys = merge_keys(keys, best_keys(batch.scores(start, stop), start, k), k)
         if keys is not None:
             result.fill(batch.index, keys)
-        done += len(batch.index)
-        if progress is not None:
-            progress(done, len(histories))
+        progress.advance(len(batch.index))
     return result

@@ -35,6 +35,9 @@ class Progress:
     def close(self) -> None:
         """End the current task; another one may be started afterwards."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def __enter__(self) -> Self:
         return self
 
