@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from mltfr.pipeline.folder import write_text
+from mltfr.storage.files import write_text
 from mltfr.storage.lock import locked
 from mltfr.storage.progress import show_progress
 from mltfr.study.config import StudyConfig, check_files, load_study

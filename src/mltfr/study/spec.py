@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mltfr.config import Config
 from mltfr.errors import RunError
 from mltfr.pipeline import RunConfig
-from mltfr.pipeline.folder import write_json
+from mltfr.storage import files
+from mltfr.storage.folder import damaged
 from mltfr.study.config import DataConfig
 from mltfr.study.fingerprint import fingerprint_of
 
@@ -44,7 +44,7 @@ def spec_file(run: Path) -> Path:
 
 def write_spec(run: Path, spec: JobSpec) -> None:
     """Write the specification beside a run folder, which need not exist yet."""
-    write_json(spec_file(run), spec.model_dump(mode="json"))
+    files.write_json(spec_file(run), spec.model_dump(mode="json"))
 
 
 def read_spec(run: Path) -> JobSpec:
@@ -57,17 +57,10 @@ def read_spec(run: Path) -> JobSpec:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON document of a study.
 
     Raises:
         RunError: the file is missing or damaged.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(document, dict):
-            raise TypeError("it is no JSON object")
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(
-            f"{path}: missing or damaged ({error}). Remove what lies beside it, then use --resume."
-        ) from error
-    return document
+    with damaged(path, RunError, "Remove it and the run that it belongs to, then use --resume."):
+        return files.read_json(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mltfr.errors import ConfigError, RunError
 from mltfr.pipeline import RunConfig
-from mltfr.pipeline.folder import write_text
+from mltfr.storage.files import write_text
 from mltfr.study.plan import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
