@@ -30,7 +30,6 @@ from mltfr.losses import LOSSES
 from mltfr.objectives import OBJECTIVES
 from mltfr.pipeline import resolve
 from mltfr.pipeline.config import RunConfig
-from mltfr.pipeline.presets import CONTROLS
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
 
@@ -112,7 +111,9 @@ def registered(registry: Registry[Any, Any], prefix: str) -> str:
     """Return the entries of a registry, each with its settings."""
     parts = [table(("name", "what it is"), [[f"`{entry.name}`", entry.summary] for entry in registry])]
     for entry in registry:
-        parts += [f"#### `{entry.name}`", settings_table(entry.config, prefix)]
+        same = next((f"`{other.name}`" for other in registry if other.config in entry.config.__mro__[1:]), None)
+        alike = f"It has the settings of {same}." if same is not None else settings_table(entry.config, prefix)
+        parts += [f"#### `{entry.name}`", alike]
     return "\n\n".join(parts)
 
 
@@ -222,11 +223,10 @@ def parts() -> str:
         ("losses", "--set loss.name=NAME", LOSSES),
         ("objectives", "--set objective.name=NAME", OBJECTIVES),
     )
-    controls = {"fusions": list(CONTROLS)}
     return table(
         ["", "names", "chosen by"],
         (
-            [kind, ", ".join(f"`{name}`" for name in registry.names() + controls.get(kind, [])), f"`{option}`"]
+            [kind, ", ".join(f"`{name}`" for name in registry.names()), f"`{option}`"]
             for kind, option, registry in kinds
         ),
     )

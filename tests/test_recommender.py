@@ -182,12 +182,11 @@ def test_every_loss_with_both_rounds(log, loss, samples):
 
 @pytest.mark.parametrize("control", ["random", "shuffled"])
 def test_a_control_is_one_line_and_has_as_many_parameters(log, fitted, control):
-    other = fit(log, settings=(*MLTFR, f"tokens.control={control}"))
+    other = fit(log, fusion=control)
     sizes = [sum(p.numel() for p in r.fitted.model.parameters() if p.requires_grad) for r in (fitted, other)]
     assert sizes[0] == sizes[1]
     before, after = (json.loads(r.config.model_dump_json()) for r in (fitted, other))
-    before["tokens"].pop("control")
-    assert after["tokens"].pop("control") == control
+    assert (before["fusion"].pop("name"), after["fusion"].pop("name")) == ("mltfr", control)
     assert before == after
     assert other.metrics["metrics"] != fitted.metrics["metrics"]
 

@@ -107,7 +107,7 @@ def test_the_controls_differ_from_mltfr_in_one_line(folder: Path, store: Path, r
     for name in ("random", "shuffled"):
         other = (runs[name] / "config.toml").read_text().splitlines()
         assert [(a, b) for a, b in zip(lines, other, strict=True) if a != b] == [
-            ('control = "none"', f'control = "{name}"')
+            ('name = "mltfr"', f'name = "{name}"')
         ]
         assert manifest(runs[name])["parameters"] == manifest(folder / "mltfr")["parameters"]
     lines_of_control = (runs["capacity"] / "config.toml").read_text().splitlines()

@@ -7,6 +7,7 @@ import pytest
 from mltfr.backbones import BACKBONES
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
+from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
 
 
@@ -94,7 +95,8 @@ def test_the_bare_backbone_of_the_reference_is_trained_alike():
 @pytest.mark.parametrize("control", ["random", "shuffled"])
 def test_a_control_is_mltfr_with_other_tables(control):
     complete = resolve(overrides=["fusion.heads=2"])
-    expected = complete.model_copy(update={"tokens": complete.tokens.model_copy(update={"control": control})})
+    fusion = FUSIONS.get(control).config.model_validate({**complete.fusion.model_dump(), "name": control})
+    expected = complete.model_copy(update={"fusion": fusion})
     file = tomllib.loads(dump_toml(complete))
     assert resolve(file=file, fusion=control) == expected
     assert resolve(file=file, overrides=[f"fusion.name={control}"]) == expected
@@ -102,13 +104,16 @@ def test_a_control_is_mltfr_with_other_tables(control):
     assert resolve(fusion=control, overrides=["fusion.heads=2"]) == expected
     assert resolve(file={"fusion": control, "tokens": {"width": 64}}).tokens.width == 64
     assert resolve(file=tomllib.loads(dump_toml(expected))) == expected
+    assert resolve(file=tomllib.loads(dump_toml(expected)), fusion="mltfr") == complete
 
 
 def test_a_control_of_the_reference_keeps_its_settings():
     file = tomllib.loads(dump_toml(resolve(preset="reference", overrides=["fusion.keep=3"])))
     config = resolve(file=file, fusion="random")
-    assert (config.fusion.name, config.fusion.keep, config.tokens.control) == ("mltfr-reference", 3, "random")
-    assert resolve(preset="reference", fusion="random").fusion == resolve(preset="reference").fusion
+    assert (config.fusion.name, config.fusion.keep) == ("random-reference", 3)
+    control, real = (resolve(preset="reference", fusion=name).fusion.model_dump() for name in ("random", "mltfr"))
+    assert (control.pop("name"), real.pop("name")) == ("random-reference", "mltfr-reference")
+    assert control == real
 
 
 def test_words_and_item_vectors_are_settings():
@@ -172,14 +177,26 @@ def test_a_run_config_names_its_objective_too():
         RunConfig.parse({"backbone": "duorek"})
 
 
-@pytest.mark.parametrize("file", [{"fusion": "random"}, {"fusion": {"name": "mltfr"}, "tokens": {"control": "random"}}])
-def test_a_fusion_that_is_asked_for_leaves_a_files_control_behind(file):
-    assert resolve(file=file).tokens.control == "random"
-    assert resolve(file=file, fusion="mltfr").tokens.control == "none"
-    assert resolve(file=file, overrides=["fusion=direct"]).tokens.control == "none"
-    assert resolve(file=file, overrides=["fusion.heads=2"]).tokens.control == "random"
-    assert resolve(file=file, fusion="direct", overrides=["tokens.control=shuffled"]).tokens.control == "shuffled"
-    assert resolve(file=file, fusion="shuffled").tokens.control == "shuffled"
+@pytest.mark.parametrize(("arguments", "fusion"), [
+    ({}, "random"),
+    ({"fusion": "mltfr"}, "mltfr"),
+    ({"overrides": ["fusion=direct"]}, "direct"),
+    ({"overrides": ["fusion.heads=2"]}, "random"),
+    ({"fusion": "shuffled"}, "shuffled"),
+])  # fmt: skip
+def test_a_fusion_that_is_asked_for_replaces_a_files_control(arguments, fusion):
+    assert resolve(file={"fusion": "random"}, **arguments).fusion.name == fusion
+
+
+def test_the_former_setting_of_a_control_names_the_fusion_to_choose():
+    assert resolve(file={"tokens": {"control": "none"}}) == resolve()
+    with pytest.raises(ConfigError, match=r"tokens: control is no setting any more\. .* choose 'random', its control"):
+        resolve(file={"tokens": {"control": "random"}})
+
+
+def test_a_complete_file_takes_another_component_of_an_override_without_the_settings_of_its_own():
+    file = tomllib.loads(dump_toml(resolve(overrides=["loss.name=cross_entropy", "loss.label_smoothing=0.1"])))
+    assert resolve(file=file, overrides=["loss.name=bce"]).loss.name == "bce"
 
 
 def test_a_name_in_a_file_is_a_component():

@@ -29,7 +29,7 @@ def test_the_grid_is_complete_and_in_order():
         seeds=[3, 1],
         backbones={"bert4rec": {}, "wide": {"backbone": {"name": "sasrec", "hidden": 16}}},
         fusions={
-            "random": {"fusion": {"name": "mltfr"}, "tokens": {"control": "random"}},
+            "random": {},
             "none": {},
             "mltfr": {},
         },
@@ -51,7 +51,7 @@ def test_the_grid_is_complete_and_in_order():
     assert by_label["wide", "mltfr", "two", 1].backbone.hidden == 16
     assert by_label["wide", "mltfr", "two", 1].backbone.name == "sasrec"
     assert by_label["bert4rec", "none", "", 3].backbone.hidden == 8
-    assert by_label["bert4rec", "random", "two", 3].tokens.control == "random"
+    assert by_label["bert4rec", "random", "two", 3].fusion.name == "random"
     assert by_label["bert4rec", "mltfr", "two", 3].tokens.tables == ("synthetic", "synthetic-2")
     assert by_label["bert4rec", "mltfr", "two", 3].tokens.width == 8
     assert by_label["bert4rec", "none", "", 3].tokens.tables == ()
@@ -59,17 +59,16 @@ def test_the_grid_is_complete_and_in_order():
 
 
 def test_a_control_differs_from_its_fusion_in_one_setting():
-    control = {"fusion": {"name": "mltfr", "filter": {"shortlist": 16, "keep": 2}}, "tokens": {"control": "shuffled"}}
-    cells = plan(fusions__shuffled=control)
+    cells = plan(fusions__shuffled={"fusion": {"filter": {"shortlist": 16, "keep": 2}}})
     configs = {cell.group.fusion: cell.config for cell in cells}
     real, shuffled = configs["mltfr"], configs["shuffled"]
-    assert shuffled.tokens.model_copy(update={"control": "none"}) == real.tokens
-    assert shuffled.model_copy(update={"tokens": real.tokens}) == real
+    assert shuffled.fusion.model_dump() == {**real.fusion.model_dump(), "name": "shuffled"}
+    assert shuffled.model_copy(update={"fusion": real.fusion}) == real
 
 
 def test_a_control_may_be_named_alone():
     cell = next(cell for cell in plan(fusions__random={}) if cell.group.fusion == "random")
-    assert (cell.config.fusion.name, cell.config.tokens.control, cell.group.tables) == ("mltfr", "random", "one")
+    assert (cell.config.fusion.name, cell.group.tables) == ("random", "one")
 
 
 def test_settings_of_a_data_set_count_for_its_cells_alone():

@@ -9,6 +9,7 @@ import pytest
 
 from mltfr.errors import ConfigError, TokenTableError
 from mltfr.tokens import PreparedTable, TokensConfig, TokenStore, TokenTable, describe, load_tables
+from mltfr.tokens.controls import Control
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
 
 NAMES = ("one", "three", "two")
@@ -23,9 +24,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
     return store
 
 
-def load(store: TokenStore, *names: str, **settings: object) -> dict[str, PreparedTable]:
+def load(store: TokenStore, *names: str, control: Control = "none", **settings: object) -> dict[str, PreparedTable]:
     config = TokensConfig.parse({"tables": names, "width": 24, **settings})
-    return {table.name: table for table in load_tables(config, store)}
+    return {table.name: table for table in load_tables(config, store, control=control)}
 
 
 def test_tables_come_at_the_common_width_sorted_by_name(store: TokenStore) -> None:
@@ -103,7 +104,7 @@ def test_raw_tables_are_as_shipped(store: TokenStore) -> None:
 
 @pytest.mark.parametrize("prepare", ["default", "raw"])
 @pytest.mark.parametrize("control", ["random", "shuffled"])
-def test_controls_change_the_vectors_alone(store: TokenStore, prepare: str, control: str) -> None:
+def test_controls_change_the_vectors_alone(store: TokenStore, prepare: str, control: Control) -> None:
     real = load(store, *NAMES, prepare=prepare)
     made = load(store, *NAMES, prepare=prepare, control=control)
     again = load(store, *NAMES, prepare=prepare, control=control)

@@ -58,11 +58,11 @@ def prepare(
     set from disk. Fitting it gives the run, to the bit, that fitting the file gives with the same settings.
     """
     from mltfr.cli.progress import stages
-    from mltfr.config import apply_overrides
+    from mltfr.config import parse_overrides
     from mltfr.interactions import prepare as prepare_set
     from mltfr.interactions.prepared import PreparationConfig, memory_bytes
 
-    settings = PreparationConfig.parse(apply_overrides({}, set_ or []), "settings")
+    settings = PreparationConfig.parse(parse_overrides(set_ or []), "settings")
     with stages() as tell:
         prepared = prepare_set(
             file,

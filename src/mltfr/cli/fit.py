@@ -21,7 +21,6 @@ class FitCommand(TyperCommand):
         from mltfr.fusion import FUSIONS
         from mltfr.losses import LOSSES
         from mltfr.objectives import OBJECTIVES
-        from mltfr.pipeline.presets import CONTROLS
 
         super().format_help(ctx, formatter)
         for heading, registry in (
@@ -32,8 +31,7 @@ class FitCommand(TyperCommand):
             ("Objectives (--set objective.name=NAME)", OBJECTIVES),
         ):
             with formatter.section(heading):
-                rows = [(entry.name, entry.summary) for entry in registry]
-                formatter.write_dl(sorted([*rows, *CONTROLS.items()]) if registry is FUSIONS else rows)
+                formatter.write_dl([(entry.name, entry.summary) for entry in registry])
 
 
 def fit(

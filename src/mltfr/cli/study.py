@@ -60,8 +60,6 @@ def study(
         \\[fusions.none]
         \\[fusions.mltfr]
         \\[fusions.random]
-        fusion = {name = "mltfr"}
-        tokens = {control = "random"}
         \\[tables.three]
         tables = \\["smollm2-135m", "wordllama", "minilm-l6"]
     """

@@ -2,7 +2,17 @@
 
 from mltfr.config.base import Config
 from mltfr.config.component import ComponentConfig, component
-from mltfr.config.overrides import apply_overrides
+from mltfr.config.merge import COMPONENTS, merge, parse_overrides, with_names
 from mltfr.config.toml import dump_toml, load_toml
 
-__all__ = ["ComponentConfig", "Config", "apply_overrides", "component", "dump_toml", "load_toml"]
+__all__ = [
+    "COMPONENTS",
+    "ComponentConfig",
+    "Config",
+    "component",
+    "dump_toml",
+    "load_toml",
+    "merge",
+    "parse_overrides",
+    "with_names",
+]

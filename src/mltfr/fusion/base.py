@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mltfr.config import ComponentConfig
 from mltfr.config.registry import Registry
+from mltfr.tokens.controls import Control
 from mltfr.tokens.table import PreparedTable
 
 
@@ -51,6 +52,9 @@ class Fusion(nn.Module, ABC):
 
     needs_tables: bool = True
     """Whether it reads token tables at all."""
+    control: Control = "none"
+    """What replaces the vectors of its tables, see `mltfr.tokens.controls`. With one, the fusion is a control of the
+    class that it extends, and takes that one's settings."""
     reads_items: bool = False
     """Whether `forward` takes the observed item codes `[B, L]`, 0 elsewhere, as a third argument."""
     tables_in_state: bool = True

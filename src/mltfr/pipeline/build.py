@@ -17,7 +17,8 @@ from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
-from mltfr.tokens import PreparedTable
+from mltfr.storage.progress import SILENT, Progress
+from mltfr.tokens import PreparedTable, load_tables
 from mltfr.training.devices import make_fabric
 from mltfr.training.optimizer import sparse_items
 
@@ -67,6 +68,22 @@ def build_model(
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
         return SequentialModel(items, backbone, fusion, config.fusion.site, hides_items)
+
+
+def load_run_tables(config: RunConfig, progress: Progress = SILENT) -> list[PreparedTable]:
+    """Return the token tables that a run reads, prepared as it says; a control's hold other vectors.
+
+    Args:
+        config: the run's settings.
+        progress: receives downloads and preparations.
+
+    Raises:
+        TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
+        FetchError: a table cannot be fetched.
+    """
+    if not config.tokens.tables:
+        return []
+    return load_tables(config.tokens, progress=progress, control=FUSIONS.get(config.fusion.name).cls.control)
 
 
 def count_parameters(model: SequentialModel) -> dict[str, int]:

@@ -23,14 +23,21 @@ from mltfr.inference import ModelScorer
 from mltfr.interactions import InteractionLog, PreparedSet, Split
 from mltfr.memory import TrainingMemory, explain_out_of_memory
 from mltfr.model import SequentialModel
-from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters, training_memory
+from mltfr.pipeline.build import (
+    build_loss,
+    build_model,
+    build_objective,
+    count_parameters,
+    load_run_tables,
+    training_memory,
+)
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.divided import divided
 from mltfr.pipeline.fitted import Fitted, save_fitted
 from mltfr.pipeline.folder import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, write_text
 from mltfr.pipeline.scores import score
 from mltfr.pipeline.supplied import supplied_vectors
-from mltfr.tokens import describe, load_tables
+from mltfr.tokens import describe
 from mltfr.training import (
     CHECKPOINT_FORMAT,
     Checkpoints,
@@ -94,7 +101,7 @@ def fit(
     reporter = reporter or Reporter()
     team = make_team(config.training) if not isinstance(config.backbone, BaselineConfig) else None
     with team.first_alone() if team is not None else nullcontext():  # it fetches what is missing
-        tables = load_tables(config.tokens, progress=reporter) if config.tokens.tables else []
+        tables = load_run_tables(config, reporter)
     facts: dict[str, Any] = {
         "seed": config.seed,
         "source": Path(log.source).name,

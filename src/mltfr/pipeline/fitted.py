@@ -20,6 +20,7 @@ from mltfr.fusion import FUSIONS
 from mltfr.inference import FallbackScorer, Retriever, Scorer
 from mltfr.interactions import Split, Vocabulary
 from mltfr.model import SequentialModel
+from mltfr.pipeline.build import load_run_tables
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data import check_split, load_split, load_vocabulary, save_split
 from mltfr.pipeline.folder import (
@@ -37,7 +38,7 @@ from mltfr.pipeline.folder import (
 from mltfr.pipeline.kinds import Kind, kind_of, restore
 from mltfr.pipeline.supplied import placeholder_vectors
 from mltfr.storage.files import atomic_file
-from mltfr.tokens import PreparedTable, load_tables
+from mltfr.tokens import PreparedTable
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) 
         with damage(folder / MANIFEST):
             tables = [PreparedTable.placeholder(t["name"], *t["shape"]) for t in manifest["tables"]]
     else:
-        tables = load_tables(config.tokens)
+        tables = load_run_tables(config)
         with damage(folder / MANIFEST):
             fingerprints = [t["fingerprint"] for t in manifest["tables"]]
         if [t.fingerprint for t in tables] != fingerprints:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig
+from mltfr.pipeline.build import load_run_tables
 from mltfr.storage.progress import Progress
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
 from mltfr.study.plan import Cell, Group
 from mltfr.study.spec import JobSpec
-from mltfr.tokens import PreparedTable, load_tables
+from mltfr.tokens import PreparedTable
 
 
 class StudyInputs:
@@ -33,7 +35,7 @@ class StudyInputs:
         self.study, self.progress = study, progress
         self.interactions: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
-        self._tables: dict[str, list[PreparedTable]] = {}
+        self._tables: dict[tuple[str, str], list[PreparedTable]] = {}
         for label in labels:
             log = open_log(study.data[label])
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
@@ -45,11 +47,9 @@ class StudyInputs:
             TokenTableError: a table is unknown or damaged.
             FetchError: a table cannot be fetched.
         """
-        if not config.tokens.tables:
-            return []
-        key = config.tokens.model_dump_json()
+        key = (config.tokens.model_dump_json(), FUSIONS.get(config.fusion.name).cls.control)
         if key not in self._tables:
-            self._tables[key] = load_tables(config.tokens, progress=self.progress)
+            self._tables[key] = load_run_tables(config, self.progress)
         return self._tables[key]
 
     def cell_spec(self, cell: Cell) -> JobSpec:

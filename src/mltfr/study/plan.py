@@ -14,7 +14,6 @@ from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
-from mltfr.pipeline.presets import CONTROLS
 from mltfr.study.config import StudyConfig
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, keys_of, lay_over, only, without
 from mltfr.study.space import get_setting
@@ -118,7 +117,7 @@ def named(kind: str, label: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reads_tables(of_fusion: Mapping[str, Any]) -> bool:
     name = of_fusion["fusion"]["name"]
-    return name in CONTROLS or FUSIONS.get(name).cls.needs_tables
+    return FUSIONS.get(name).cls.needs_tables
 
 
 def _table_sets(study: StudyConfig, of_fusion: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -158,8 +157,6 @@ def _check_parts(study: StudyConfig) -> None:
 
 def _check_name(registry: Registry[Any, Any], kind: str, label: str, settings: Mapping[str, Any]) -> None:
     name = named(kind, label, settings)[kind]["name"]
-    if kind == "fusion" and name in CONTROLS:
-        return
     try:
         registry.get(name)
     except ConfigError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mltfr.config import Config
 
@@ -22,10 +23,20 @@ class TokensConfig(Config):
     """Common width that every table is reduced to."""
     align: Literal["shared-words", "none"] = "shared-words"
     """Whether tables are rotated onto each other by the words that their vocabularies share."""
-    control: Literal["none", "random", "shuffled"] = "none"
-    """Replace the vectors: `random` keeps each table's mean and covariance, `shuffled` each column's values."""
     control_seed: int = Field(0, ge=0)
-    """Seed of the control."""
+    """Seed of the vectors that the controls, such as fusion `random`, read in place of the tables'."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_control(cls, values: Any) -> Any:
+        """Refuse the former setting `control`, but where it says `none`, as in run folders of that time."""
+        if not isinstance(values, Mapping) or "control" not in values:
+            return values
+        if values["control"] != "none":
+            raise ValueError(
+                f"control is no setting any more. In place of fusion 'mltfr' choose '{values['control']}', its control."
+            )
+        return {key: value for key, value in values.items() if key != "control"}
 
     @field_validator("tables")
     @classmethod

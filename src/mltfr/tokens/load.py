@@ -12,6 +12,7 @@ from mltfr.storage.files import output_errors
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens.catalogue import CATALOGUE, fetch_table
 from mltfr.tokens.config import TokensConfig
+from mltfr.tokens.controls import Control
 from mltfr.tokens.prepare import prepare_tables
 from mltfr.tokens.sources.base import source_for
 from mltfr.tokens.store import STORE_REMEDY, TokenStore, check_name
@@ -19,7 +20,10 @@ from mltfr.tokens.table import PreparedTable, TokenTable
 
 
 def load_tables(
-    config: TokensConfig, store: TokenStore | None = None, progress: Progress = SILENT
+    config: TokensConfig,
+    store: TokenStore | None = None,
+    progress: Progress = SILENT,
+    control: Control = "none",
 ) -> list[PreparedTable]:
     """Return the prepared tables that the settings name, sorted by name.
 
@@ -30,6 +34,7 @@ def load_tables(
         config: which tables, and how.
         store: where they are kept; the default store if not given.
         progress: receives downloads and preparations.
+        control: what replaces the vectors, once they are prepared.
 
     Raises:
         TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
@@ -39,7 +44,7 @@ def load_tables(
     store = store or TokenStore()
     for name in config.tables:
         ensure_table(name, store, progress)
-    return prepare_tables(config, store, progress, config.control)
+    return prepare_tables(config, store, progress, control)
 
 
 def ensure_table(name: str, store: TokenStore, progress: Progress = SILENT, verify: bool = False) -> None:

@@ -1,0 +1,102 @@
+"""Lay settings over each other: a preset, a file, flags, `KEY=VALUE` overrides."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from mltfr.errors import ConfigError
+
+COMPONENTS = ("backbone", "fusion", "loss", "objective")
+"""Settings that hold a registered component, which may be given as a name alone."""
+
+
+def _never(key: str, old: str, new: str) -> bool:
+    """Return whether components of different names share their settings: they do not."""
+    return False
+
+
+def merge(*layers: Mapping[str, Any], share: Callable[[str, str, str], bool] = _never) -> dict[str, Any]:
+    """Return nested settings with later layers on top of earlier ones.
+
+    A table is merged key by key; any other value replaces what was there. A component that names another class than
+    the one below it takes none of its settings.
+
+    The layers of a run are preset, file, flags, overrides. Those of a study's cell are the study's settings, the data
+    set's, the backbone's, the fusion's, the table set's and the seed; a layer that names no component sets whatever
+    component comes on top.
+
+    Args:
+        layers: nested settings, the lowest first.
+        share: called with one of `COMPONENTS` and two different names; whether the settings of the one are meant
+            for the other too.
+
+    Raises:
+        ConfigError: a table of settings stands above a plain value.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in with_names(layer).items():
+            old = merged.get(key)
+            if not isinstance(value, Mapping):
+                merged[key] = deepcopy(value)
+            elif old is None:
+                merged[key] = deepcopy(dict(value))
+            elif not isinstance(old, Mapping):
+                raise ConfigError(f"'{key}' is {old!r}, but it is a table of settings, as in `[{key}]`.")
+            elif key in COMPONENTS and not _same(key, old, value, share):
+                merged[key] = deepcopy(dict(value))
+            else:
+                merged[key] = merge(old, value, share=share)
+    return merged
+
+
+def _same(
+    key: str, old: Mapping[str, Any], new: Mapping[str, Any], share: Callable[[str, str, str], bool]
+) -> bool:
+    if "name" not in old or "name" not in new or old["name"] == new["name"]:
+        return True
+    return share(key, str(old["name"]), str(new["name"]))
+
+
+def with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which `backbone = "sasrec"` is a table with a name."""
+    return {
+        key: {"name": value} if key in COMPONENTS and isinstance(value, str) else value
+        for key, value in settings.items()
+    }
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Return the nested settings that texts such as `training.epochs=50` set, as a layer for `merge`.
+
+    Values are written as in TOML; a bare word is a string, so `backbone.name=bert4rec` works.
+
+    Raises:
+        ConfigError: a text has no `=`, or goes through something that is not a table.
+    """
+    settings: dict[str, Any] = {}
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not all(part.strip() for part in key.split(".")):
+            raise ConfigError(f"--set {override!r} is not KEY=VALUE. Example: --set training.epochs=50")
+        *path, last = key.strip().split(".")
+        table = settings
+        for part in path:
+            if isinstance(table.get(part), str):  # "fusion" given by name only
+                table[part] = {"name": table[part]}
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"--set {override!r}: '{part}' is a value, not a table.")
+        table[last] = _value(text.strip())
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return document["value"] if len(document) == 1 else text  # further lines would be further settings
