@@ -144,8 +144,7 @@ def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def retriever_of(network: Network, folder: Path | None = None) -> Retriever:
     popular = Popularity.of_counts(np.arange(network.items + 1))
-    weight = network.item_vectors.weight
-    return Retriever(lambda: FallbackScorer(ModelScorer(network), popular), lambda: weight._version, folder)
+    return Retriever(lambda: FallbackScorer(ModelScorer(network), popular), folder)
 
 
 @pytest.mark.usefixtures("_small_is_large")

@@ -88,6 +88,17 @@ def test_dropout_is_off_while_scoring_and_back_on_afterwards() -> None:
     assert not network.training
 
 
+def test_a_scorer_knows_whether_its_weights_are_current() -> None:
+    network = model()
+    for weight in (*network.parameters(), *network.buffers()):
+        scorer = ModelScorer(network)
+        scorer.queries([np.array([3, 5], np.int32)])
+        assert scorer.is_current()
+        with torch.no_grad():
+            weight.add_(1)
+        assert not scorer.is_current()
+
+
 def test_a_mask_token_takes_one_position_of_max_length() -> None:
     long = [np.arange(1, 20, dtype=np.int32)]
     for backbone, read in ((Toy, [16, 17, 18, 19]), (MaskedToy, [17, 18, 19])):

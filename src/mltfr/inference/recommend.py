@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,21 +110,14 @@ class Retriever:
     two scores are so close that the order of summation decides, they may come in either order.
 
     Args:
-        make: returns the scorer of the weights as they are.
-        version: returns what is equal as long as the weights are; a change makes everything anew.
+        make: returns the scorer of the weights as they are; called again after they have changed.
         folder: run folder that holds the approximate index or takes it; None to hold it in memory only.
     """
 
-    def __init__(
-        self,
-        make: Callable[[], Scorer],
-        version: Callable[[], Hashable] = lambda: None,
-        folder: Path | None = None,
-    ) -> None:
+    def __init__(self, make: Callable[[], Scorer], folder: Path | None = None) -> None:
         self.folder = folder
         self._make = make
-        self._version = version
-        self._made: tuple[Hashable, _Prepared] | None = None
+        self._made: _Prepared | None = None
 
     @property
     def scorer(self) -> Scorer:
@@ -179,10 +172,9 @@ class Retriever:
         return recall(self.top_k(picked, k, rules, "ivf"), top_k(self.scorer, picked, k, rules))
 
     def _prepared(self) -> _Prepared:
-        version = self._version()
-        if self._made is None or self._made[0] != version:
-            self._made = version, _Prepared(self._make())
-        return self._made[1]
+        if self._made is None or not self._made.is_current():
+            self._made = _Prepared(self._make())
+        return self._made
 
 
 class _Prepared:
@@ -191,6 +183,7 @@ class _Prepared:
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
         main = scorer.scorer if isinstance(scorer, FallbackScorer) else scorer
+        self.is_current = main.is_current if isinstance(main, ModelScorer) else lambda: True
         self.model = main if isinstance(main, ModelScorer) and main.device.type == "cpu" else None
         self.eight_bit = EightBitSearch(self.model) if self.model is not None else None
         self._index: ItemIndex | None = None

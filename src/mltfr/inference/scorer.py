@@ -40,7 +40,7 @@ class Scorer(Protocol):
 class ModelScorer:
     """Scores by a sequential model.
 
-    It holds the item matrix as it is now: after the weights have changed, make a new scorer.
+    It holds what follows from the weights as they are now: after they have changed, make a new scorer.
     A history without a known item scores every item 0; see `FallbackScorer`.
 
     Args:
@@ -58,11 +58,17 @@ class ModelScorer:
         self.max_length = model.backbone.max_length - int(model.mask_token is not None)
         self._modules = list(model.modules())
         self.vectors = model.item_matrix().detach().float()             # [I + 1, D]
+        self._tensors = [*model.parameters(), *model.buffers()]
+        self._made_from = self._version()
 
     @property
     def items(self) -> int:
         """Number of items I."""
         return self.model.items
+
+    def is_current(self) -> bool:
+        """Return whether the model's weights are still those that this scorer was made from."""
+        return self._version() == self._made_from
 
     def queries(self, histories: Sequence[History]) -> Tensor:
         """Return the hidden state that scores the next item, float32 `[B, D]`."""
@@ -93,6 +99,10 @@ class ModelScorer:
                     block = slice(first, first + BLOCK_ITEMS)
                     torch.mm(queries, vectors[block].T, out=scores[:, block])
             return scores
+
+    def _version(self) -> tuple[int, int]:
+        """Return where the item vectors lie, and how often any weight was written to."""
+        return self.model.item_vectors.weight.data_ptr(), sum(tensor._version for tensor in self._tensors)
 
 
 class FallbackScorer:

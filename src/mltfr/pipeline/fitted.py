@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -89,11 +88,7 @@ class Fitted:
     @cached_property
     def retriever(self) -> Retriever:
         """What finds the best items for one request after another."""
-        return Retriever(self.scorer, self.version)
-
-    def version(self) -> Hashable:
-        """Return what changes with every change of the item vectors."""
-        return self.kind().version()
+        return Retriever(self.scorer)
 
     def kind(self) -> Kind:
         """Return what else the model can be asked, whatever it is."""

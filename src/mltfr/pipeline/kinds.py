@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,9 +28,6 @@ class Kind(Protocol):
     def scorer(self) -> Scorer:
         """Return what scores items for histories."""
 
-    def version(self) -> Hashable:
-        """Return what changes with every change of the item vectors; None where there is none."""
-
     def without_fusion(self) -> AbstractContextManager[None] | None:
         """Return the context in which the fusion's correction is zero; None where there can be no fusion."""
 
@@ -52,11 +49,6 @@ class NeuralKind:
         """Return the model as a scorer, on its device."""
         return ModelScorer(self.model, self.model.item_vectors.weight.device)
 
-    def version(self) -> Hashable:
-        """Return where the item vectors lie, and how often they were written to."""
-        parts = (self.model.item_vectors.weight, self.model.item_bias)
-        return tuple((part.data_ptr(), part._version) for part in parts if part is not None)
-
     def without_fusion(self) -> AbstractContextManager[None] | None:
         """Return the context of the zero-branch score."""
         return self.model.without_fusion()
@@ -76,10 +68,6 @@ class BaselineKind:
     def scorer(self) -> Scorer:
         """Return the baseline."""
         return self.model
-
-    def version(self) -> Hashable:
-        """Return None: a baseline is made once and for all."""
-        return None
 
     def without_fusion(self) -> AbstractContextManager[None] | None:
         """Return None: there are no hidden states to correct."""
