@@ -16,11 +16,11 @@ from mltfr.tokens import TokenStore
 from mltfr.tokens.load import import_table
 from mltfr.tokens.sources import source_for
 from mltfr.tokens.sources.hub import HubConfig, HubSource
-from mltfr.tokens.sources.tensor_names import KNOWN, choose_tensor
+from mltfr.tokens.sources.tensor_names import KNOWN_NAMES, choose_tensor
 from mltfr.tokens.vocabulary import read_vocabulary_file
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", KNOWN_NAMES)
 def test_known_names_are_found(name: str) -> None:
     assert choose_tensor({"a": (9, 9), name: (4, 2), "b": (3,)}, None, "f") == name
 

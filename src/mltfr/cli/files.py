@@ -1,4 +1,4 @@
-"""Small files that commands read and write."""
+"""Text files of ids and words that commands read, and tables of results that they write."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SUFFIXES = (".csv", ".parquet", ".jsonl")
 
 
 def check_output(path: Path, folder: bool = False) -> None:
-    """Refuse, before any work is done, a file name that says no format, or a place that cannot be written.
+    """Refuse an output path of unknown format, or that cannot be written, before any work is done.
 
     Args:
         path: where the result goes.
-        folder: whether it is a folder of parts, whose name may be any.
+        folder: whether it is a folder of parts, which may have any name.
 
     Raises:
         OutputError: the ending is not one of `SUFFIXES`, the path is a folder, or it cannot be written.
@@ -38,7 +38,7 @@ def check_output(path: Path, folder: bool = False) -> None:
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write a table in the format that the file's ending says, whole or not at all."""
+    """Write a table atomically, in the format of the file's ending."""
     with atomic_file(path) as temporary:
         if path.suffix.lower() == ".csv":
             frame.write_csv(temporary)
@@ -49,14 +49,14 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
 
 
 def read_ids(path: Path, known_users: Container[str] | None = None) -> list[str]:
-    """Return the ids of a text file, one a line; empty lines are nothing.
+    """Read the ids in a text file, one a line; empty lines are skipped.
 
     Args:
         path: the file.
-        known_users: the ids that may stand there; any if not given.
+        known_users: allowed ids; any if not given.
 
     Raises:
-        DataError: the file cannot be read, holds nothing, or a user whom the log does not know.
+        DataError: the file cannot be read or is empty, or an id is not allowed.
     """
     lines = [line.strip() for line in _lines(path)]
     if known_users is not None:
@@ -74,10 +74,10 @@ def read_ids(path: Path, known_users: Container[str] | None = None) -> list[str]
 
 
 def read_words(path: Path) -> list[str]:
-    """Return the words and phrases of a text file, one a line; empty lines and those that begin with # are nothing.
+    """Read words and phrases in a text file, one a line; empty lines and lines that begin with # are skipped.
 
     Raises:
-        DataError: the file cannot be read, or holds nothing.
+        DataError: the file cannot be read or is empty.
     """
     lines = [line.strip() for line in _lines(path)]
     words = [line for line in lines if line and not line.startswith("#")]
@@ -87,7 +87,7 @@ def read_words(path: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Return a text file's lines; only line feeds end one, as everywhere else in mltfr."""
+    """Return the lines of a text file; only line feeds end a line, as everywhere in mltfr."""
     try:
         return path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:

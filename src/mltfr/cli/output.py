@@ -1,8 +1,8 @@
-"""How results look on a terminal."""
+"""Tables of results on stdout."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20")
@@ -19,6 +19,20 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], caption: 
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def print_list(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of text to stdout, without a frame; long cells are folded."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in header:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # tokens may hold brackets, which rich would read as markup
+    Console(soft_wrap=False).print(table)
 
 
 def print_facts(title: str, rows: Mapping[str, str | None]) -> None:
@@ -41,7 +55,7 @@ def score_row(name: str, metrics: Mapping[str, float]) -> list[str]:
 
 
 def print_scores(document: Mapping[str, Any]) -> None:
-    """Print the document of `metrics.json`, or of `evaluate`, with its protocol below."""
+    """Print the scores in `metrics.json`, or of `mltfr evaluate`, with their protocol below."""
     rows = [score_row(document["split"], document["metrics"])]
     if "zero_branch" in document:
         rows.append(score_row("test, zero branch", document["zero_branch"]))
@@ -49,7 +63,7 @@ def print_scores(document: Mapping[str, Any]) -> None:
         rows.append(score_row("test, popularity", document["popularity"]))
     if "validation" in document:
         rows.append(score_row("validation", document["validation"]["metrics"]))
-    print_table(f"{document['users']:,} users", ["part", *SHOWN], rows, caption=describe_protocol(document))
+    print_table(f"{document['users']:,} users", ["split", *SHOWN], rows, caption=describe_protocol(document))
 
 
 def describe_protocol(document: Mapping[str, Any]) -> str:

@@ -1,23 +1,22 @@
-"""`mltfr tokens`: fetch, list, look at and import token tables."""
+"""`mltfr tokens`: fetch, list, show and import token tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Token tables: fetch, list, look at and import them.", no_args_is_help=True)
+app = typer.Typer(help="Fetch, list, show and import token tables.", no_args_is_help=True)
 
 
 @app.command()
 def get(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="Names of the catalogue, see `mltfr tokens list`.")
+        list[str], typer.Argument(metavar="NAME", help="Names of tables in the catalogue, see `mltfr tokens list`.")
     ],
 ) -> None:
-    """Fetch token tables of the catalogue into the local store; check those that are there."""
+    """Fetch token tables of the catalogue into the local store; verify those that it has already."""
     from mltfr.storage.progress import show_progress
     from mltfr.tokens.load import ensure_table
     from mltfr.tokens.store import TokenStore
@@ -33,7 +32,8 @@ def get(
 
 @app.command("list")
 def list_tables() -> None:
-    """List the tables of the catalogue and of the local store."""
+    """List the token tables in the catalogue and in the local store."""
+    from mltfr.cli.output import print_list
     from mltfr.tokens.catalogue import CATALOGUE
     from mltfr.tokens.store import TokenStore
 
@@ -47,21 +47,22 @@ def list_tables() -> None:
         if kept:
             state = "in the store"
         else:
-            state = f"{entry.download} MB to fetch" if entry and entry.download else "made on use"
+            state = f"{entry.download} MB to fetch" if entry and entry.download else "generated on use"
         licence = kept.get("licence") or (entry.licence if entry else "not known")
         note = entry.note if entry else f"imported from {kept.get('file')}"
         rows.append((name, f"{height:,} x {width}", state, licence, note))
-    _table(("name", "table", "state", "licence", "note"), rows)
+    print_list(("name", "table", "state", "licence", "note"), rows)
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A table in the store, see `mltfr tokens list`.")],
-    near: Annotated[str | None, typer.Option(help="Print the tokens nearest to this word.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many tokens to print.")] = 10,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare every byte with the checksums.")] = False,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a table in the store, see `mltfr tokens list`.")],
+    near: Annotated[str | None, typer.Option(help="Print the nearest neighbours of this word, by cosine.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of neighbours.")] = 10,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every byte against the checksums.")] = False,
 ) -> None:
-    """Show where a table came from, or what lies near a word in it."""
+    """Show the provenance of a table, or the tokens nearest to a word."""
+    from mltfr.cli.output import print_list
     from mltfr.tokens.neighbours import nearest
     from mltfr.tokens.store import TokenStore
     from mltfr.tokens.words import read_vocabulary
@@ -69,32 +70,32 @@ def show(
     store = TokenStore()
     if verify:
         store.verify(name)
-        _say(f"{name}: every checksum is right")
+        _note(f"{name}: all checksums match")
     if near is not None:
         found = nearest(store.open(name), near, k)
         if len(found.pieces) > 1:
-            _say(f"'{near}' is no single token of {name}: the mean of {' '.join(found.pieces)} is compared")
+            _note(f"'{near}' is not one token of {name}: the mean of {' '.join(found.pieces)} is compared")
         hits = [(hit.word, hit.token, f"{hit.cosine:.3f}") for hit in found.neighbours]
-        _table(("word", "token", "cosine"), hits)
+        print_list(("word", "token", "cosine"), hits)
         return
     table = store.open(name)
     text = sum(token.is_text for token in read_vocabulary(table.vocabulary, table.special))
     facts = {"text tokens": f"{text:,} of {len(table.vocabulary):,}", **table.provenance}
-    _table((name, ""), [(key, _plain(value)) for key, value in facts.items()])
+    print_list((name, ""), [(key, _plain(value)) for key, value in facts.items()])
 
 
 @app.command("import")
 def import_table(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The table's name from now on.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the table in the store.")],
     source: Annotated[
         str,
         typer.Argument(
             metavar="SOURCE", help="A .safetensors, .gguf or .npy file, a folder, or a hub id OWNER/NAME."
         ),
     ],
-    tensor: Annotated[str | None, typer.Option(help="The tensor's name in the file, if it is not a usual one.")] = None,
+    tensor: Annotated[str | None, typer.Option(help="Name of the tensor, if it is not a usual one.")] = None,
     vocabulary: Annotated[
-        Path | None, typer.Option(help="tokenizer.json, vocab.json or vocab.txt, if not beside the table.")
+        Path | None, typer.Option(help="tokenizer.json, vocab.json or vocab.txt, if none lies beside the table.")
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, recorded with the table.")] = "",
 ) -> None:
@@ -102,13 +103,13 @@ def import_table(
     from mltfr.tokens.load import import_table as import_into
     from mltfr.tokens.store import TokenStore
 
-    _say(f"reading the token table of {source}")
+    _note(f"reading the token table of {source}")
     table = import_into(name, source, TokenStore(), tensor=tensor, vocabulary=vocabulary, licence=licence)
     rows, width = table.shape
     typer.echo(f"{name}: {rows:,} x {width}, from {table.provenance['file']}")
 
 
-def _say(message: str) -> None:
+def _note(message: str) -> None:
     typer.echo(message, err=True)
 
 
@@ -116,16 +117,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return (" x " if isinstance(value[0], int) else ", ").join(str(part) for part in value)
     return "" if value is None else str(value)
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in header:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # tokens may hold brackets, which rich would read as markup
-    Console(soft_wrap=False).print(table)

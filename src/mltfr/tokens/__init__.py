@@ -1,4 +1,4 @@
-"""Token tables: where they come from, how they are prepared, where they are kept."""
+"""Token tables of LLMs: fetched from their sources, kept in a local store, prepared for a fusion."""
 
 from mltfr.tokens.config import TokensConfig
 from mltfr.tokens.load import describe, load_tables

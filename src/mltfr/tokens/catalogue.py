@@ -1,7 +1,7 @@
-"""LLMs whose token tables can be fetched by name.
+"""The catalogue of LLMs whose token tables can be fetched by name.
 
 Sources are tried in order. The wheel comes first: its files never change, so the table's checksum is known;
-a hub repository is the way out where a package index lacks the wheel.
+the hub repository serves where a package index lacks the wheel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mltfr.tokens.table import TokenTable
 
 @dataclass(frozen=True)
 class CatalogueSource:
-    """One place that a table can be had from.
+    """One source of a table.
 
     Attributes:
         config: the source's settings.
@@ -39,8 +39,8 @@ class CatalogueEntry:
         name: name in the store.
         licence: licence of the weights.
         shape: `(V, W)`.
-        note: what a user should know.
-        download: rough size of what is fetched, in MB; 0 for a table that is made here.
+        note: remark for the user.
+        download: approximate size of the download in MB; 0 for a generated table.
         sources: in the order they are tried.
     """
 
@@ -131,7 +131,7 @@ _ENTRIES = (
         name="synthetic",
         licence="Apache-2.0",
         shape=(4000, 64),
-        note="made-up words in clusters of meaning, for a try without a network",
+        note="made-up words in clusters of meaning, for offline use",
         download=0,
         sources=(CatalogueSource(SyntheticConfig(tokens=4000, width=64, view=0)),),
     ),
@@ -139,7 +139,7 @@ _ENTRIES = (
         name="synthetic-2",
         licence="Apache-2.0",
         shape=(3000, 96),
-        note="the same words as another model would see them",
+        note="the same words in another model's space",
         download=0,
         sources=(CatalogueSource(SyntheticConfig(tokens=3000, width=96, view=1)),),
     ),

@@ -5,7 +5,7 @@
         tables/<sha256>/                table.npy, vocabulary.json, provenance.json
         prepared/<sha256>/              table.npy, vocabulary.json, provenance.json
 
-A folder's name follows from its content, nothing in it ever changes, and tables are read by memory map.
+A folder's name is a digest of its content, which never changes; tables are read by memory map.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
-from mltfr.storage.files import atomic_file, atomic_folder, home, output_errors, sha256
+from mltfr.storage.files import atomic_folder, home, output_errors, read_json, sha256, write_text
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.table import PreparedTable, TokenTable
 from mltfr.tokens.table_files import (
@@ -55,10 +55,10 @@ class TokenStore:
         """Write a table into the store, a few rows at a time, and return it from there.
 
         Args:
-            name: its name from now on; an older table of that name is replaced.
-            table: an opened source.
-            licence: recorded with it.
-            sha256: what the checksum of the values must be, if known.
+            name: name of the table in the store; a table of that name is replaced.
+            table: the opened table.
+            licence: licence of the weights, recorded with the table.
+            sha256: expected checksum of the values, if known.
 
         Raises:
             TokenTableError: the name is not allowed, a value is not finite, or the checksum is wrong.
@@ -83,11 +83,8 @@ class TokenStore:
             }
             address = write_provenance(folder.path / "provenance.json", provenance)
             folder.publish(address, repair=True)
-        with (
-            output_errors(self.root, STORE_REMEDY),
-            atomic_file(self.root / "names" / f"{name}.json") as temporary,
-        ):
-            temporary.write_text(json.dumps({"folder": address}) + "\n", encoding="utf-8")
+        with output_errors(self.root, STORE_REMEDY):
+            write_text(self.root / "names" / f"{name}.json", json.dumps({"folder": address}) + "\n")
         return self.open(name)
 
     def put(self, table: TokenTable, licence: str = "") -> TokenTable:
@@ -112,7 +109,7 @@ class TokenStore:
         return TokenTable(name, values, strings.tokens, provenance, strings.special)
 
     def provenance(self, name: str) -> dict[str, Any]:
-        """Return where a table came from, without reading it.
+        """Return the provenance of a table, without reading its values.
 
         Raises:
             TokenTableError: the store has no such table, or its folder is damaged.
@@ -120,10 +117,10 @@ class TokenStore:
         return read_provenance(self._folder(name), f"token table '{name}'", _remedy(name))
 
     def verify(self, name: str) -> None:
-        """Compare every byte of a table with its checksums.
+        """Check every byte of a table against its checksums.
 
         Raises:
-            TokenTableError: something changed since it was written.
+            TokenTableError: a file has changed since it was written.
         """
         table, folder = self.open(name), self._folder(name)
         if digest_values([table.embeddings]) != table.provenance["sha256"]:
@@ -132,7 +129,7 @@ class TokenStore:
             raise TokenTableError(f"token table '{name}': damaged vocabulary. {_remedy(name)}")
 
     def prepared(self, key: str) -> PreparedTable | None:
-        """Return the prepared table that was kept under `key`, or None.
+        """Return the prepared table of a key, or None.
 
         Raises:
             TokenTableError: its folder is damaged.
@@ -144,11 +141,11 @@ class TokenStore:
         return PreparedTable(report["table"], values, strings.tokens, report, report["fingerprint"])
 
     def add_prepared(self, key: str, table: PreparedTable) -> PreparedTable:
-        """Keep a prepared table under `key` and return it from there.
+        """Write a prepared table into the store, and return it from there.
 
         Args:
-            key: follows from everything that the table was made from.
-            table: the table; its report gains its name, checksums and fingerprint.
+            key: digest of everything that the table was made from.
+            table: the table; name, checksums and fingerprint are added to its report.
 
         Raises:
             OutputError: the disk is full or cannot be written.
@@ -174,7 +171,7 @@ class TokenStore:
     def _folder(self, name: str) -> Path:
         path = self.root / "names" / f"{name}.json"
         try:
-            return self.root / "tables" / str(json.loads(path.read_text(encoding="utf-8"))["folder"])
+            return self.root / "tables" / str(read_json(path)["folder"])
         except FileNotFoundError as error:
             raise TokenTableError(f"token table '{name}' is not in the store. {_remedy(name)}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -182,10 +179,10 @@ class TokenStore:
 
 
 def check_name(name: str) -> None:
-    """Check a table's name.
+    """Check that a table's name can be a file name everywhere.
 
     Raises:
-        TokenTableError: it could not be a file's name everywhere.
+        TokenTableError: it cannot.
     """
     if not _NAME.fullmatch(name):
         raise TokenTableError(

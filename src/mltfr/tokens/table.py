@@ -1,4 +1,4 @@
-"""Token tables: as an LLM ships them, and as the fusions read them."""
+"""Token tables: as an LLM ships them, and prepared for a fusion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TokenTable:
         embeddings: `[V, W]`, float16 or float32, often a read-only memory map.
         vocabulary: the string of every token, as the tokenizer writes it ("Ġchocolate", "##ing").
         provenance: where it came from: source, file, tensor, licence, SHA-256.
-        special: rows that the tokenizer itself calls control tokens.
+        special: rows of the tokenizer's control tokens.
     """
 
     name: str
@@ -35,12 +35,12 @@ class TokenTable:
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """A token table cleaned, reduced to the common width and aligned: what a fusion reads.
+    """A token table as a fusion reads it: text tokens only, reduced to the common width and aligned.
 
     Attributes:
         name: name of the table it was made from.
         vectors: `[V, W]`, float16 or float32, a read-only memory map where it comes from the store.
-        words: `V` token strings, as a person would read them.
+        words: text of the `V` tokens.
         report: kept variance, alignment quality, tokens dropped, settings.
         fingerprint: SHA-256 over content and settings.
     """
@@ -53,7 +53,7 @@ class PreparedTable:
 
     @classmethod
     def placeholder(cls, name: str, size: int, width: int) -> Self:
-        """Return a table of zeros that takes no memory: the shape a saved fusion is rebuilt from."""
+        """Return a table of zeros that takes no memory, of the shape that a saved fusion is rebuilt with."""
         return cls(name, np.broadcast_to(np.float16(0), (size, width)), ("",) * size)
 
     @property
@@ -63,5 +63,5 @@ class PreparedTable:
 
     @property
     def is_placeholder(self) -> bool:
-        """Whether it has a shape and no content; see `placeholder`."""
+        """Whether it has a shape only; see `placeholder`."""
         return not any(self.words)

@@ -1,4 +1,4 @@
-"""The files of one table's folder: `table.npy`, `vocabulary.json`, `provenance.json`."""
+"""The files in the folder of one table: `table.npy`, `vocabulary.json`, `provenance.json`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import TokenTableError
-from mltfr.storage.files import sha256
+from mltfr.storage.files import read_json, sha256
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.vocabulary import TokenStrings
 
 
 def digest_json(document: Any) -> str:
-    """Return the SHA-256 of a document of plain values."""
+    """Return the SHA-256 of a JSON document."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def digest_values(chunks: Iterable[npt.NDArray[Any]]) -> str:
-    """Return the SHA-256 of a table's values, row by row, as they lie on the disk."""
+    """Return the SHA-256 of a table's values, row by row, as they are stored."""
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(np.ascontiguousarray(chunk).data)
@@ -65,7 +65,7 @@ def write_vocabulary(path: Path, strings: TokenStrings) -> str:
 
 
 def write_provenance(path: Path, provenance: dict[str, Any]) -> str:
-    """Write the provenance and return its SHA-256, which covers the other files' by naming theirs."""
+    """Write the provenance and return its SHA-256, which covers the other files, because it lists their checksums."""
     path.write_text(json.dumps(provenance, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return digest_json(provenance)
 
@@ -73,11 +73,11 @@ def write_provenance(path: Path, provenance: dict[str, Any]) -> str:
 def read_folder(
     folder: Path, what: str, remedy: str
 ) -> tuple[npt.NDArray[Any], TokenStrings, dict[str, Any]]:
-    """Read a folder; its sizes are compared, its checksums are not.
+    """Read a folder; only the sizes of its files are checked, not their checksums.
 
     Args:
         folder: the folder.
-        what: whose it is, for messages.
+        what: name of the table, for messages.
         remedy: what to do if it is damaged.
 
     Returns:
@@ -88,7 +88,7 @@ def read_folder(
     """
     provenance = read_provenance(folder, what, remedy)
     try:
-        document = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "vocabulary.json")
         strings = TokenStrings(tuple(document["tokens"]), frozenset(document["special"]))
         values: npt.NDArray[Any] = np.load(folder / "table.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
@@ -101,9 +101,9 @@ def read_folder(
 def read_provenance(folder: Path, what: str, remedy: str) -> dict[str, Any]:
     """Read a folder's provenance alone; see `read_folder`."""
     try:
-        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        provenance = read_json(folder / "provenance.json")
     except (OSError, ValueError) as error:
         raise TokenTableError(f"{what}: damaged ({folder}: {error}). {remedy}") from error
-    if not isinstance(provenance, dict) or not {"sha256", "vocabulary_sha256", "shape"} <= provenance.keys():
+    if not {"sha256", "vocabulary_sha256", "shape"} <= provenance.keys():
         raise TokenTableError(f"{what}: damaged ({folder}: no provenance). {remedy}")
     return provenance

@@ -1,4 +1,4 @@
-"""Vocabularies from the files that tokenizers come in."""
+"""Vocabularies: the string of every token, read from a tokenizer's files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from mltfr.errors import TokenTableError
 
-BESIDE = ("tokenizer.json", "vocab.json", "vocab.txt", "vocabulary.json", "vocabulary.txt")
-"""File names looked for beside a table, in this order."""
+VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "vocabulary.json", "vocabulary.txt")
+"""Names of vocabulary files beside a table, in the order in which they are looked for."""
 
 
 @dataclass(frozen=True)
 class TokenStrings:
-    """The tokens' strings.
+    """The strings of a table's tokens.
 
     Attributes:
         tokens: string of every row; empty where no token has that row.
-        special: rows that the tokenizer calls control tokens.
+        special: rows of the tokenizer's control tokens.
     """
 
     tokens: tuple[str, ...]
@@ -63,11 +63,11 @@ def find_vocabulary(folder: Path, stem: str | None = None) -> Path | None:
         stem: a table file's name without its ending; `STEM.json` and `STEM.txt` come first.
     """
     own = (f"{stem}.json", f"{stem}.txt") if stem else ()
-    return next((folder / name for name in (*own, *BESIDE) if (folder / name).is_file()), None)
+    return next((folder / name for name in (*own, *VOCABULARY_FILES) if (folder / name).is_file()), None)
 
 
-def unnamed(rows: int) -> TokenStrings:
-    """Return the vocabulary of a table that comes without one: "#0", "#1", ..."""
+def numbered(rows: int) -> TokenStrings:
+    """Return a vocabulary for a table that has none: "#0", "#1", ..."""
     return TokenStrings(tuple(f"#{row}" for row in range(rows)))
 
 

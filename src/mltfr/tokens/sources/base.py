@@ -1,4 +1,4 @@
-"""What a token source is: it reads one table out of files, a few rows at a time, and loads no model."""
+"""Base class of token sources: they read one table out of files, a few rows at a time, and load no model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mltfr.errors import TokenTableError
 from mltfr.tokens.vocabulary import TokenStrings
 
 CHUNK_BYTES = 8 << 20
-"""Bytes of float32 values that are held at a time while a table is read."""
+"""Bytes of float32 values held in memory while a table is read."""
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -31,14 +31,14 @@ class TokenSourceConfig(ComponentConfig):
 
 @dataclass(frozen=True)
 class OpenTable:
-    """A table that is ready to be read.
+    """An opened table, whose values are read when `chunks` is iterated.
 
     Attributes:
         shape: `(V, W)`.
         dtype: float16 or float32, of the chunks.
-        chunks: returns an iterator over consecutive rows, `[rows, W]` each.
-        strings: the vocabulary, one token a row.
-        provenance: source, file, tensor and type, as they are to be recorded.
+        chunks: returns an iterator over consecutive rows, `[rows, W]` at a time.
+        strings: the vocabulary, one token for each row.
+        provenance: source, file, tensor and type, for the record.
     """
 
     shape: tuple[int, int]
@@ -48,10 +48,10 @@ class OpenTable:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def trimmed(self) -> OpenTable:
-        """Return the table cut to the rows that have a token.
+        """Return the table cut to the rows that have a token, and the vocabulary to the tokens that have a row.
 
-        Checkpoints often pad the table to a round number of rows, and some vocabularies name tokens that
-        the table has no row for; both are cut at the shorter end.
+        Checkpoints often pad the table to a round number of rows, and some vocabularies list more tokens than the
+        table has rows.
 
         Raises:
             TokenTableError: the sizes are so far apart that the two do not belong together.
@@ -88,9 +88,7 @@ class OpenTable:
 
 
 class TokenSource(ABC):
-    """Reads a token table out of one kind of file.
-
-    A source is built from its config alone, and never changes what it reads.
+    """Reads a token table out of one kind of file, which it never changes.
     """
 
     fetches: ClassVar[bool] = False
@@ -98,7 +96,7 @@ class TokenSource(ABC):
 
     @classmethod
     def from_location(cls, location: str, tensor: str | None, vocabulary: Path | None) -> TokenSource | None:
-        """Return the source for what a user wrote, or None if it is not of this kind.
+        """Return the source for a location that a user gave, or None if it is of another kind.
 
         Args:
             location: a path or an address.
@@ -109,7 +107,7 @@ class TokenSource(ABC):
 
     @abstractmethod
     def open(self) -> AbstractContextManager[OpenTable]:
-        """Make the table ready to be read, until the block ends.
+        """Open the table for reading, until the block ends.
 
         Raises:
             TokenTableError: the file is damaged, or has no such table.

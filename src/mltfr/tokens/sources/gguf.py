@@ -20,7 +20,7 @@ from mltfr.tokens.sources.base import (
 )
 from mltfr.tokens.sources.gguf_header import GGUFHeader, TensorEntry, read_gguf_header
 from mltfr.tokens.sources.tensor_names import choose_tensor
-from mltfr.tokens.vocabulary import TokenStrings, find_vocabulary, read_vocabulary_file, unnamed
+from mltfr.tokens.vocabulary import TokenStrings, find_vocabulary, numbered, read_vocabulary_file
 
 _CONTROL_TYPES = (2, 3, 5)
 """Values of `tokenizer.ggml.token_type` for unknown, control and unused tokens."""
@@ -84,7 +84,7 @@ class GGUFSource(TokenSource):
         tokens = header.metadata.get("tokenizer.ggml.tokens")
         if not tokens:
             beside = find_vocabulary(self.config.path.parent, self.config.path.stem)
-            return read_vocabulary_file(beside) if beside else unnamed(rows)
+            return read_vocabulary_file(beside) if beside else numbered(rows)
         kinds = header.metadata.get("tokenizer.ggml.token_type", ())
         special = frozenset(row for row, kind in enumerate(kinds) if kind in _CONTROL_TYPES)
         return TokenStrings(tuple(str(token) for token in tokens), special)

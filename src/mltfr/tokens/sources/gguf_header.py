@@ -60,7 +60,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
 
 
 class _Reader:
-    """Reads the parts of a header one after the other."""
+    """Reads a header, field after field."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.file, self.path = file, path

@@ -15,7 +15,7 @@ from mltfr.errors import FetchError, MissingExtraError, TokenTableError
 from mltfr.storage.files import home
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source
 from mltfr.tokens.sources.safetensors import INDEX, SafetensorsConfig, SafetensorsSource, shard
-from mltfr.tokens.vocabulary import BESIDE, find_vocabulary
+from mltfr.tokens.vocabulary import VOCABULARY_FILES, find_vocabulary
 
 CONNECT_TIMEOUT = 5.0
 """Seconds without an answer after which the hub counts as unreachable."""
@@ -36,7 +36,7 @@ class HubConfig(TokenSourceConfig):
 
 
 class HubClient(Protocol):
-    """The two calls that the hub is needed for."""
+    """The two calls of the hub's API that are used."""
 
     def files(self, repository: str, revision: str | None) -> tuple[str, list[str]]:
         """Return the commit and the names of all files."""
@@ -66,7 +66,7 @@ class HubSource(TokenSource):
 
     @contextmanager
     def open(self) -> Iterator[OpenTable]:
-        """Download what is needed and open it; all is deleted when the block ends."""
+        """Download the shard and the vocabulary and open them; the files are deleted when the block ends."""
         config = self.config
         client = self.client or _HuggingFace()
         home().mkdir(parents=True, exist_ok=True)
@@ -75,14 +75,14 @@ class HubSource(TokenSource):
             commit, files = client.files(config.repository, config.revision)
             weights = self._weights(client, commit, files, folder)
             client.download(config.repository, weights, commit, folder)
-            for name in BESIDE if config.vocabulary is None else ():
+            for name in VOCABULARY_FILES if config.vocabulary is None else ():
                 if name in files:
                     client.download(config.repository, name, commit, folder)
                     break
             vocabulary = config.vocabulary or find_vocabulary(folder)
             if vocabulary is None:
                 raise TokenTableError(
-                    f"{config.repository}: has none of {', '.join(BESIDE)}. Pass a file with --vocabulary."
+                    f"{config.repository}: has none of {', '.join(VOCABULARY_FILES)}. Pass a file with --vocabulary."
                 )
             local = SafetensorsConfig(path=folder / weights, tensor=config.tensor, vocabulary=vocabulary)
             with SafetensorsSource(local).open() as table:

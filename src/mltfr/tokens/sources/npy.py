@@ -18,7 +18,7 @@ from mltfr.tokens.sources.base import (
     register_source,
     rows_per_chunk,
 )
-from mltfr.tokens.vocabulary import find_vocabulary, read_vocabulary_file, unnamed
+from mltfr.tokens.vocabulary import find_vocabulary, numbered, read_vocabulary_file
 
 
 class NpyConfig(TokenSourceConfig):
@@ -66,7 +66,7 @@ class NpySource(TokenSource):
             chunks=lambda: (
                 np.asarray(array[i : i + step], dtype, order="C") for i in range(0, len(array), step)
             ),
-            strings=read_vocabulary_file(beside) if beside else unnamed(len(array)),
+            strings=read_vocabulary_file(beside) if beside else numbered(len(array)),
             provenance={
                 "source": "npy",
                 "file": path.name,

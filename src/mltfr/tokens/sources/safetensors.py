@@ -25,7 +25,7 @@ from mltfr.tokens.sources.base import (
     rows_per_chunk,
 )
 from mltfr.tokens.sources.tensor_names import choose_tensor
-from mltfr.tokens.vocabulary import find_vocabulary, read_vocabulary_file, unnamed
+from mltfr.tokens.vocabulary import find_vocabulary, numbered, read_vocabulary_file
 
 INDEX = "model.safetensors.index.json"
 _TYPES = {"F16": (2, np.float16), "BF16": (2, np.float16), "F32": (4, np.float32), "F64": (8, np.float32)}
@@ -84,7 +84,7 @@ class SafetensorsSource(TokenSource):
             shape=(rows, width),
             dtype=np.dtype(dtype),
             chunks=lambda: _chunks(path, start + begin, (rows, width), kind),
-            strings=read_vocabulary_file(beside) if beside else unnamed(rows),
+            strings=read_vocabulary_file(beside) if beside else numbered(rows),
             provenance={
                 "source": "safetensors",
                 "file": path.name,

