@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -21,6 +22,7 @@ from pydantic.fields import FieldInfo
 from mltfr import Recommender, load_interactions
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
+from mltfr.cli.doctor import DEVELOPMENT
 from mltfr.cli.main import app
 from mltfr.config.registry import Registry
 from mltfr.fusion import FUSIONS
@@ -152,11 +154,30 @@ def commands() -> str:
                           not isinstance(d, bool)), None)  # fmt: skip
             note = " Required." if is_option and parameter.required else ""
             note += f" Default: `{given}`." if given not in (None, "") else ""
-            text = parameter.help or ""
+            text = without_markup(parameter.help or "")
             rows.append([f"`{name}`", f"{text.rstrip('.')}.{note}" if text else note])
-        what = inspect.cleandoc(command.help or "")
+        what = fenced(without_markup(inspect.cleandoc(command.help or "")))
         parts += [f"### `{path}`", what, *([table(("argument or option", "meaning"), rows)] if rows else [])]
     return "\n\n".join(parts)
+
+
+def without_markup(text: str) -> str:
+    """Return a help text without the backslashes that keep rich from reading `[...]` as markup."""
+    return text.replace("\\[", "[")
+
+
+def fenced(text: str) -> str:
+    """Return a help text whose verbatim paragraphs, which click marks with a backspace, are code blocks."""
+
+    def block(match: re.Match[str]) -> str:
+        code = inspect.cleandoc("\n" + match[1])
+        try:
+            language = "toml" if tomllib.loads(code) else "text"
+        except tomllib.TOMLDecodeError:
+            language = "text"
+        return f"```{language}\n{code}\n```"
+
+    return re.sub(r"^\x08\n((?:.+(?:\n|\Z))+)", lambda found: block(found) + "\n", text, flags=re.MULTILINE).strip()
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -232,8 +253,19 @@ def parts() -> str:
     )
 
 
+def extras() -> str:
+    """Return the extras of the package, what each is for (the comment beside it) and what it installs."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    listed = tomllib.loads(text)["project"]["optional-dependencies"]
+    meaning = dict(re.findall(r"^(\w+) = \[.*\]  # (.*)$", text, re.MULTILINE))
+    rows = [[f"`{name}`", meaning[name], ", ".join(re.match(r"[\w-]+", package)[0] for package in listed[name])]
+            for name in listed if name not in DEVELOPMENT]  # fmt: skip
+    return table(("extra", "for", "installs"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "parts": parts,
+    "extras": extras,
     "commands": commands,
     "api": api,
     "config": config_keys,

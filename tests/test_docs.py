@@ -64,6 +64,37 @@ def test_the_generator_sees_what_is_stale() -> None:
     assert (fresh.startswith("before\n"), fresh.endswith("\nafter\n")) == (True, True)
 
 
+TOML = [
+    pytest.param(block, id=f"{page.name}: {block[:30]}")
+    for page in PAGES
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("block", TOML)
+def test_every_toml_block_parses(block: str) -> None:
+    assert tomllib.loads(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_hold_no_traces_of_the_help_texts_markup(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert not re.findall(r"[\x00-\x08\x0b-\x1f]", text)
+    assert "\\[" not in text
+
+
+def test_the_study_file_in_the_help_is_a_toml_block_of_the_reference() -> None:
+    assert any("title" in tomllib.loads(block.values[0]) for block in TOML if block.id.startswith("reference.md"))
+
+
+def test_verbatim_paragraphs_of_a_help_text_become_code_blocks() -> None:
+    generator = load_generator()
+    text = "Do it.\n\n\b\n    [a.b]\n    c = \\[1]\n\nMore.\n\n\b\n    no code at all"
+    assert generator.fenced(generator.without_markup(text)) == (
+        "Do it.\n\n```toml\n[a.b]\nc = [1]\n```\n\nMore.\n\n```text\nno code at all\n```"
+    )
+
+
 def test_every_setting_has_a_description() -> None:
     text = (ROOT / "docs" / "reference.md").read_text("utf-8")
     assert not re.findall(r"^\| `.*\|\s*\|$", text, re.MULTILINE)

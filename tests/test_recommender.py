@@ -268,6 +268,13 @@ def test_complete_settings_stand_alone(name):
     assert Recommender(config=config).config is config
 
 
+def test_the_closest_item_is_named_whole():
+    recommender = fit(as_log([(user, f"Known: {item}", time) for user, item, time in rows()]), backbone="ease",
+                      settings=(), tokens=None, epochs=None)  # fmt: skip
+    with pytest.raises(DataError, match=r"data\. Did you mean 'Known: i3'\?$"):
+        recommender.similar_items("Known: i3x")
+
+
 def test_similar_items(fitted):
     frame = fitted.similar_items("i3", k=5)
     assert frame.columns == ["rank", "item_id", "cosine"]

@@ -51,9 +51,13 @@ class MltfrWarning(UserWarning):
     """Something was done otherwise than asked, and the user should know; printed as one line."""
 
 
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """Return a sentence, with a space before it, that names the closest allowed name; empty if none is close."""
+    close = get_close_matches(given, sorted(allowed), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
 def one_of(given: str, allowed: Iterable[str]) -> str:
     """Return the tail of an "unknown name" message: the closest name, and all that are allowed."""
     names = sorted(allowed)
-    close = get_close_matches(given, names, n=1)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Known: {', '.join(names) or 'none'}."
+    return f"{did_you_mean(given, names)} Known: {', '.join(names) or 'none'}.".lstrip()

@@ -13,7 +13,7 @@ import polars as pl
 import torch
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, one_of
+from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, did_you_mean
 from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
@@ -255,8 +255,8 @@ class Recommender:
         """
         vocabulary = self.fitted.split.vocabulary
         if item not in vocabulary.codes:
-            near = one_of(item, vocabulary.item_ids).split("Known:")[0].strip()
-            raise DataError(f"Item '{item}' does not occur in the training data. {near}".strip())
+            hint = did_you_mean(item, vocabulary.item_ids)
+            raise DataError(f"Item '{item}' does not occur in the training data.{hint}")
         name, values = self.fitted.kind().similarity(vocabulary.codes[item])                 # [I]
         values[vocabulary.codes[item] - 1] = -torch.inf
         return similarity_table(name, values, k, vocabulary)

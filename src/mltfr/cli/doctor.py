@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 import typer
@@ -14,11 +14,9 @@ import typer
 from mltfr.cli.options import Json
 
 PACKAGES = ("torch", "numpy", "scipy", "polars", "pydantic", "safetensors", "gguf", "typer", "rich")
-EXTRAS = {
-    "hub": ("huggingface_hub", "tokenizers"),
-    "pandas": ("pandas", "pyarrow"),
-    "tensorboard": ("tensorboard",),
-}
+NOT_INSTALLED = "not installed"
+DEVELOPMENT = ("test", "lint", "bench")
+"""Extras that only work on the project itself needs."""
 
 
 def doctor(json: Json = False) -> None:
@@ -42,8 +40,11 @@ def examine() -> dict[str, dict[str, Any]]:
     from mltfr.backbones import BACKBONES
     from mltfr.baselines import BASELINES
     from mltfr.fusion import FUSIONS
+    from mltfr.interactions import FORMATS
     from mltfr.losses import LOSSES
+    from mltfr.objectives import OBJECTIVES
     from mltfr.storage.files import home
+    from mltfr.tokens.sources import TOKEN_SOURCES
     from mltfr.version import __version__
 
     folder = home()
@@ -60,10 +61,7 @@ def examine() -> dict[str, dict[str, Any]]:
             "torch threads": torch.get_num_threads(),
             "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         },
-        "extras": {
-            name: "installed" if all(find_spec(module) for module in modules) else f"pip install 'mltfr[{name}]'"
-            for name, modules in EXTRAS.items()
-        },
+        "extras": {name: _extra(name, packages) for name, packages in extras().items()},
         "store": {
             "folder": str(folder),
             "writable": os.access(there, os.W_OK),
@@ -74,12 +72,34 @@ def examine() -> dict[str, dict[str, Any]]:
             "baselines": ", ".join(BASELINES.names()),
             "fusions": ", ".join(FUSIONS.names()),
             "losses": ", ".join(LOSSES.names()),
+            "objectives": ", ".join(OBJECTIVES.names()),
+            "log formats": ", ".join(FORMATS),
+            "token sources": ", ".join(TOKEN_SOURCES.names()),
         },
     }
+
+
+def extras() -> dict[str, list[str]]:
+    """Return the extras of this installation that users may want, each with the packages it adds."""
+    found: dict[str, list[str]] = {}
+    try:
+        requirements = requires("mltfr") or []
+    except PackageNotFoundError:  # a checkout on the path that was never installed
+        requirements = []
+    for requirement in requirements:
+        package, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"](\w+)['\"]", requirement)
+        if package and extra and extra[1] not in DEVELOPMENT:
+            found.setdefault(extra[1], []).append(package[0])
+    return found
+
+
+def _extra(name: str, packages: list[str]) -> str:
+    missing = [package for package in packages if _version(package) == NOT_INSTALLED]
+    return f"pip install 'mltfr[{name}]' ({', '.join(missing)} missing)" if missing else "installed"
 
 
 def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED
