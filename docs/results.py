@@ -23,9 +23,9 @@ import polars as pl
 
 from mltfr.errors import MltfrError
 from mltfr.report.frames import read_labels, read_results
-from mltfr.report.layout import listed, metric_name
+from mltfr.report.markdown import markdown
 from mltfr.report.result_table import result_tables
-from mltfr.report.tables import markdown
+from mltfr.report.table import listed, metric_name
 
 ROOT = Path(__file__).parents[1]
 STUDIES, NOTES, PAGE, README = "benchmarks/results/studies", "docs/results-notes", "docs/results.md", "README.md"
@@ -85,13 +85,13 @@ def short(folder: Path, root: Path) -> str:
     tables = [replace(table.only([name for name in columns if several or name != "tables"]), notes=())
               for table in found]  # fmt: skip
     seeds = [str(seed) for seed in results["seed"].unique().sort()]
-    luck = "Mean ± standard deviation over them." if len(seeds) > 1 else "The spread over seeds is not known."
+    spread = "Mean ± standard deviation over them." if len(seeds) > 1 else "The spread over seeds is not known."
     alone = test == "users-and-seeds" and not comparisons["seeds_random"].all()
-    mark = "\n† One seed only: luck of training is not in this p value." if alone else ""
+    mark = "\n† One seed only: variance over seeds is not in this p value." if alone else ""
     where = os.path.relpath(folder, root)
     return "\n".join(
         [
-            f"Seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}. {luck} Bold: the best of its backbone; "
+            f"Seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}. {spread} Bold: the best of its backbone; "
             "the epoch was chosen on validation, test was scored once.",
             f"p is that of the difference to `{base}` in {metric_name(metrics[0])}: {TESTS[test]}, and corrected for "
             f"all comparisons of its table (Holm).{mark}",

@@ -32,7 +32,7 @@ SCRIPT = load_script()
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with two studies as they are committed: without users and cells."""
 
-    def draw(material: object, folder: Path) -> list[Path]:
+    def draw(study: object, folder: Path) -> list[Path]:
         folder.mkdir(exist_ok=True)
         (folder / "gain.png").write_bytes(b"png")
         return [folder / "gain.png"]

@@ -40,7 +40,7 @@ def test_every_fusion_is_compared_with_its_own_backbone(tmp_path: Path) -> None:
     assert row["spread"] == pytest.approx(first.mean(1).std(ddof=1))
     assert row["relative_gain"] == pytest.approx(first.mean() / second.mean() - 1)
     assert by_ndcg["p_holm"].to_list() == pytest.approx(
-        list(holm({str(place): p for place, p in enumerate(by_ndcg["p"])}).values())
+        list(holm({str(index): p for index, p in enumerate(by_ndcg["p"])}).values())
     )
 
 

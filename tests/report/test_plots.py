@@ -68,5 +68,5 @@ def test_crowded_panels_are_split() -> None:
 
 
 def test_series_can_be_told_apart() -> None:
-    looks = [tuple(style(place).values()) for place in range(24)]
+    looks = [tuple(style(index).values()) for index in range(24)]
     assert len(set(looks)) == 24

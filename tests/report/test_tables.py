@@ -13,9 +13,9 @@ from made_up_study import write_study
 from mltfr.errors import MltfrWarning
 from mltfr.report import write_report
 from mltfr.report.latex import latex
-from mltfr.report.layout import Cell, Table, p_value, percent, score, spread
-from mltfr.report.names import group_names
-from mltfr.report.tables import markdown
+from mltfr.report.markdown import markdown
+from mltfr.report.names import table_names
+from mltfr.report.table import Table, TableCell, p_value, percent, score, spread
 
 METRICS = ("ndcg@10", "hr@10")
 
@@ -147,7 +147,8 @@ def test_without_matplotlib_there_are_tables_and_a_warning(tmp_path: Path, monke
 
 def test_markdown_and_latex_show_what_is_there() -> None:
     table = Table("a_b", "100 % & <more>_x", ("name|y", "v"), (False, True),
-                  ((Cell("p_1"), Cell("+1.0 %", bold=True)), (Cell("a\\b{c}~^"), Cell("−2 ± 3 < $4 #5"))),
+                  ((TableCell("p_1"), TableCell("+1.0 %", bold=True)),
+                   (TableCell("a\\b{c}~^"), TableCell("−2 ± 3 < $4 #5"))),
                   ("note_1†",), sections=(1,))  # fmt: skip
     assert markdown(table, level=3) == (
         "### 100 % & \\<more\\>\\_x\n\n| name\\|y | v |\n| --- | ---: |\n| p\\_1 | **+1.0 %** |\n"
@@ -169,6 +170,6 @@ def test_how_numbers_are_written() -> None:
 
 def test_names_of_groups_are_all_different() -> None:
     groups = [("a b", "1", "p"), ("a-b", "1", "p"), ("A_B", "1", "p"), ("c", "1", "p"), ("c", "2", "p")]
-    names = group_names(groups)
+    names = table_names(groups)
     assert [name.stem for name in names.values()] == ["a-b", "a-b-2", "a-b-3", "c-1", "c-2"]
     assert names["c", "2", "p"].title == "c (data 2)"

@@ -1,4 +1,4 @@
-"""What a study found: comparisons with tests, tables in Markdown and LaTeX, plots."""
+"""Report of a study: comparisons with tests, tables in Markdown and LaTeX, plots."""
 
 from mltfr.report.comparisons import compare_all
 from mltfr.report.write import write_report

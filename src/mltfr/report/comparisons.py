@@ -1,4 +1,4 @@
-"""Every fusion against the one that a study compares with, on the same users."""
+"""Paired comparisons of every fusion with the one that a study compares with, on the same users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mltfr.evaluation.crossed import TestName as TestName
 from mltfr.evaluation.crossed import compare_seeds
 from mltfr.evaluation.metrics import Values
 from mltfr.evaluation.significance import holm
-from mltfr.report.frames import GROUP, ROW
+from mltfr.report.frames import ROW_KEY, TABLE_KEY, Row
 
 SCHEMA = {
     "data": pl.String, "protocol": pl.String, "backbone": pl.String, "tables": pl.String, "fusion": pl.String,
@@ -26,12 +26,11 @@ SCHEMA = {
 """Columns of `comparisons.parquet`. `low` and `high` are in units of `difference`; `seeds_random` says whether p
 holds for other seeds too (`SeededTest`); p_holm is corrected over the table's comparisons by the same metric."""
 
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One row of a table: a metric of every seed and user, `[S, U]`."""
+    """A metric by seed and user, `[S, U]`, of one row of a table."""
 
     values: Values
     users: tuple[str, ...]
@@ -62,8 +61,8 @@ def compare_all(
         users = users.with_columns(data_fingerprint=pl.lit(""))
     found: list[Row] = []
     fusions = users.filter(pl.col("fusion") != "")
-    for key, group in fusions.group_by(GROUP, maintain_order=True):
-        labels = dict(zip(GROUP, key, strict=True))
+    for key, group in fusions.group_by(TABLE_KEY, maintain_order=True):
+        labels = dict(zip(TABLE_KEY, key, strict=True))
         for metric in metrics:
             rows = measured(group, metric)
             compared = [
@@ -71,11 +70,11 @@ def compare_all(
                 for row, other in pairs(sorted(rows), compare_with)
             ]
             found += _corrected(compared)
-    return pl.DataFrame(found, schema=SCHEMA).sort("data", "data_fingerprint", "protocol", "metric", *ROW)
+    return pl.DataFrame(found, schema=SCHEMA).sort("data", "data_fingerprint", "protocol", "metric", *ROW_KEY)
 
 
 def pairs(rows: Sequence[tuple[str, str, str]], compare_with: str) -> list[tuple[Any, Any]]:
-    """Return which rows (backbone, tables, fusion) are compared with which.
+    """Return the pairs of rows (backbone, tables, fusion) that are compared.
 
     With the same token tables if there is such a row, else with the one that has none, else with the only one
     there is; a row that has several to be compared with, or none, is left out.
@@ -98,7 +97,7 @@ def measured(group: pl.DataFrame, metric: str) -> dict[tuple[str, str, str], Mea
         DataError: a seed occurs twice, or the seeds of a row were not measured on the same users.
     """
     rows = {}
-    for key, part in group.group_by(ROW, maintain_order=True):
+    for key, part in group.group_by(ROW_KEY, maintain_order=True):
         seeds = part["seed"].unique().sort().to_list()
         name = "/".join(str(label) for label in key if label)
         if part["cell"].n_unique() != len(seeds):
@@ -119,7 +118,7 @@ def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName,
     result = compare_seeds(first.values, second.values, test, seed=seed)
     of_seeds, base = first.values.mean(1), float(second.values.mean())
     return {
-        **dict(zip(ROW, row, strict=True)),
+        **dict(zip(ROW_KEY, row, strict=True)),
         "compared_with": other[2],
         "users": len(first.users),
         "seeds": len(of_seeds),
@@ -136,5 +135,5 @@ def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName,
 
 
 def _corrected(rows: Sequence[Row]) -> list[Row]:
-    corrected = holm({str(place): row["p"] for place, row in enumerate(rows)})
-    return [{**row, "p_holm": corrected[str(place)]} for place, row in enumerate(rows)]
+    corrected = holm({str(index): row["p"] for index, row in enumerate(rows)})
+    return [{**row, "p_holm": corrected[str(index)]} for index, row in enumerate(rows)]

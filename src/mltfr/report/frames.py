@@ -1,4 +1,4 @@
-"""Reading a study's folder: results, users and training logs as frames, and the order of its rows."""
+"""Reads a study's folder: results, users and training logs as frames, and the order of rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from polars.exceptions import PolarsError
 
 from mltfr.errors import RunError
 
+Row = Mapping[str, Any]
+"""A row of a frame, by column."""
+
 RESULTS, USERS, STUDY, CELLS, LOG = "results.parquet", "users.parquet", "study.toml", "cells", "log.jsonl"
 
-GROUP = ("data", "data_fingerprint", "protocol")
-"""What rows must have in common to share a table: anything else would compare what cannot be compared."""
-ROW = ("backbone", "tables", "fusion")
-"""What makes a row of a table; its cells differ by seed only."""
+TABLE_KEY = ("data", "data_fingerprint", "protocol")
+"""Columns in which the rows of a table agree: other rows cannot be compared with each other."""
+ROW_KEY = ("backbone", "tables", "fusion")
+"""Columns that identify a row of a table; its runs differ by seed only."""
 
-_RESULTS = ("cell", *GROUP, *ROW, "seed", "parameters", "part", "metric", "value")
-_USERS = ("cell", "data", "protocol", *ROW, "seed", "user_id", "history_length", "target_popularity")
-_LOGS = {"cell": pl.String, **dict.fromkeys(GROUP, pl.String), **dict.fromkeys(ROW, pl.String), "seed": pl.Int64,
+_RESULTS = ("cell", *TABLE_KEY, *ROW_KEY, "seed", "parameters", "part", "metric", "value")
+_USERS = ("cell", "data", "protocol", *ROW_KEY, "seed", "user_id", "history_length", "target_popularity")
+_LOGS = {"cell": pl.String, **dict.fromkeys((*TABLE_KEY, *ROW_KEY), pl.String), "seed": pl.Int64,
          "round": pl.Int64, "epoch": pl.Int64, "kind": pl.String, "name": pl.String, "value": pl.Float64}  # fmt: skip
 
 
@@ -55,7 +58,7 @@ def read_logs(folder: Path) -> pl.DataFrame:
     Raises:
         RunError: `results.parquet` or a log is damaged.
     """
-    labels = read_results(folder).select("cell", *GROUP, *ROW, "seed").unique().sort("cell")
+    labels = read_results(folder).select("cell", *TABLE_KEY, *ROW_KEY, "seed").unique().sort("cell")
     rows: list[dict[str, Any]] = []
     for cell in labels.iter_rows(named=True):
         path = folder / CELLS / cell["cell"] / LOG
@@ -75,11 +78,11 @@ class Labels:
     tables: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return what rows are sorted by: as in the study's file, baselines first; by name what it does not list."""
-        place = (self.data, (*self.baselines, *self.backbones), tuple(self.tables), self.fusions)
+        """Return the sort key of a row: baselines first, in the order of the study's file, then by name."""
+        orders = (self.data, (*self.baselines, *self.backbones), tuple(self.tables), self.fusions)
         names = (row["data"], row["backbone"], row["tables"], row["fusion"])
         ranks = [(known.index(name) if name in known else len(known), name)
-                 for known, name in zip(place, names, strict=True)]  # fmt: skip
+                 for known, name in zip(orders, names, strict=True)]  # fmt: skip
         of_data, of_backbone, of_tables, of_fusion = ranks
         rest = (row.get("data_fingerprint", ""), row["protocol"])
         return (*of_data, *rest, row["fusion"] != "", *of_backbone, *of_fusion, *of_tables)
@@ -124,8 +127,8 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _numbers(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    place = {"round": record.get("round", 1), "epoch": record["epoch"]}
+    at = {"round": record.get("round", 1), "epoch": record["epoch"]}
     numbers = [("loss", "loss", record.get("loss"))]
     numbers += [(kind, name, value) for kind in ("validation", "router_share")
                 for name, value in record.get(kind, {}).items()]  # fmt: skip
-    return [{**place, "kind": k, "name": n, "value": float(v)} for k, n, v in numbers if v is not None]
+    return [{**at, "kind": k, "name": n, "value": float(v)} for k, n, v in numbers if v is not None]

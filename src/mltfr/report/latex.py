@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mltfr.report.layout import Cell, Table
+from mltfr.report.table import Table, TableCell
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -19,8 +19,8 @@ def latex(table: Table) -> str:
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escaped(table.title)}}}", rf"\label{{tab:{table.name}}}",
              rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
              _line([escaped(name) for name in table.header]), r"\midrule"]  # fmt: skip
-    for place, row in enumerate(table.rows):
-        lines += [r"\midrule"] if place in table.sections else []
+    for index, row in enumerate(table.rows):
+        lines += [r"\midrule"] if index in table.sections else []
         lines.append(_line([_cell(cell) for cell in row]))
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip\footnotesize {escaped(note)}" for note in table.notes]
@@ -32,7 +32,7 @@ def escaped(text: str) -> str:
     return "".join(_SIGNS.get(sign, sign) for sign in text)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     return rf"\textbf{{{escaped(cell.text)}}}" if cell.bold and cell.text else escaped(cell.text)
 
 

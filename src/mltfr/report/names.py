@@ -1,4 +1,4 @@
-"""Names of what shares a table: the data set's label, and more where one label means several things."""
+"""Names of tables: the data set's label, with fingerprint or protocol where one label has several."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Group = tuple[str, str, str]
-"""Label, fingerprint and protocol of the data (`frames.GROUP`)."""
+TableKey = tuple[str, str, str]
+"""Label, fingerprint and protocol of the data (`frames.TABLE_KEY`)."""
 
 _SHORT = 8
 
 
 @dataclass(frozen=True)
-class GroupName:
-    """What a group is called in titles (`title`) and in files' names (`stem`)."""
+class TableName:
+    """Name of a table in titles (`title`) and in file names (`stem`)."""
 
     title: str
     stem: str
 
 
-def group_names(groups: Sequence[Group]) -> dict[Group, GroupName]:
+def table_names(groups: Sequence[TableKey]) -> dict[TableKey, TableName]:
     """Return a name for each group, no two alike: with its protocol or data where the label alone is not enough."""
-    names: dict[Group, GroupName] = {}
+    names: dict[TableKey, TableName] = {}
     taken: set[str] = set()
     for group in groups:
         same = [other for other in groups if other[0] == group[0]]
-        more = [(word, group[place]) for place, word in ((1, "data"), (2, "protocol"))
-                if len({other[place] for other in same}) > 1]  # fmt: skip
+        more = [(word, group[index]) for index, word in ((1, "data"), (2, "protocol"))
+                if len({other[index] for other in same}) > 1]  # fmt: skip
         title = group[0] + (f" ({', '.join(f'{word} {value}' for word, value in more)})" if more else "")
         stem = base = slug("-".join([group[0], *(value[:_SHORT] for _, value in more)]))
         while stem in taken:
             stem = f"{base}-{sum(other.startswith(base) for other in taken) + 1}"
         taken.add(stem)
-        names[group] = GroupName(title, stem)
+        names[group] = TableName(title, stem)
     return names
 
 
@@ -43,5 +43,5 @@ def slug(text: str) -> str:
 
 
 def row_label(fusion: str, tables: str, table_sets: int) -> str:
-    """Return what a fusion is called in a plot: with its table set where the study has several."""
+    """Return the name of a fusion in a plot: with its table set where the study has several."""
     return f"{fusion}, {tables}" if tables and table_sets > 1 else fusion

@@ -1,4 +1,4 @@
-"""One table over the whole study: how much each fusion gains on each data set, over all backbones."""
+"""The overview table: mean gain of each fusion on each data set, over all backbones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from mltfr.report.frames import GROUP, Labels
-from mltfr.report.layout import Cell, Table, metric_name, percent
-from mltfr.report.names import group_names
+from mltfr.report.frames import TABLE_KEY, Labels
+from mltfr.report.names import table_names
+from mltfr.report.table import Table, TableCell, metric_name, percent
 
 LEVEL = 0.05
-"""Below it, a corrected p value is a win or a loss."""
+"""Significance level: a corrected p below it is a win or a loss."""
 
 
 def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_with: str) -> Table | None:
@@ -31,17 +31,17 @@ def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_wit
         return None
     groups = list(dict.fromkeys(_group(row) for row in rows))
     fusions = list(dict.fromkeys((row["fusion"], row["tables"]) for row in rows))
-    names = group_names(groups)
+    names = table_names(groups)
     cells = []
     for fusion, tables in fusions:
-        line = [Cell(fusion), Cell(tables)]
+        line = [TableCell(fusion), TableCell(tables)]
         for group in groups:
             mine = [r for r in rows if (r["fusion"], r["tables"], _group(r)) == (fusion, tables, group)]
-            line += [Cell(text) for text in _summary(mine)]
+            line += [TableCell(text) for text in _summary(mine)]
         cells.append(tuple(line))
     columns = [name for group in groups for name in (names[group].title, "wins/ties/losses")]
     seeds_random = all(row["seeds_random"] for row in rows)
-    luck = "" if seeds_random else " Luck of training is not in all of these p values: see the tables."
+    variance = "" if seeds_random else " Variance over seeds is not in all of these p values: see the tables."
     return Table(
         name="overview",
         title=f"Overview: relative gain in {metric_name(metric)} over {compare_with}",
@@ -51,13 +51,13 @@ def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_wit
         notes=(
             "Mean over the backbones that a fusion ran on, each counting the same; wins, ties and losses add up to "
             "their number. Wins and losses: "
-            f"p (Holm over its table) below {f'{LEVEL:g}'.lstrip('0')}; the rest are ties.{luck}",
+            f"p (Holm over its table) below {f'{LEVEL:g}'.lstrip('0')}; the rest are ties.{variance}",
         ),
     ).without_empty_columns()
 
 
 def _group(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    data, fingerprint, protocol = (row[column] for column in GROUP)
+    data, fingerprint, protocol = (row[column] for column in TABLE_KEY)
     return data, fingerprint, protocol
 
 

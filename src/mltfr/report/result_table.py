@@ -1,20 +1,18 @@
-"""The table of one data set under one protocol: what each recommender scored, and whether it is a difference."""
+"""The table of one data set under one protocol: scores, gains and tests of every recommender."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
 from mltfr.evaluation.crossed import TestName
-from mltfr.report.frames import GROUP, ROW, Labels
-from mltfr.report.layout import Cell, Table, metric_name, p_value, percent, score, spread
-from mltfr.report.names import group_names
-from mltfr.report.notes import notes_of
-
-Row = Mapping[str, Any]
+from mltfr.report.frames import ROW_KEY, TABLE_KEY, Labels, Row
+from mltfr.report.names import table_names
+from mltfr.report.table import Table, TableCell, metric_name, p_value, percent, score, spread
+from mltfr.report.table_notes import notes_of
 
 
 def result_tables(
@@ -36,14 +34,14 @@ def result_tables(
         test: how p was computed, for the notes.
     """
     rows = sorted(summarised(results, metrics), key=labels.key)
-    groups = list(dict.fromkeys(_key(row, GROUP) for row in rows))
-    names = group_names(groups)
-    compared = {_key(row, (*GROUP, *ROW)): row for row in comparisons.iter_rows(named=True)
+    groups = list(dict.fromkeys(_key(row, TABLE_KEY) for row in rows))
+    names = table_names(groups)
+    compared = {_key(row, (*TABLE_KEY, *ROW_KEY)): row for row in comparisons.iter_rows(named=True)
                 if row["metric"] == metrics[0]}  # fmt: skip
     tables = []
     for group in groups:
-        mine = [row for row in rows if _key(row, GROUP) == group]
-        found = [compared.get(_key(row, (*GROUP, *ROW))) for row in mine]
+        mine = [row for row in rows if _key(row, TABLE_KEY) == group]
+        found = [compared.get(_key(row, (*TABLE_KEY, *ROW_KEY))) for row in mine]
         kinds = ["baseline" if not row["fusion"] else row["backbone"] for row in mine]
         tables.append(
             Table(
@@ -53,7 +51,7 @@ def result_tables(
                 numbers=(False,) * 3 + (True,) * (len(metrics) + 7),
                 rows=tuple(_cells(row, other, mine, metrics, test) for row, other in zip(mine, found, strict=True)),
                 notes=tuple(notes_of(group, mine, [row for row in found if row], metrics[0], compare_with, test)),
-                sections=tuple(place for place, (a, b) in enumerate(pairwise(kinds), 1) if a != b),
+                sections=tuple(index for index, (a, b) in enumerate(pairwise(kinds), 1) if a != b),
             ).without_empty_columns()
         )
     return tables
@@ -61,7 +59,7 @@ def result_tables(
 
 def summarised(results: pl.DataFrame, metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row per recommender: means and spreads over its seeds, zero-branch score, parameters, seeds."""
-    labels = [*GROUP, *ROW]
+    labels = [*TABLE_KEY, *ROW_KEY]
     test = results.filter((pl.col("part") == "test") & pl.col("metric").is_in(list(metrics)))
     value = pl.col("value").sort_by("seed")  # sums in one order, whatever order the cells were finished in
     means = test.group_by([*labels, "metric"]).agg(mean=value.mean(), spread=value.std())
@@ -84,19 +82,20 @@ def _header(metrics: Sequence[str], compare_with: str) -> tuple[str, ...]:
 
 def _cells(
     row: Row, compared: Row | None, all_rows: Sequence[Row], metrics: Sequence[str], test: TestName
-) -> tuple[Cell, ...]:
+) -> tuple[TableCell, ...]:
     rivals = [other for other in all_rows if other["backbone"] == row["backbone"] and other["fusion"]]
     scores = []
     for metric in metrics:
         mean = row["mean"].get(metric)
         text = "" if mean is None else spread(mean, row["spread"][metric])
         best = max((score(other["mean"].get(metric)) for other in rivals), default="")
-        scores.append(Cell(text, bold=len(rivals) > 1 and bool(text) and bool(row["fusion"]) and score(mean) == best))
-    labels = [Cell(row["backbone"]), Cell(row["fusion"]), Cell(row["tables"])]
+        bold = len(rivals) > 1 and bool(text) and bool(row["fusion"]) and score(mean) == best
+        scores.append(TableCell(text, bold))
+    labels = [TableCell(row["backbone"]), TableCell(row["fusion"]), TableCell(row["tables"])]
     parameters = f"{row['parameters']:,}" if row["parameters"] else ""
     zero = score(row["zero"]) if row["fusion"] else ""
     rest = [*_tested(compared, test), parameters, zero, str(len(row["seeds"]))]
-    return (*labels, *scores, *map(Cell, rest))
+    return (*labels, *scores, *map(TableCell, rest))
 
 
 def _tested(compared: Row | None, test: TestName) -> tuple[str, str, str, str]:

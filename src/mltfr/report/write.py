@@ -11,11 +11,11 @@ from mltfr.evaluation.crossed import TestName
 from mltfr.report.comparisons import compare_all
 from mltfr.report.frames import read_labels, read_logs, read_results, read_users
 from mltfr.report.latex import latex
-from mltfr.report.layout import Table
+from mltfr.report.markdown import escaped, markdown
 from mltfr.report.overview import overview
-from mltfr.report.plots import Material, draw_all
+from mltfr.report.plots import StudyFrames, draw_all
 from mltfr.report.result_table import result_tables
-from mltfr.report.tables import escaped, markdown
+from mltfr.report.table import Table
 from mltfr.storage.files import atomic_file
 
 COMPARISONS, SUMMARY, TABLES, PLOTS = "comparisons.parquet", "summary.md", "tables", "plots"
@@ -58,14 +58,14 @@ def write_report(
         written.append(_write(folder / TABLES / f"{table.name}.md", markdown(table)))
         written.append(_write(folder / TABLES / f"{table.name}.tex", latex(table)))
     logs = read_logs(folder)
-    plots = _plots(Material(results, users, comparisons, logs, labels, metrics[0], compare_with), folder / PLOTS)
+    plots = _plots(StudyFrames(results, users, comparisons, logs, labels, metrics[0], compare_with), folder / PLOTS)
     summary = _write(folder / SUMMARY, _summary(title, notes, tables, plots))
     return [*written, *plots, summary]
 
 
-def _plots(material: Material, folder: Path) -> list[Path]:
+def _plots(study: StudyFrames, folder: Path) -> list[Path]:
     try:
-        return draw_all(material, folder)
+        return draw_all(study, folder)
     except MissingExtraError as error:
         warnings.warn(f"The plots are left out: {error}", MltfrWarning, stacklevel=3)
         return []

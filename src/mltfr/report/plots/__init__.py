@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mltfr.report.plots.material import Material
+from mltfr.report.plots.study_frames import StudyFrames
 from mltfr.report.plots.style import DPI, figure_class
 from mltfr.storage.files import atomic_file
 
-__all__ = ["Material", "draw_all"]
+__all__ = ["StudyFrames", "draw_all"]
 
 
-def draw_all(material: Material, folder: Path) -> list[Path]:
+def draw_all(study: StudyFrames, folder: Path) -> list[Path]:
     """Write all plots that there is data for, and return their paths in the order of a report.
 
     Raises:
@@ -32,7 +32,7 @@ def draw_all(material: Material, folder: Path) -> list[Path]:
     for plot in (
         gain_by_backbone, gain_by_length, gain_by_popularity, gain_by_tables, router_shares, training_curves
     ):  # fmt: skip
-        for stem, figure in plot.draw(material).items():
+        for stem, figure in plot.draw(study).items():
             path = folder / f"{stem}.png"
             with atomic_file(path) as temporary:
                 figure.savefig(temporary, dpi=DPI, format="png")

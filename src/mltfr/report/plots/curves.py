@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def curve(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, place: int, band: bool = True) -> None:
+def curve(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, index: int, band: bool = True) -> None:
     """Draw one series: the last round as a line, earlier rounds dashed.
 
     Where seeds stopped at different epochs, the curve ends with the epoch that half of them reached: beyond it
     the mean would be that of a few.
     """
     rounds = sorted({row["round"] for row in rows})
-    colour = style(place)["color"]
+    colour = style(index)["color"]
     for number in rounds:
         last = number == rounds[-1]
         mine = [row for row in rows if row["round"] == number]
@@ -29,7 +29,7 @@ def curve(axes: Axes, rows: Sequence[Mapping[str, Any]], label: str, place: int,
         kept = {epoch: values for epoch, values in sorted(by_epoch.items()) if 2 * len(values) >= seeds}
         means = [sum(values) / len(values) for values in kept.values()]
         look = {"linestyle": "-" if last else "--", "linewidth": 1.4 if last else 1.0, "color": colour}
-        marker = style(place)["marker"] if last else None
+        marker = style(index)["marker"] if last else None
         axes.plot(list(kept), means, **look, marker=marker, markersize=3.5, markevery=max(1, len(kept) // 6),
                   label=label if last else None)  # fmt: skip
         if band and last and seeds > 1:

@@ -22,21 +22,21 @@ class Gain:
     value: float
     low: float
     high: float
-    clear: bool | None = None
+    significant: bool | None = None
 
 
-def across(axes: Axes, categories: Sequence[str], series: Mapping[str, int], points: Points) -> None:
-    """Draw categories from top to bottom, the gain from left to right; `series` tells the place of each style."""
+def draw_horizontal(axes: Axes, categories: Sequence[str], series: Mapping[str, int], points: Points) -> None:
+    """Draw categories from top to bottom, the gain from left to right; `series` gives the index of each style."""
     axes.axvline(0, color="#555555", linewidth=0.8)
-    for number, (name, place) in enumerate(series.items()):
-        look = style(place)
+    for number, (name, index) in enumerate(series.items()):
+        look = style(index)
         axes.plot([], [], linestyle="", markersize=5, label=name, **look)
         for row, category in enumerate(categories):
             if gain := points.get((category, name)):
                 y = row + _offset(number, len(series))
                 axes.plot([gain.low, gain.high], [y, y], color=look["color"], linewidth=1.4)
                 axes.plot([gain.value], [y], linestyle="", markersize=5, **look,
-                          markerfacecolor=look["color"] if gain.clear else "white")  # fmt: skip
+                          markerfacecolor=look["color"] if gain.significant else "white")  # fmt: skip
     axes.set_yticks(range(len(categories)), [shortened(name, 40) for name in categories])
     axes.set_ylim(len(categories) - 0.5, -0.5)
     for row in range(1, len(categories)):
@@ -44,15 +44,17 @@ def across(axes: Axes, categories: Sequence[str], series: Mapping[str, int], poi
     axes.grid(visible=False, axis="y")
 
 
-def along(axes: Axes, categories: Sequence[str], series: Mapping[str, int], points: Points, line: bool = True) -> None:
-    """Draw categories from left to right, the gain upwards; `series` tells the place of each style."""
+def draw_vertical(
+    axes: Axes, categories: Sequence[str], series: Mapping[str, int], points: Points, line: bool = True
+) -> None:
+    """Draw categories from left to right, the gain upwards; `series` gives the index of each style."""
     axes.axhline(0, color="#555555", linewidth=0.8)
-    for number, (name, place) in enumerate(series.items()):
+    for number, (name, index) in enumerate(series.items()):
         found = [(x + _offset(number, len(series)), points[category, name])
                  for x, category in enumerate(categories) if (category, name) in points]  # fmt: skip
         if not found:
             continue
-        look = style(place)
+        look = style(index)
         for x, gain in found:
             axes.plot([x, x], [gain.low, gain.high], color=look["color"], linewidth=1, alpha=0.7)
         axes.plot([x for x, _ in found], [gain.value for _, gain in found], markersize=4, label=name,

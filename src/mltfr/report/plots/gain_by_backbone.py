@@ -6,38 +6,38 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from mltfr.report.layout import metric_name
 from mltfr.report.overview import LEVEL
-from mltfr.report.plots.dots import Gain, across
-from mltfr.report.plots.material import Material, distinct
+from mltfr.report.plots.dots import Gain, draw_horizontal
+from mltfr.report.plots.study_frames import StudyFrames, distinct
 from mltfr.report.plots.style import legend, panels
+from mltfr.report.table import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(material: Material) -> dict[str, Figure]:
+def draw(study: StudyFrames) -> dict[str, Figure]:
     """Return a figure per data set: a dot and its interval per backbone and fusion, filled where significant."""
     figures = {}
-    compared = material.comparisons.filter(pl.col("metric") == material.metric, pl.col("relative_gain").is_not_null())
-    for group, name in material.groups.items():
-        rows = material.of(compared, group)
+    compared = study.comparisons.filter(pl.col("metric") == study.metric, pl.col("relative_gain").is_not_null())
+    for group, name in study.groups.items():
+        rows = study.of(compared, group)
         if not rows:
             continue
-        backbones, fusions = distinct([row["backbone"] for row in rows]), distinct([material.label(r) for r in rows])
+        backbones, fusions = distinct([row["backbone"] for row in rows]), distinct([study.label(r) for r in rows])
         alone = len(backbones) == 1
         points = {}
         for row in rows:
             value, low, high = (100 * row[key] / row["other_mean"] for key in ("difference", "low", "high"))
-            place = (row["backbone"], material.label(row))
-            points[place[::-1] if alone else place] = Gain(value, low, high, row["p_holm"] < LEVEL)
+            key = (row["backbone"], study.label(row))
+            points[key[::-1] if alone else key] = Gain(value, low, high, row["p_holm"] < LEVEL)
         lines = len(fusions) if alone else len(backbones) * (0.35 + 0.55 * len(fusions))
-        figure, (axes,) = panels([""], f"{name.title}: gain in {metric_name(material.metric)} over "
-                                 f"{material.compare_with}" + (f", {backbones[0]}" if alone else ""),
+        figure, (axes,) = panels([""], f"{name.title}: gain in {metric_name(study.metric)} over "
+                                 f"{study.compare_with}" + (f", {backbones[0]}" if alone else ""),
                                  "relative gain, %, with 95 % interval (filled: p after Holm < .05)",
                                  height=max(0.3, 0.26 * lines))  # fmt: skip
-        places = {backbones[0]: 0} if alone else {fusion: material.places[fusion] for fusion in fusions}
-        across(axes, fusions if alone else backbones, places, points)
+        styles = {backbones[0]: 0} if alone else {fusion: study.styles[fusion] for fusion in fusions}
+        draw_horizontal(axes, fusions if alone else backbones, styles, points)
         if not alone:
             legend(figure, [axes])
         figures[f"gain-by-backbone-{name.stem}"] = figure

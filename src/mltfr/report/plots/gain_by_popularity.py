@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mltfr.report.plots.material import Material
 from mltfr.report.plots.slices import draw_slices
+from mltfr.report.plots.study_frames import StudyFrames
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ ORDER = ("head", "mid", "tail")
 """Thirds of all training interactions, most popular items first (`evaluation.slices`)."""
 
 
-def draw(material: Material) -> dict[str, Figure]:
+def draw(study: StudyFrames) -> dict[str, Figure]:
     """Return a figure per data set: the gain by the target's popularity."""
-    return draw_slices(material, "target_popularity", ORDER, "popularity of the target",
+    return draw_slices(study, "target_popularity", ORDER, "popularity of the target",
                        "gain-by-popularity", "the target's popularity")  # fmt: skip

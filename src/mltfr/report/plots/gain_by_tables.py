@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from mltfr.report.layout import metric_name
-from mltfr.report.plots.dots import Gain, along, limit
-from mltfr.report.plots.material import Material, distinct
+from mltfr.report.plots.dots import Gain, draw_vertical, limit
+from mltfr.report.plots.study_frames import StudyFrames, distinct
 from mltfr.report.plots.style import legend, panels, shortened
+from mltfr.report.table import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,18 +18,18 @@ _ROOM = 6
 """Names of table sets that fit below a panel without being turned."""
 
 
-def draw(material: Material) -> dict[str, Figure]:
+def draw(study: StudyFrames) -> dict[str, Figure]:
     """Return a figure per data set that has several sets of token tables, ordered by how many tables they hold."""
     figures = {}
-    compared = material.comparisons.filter(pl.col("metric") == material.metric, pl.col("relative_gain").is_not_null())
-    for group, name in material.groups.items():
-        rows = [row for row in material.of(compared, group) if row["tables"]]
-        sets = sorted(distinct([row["tables"] for row in rows]), key=lambda label: _count(material, label))
+    compared = study.comparisons.filter(pl.col("metric") == study.metric, pl.col("relative_gain").is_not_null())
+    for group, name in study.groups.items():
+        rows = [row for row in study.of(compared, group) if row["tables"]]
+        sets = sorted(distinct([row["tables"] for row in rows]), key=lambda label: _count(study, label))
         if len(sets) < 2:
             continue
         backbones, fusions = distinct([row["backbone"] for row in rows]), distinct([row["fusion"] for row in rows])
-        figure, axes = panels(backbones, f"{name.title}: gain in {metric_name(material.metric)} over "
-                              f"{material.compare_with} by token tables",
+        figure, axes = panels(backbones, f"{name.title}: gain in {metric_name(study.metric)} over "
+                              f"{study.compare_with} by token tables",
                               "token tables (how many)")  # fmt: skip
         shown: list[Gain] = []
         for panel, backbone in zip(axes, backbones, strict=True):
@@ -38,8 +38,8 @@ def draw(material: Material) -> dict[str, Figure]:
                 if row["backbone"] == backbone:
                     value, low, high = (100 * row[key] / row["other_mean"] for key in ("difference", "low", "high"))
                     points[row["tables"], row["fusion"]] = Gain(value, low, high)
-            along(panel, sets, {fusion: n for n, fusion in enumerate(fusions)}, points, line=False)
-            ticks = [f"{shortened(label, 24)} ({_count(material, label) or '?'})" for label in sets]
+            draw_vertical(panel, sets, {fusion: n for n, fusion in enumerate(fusions)}, points, line=False)
+            ticks = [f"{shortened(label, 24)} ({_count(study, label) or '?'})" for label in sets]
             turned = max(map(len, ticks)) * len(ticks) * min(3, len(backbones)) > 20 * _ROOM
             panel.set_xticks(range(len(sets)), ticks, rotation=40 if turned else 0, ha="right" if turned else "center",
                              rotation_mode="anchor" if turned else "default")  # fmt: skip
@@ -51,5 +51,5 @@ def draw(material: Material) -> dict[str, Figure]:
     return figures
 
 
-def _count(material: Material, label: str) -> int:
-    return len(material.labels.tables.get(label, ()))
+def _count(study: StudyFrames, label: str) -> int:
+    return len(study.labels.tables.get(label, ()))

@@ -8,30 +8,30 @@ import polars as pl
 from matplotlib.ticker import MaxNLocator
 
 from mltfr.report.plots.curves import curve
-from mltfr.report.plots.material import Material, distinct
+from mltfr.report.plots.study_frames import StudyFrames, distinct
 from mltfr.report.plots.style import legend, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(material: Material) -> dict[str, Figure]:
+def draw(study: StudyFrames) -> dict[str, Figure]:
     """Return a figure per data set: a panel per backbone and fusion with a router, a line per table."""
     figures = {}
-    shares = material.logs.filter(pl.col("kind") == "router_share")
-    for group, name in material.groups.items():
-        rows = material.of(shares, group)
+    shares = study.logs.filter(pl.col("kind") == "router_share")
+    for group, name in study.groups.items():
+        rows = study.of(shares, group)
         if not rows:
             continue
-        titles = distinct([f"{row['backbone']}\n{material.label(row)}" for row in rows])
+        titles = distinct([f"{row['backbone']}\n{study.label(row)}" for row in rows])
         tables = distinct(sorted(row["name"] for row in rows))
         rounds = " (dashed: first round)" if any(row["round"] > 1 for row in rows) else ""
         figure, axes = panels(titles, f"{name.title}: the router's shares{rounds}", "epoch", height=1.8, per_line=4)
         for panel, title in zip(axes, titles, strict=True):
-            mine = [row for row in rows if f"{row['backbone']}\n{material.label(row)}" == title]
-            for place, table in enumerate(tables):
+            mine = [row for row in rows if f"{row['backbone']}\n{study.label(row)}" == title]
+            for index, table in enumerate(tables):
                 if of_table := [row for row in mine if row["name"] == table]:
-                    curve(panel, of_table, table, place)
+                    curve(panel, of_table, table, index)
             panel.set_ylim(0, 1)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.supylabel("share", fontsize=9)

@@ -10,12 +10,12 @@ from scipy import stats
 
 from mltfr.evaluation.crossed import compare_seeds
 from mltfr.report.comparisons import measured, pairs
-from mltfr.report.frames import ROW
-from mltfr.report.layout import metric_name
-from mltfr.report.names import Group
-from mltfr.report.plots.dots import Gain, along, limit
-from mltfr.report.plots.material import Material, distinct
+from mltfr.report.frames import ROW_KEY, TABLE_KEY
+from mltfr.report.names import TableKey
+from mltfr.report.plots.dots import Gain, draw_vertical, limit
+from mltfr.report.plots.study_frames import StudyFrames, distinct
 from mltfr.report.plots.style import legend, panels
+from mltfr.report.table import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,16 +25,16 @@ MINIMUM = 30
 CROWD = 6
 """Series that share a panel; more of them are spread over panels of their own, or of their table set."""
 
-Row = tuple[str, str, str]
+RowKey = tuple[str, str, str]
 
 
 def draw_slices(
-    material: Material, column: str, order: Sequence[str], what: str, stem: str, axis: str
+    study: StudyFrames, column: str, order: Sequence[str], what: str, stem: str, axis: str
 ) -> dict[str, Figure]:
     """Return a figure per data set with the gain in each slice of its users.
 
     Args:
-        material: the study.
+        study: the study.
         column: of the users' frame; tells the slice.
         order: the slices, in order.
         what: the title's end.
@@ -42,21 +42,21 @@ def draw_slices(
         axis: the x axis' label.
     """
     figures = {}
-    for group, name in material.groups.items():
-        points, counts = _points(material, group, column, order)
+    for group, name in study.groups.items():
+        points, counts = _points(study, group, column, order)
         if not points:
             continue
-        keys = sorted(distinct([row for row, _ in points]), key=lambda row: material.labels.key(_named(row, group)))
+        keys = sorted(distinct([row for row, _ in points]), key=lambda row: study.labels.key(_named(row, group)))
         where = {row: _panel(row, keys) for row in keys}
         shown = [slice_ for slice_ in order if slice_ in counts]
         titles = distinct(list(where.values()))
-        title = f"{name.title}: gain in {metric_name(material.metric)} over {material.compare_with} by {what}"
+        title = f"{name.title}: gain in {metric_name(study.metric)} over {study.compare_with} by {what}"
         figure, axes = panels(titles, title, f"{axis}; below, users")
         for panel, panel_title in zip(axes, titles, strict=True):
             rows = [row for row in keys if where[row] == panel_title]
-            label = {row: material.label(_named(row, group)) if "\n" not in panel_title else row[2] for row in rows}
+            label = {row: study.label(_named(row, group)) if "\n" not in panel_title else row[2] for row in rows}
             mine = {(slice_, label[row]): gain for (row, slice_), gain in points.items() if row in label}
-            along(panel, shown, {label[row]: _place(material, row[2], label[row]) for row in rows}, mine)
+            draw_vertical(panel, shown, {label[row]: _style(study, row[2], label[row]) for row in rows}, mine)
             panel.set_xticks(range(len(shown)), [f"{slice_}\n{counts[slice_]:,}" for slice_ in shown])
         figure.supylabel("relative gain, %", fontsize=9)
         limit(axes, list(points.values()))
@@ -66,7 +66,7 @@ def draw_slices(
     return figures
 
 
-def _panel(row: Row, rows: Sequence[Row]) -> str:
+def _panel(row: RowKey, rows: Sequence[RowKey]) -> str:
     """Return the title of a row's panel: its backbone, and more where a backbone has too many series."""
     backbone, tables, fusion = row
     crowded = max(sum(other[0] == name for other in rows) for name, _, _ in rows) > CROWD
@@ -77,28 +77,28 @@ def _panel(row: Row, rows: Sequence[Row]) -> str:
     return f"{backbone}\n{fusion}" if len({other[0] for other in rows}) == 1 else backbone
 
 
-def _place(material: Material, fusion: str, label: str) -> int:
-    """Return the place of a series' style; a fusion that stands without its table set has that of its first set."""
-    alike = (place for name, place in material.places.items() if name.split(", ")[0] == fusion)
-    return material.places.get(label, next(alike, 0))
+def _style(study: StudyFrames, fusion: str, label: str) -> int:
+    """Return the index of a series' style; a fusion that stands without its table set has that of its first set."""
+    alike = (index for name, index in study.styles.items() if name.split(", ")[0] == fusion)
+    return study.styles.get(label, next(alike, 0))
 
 
 def _points(
-    material: Material, group: Group, column: str, order: Sequence[str]
-) -> tuple[dict[tuple[Row, str], Gain], dict[str, int]]:
+    study: StudyFrames, group: TableKey, column: str, order: Sequence[str]
+) -> tuple[dict[tuple[RowKey, str], Gain], dict[str, int]]:
     data, fingerprint, protocol = group
-    users = material.users.filter(
+    users = study.users.filter(
         pl.col("data") == data, pl.col("data_fingerprint") == fingerprint, pl.col("protocol") == protocol,
         pl.col("fusion") != "",
     )  # fmt: skip
-    points: dict[tuple[Row, str], Gain] = {}
+    points: dict[tuple[RowKey, str], Gain] = {}
     counts: dict[str, int] = {}
     for slice_ in order:
         part = users.filter(pl.col(column) == slice_)
         if part["user_id"].n_unique() < MINIMUM:
             continue
-        rows = measured(part, material.metric)
-        for row, other in pairs(sorted(rows), material.compare_with):
+        rows = measured(part, study.metric)
+        for row, other in pairs(sorted(rows), study.compare_with):
             base = float(rows[other].values.mean())
             if base > 0:
                 test = compare_seeds(rows[row].values, rows[other].values, draws=1)
@@ -109,5 +109,5 @@ def _points(
     return points, counts
 
 
-def _named(row: Row, group: Group) -> dict[str, str]:
-    return {**dict(zip(ROW, row, strict=True)), "data": group[0], "data_fingerprint": group[1], "protocol": group[2]}
+def _named(row: RowKey, group: TableKey) -> dict[str, str]:
+    return dict(zip((*ROW_KEY, *TABLE_KEY), (*row, *group), strict=True))

@@ -36,10 +36,10 @@ def figure_class() -> type[Figure]:
     return Figure
 
 
-def style(place: int) -> dict[str, Any]:
+def style(index: int) -> dict[str, Any]:
     """Return colour and marker of a series: after all colours, the same ones with other markers."""
     count = len(COLOURS)
-    return {"color": COLOURS[place % count], "marker": MARKERS[(place + place // count) % len(MARKERS)]}
+    return {"color": COLOURS[index % count], "marker": MARKERS[(index + index // count) % len(MARKERS)]}
 
 
 def panels(

@@ -1,4 +1,4 @@
-"""A table before it is Markdown or LaTeX, and how its numbers are written."""
+"""A table, independent of Markdown and LaTeX, and the format of its numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One cell: plain text, and whether it stands out."""
+class TableCell:
+    """One cell: plain text, and whether it is bold."""
 
     text: str
     bold: bool = False
@@ -25,31 +25,31 @@ class Table:
         numbers: of each column, whether it holds numbers.
         rows: the cells.
         notes: how to read it, one sentence or more each.
-        sections: places of the rows that a new section begins with.
+        sections: indices of the rows that a new section begins with.
     """
 
     name: str
     title: str
     header: tuple[str, ...]
     numbers: tuple[bool, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[str, ...]
     sections: tuple[int, ...] = ()
 
     def without_empty_columns(self) -> Table:
         """Return the table without the columns that have a name and no content."""
-        return self._columns([place for place in range(len(self.header)) if any(row[place].text for row in self.rows)])
+        return self._columns([index for index in range(len(self.header)) if any(row[index].text for row in self.rows)])
 
     def only(self, names: Sequence[str]) -> Table:
         """Return the table with some of its columns, in its own order; names that it does not have do not matter."""
-        return self._columns([place for place, name in enumerate(self.header) if name in names])
+        return self._columns([index for index, name in enumerate(self.header) if name in names])
 
     def _columns(self, kept: Sequence[int]) -> Table:
         return replace(
             self,
-            header=tuple(self.header[place] for place in kept),
-            numbers=tuple(self.numbers[place] for place in kept),
-            rows=tuple(tuple(row[place] for place in kept) for row in self.rows),
+            header=tuple(self.header[index] for index in kept),
+            numbers=tuple(self.numbers[index] for index in kept),
+            rows=tuple(tuple(row[index] for index in kept) for row in self.rows),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mltfr.report.layout import Cell, Table
+from mltfr.report.table import Table, TableCell
 
 
 def markdown(table: Table, level: int = 2) -> str:
@@ -26,7 +26,7 @@ def escaped(text: str) -> str:
     return text
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     return f"**{escaped(cell.text)}**" if cell.bold and cell.text else escaped(cell.text)
 
 

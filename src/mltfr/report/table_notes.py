@@ -1,4 +1,4 @@
-"""The lines below a table of results that say how its numbers came about."""
+"""Notes below a table of results: seeds, tests, parameters, protocol."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mltfr.evaluation.crossed import TestName
-from mltfr.report.layout import listed, metric_name
-from mltfr.report.names import Group
-
-Row = Mapping[str, Any]
+from mltfr.report.frames import Row
+from mltfr.report.names import TableKey
+from mltfr.report.table import listed, metric_name
 
 _TESTS: Mapping[TestName, str] = {
     "users-and-seeds": "p: two-sided, users and seeds random (crossed random effects, seeds of the two unpaired)",
-    "t": "p: two-sided paired t-test over users; seeds are taken as given, so luck of training is not in it",
-    "wilcoxon": "p: two-sided Wilcoxon signed-rank test over users; seeds are taken as given, so luck of training "
-    "is not in it",
+    "t": "p: two-sided paired t-test over users; seeds are taken as given, so variance over seeds is not in it",
+    "wilcoxon": "p: two-sided Wilcoxon signed-rank test over users; seeds are taken as given, so variance over "
+    "seeds is not in it",
 }
 
 
 def notes_of(
-    group: Group, rows: Sequence[Row], compared: Sequence[Row], metric: str, compare_with: str, test: TestName
+    group: TableKey, rows: Sequence[Row], compared: Sequence[Row], metric: str, compare_with: str, test: TestName
 ) -> list[str]:
     """Return the notes of a table: scores, tests, parameters, protocol.
 
@@ -47,13 +46,13 @@ def notes_of(
             "Interval: bootstrap over users and seeds, relative to the mean of what is compared with."
         )
         if test == "users-and-seeds" and not all(row["seeds_random"] for row in compared):
-            notes.append("† One seed only: p is about these trainings alone, luck of training is not in it.")
+            notes.append("† One seed only: p is about these trainings alone, variance over seeds is not in it.")
     notes += [f"Equally many trained parameters on every backbone: {names}." for names in equal_parameters(rows)]
     return [*notes, f"Protocol {group[2]}, data {group[1]}."]
 
 
 def equal_parameters(rows: Sequence[Row]) -> list[str]:
-    """Return phrases naming fusions that have equally many trained parameters wherever they were trained."""
+    """Return phrases that name the fusions with equally many trained parameters on every backbone and table set."""
     by_fusion: dict[str, dict[tuple[str, str], int]] = {}
     for row in rows:
         if row["fusion"] and row["tables"]:

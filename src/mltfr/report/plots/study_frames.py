@@ -1,4 +1,4 @@
-"""What all plots are drawn from."""
+"""The frames of a study that plots are drawn from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from mltfr.report.frames import GROUP, ROW, Labels
-from mltfr.report.names import Group, GroupName, group_names, row_label
+from mltfr.report.frames import ROW_KEY, TABLE_KEY, Labels
+from mltfr.report.names import TableKey, TableName, row_label, table_names
 
 
 @dataclass(frozen=True)
-class Material:
-    """A study's frames, and how its things are ordered and named.
+class StudyFrames:
+    """A study's results as frames, with the order and the names of its data sets and fusions.
 
     Attributes:
         results: as `results.parquet`.
@@ -36,10 +36,10 @@ class Material:
     compare_with: str
 
     @cached_property
-    def groups(self) -> Mapping[Group, GroupName]:
-        """The data sets, fingerprints and protocols, in order, with their names."""
-        rows = sorted(self.results.unique(GROUP).iter_rows(named=True), key=self.labels.key)
-        return group_names([(row["data"], row["data_fingerprint"], row["protocol"]) for row in rows])
+    def groups(self) -> Mapping[TableKey, TableName]:
+        """The data sets with their fingerprints and protocols, in order, and the names of their tables."""
+        rows = sorted(self.results.unique(TABLE_KEY).iter_rows(named=True), key=self.labels.key)
+        return table_names([(row["data"], row["data_fingerprint"], row["protocol"]) for row in rows])
 
     @cached_property
     def table_sets(self) -> int:
@@ -47,23 +47,23 @@ class Material:
         return self.results.filter(pl.col("tables") != "")["tables"].n_unique()
 
     @cached_property
-    def places(self) -> Mapping[str, int]:
-        """The place of each fusion's colour and marker: the same in all plots."""
-        rows = sorted(self.results.unique([*GROUP, *ROW]).iter_rows(named=True), key=self.labels.key)
+    def styles(self) -> Mapping[str, int]:
+        """The index of each fusion's colour and marker: the same in all plots."""
+        rows = sorted(self.results.unique([*TABLE_KEY, *ROW_KEY]).iter_rows(named=True), key=self.labels.key)
         fusions = distinct([self.label(row) for row in rows if row["fusion"] not in ("", self.compare_with)])
         bare = distinct([self.label(row) for row in rows if row["fusion"] == self.compare_with])
-        return {name: place for place, name in enumerate([*fusions, *bare])}
+        return {name: index for index, name in enumerate([*fusions, *bare])}
 
-    def of(self, frame: pl.DataFrame, group: Group) -> list[dict[str, Any]]:
+    def of(self, frame: pl.DataFrame, group: TableKey) -> list[dict[str, Any]]:
         """Return a frame's rows of one group, in order."""
-        mine = frame.filter(*(pl.col(column) == value for column, value in zip(GROUP, group, strict=True)))
+        mine = frame.filter(*(pl.col(column) == value for column, value in zip(TABLE_KEY, group, strict=True)))
         return sorted(mine.iter_rows(named=True), key=self.labels.key)
 
     def label(self, row: Mapping[str, Any]) -> str:
-        """Return what a row's fusion is called."""
+        """Return the name of a row's fusion in a plot."""
         return row_label(row["fusion"], row["tables"], self.table_sets)
 
 
 def distinct(values: Sequence[Any]) -> list[Any]:
-    """Return the different values in the order of their first."""
+    """Return the values without repetitions, in the order of their first occurrence."""
     return list(dict.fromkeys(values))
