@@ -13,15 +13,14 @@ import torch
 
 from mltfr.pipeline import RunConfig
 from mltfr.storage.files import sha256
-from mltfr.study.settings import keys_of
-from mltfr.study.space import get_setting
+from mltfr.study.settings import flatten
 from mltfr.tokens import PreparedTable, describe
 from mltfr.training import CHECKPOINT_FORMAT
 from mltfr.version import __version__
 
 Inputs = dict[str, Any]
-IRRELEVANT = ("checkpoint_seconds", "tensorboard")
-"""Training settings that do not change the result."""
+IRRELEVANT = ("config.training.checkpoint_seconds", "config.training.tensorboard")
+"""Inputs that do not change the result."""
 
 
 def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], threads: int) -> Inputs:
@@ -50,8 +49,8 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
 
 def _files(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the checksums of the files that a fusion's settings name, such as item vectors."""
-    values = {key: get_setting(settings, key) for key in keys_of(settings)}
-    paths = {key: Path(value) for key, value in values.items() if isinstance(value, str) and Path(value).suffix}
+    texts = {key: value for key, value in flatten(settings).items() if isinstance(value, str)}
+    paths = {key: Path(text) for key, text in texts.items() if Path(text).suffix}
     return {key: _checksum(path, path.stat().st_mtime_ns) for key, path in paths.items() if path.is_file()}
 
 
@@ -63,23 +62,18 @@ def _checksum(path: Path, changed: int) -> str:
 
 def fingerprint_of(inputs: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what decides a result, in hexadecimal."""
-    config = inputs["config"]
-    training = {key: value for key, value in config["training"].items() if key not in IRRELEVANT}
-    deciding = {**inputs, "config": {**config, "training": training}}
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_deciding(inputs), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return the first difference of two runs' inputs in words: `config.training.epochs was 3 and is 4`."""
-    for key in sorted({*keys_of(old), *keys_of(new)}):
-        before, now = _at(old, key), _at(new, key)
-        if before != now and key not in {f"config.training.{name}" for name in IRRELEVANT}:
-            return f"{key} was {json.dumps(before, default=str)[:80]} and is {json.dumps(now, default=str)[:80]}"
+    before, now = _deciding(old), _deciding(new)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            texts = (json.dumps(values.get(key), default=str)[:80] for values in (before, now))
+            return "{} was {} and is {}".format(key, *texts)
     return "it is of another version"
 
 
-def _at(settings: Mapping[str, Any], key: str) -> Any:
-    value: Any = settings
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+def _deciding(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flatten(inputs).items() if key not in IRRELEVANT}

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
+from mltfr.config import merge
 from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.study.config import StudyConfig
-from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, keys_of, lay_over, only, without
-from mltfr.study.space import get_setting
+from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without, flatten
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
 """Settings that all cells of one data set have in common, but for those that a backbone may set."""
@@ -25,7 +25,7 @@ DEFAULT_TABLES = "default"
 
 
 class Group(NamedTuple):
-    """Labels that the cells of several seeds have in common; what is tuned together."""
+    """The labels of a cell without its seed; cells of one group are tuned together."""
 
     data: str
     backbone: str
@@ -88,7 +88,7 @@ def make_plan(study: StudyConfig) -> list[Cell]:
 
 def _baselines(study: StudyConfig) -> Iterator[Cell]:
     for label, data in study.data.items():
-        common = lay_over(study.settings, data.settings)
+        common = merge(study.settings, data.settings)
         shared = {key: value for key, value in common.items() if key not in ("backbone", "fusion", "tokens")}
         for name in study.baselines:
             settings = {**shared, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
@@ -107,12 +107,12 @@ def _grid(study: StudyConfig) -> Iterator[Cell]:
                     for tables, of_tables in _table_sets(study, of_fusion):
                         group = Group(data, backbone, fusion, tables)
                         layers = (study.settings, source.settings, of_backbone, of_fusion, of_tables, {"seed": seed})
-                        yield Cell(group, seed, resolve(file=lay_over(*layers), where=str(group)))
+                        yield Cell(group, seed, resolve(file=merge(*layers), where=str(group)))
 
 
 def named(kind: str, label: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the component's name, which is the label unless they say otherwise."""
-    return lay_over({kind: {"name": label}}, settings)
+    return merge({kind: {"name": label}}, settings)
 
 
 def _reads_tables(of_fusion: Mapping[str, Any]) -> bool:
@@ -132,19 +132,19 @@ def _table_sets(study: StudyConfig, of_fusion: Mapping[str, Any]) -> list[tuple[
 
 
 def _check_parts(study: StudyConfig) -> None:
-    """Check that every part of the file names what exists, and touches what is its own."""
+    """Check that every part of the file names what exists, and sets nothing that belongs elsewhere."""
     elsewhere = {"seed": "seeds", "backbone.name": "[backbones.LABEL]", "fusion.name": "[fusions.LABEL]"}
-    without("[settings]", study.settings, elsewhere)
+    check_without("[settings]", study.settings, elsewhere)
     for label, data in study.data.items():
-        without(f"[data.{label}.settings]", data.settings, {**elsewhere, "fusion": "[fusions.LABEL]"})
+        check_without(f"[data.{label}.settings]", data.settings, {**elsewhere, "fusion": "[fusions.LABEL]"})
     for label, settings in study.backbones.items():
-        only(f"[backbones.{label}]", settings, OF_BACKBONES)
+        check_only(f"[backbones.{label}]", settings, OF_BACKBONES)
         _check_name(BACKBONES, "backbone", label, settings)
     for label, settings in study.fusions.items():
-        only(f"[fusions.{label}]", settings, OF_FUSIONS)
+        check_only(f"[fusions.{label}]", settings, OF_FUSIONS)
         _check_name(FUSIONS, "fusion", label, settings)
     for label, tables in study.tables.items():
-        only(f"[tables.{label}]", {"tokens": tables.tokens}, OF_TABLES)
+        check_only(f"[tables.{label}]", {"tokens": tables.tokens}, OF_TABLES)
     for name in study.baselines:
         try:
             BASELINES.get(name)
@@ -166,13 +166,13 @@ def _check_name(registry: Registry[Any, Any], kind: str, label: str, settings: M
 
 
 def _check_same(cells: list[Cell]) -> None:
-    """Check what the settings' places do not ensure, such as a preset that treats backbones differently."""
+    """Check that cells of one data set share their settings; a preset may differ by backbone, for instance."""
     first: dict[str, tuple[Cell, dict[str, Any]]] = {}
     for cell in cells:
         if cell.baseline:
             continue
         dump = cell.config.model_dump(mode="json", include=set(SHARED))
-        shared = {key: get_setting(dump, key) for key in keys_of(dump) if key not in OF_BACKBONES}
+        shared = {key: value for key, value in flatten(dump).items() if key not in OF_BACKBONES}
         other, expected = first.setdefault(cell.group.data, (cell, shared))
         for key in sorted(shared.keys() | expected.keys(), key=lambda key: (not key.endswith(".name"), key)):
             if shared.get(key) != expected.get(key):
@@ -184,5 +184,5 @@ def _check_same(cells: list[Cell]) -> None:
 
 def _check_space(study: StudyConfig, cells: list[Cell]) -> None:
     for key in study.tuning.space if study.tuning is not None else ():
-        if not any(get_setting(cell.config.model_dump(mode="json"), key) is not None for cell in cells):
+        if not any(flatten(cell.config.model_dump(mode="json")).get(key) is not None for cell in cells):
             raise ConfigError(f"[tuning.space]: no cell of the study has a setting '{key}'. See docs/reference.md.")

@@ -1,59 +1,39 @@
-"""How settings are laid over each other, and which of them a part of the grid may touch."""
+"""Nested settings by dotted key, and which of them a part of the grid may set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mltfr.config import with_names
 from mltfr.errors import ConfigError
 
-COMPONENTS = ("backbone", "fusion", "loss", "objective")
-"""Settings that may be given as a name alone."""
 OF_BACKBONES = ("backbone", "objective", "training.samples", "training.mask_ratio")
 OF_FUSIONS = ("fusion", "tokens")
 OF_TABLES = ("tokens",)
 
 
-def lay_over(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings, later ones on top; settings of components with different names do not mix."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in with_names(layer).items():
-            old = merged.get(key)
-            if isinstance(value, Mapping) and isinstance(old, Mapping):
-                same = value.get("name", old.get("name")) == old.get("name") or "name" not in old
-                merged[key] = lay_over(old, value) if same else deepcopy(dict(value))
-            else:
-                merged[key] = deepcopy(value)
-    return merged
-
-
-def with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in which `backbone = "sasrec"` is a table with a name."""
-    return {
-        key: {"name": value} if key in COMPONENTS and isinstance(value, str) else value
-        for key, value in settings.items()
-    }
-
-
-def keys_of(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted key of every single value."""
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return every single value of nested settings by its dotted key, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
     for key, value in with_names(settings).items():
-        if isinstance(value, Mapping) and value:
-            yield from keys_of(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {prefix + key: value}
+    return flat
 
 
-def only(where: str, settings: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    """Check that a part of the grid touches nothing that the cells of one data set have to share.
+def is_among(key: str, settings: Sequence[str] | Mapping[str, Any]) -> bool:
+    """Return whether a dotted key is one of some settings, or lies within one of them."""
+    return any(key == setting or key.startswith(f"{setting}.") for setting in settings)
+
+
+def check_only(where: str, settings: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Check that a part of the grid sets nothing that the cells of one data set have to share.
 
     Raises:
         ConfigError: it does; the message names the key.
     """
-    for key in keys_of(settings):
-        if not any(key == part or key.startswith(f"{part}.") for part in allowed):
+    for key in flatten(settings):
+        if not is_among(key, allowed):
             raise ConfigError(
                 f"{where} sets '{key}', so its cells would be trained or measured otherwise than those they are "
                 f"compared with. It may set {', '.join(allowed)}; what holds for all cells belongs into [settings] "
@@ -61,7 +41,7 @@ def only(where: str, settings: Mapping[str, Any], allowed: Sequence[str]) -> Non
             )
 
 
-def without(where: str, settings: Mapping[str, Any], forbidden: Mapping[str, str]) -> None:
+def check_without(where: str, settings: Mapping[str, Any], forbidden: Mapping[str, str]) -> None:
     """Check that settings leave alone what another part of the study file decides.
 
     Args:
@@ -72,7 +52,7 @@ def without(where: str, settings: Mapping[str, Any], forbidden: Mapping[str, str
     Raises:
         ConfigError: they do not; the message names the key.
     """
-    for key in keys_of(settings):
-        for part, place in forbidden.items():
-            if key == part or key.startswith(f"{part}."):
+    for key in flatten(settings):
+        for setting, place in forbidden.items():
+            if is_among(key, [setting]):
                 raise ConfigError(f"{where} sets '{key}', but that belongs into {place}.")

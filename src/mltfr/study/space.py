@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mltfr.config import Config
+from mltfr.study.settings import is_among
 
 TUNABLE = ("backbone", "fusion", "objective", "tokens.width", "tokens.align", "training.gradient_clip",
            "training.learning_rate", "training.mask_ratio", "training.optimizer", "training.schedule",
@@ -56,7 +56,7 @@ class TuningConfig(Config):
     @classmethod
     def _fair(cls, space: dict[str, Any]) -> dict[str, Any]:
         for key, choices in space.items():
-            if key.endswith(".name") or not any(key == part or key.startswith(f"{part}.") for part in TUNABLE):
+            if key.endswith(".name") or not is_among(key, TUNABLE):
                 raise ValueError(
                     f"'{key}' may not be tuned: cells that are compared have the same loss, batches, stopping rule, "
                     f"data and evaluation. What may: {', '.join(TUNABLE)}"
@@ -64,11 +64,3 @@ class TuningConfig(Config):
             if isinstance(choices, tuple) and len(set(choices)) < max(2, len(choices)):
                 raise ValueError(f"'{key}' needs at least two choices, all different")
         return space
-
-
-def get_setting(settings: Mapping[str, Any], key: str) -> Value | None:
-    """Return the value at a dotted key of nested settings, None where they have no such single value."""
-    value: Any = settings
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value if isinstance(value, bool | int | float | str) else None

@@ -14,7 +14,8 @@ from mltfr.storage.files import write_text
 from mltfr.study.plan import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
-from mltfr.study.space import TuningConfig, Value, get_setting
+from mltfr.study.settings import flatten
+from mltfr.study.space import TuningConfig, Value
 from mltfr.study.spec import JobSpec, read_spec, spec_file, write_spec
 
 Settings = dict[str, Value]
@@ -48,9 +49,9 @@ class GroupTuning:
         self.metric = metric
         self.group, self.config, self.spec = group, config.model_copy(update={"seed": tuning.seed}), spec
         self.file, self.folder = folder / f"{group.name}.jsonl", folder / group.name
-        dump = config.model_dump(mode="json")
-        self.space = {key: at for key, at in tuning.space.items() if get_setting(dump, key) is not None}
-        self.untuned = {key: value for key in self.space if (value := get_setting(dump, key)) is not None}
+        settings = flatten(config.model_dump(mode="json"))
+        self.space = {key: choices for key, choices in tuning.space.items() if settings.get(key) is not None}
+        self.untuned: Settings = {key: settings[key] for key in self.space}
         self.trials = tuning.trials if self.space else 0
         self.sampler = Sampler(self.space, tuning.seed)
         self.records: list[dict[str, Any]] = []
