@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mltfr.errors import OutputError, RunError
-from mltfr.storage.files import atomic_file, atomic_folder, check_new, home, read_json, write_json
+from mltfr.storage.files import atomic_file, atomic_folder, check_new, home, read_json, remove_partial, write_json
 
 
 def break_off(destination: Path, error: Exception) -> None:
@@ -76,6 +76,13 @@ def test_a_disk_that_only_the_text_of_an_error_calls_full(tmp_path: Path) -> Non
     for error in (RuntimeError("No space left on device (os error 28)"), OSError("4096 requested and 0 written")):
         with pytest.raises(OutputError, match="the disk is full"):
             break_off(tmp_path / "file", error)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    for name in (".a.txt.1-ab.partial", ".hidden", "a.partial"):
+        (tmp_path / name).touch()
+    remove_partial(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.partial"]
 
 
 def test_json_comes_back_and_must_be_an_object(tmp_path: Path) -> None:

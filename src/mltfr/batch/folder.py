@@ -19,7 +19,7 @@ from mltfr.batch.scoring import Scored
 from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
 from mltfr.inference import RecommendationSpec
-from mltfr.storage.files import atomic_file, check_new, read_json, write_json
+from mltfr.storage.files import atomic_file, check_new, read_json, remove_partial, write_json
 from mltfr.storage.folder import MANIFEST, damaged, describe_file, is_intact
 from mltfr.version import __version__
 
@@ -116,8 +116,7 @@ class PartsFolder:
             )
         if there is not None:
             self._require_same(there)
-            for leftover in self.folder.glob(".*.partial"):  # of a process that was killed
-                leftover.unlink(missing_ok=True)
+            remove_partial(self.folder)
             return {part.number: record for part in self.parts if (record := self._finished(part, there)) is not None}
         write_json(self.folder / JOB, self.job)
         return {}

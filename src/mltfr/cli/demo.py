@@ -52,7 +52,7 @@ def demo(
 
 def _make_room(out: Path) -> None:
     from mltfr.errors import RunError
-    from mltfr.storage.files import atomic_file
+    from mltfr.storage.files import write_text
 
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: is a file. Give --out the name of a folder.")
@@ -60,8 +60,7 @@ def _make_room(out: Path) -> None:
         if not (out / MARKER).exists():
             raise RunError(f"{out}: holds something that is no demo. Choose another --out.")
         shutil.rmtree(out)
-    with atomic_file(out / MARKER) as path:
-        path.write_text("Written by `mltfr demo`; the next demo replaces this folder.\n", encoding="utf-8")
+    write_text(out / MARKER, "Written by `mltfr demo`; the next demo replaces this folder.\n")
 
 
 def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:

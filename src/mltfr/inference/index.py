@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from mltfr.inference.scorer import ModelScorer, Scorer
 from mltfr.inference.select import pack
 from mltfr.inference.top_k import TopK, top_k
 from mltfr.interactions.collate import Codes, History, has_known_item, known_items, length_sorted_batches
-from mltfr.storage.files import atomic_file, sha256
+from mltfr.storage.files import atomic_file, read_json, sha256, write_json
+from mltfr.storage.folder import is_intact
 from mltfr.storage.progress import SILENT, Progress
 
 INDEX, FACTS = "index.faiss", "index.json"
@@ -96,9 +96,8 @@ class ItemIndex:
         """
         with atomic_file(folder / INDEX) as path:
             _faiss().write_index(self._index, str(path))
-        with atomic_file(folder / FACTS) as path:
-            facts = {"format": FORMAT, "vectors": self.fingerprint, "file": sha256(folder / INDEX)}
-            path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        facts = {"format": FORMAT, "vectors": self.fingerprint, "file": sha256(folder / INDEX)}
+        write_json(folder / FACTS, facts)
 
     @classmethod
     def load(cls, folder: Path, vectors: Tensor) -> Self | None:
@@ -109,10 +108,10 @@ class ItemIndex:
         """
         faiss = _faiss()
         try:
-            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+            facts = read_json(folder / FACTS)
             expected = fingerprint(vectors)
             current = facts["format"] == FORMAT and facts["vectors"] == expected
-            if not current or facts["file"] != sha256(folder / INDEX):
+            if not current or not is_intact(folder / INDEX, facts["file"]):
                 return None
             return cls(faiss.read_index(str(folder / INDEX)), expected)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):

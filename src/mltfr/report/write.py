@@ -16,7 +16,7 @@ from mltfr.report.overview import overview
 from mltfr.report.plots import StudyFrames, draw_all
 from mltfr.report.result_table import result_tables
 from mltfr.report.table import Table
-from mltfr.storage.files import atomic_file
+from mltfr.storage.files import atomic_file, write_text
 
 COMPARISONS, SUMMARY, TABLES, PLOTS = "comparisons.parquet", "summary.md", "tables", "plots"
 
@@ -80,6 +80,5 @@ def _summary(title: str, notes: Sequence[str], tables: Sequence[Table], plots: S
 
 
 def _write(path: Path, text: str) -> Path:
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path

@@ -104,6 +104,12 @@ def atomic_file(destination: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder; nobody else may be writing there."""
+    for path in folder.glob(".*.partial"):
+        path.unlink(missing_ok=True)
+
+
 class AtomicFolder:
     """A folder under construction, see `atomic_folder`.
 
