@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 from mltfr import Recommender
 from mltfr.errors import ConfigError
-from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.interactions import InteractionLog
 from mltfr.tokens import TokenStore, TokenTable
 from mltfr.training import Reporter
+from support.walks import as_log, rows, walks
 
 SMALL = (
     "backbone.hidden=16",
@@ -27,8 +27,7 @@ SMALL = (
 
 @pytest.fixture
 def log() -> InteractionLog:
-    rows = [(f"u{user}", f"i{(user + step) % 15}", step) for user in range(20) for step in range(5 + user % 3)]
-    return load_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+    return as_log(rows(walks(users=20, items=15, follow=1, shortest=5, longest=7)))
 
 
 @pytest.fixture(autouse=True)

@@ -7,26 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from mltfr import Recommender
 from mltfr.pipeline import resolve
 from mltfr.tokens import TokenStore, TokenTable
+from support.walks import walks, write_log
 
 ROOT = Path(__file__).parents[1]
 TABLES = {"smollm2-135m": 24, "wordllama": 16, "minilm-l6": 20}
-
-
-def small_log(path: Path, users: int = 40, items: int = 12) -> None:
-    """Write a log of users u0, u1, ... who walk through items i0, i1, ... in order."""
-    random = np.random.default_rng(0)
-    rows = [
-        (f"u{user}", f"i{(start + step) % items}", step)
-        for user, start in enumerate(random.integers(items, size=users))
-        for step in range(int(random.integers(4, 9)))
-    ]
-    pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row").write_csv(path)
 
 
 def python_of(text: str) -> list[str]:
@@ -45,7 +34,7 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _own_home: None) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLTFR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MLTFR_OFFLINE", "1")
-    small_log(tmp_path / "interactions.csv")
+    write_log(tmp_path / "interactions.csv", walks(users=40, items=12, follow=1, longest=8))
     store = TokenStore()
     words = tuple(f"▁word{number}" for number in range(600))
     for name, width in TABLES.items():

@@ -13,12 +13,12 @@ import torch
 
 from mltfr import Recommender
 from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
-from mltfr.interactions import InteractionLog, load_interactions
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_model
 from mltfr.tokens import TokenStore, TokenTable, load_tables
 from mltfr.training import Reporter, TrainingConfig
 from mltfr.training.samples import PositionSamples
+from support.walks import as_log, rows, walks
 
 TABLES = ("alpha", "beta")
 SMALL = (
@@ -44,24 +44,12 @@ def _tables(_own_home):
     put_tables()
 
 
-def rows(users=40, items=20, seed=0):
-    """Return (user, item, time) rows in which item i is mostly followed by item i + 1."""
-    random = np.random.default_rng(seed)
-    found = []
-    for user in range(users):
-        steps = np.where(random.random(random.integers(3, 10)) < 0.8, 1, random.integers(1, items))
-        codes = (random.integers(items) + np.cumsum(steps)) % items
-        found += [(f"u{user}", f"i{code}", time) for time, code in enumerate(dict.fromkeys(codes.tolist()))]
-    return found
-
-
-def as_log(found) -> InteractionLog:
-    return load_interactions(pl.DataFrame(found, schema=["user_id", "item_id", "timestamp"], orient="row"))
+WALKS = walks(users=40, items=20, shortest=3, longest=9)
 
 
 @pytest.fixture(scope="module")
 def log():
-    return as_log(rows())
+    return as_log(rows(WALKS))
 
 
 def fit(log, *, settings=MLTFR, tokens=TABLES, epochs=2, **arguments):
@@ -193,7 +181,7 @@ def test_a_control_is_one_line_and_has_as_many_parameters(log, fitted, control):
 
 def test_held_out_items_never_reach_training(log):
     """Replacing every held-out item by one that nobody else has changes nothing but the scores."""
-    found = rows()
+    found = list(rows(WALKS))
     last = {}
     for place, (user, _, _) in enumerate(found):
         last.setdefault(user, []).append(place)
@@ -269,7 +257,7 @@ def test_complete_settings_stand_alone(name):
 
 
 def test_the_closest_item_is_named_whole():
-    recommender = fit(as_log([(user, f"Known: {item}", time) for user, item, time in rows()]), backbone="ease",
+    recommender = fit(as_log([(user, f"Known: {item}", time) for user, item, time in rows(WALKS)]), backbone="ease",
                       settings=(), tokens=None, epochs=None)  # fmt: skip
     with pytest.raises(DataError, match=r"data\. Did you mean 'Known: i3'\?$"):
         recommender.similar_items("Known: i3x")

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from made_up_study import write_study
 from mltfr.report import write_report
+from support.made_up_study import write_study
 
 ROOT = Path(__file__).parents[1]
 

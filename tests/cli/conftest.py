@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import FIT, run, write_log
+
+from support.command_line import FIT, run
+from support.walks import write_log
 
 
 @pytest.fixture(scope="session")

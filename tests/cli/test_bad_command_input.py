@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import FIT, refused, write_log
+
+from support.command_line import FIT, refused
+from support.walks import write_log
 
 HEADER = "user_id,item_id,timestamp\n"
 GOOD = HEADER + "".join(f"u{user},i{item},{item}\n" for user in range(5) for item in range(4))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import COMMAND, FIT, refused, run
 
 from mltfr.errors import OutputError
 from mltfr.training import JsonLines
+from support.command_line import COMMAND, FIT, refused, run
 
 
 def npy(values: np.ndarray) -> Callable[[Path], None]:

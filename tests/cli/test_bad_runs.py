@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from command_line import FIT, refused, run
+
+from support.command_line import FIT, refused, run
 
 RUN_FILES = ("weights.safetensors", "items.parquet", "histories.parquet", "examples.parquet", "metrics.json",
              "log.jsonl", "config.toml")  # fmt: skip

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from command_line import files_of, refused, run, write_log
 
 from mltfr import Recommender
 from mltfr.baselines import ease
 from mltfr.errors import ConfigError
 from mltfr.pipeline.folder import MANIFEST
+from support.command_line import files_of, refused, run
+from support.walks import write_log
 
 NAMES = ("popularity", "markov", "item-knn", "ease")
 

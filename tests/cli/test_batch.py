@@ -10,7 +10,8 @@ import subprocess
 import time
 
 import polars as pl
-from command_line import COMMAND, FIT, refused, run
+
+from support.command_line import COMMAND, FIT, refused, run
 
 
 def test_recommend_into_a_folder(tmp_path, store, finished):

@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from command_line import run
 
 from mltfr.cli import doctor
 from mltfr.fusion import FUSIONS
+from support.command_line import run
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,11 +10,12 @@ from threading import Event
 import numpy as np
 import polars as pl
 import pytest
-from command_line import refused, run, write_log
 from safetensors.numpy import load_file, save_file
 
 from mltfr.recommender import Recommender
 from mltfr.training import Interrupted, Reporter
+from support.command_line import refused, run
+from support.walks import write_log
 
 SMALL = ("--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "training.batch_size=32")
 FILTER = ("--set", "fusion.filter.shortlist=16", "--set", "fusion.filter.keep=4")

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import run
 
 from mltfr.interactions import FORMATS
 from mltfr.pipeline import RunConfig
+from support.command_line import run
 
 TOY = '''
 from mltfr.{room} import {base}, {base}Config, register_{kind}

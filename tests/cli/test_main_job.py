@@ -7,7 +7,9 @@ import tomllib
 
 import polars as pl
 import pytest
-from command_line import SMALL, run, write_log
+
+from support.command_line import SMALL, run
+from support.walks import write_log
 
 TABLES = ("--tokens", "alpha,beta")
 

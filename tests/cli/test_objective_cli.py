@@ -6,7 +6,9 @@ import json
 import tomllib
 
 import pytest
-from command_line import FIT, refused, run, write_log
+
+from support.command_line import FIT, refused, run
+from support.walks import write_log
 
 BARE = ("--fusion", "none", "--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--epochs", "2")
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from command_line import SMALL, run, write_log
+
+from support.command_line import SMALL, run
+from support.walks import write_log
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8").partition("\n## Add a part\n")[2], re.S | re.M)

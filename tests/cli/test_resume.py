@@ -7,7 +7,9 @@ import subprocess
 import time
 
 import pytest
-from command_line import COMMAND, SMALL, run, write_log
+
+from support.command_line import COMMAND, SMALL, run
+from support.walks import write_log
 
 OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "3", "--set", "training.checkpoint_seconds=0")
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from processes import SMALL
 
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import fit, resolve
+from support.processes import SMALL
+from support.walks import write_log
 
 
 @pytest.fixture(scope="session")
@@ -29,16 +29,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a CSV log in which item i is mostly followed by item i + 1."""
-    random = np.random.default_rng(0)
-    rows = ["user_id,item_id,timestamp"]
-    for user in range(60):
-        length = int(random.integers(4, 14))
-        steps = np.where(random.random(length) < 0.8, 1, random.integers(1, 25, length))
-        codes = dict.fromkeys((random.integers(25) + np.cumsum(steps)) % 25)
-        rows += [f"u{user},i{code},{time}" for time, code in enumerate(codes)]
+    """Return a CSV log of walks."""
     path = tmp_path_factory.mktemp("log") / "log.csv"
-    path.write_text("\n".join(rows) + "\n")
+    write_log(path)
     return path
 
 

@@ -8,8 +8,9 @@ from threading import Thread
 
 import polars as pl
 import pytest
-from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, wait_until
 from test_cluster_options import run
+
+from support.processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
 

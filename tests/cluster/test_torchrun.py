@@ -5,17 +5,17 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, start, wait_until, words
 from test_cluster_options import run
 
 from mltfr import load_interactions
 from mltfr.pipeline import fit, resolve
+from support.processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, start, wait_until, words
 
 pytestmark = pytest.mark.slow
 
 
 def test_two_processes_agree_on_everything():
-    process = start(Path(__file__).parent / "two_processes.py")
+    process = start(Path(__file__).parents[1] / "support" / "two_processes.py")
     out, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
     assert all(out.count(f"process {number} agrees") == 1 for number in (0, 1))  # their lines may run together

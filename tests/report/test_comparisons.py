@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from made_up_study import write_study
 from mltfr.errors import DataError, RunError
 from mltfr.evaluation.crossed import compare_seeds
 from mltfr.evaluation.significance import holm
 from mltfr.report import compare_all
 from mltfr.report.comparisons import SCHEMA, pairs
 from mltfr.report.frames import read_labels, read_logs, read_results, read_users
+from support.made_up_study import write_study
 
 
 def values(users: pl.DataFrame, backbone: str, fusion: str) -> np.ndarray:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from made_up_study import write_study
 from mltfr.report import write_report
 from mltfr.report.plots.curves import curve
 from mltfr.report.plots.slices import _panel
 from mltfr.report.plots.style import style
+from support.made_up_study import write_study
 
 pytest.importorskip("matplotlib")
 

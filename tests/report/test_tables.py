@@ -9,13 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from made_up_study import write_study
 from mltfr.errors import MltfrWarning
 from mltfr.report import write_report
 from mltfr.report.latex import latex
 from mltfr.report.markdown import markdown
 from mltfr.report.names import table_names
 from mltfr.report.table import Table, TableCell, p_value, percent, score, spread
+from support.made_up_study import write_study
 
 METRICS = ("ndcg@10", "hr@10")
 

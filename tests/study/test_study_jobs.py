@@ -9,7 +9,6 @@ from threading import Event
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from small_study import small
 
 from mltfr.pipeline import load_fitted, resolve
 from mltfr.storage.progress import SILENT
@@ -21,6 +20,7 @@ from mltfr.study.inputs import StudyInputs
 from mltfr.study.job import is_finished, train
 from mltfr.study.results import read_run
 from mltfr.training import Interrupted
+from support.small_study import small
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from small_study import small, write
 
 from mltfr.cli.main import main
 from mltfr.cli.study import study
@@ -18,6 +17,7 @@ from mltfr.study import load_study, make_plan
 from mltfr.study.config import StudyConfig, check_files
 from mltfr.study.plan import slug
 from mltfr.study.selection import select
+from support.small_study import small, write
 
 
 def plan(**changes):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from small_study import small
 
 from mltfr.storage.progress import Progress
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
 from mltfr.study.progress import StudyProgress
 from mltfr.study.schedule import Schedule, duration
+from support.small_study import small
 
 
 @pytest.fixture

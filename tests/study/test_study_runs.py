@@ -12,12 +12,12 @@ from contextlib import suppress
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from small_study import start, write
 
 from mltfr.cli.main import main
 from mltfr.errors import DataError, RunError
 from mltfr.storage.lock import locked
 from mltfr.study import run_study
+from support.small_study import start, write
 
 LONG = {"settings__training": {"samples": "positions", "epochs": 4, "first_round_epochs": 2,
                                "batch_size": 16, "fisher_examples": 16, "checkpoint_seconds": 0.0}}  # fmt: skip

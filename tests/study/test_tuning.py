@@ -9,7 +9,6 @@ from importlib import import_module
 from threading import Event
 
 import pytest
-from small_study import small
 
 from mltfr.errors import MissingExtraError, RunError
 from mltfr.study import make_plan
@@ -19,6 +18,7 @@ from mltfr.study.job import train
 from mltfr.study.space import TuningConfig
 from mltfr.study.spec import JobSpec
 from mltfr.study.tuning import GroupTuning
+from support.small_study import small
 
 SPACE = {
     "training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from token_files import VOCABULARY, small_values, write_safetensors, write_tokenizer
 
 from mltfr.errors import FetchError, MissingExtraError, TokenTableError
 from mltfr.tokens import TokenStore
@@ -18,6 +17,7 @@ from mltfr.tokens.sources import source_for
 from mltfr.tokens.sources.hub import HubConfig, HubSource
 from mltfr.tokens.sources.tensor_names import KNOWN_NAMES, choose_tensor
 from mltfr.tokens.vocabulary import read_vocabulary_file
+from support.token_files import VOCABULARY, small_values, write_safetensors, write_tokenizer
 
 
 @pytest.mark.parametrize("name", KNOWN_NAMES)

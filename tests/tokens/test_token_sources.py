@@ -10,7 +10,6 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from token_files import VOCABULARY, cut, small_values, to_bfloat16, write_safetensors, write_tokenizer
 
 from mltfr.testing.tokens import SourceCase, TokenSourceContract
 from mltfr.tokens.sources import TOKEN_SOURCES, source_for
@@ -18,6 +17,7 @@ from mltfr.tokens.sources import wheel as wheel_module
 from mltfr.tokens.sources.hub import HubConfig, HubSource
 from mltfr.tokens.sources.synthetic import SyntheticConfig, SyntheticSource, synthetic_table
 from mltfr.tokens.sources.wheel import WheelConfig, WheelSource
+from support.token_files import VOCABULARY, cut, small_values, to_bfloat16, write_safetensors, write_tokenizer
 
 NAME = "model.embed_tokens.weight"
 OTHER = np.ones((3, 5), np.float32)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from token_files import cut, small_values
 
 from mltfr.errors import OutputError, TokenTableError
 from mltfr.storage import files as files_module
@@ -19,6 +18,7 @@ from mltfr.tokens import TokensConfig, TokenStore, TokenTable, load_tables, tabl
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
 from mltfr.tokens.vocabulary import TokenStrings
+from support.token_files import cut, small_values
 
 
 @pytest.fixture

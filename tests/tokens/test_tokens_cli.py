@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from token_files import small_values, write_safetensors, write_tokenizer
 from typer.testing import CliRunner
 
 from mltfr.cli.tokens import app
@@ -14,6 +13,7 @@ from mltfr.errors import TokenTableError
 from mltfr.tokens import TokenStore, TokenTable
 from mltfr.tokens.neighbours import nearest
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
+from support.token_files import small_values, write_safetensors, write_tokenizer
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""How tests run the command line, and the small log that they give it."""
+"""How tests run the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import pytest
 import torch
 
@@ -83,18 +82,3 @@ def refused(folder: Path, store: Path, *arguments: str | Path, process: bool = F
     assert done.stdout == ""
     assert (files_of(folder), files_of(store)) == before
     return lines[-1].removeprefix("mltfr: ")
-
-
-def write_log(path: Path, users: int = 60, items: int = 25, seed: int = 0) -> dict[str, list[str]]:
-    """Write a CSV log in which item i is mostly followed by item i + 1; return the histories."""
-    random = np.random.default_rng(seed)
-    histories: dict[str, list[str]] = {}
-    for user in range(users):
-        length = int(random.integers(4, 14))
-        steps = np.where(random.random(length) < 0.8, 1, random.integers(1, items, length))
-        codes = (random.integers(items) + np.cumsum(steps)) % items
-        histories[f"u{user}"] = list(dict.fromkeys(f"i{code}" for code in codes))
-    rows = ["user_id,item_id,timestamp"]
-    rows += [f"{user},{item},{time}" for user, items_ in histories.items() for time, item in enumerate(items_)]
-    path.write_text("\n".join(rows) + "\n")
-    return histories

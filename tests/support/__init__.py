@@ -1,0 +1,1 @@
+"""What several tests share: small logs, token files, the command line, processes, and studies."""
