@@ -75,11 +75,11 @@ def test_ray_writes_recommendations_into_folders(capsys, tmp_path):
     assert "--engine ray writes a folder of parts" in line
 
 
-def test_the_number_of_parts_follows_the_processes_unless_it_is_given():
+def test_the_number_of_shards_follows_the_processes_unless_it_is_given():
     assert with_shards(resolve(), 1).training.shards == 1
     assert with_shards(resolve(), 3).training.shards == 3
     assert with_shards(resolve(overrides=["training.shards=4"]), 2).training.shards == 4
-    with pytest.raises(ConfigError, match=r"3 processes cannot share training.shards = 4 parts evenly"):
+    with pytest.raises(ConfigError, match=r"3 processes cannot share 4 shards \(training.shards\) evenly"):
         with_shards(resolve(overrides=["training.shards=4"]), 3)
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 import tomllib
 from contextlib import suppress
+from threading import Event
 
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from mltfr.cli.main import main
 from mltfr.errors import DataError, RunError
 from mltfr.storage.lock import locked
 from mltfr.study import run_study
+from mltfr.study.launch import launch
 from support.small_study import start, write
 
 LONG = {"settings__training": {"samples": "positions", "epochs": 4, "first_round_epochs": 2,
@@ -112,6 +114,23 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
     finished = (out / "results.parquet").stat().st_mtime_ns
     assert run_study(mended, out, resume=True).done == 2  # the failed cell is made from its new settings
     assert (out / "results.parquet").stat().st_mtime_ns > finished
+
+
+def test_a_killed_cell_is_told_and_continued_later(tmp_path, reports):
+    file, out = write(tmp_path), tmp_path / "out"
+
+    def launch_and_kill(run, threads, stop, kill):
+        if "-mltfr-" in run.name:
+            kill = Event()
+            kill.set()
+        return launch(run, threads, stop, kill)
+
+    outcome = run_study(file, out, jobs=2, launch=launch_and_kill)
+    assert outcome.done == 1
+    ((name, message),) = outcome.failures.items()
+    assert name.startswith("made-up-sasrec-mltfr-one-s0-")
+    assert message == "killed by signal 9, perhaps because the memory was full"
+    assert run_study(file, out, jobs=2, resume=True).done == 2
 
 
 def test_a_study_tunes_before_it_compares(tmp_path, reports):

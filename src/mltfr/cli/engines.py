@@ -1,4 +1,4 @@
-"""What the commands with `--engine` share."""
+"""Options of the commands with `--engine`: their checks, and the shards of a training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def check_engine(engine: str | None, workers: int | None, address: str | None) -> None:
-    """Refuse, before any work is done, options that do not fit together.
+    """Check, before any work is done, that the options fit together.
 
     Raises:
         ConfigError: fewer than one worker, or workers or a cluster without an engine that has them.
@@ -33,17 +33,17 @@ def check_engine(engine: str | None, workers: int | None, address: str | None) -
 
 
 def with_shards(settings: RunConfig, processes: int) -> RunConfig:
-    """Return settings that divide every batch among the processes, if they leave it open.
+    """Return settings with one shard of every batch per process, unless they set `training.shards`.
 
     Raises:
-        ConfigError: they ask for a number of parts that the processes cannot share.
+        ConfigError: the processes cannot share the number of shards evenly.
     """
     shards = settings.training.shards
     if processes > 1 and "shards" not in settings.training.model_fields_set:
         shards = processes
     if shards % processes:
         raise ConfigError(
-            f"{processes} processes cannot share training.shards = {shards} parts evenly. "
+            f"{processes} processes cannot share {shards} shards (training.shards) evenly. "
             f"Set training.shards to a multiple of {processes}, or leave it out."
         )
     training = settings.training.model_copy(update={"shards": shards})

@@ -75,7 +75,7 @@ def fit_with_ray(
         workers: number of processes, a divisor of `training.shards`.
         address: of the cluster; None for a local one.
         resume: continue an interrupted run in `out`.
-        reporter: told of the progress; by default the console (stderr).
+        reporter: receives the progress; by default the console (stderr).
         stop: when set, a checkpoint is written, and `Interrupted` raised.
 
     Raises:

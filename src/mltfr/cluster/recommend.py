@@ -44,7 +44,7 @@ class ScoreParts:
 
     Args:
         job: what to do.
-        status: handle of the status actor; told of an error that a retry would meet again.
+        status: handle of the status actor, for an error that a retry would meet again.
     """
 
     def __init__(self, job: BatchJob, status: Any) -> None:

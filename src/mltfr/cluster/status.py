@@ -96,11 +96,9 @@ def start_status_actor() -> Any:
 
 def rebuild_error(kind: str, message: str) -> MltfrError:
     """Return the error that a worker reported; a `RunError` if its class cannot be rebuilt here."""
-    known = {each.__name__: each for each in vars(errors).values() if isinstance(each, type)}
-    found = known.get(kind, RunError)
-    if not issubclass(found, MltfrError) or issubclass(found, MissingExtraError):  # which makes its own message
-        found = RunError
-    return found(message)
+    found = getattr(errors, kind, RunError)
+    rebuildable = issubclass(found, MltfrError) and not issubclass(found, MissingExtraError)  # makes its own message
+    return found(message) if rebuildable else RunError(message)
 
 
 @contextmanager

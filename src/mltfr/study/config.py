@@ -26,7 +26,7 @@ Settings = dict[str, Any]
 
 
 class DataConfig(Config):
-    """Where a data set comes from, and the run settings that belong to it."""
+    """Source of a data set, and the run settings of its cells."""
 
     file: str | None = None
     """Interaction log, relative to the study file."""
@@ -87,19 +87,19 @@ class StudyConfig(Config):
     threads: int = Field(1, ge=1)
     """Threads of a cell; results do not depend on how many cells run at once."""
     keep_runs: bool = False
-    """Whether the run folders, with their weights, are kept."""
+    """Whether run folders keep their weights and data, so that they can recommend."""
     data: dict[str, DataConfig] = Field(min_length=1)
     """Data sets by label."""
     settings: Settings = Field(default_factory=dict)
     """Run settings of every cell."""
     backbones: dict[str, Settings] = Field(min_length=1)
-    """Backbones by label; the label is the registered name unless `backbone.name` says otherwise."""
+    """Backbones by label; the label is the registered name unless `backbone.name` is given."""
     fusions: dict[str, Settings] = Field(min_length=1)
-    """Fusions by label; the label is the registered name unless `fusion.name` says otherwise."""
+    """Fusions by label; the label is the registered name unless `fusion.name` is given."""
     tables: dict[str, TableSetConfig] = Field(default_factory=dict)
-    """Table sets by label; without any, the tables of the settings make one called `default`."""
+    """Table sets by label; without any, the tables of the settings are one set, called `default`."""
     tuning: TuningConfig | None = None
-    """Search on validation, with the same number of trials for every backbone with every fusion."""
+    """Search of settings on validation, with the same number of trials for every backbone with every fusion."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -14,7 +14,7 @@ from threading import Event
 from typing import NamedTuple
 
 POLL = 0.05
-"""Seconds between two looks at a process and the events."""
+"""Seconds between two polls of a process and the events."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 

@@ -1,4 +1,4 @@
-"""What a reader of the results has to know besides the numbers."""
+"""Notes of a study's summary, and the copy of the study file in its folder."""
 
 from __future__ import annotations
 

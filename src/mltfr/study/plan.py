@@ -111,7 +111,7 @@ def _grid(study: StudyConfig) -> Iterator[Cell]:
 
 
 def named(kind: str, label: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with the component's name, which is the label unless they say otherwise."""
+    """Return settings with the component's name, which is the label unless they give a name."""
     return merge({kind: {"name": label}}, settings)
 
 

@@ -1,4 +1,4 @@
-"""A study from its file to its tables."""
+"""Runs a study, from its file to its tables."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SUMMARY = "summary.md"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a study ended.
+    """Outcome of `run_study`.
 
     Attributes:
         cells: number of the cells that were to run.
-        done: how many of them are finished.
-        failures: what went wrong, by cell.
+        done: number of finished ones.
+        failures: last error by cell.
         stopped: whether it was asked to stop before its end.
         summary: the file with all tables; None where there is no result yet.
     """

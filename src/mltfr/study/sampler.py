@@ -1,4 +1,4 @@
-"""Optuna's TPE sampler (Bergstra et al., NeurIPS 2011), asked and told one trial at a time."""
+"""Optuna's TPE sampler (Bergstra et al., NeurIPS 2011), one trial at a time (ask and tell)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STARTUP = 5
 
 
 class Sampler:
-    """Proposes settings; the same answers bring about the same proposals.
+    """Proposes settings; the same values lead to the same proposals.
 
     Args:
         space: choices or range of every setting.
@@ -41,13 +41,13 @@ class Sampler:
         return dict(self.trial.params)
 
     def tell(self, value: float | None) -> None:
-        """Say how the trial that was asked for ended; None where it has no value."""
+        """Record the value of the trial that was asked for; None if it failed."""
         from optuna.trial import TrialState
 
         self.study.tell(self.trial, value, state=TrialState.FAIL if value is None else None)
 
     def add(self, settings: Mapping[str, Value], value: float) -> None:
-        """Tell of settings that were not asked for; those outside the space teach nothing."""
+        """Record settings that were not asked for; those outside the space are ignored."""
         from optuna.trial import create_trial
 
         if all(_holds(self.space[key], value_of) for key, value_of in settings.items()):

@@ -1,4 +1,4 @@
-"""Which cells of a study run this time: `--only data=beauty,ml-100k`."""
+"""Selection of the cells that run: `--only data=beauty,ml-100k`."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     Raises:
         ConfigError: a text has another form, an axis or a label does not exist, or no cell is left.
     """
-    wanted = _parse(only)
-    for axis, labels in wanted.items():
+    chosen = _parse(only)
+    for axis, labels in chosen.items():
         known = sorted({_label(cell, axis) for cell in cells} - {""})
         for label in labels:
             if label not in known:
                 raise ConfigError(f"--only {axis}={label}: the study has no such {axis}. {one_of(label, known)}")
-    chosen = [cell for cell in cells if all(_label(cell, axis) in labels for axis, labels in wanted.items())]
-    if not chosen:
+    selected = [cell for cell in cells if all(_label(cell, axis) in labels for axis, labels in chosen.items())]
+    if not selected:
         raise ConfigError(f"--only {' --only '.join(only)}: no cell of the study is left. Ask for less at once.")
-    return chosen
+    return selected
 
 
 def _parse(only: Sequence[str]) -> Mapping[str, set[str]]:
-    wanted: dict[str, set[str]] = {}
+    chosen: dict[str, set[str]] = {}
     for text in only:
         axis, separator, labels = text.partition("=")
         if not separator or axis not in AXES:
             raise ConfigError(f"--only {text!r} is not AXIS=LABEL,LABEL with an axis of {', '.join(AXES)}.")
-        wanted.setdefault(axis, set()).update(label.strip() for label in labels.split(","))
-    return wanted
+        chosen.setdefault(axis, set()).update(label.strip() for label in labels.split(","))
+    return chosen
 
 
 def _label(cell: Cell, axis: str) -> str:

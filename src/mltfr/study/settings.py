@@ -45,14 +45,14 @@ def check_without(where: str, settings: Mapping[str, Any], forbidden: Mapping[st
     """Check that settings leave alone what another part of the study file decides.
 
     Args:
-        where: the settings' place in the file, for the message.
+        where: where the settings stand in the file, for the message.
         settings: nested settings.
-        forbidden: keys, with the place that they belong to.
+        forbidden: keys, with the table of the file that they belong to.
 
     Raises:
         ConfigError: they do not; the message names the key.
     """
     for key in flatten(settings):
-        for setting, place in forbidden.items():
+        for setting, table in forbidden.items():
             if is_among(key, [setting]):
-                raise ConfigError(f"{where} sets '{key}', but that belongs into {place}.")
+                raise ConfigError(f"{where} sets '{key}', but that belongs into {table}.")

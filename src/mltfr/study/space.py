@@ -1,4 +1,4 @@
-"""What tuning may choose: settings with their choices or ranges."""
+"""The search space of tuning: settings with their choices or ranges."""
 
 from __future__ import annotations
 

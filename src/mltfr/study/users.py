@@ -24,7 +24,7 @@ def per_user(fitted: Fitted, metrics: Sequence[str] = ()) -> pl.DataFrame:
 
     Args:
         fitted: the model and its data.
-        metrics: metrics beside `PAIRED`.
+        metrics: further metrics than `PAIRED`.
     """
     split = fitted.split
     result = evaluate(fitted.scorer(), split, "test", fitted.protocol())

@@ -1,4 +1,4 @@
-"""Gains with their intervals as dots and whiskers, several series beside each other."""
+"""Gains with their intervals as dots and whiskers, several series side by side."""
 
 from __future__ import annotations
 

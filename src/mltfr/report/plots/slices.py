@@ -35,7 +35,7 @@ def draw_slices(
 
     Args:
         study: the study.
-        column: of the users' frame; tells the slice.
+        column: column of the users' frame that holds the slice.
         order: the slices, in order.
         what: the title's end.
         stem: the files' name.

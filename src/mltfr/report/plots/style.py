@@ -1,4 +1,4 @@
-"""How plots look: a palette for all eyes, panels, legends that do not cover anything."""
+"""Style of plots: a palette for colour-blind readers, panels, and legends outside the panels."""
 
 from __future__ import annotations
 
