@@ -50,7 +50,7 @@ def recommend(
     index: Annotated[
         str, typer.Option(help="Search method: exact, dense (exact, without 8-bit item vectors), or ivf (approximate).")
     ] = "exact",
-    parts: Annotated[bool, typer.Option("--parts", help="Take --out for a folder, whatever its ending.")] = False,
+    parts: Annotated[bool, typer.Option("--parts", help="Treat --out as a folder, whatever its ending.")] = False,
     part_users: Annotated[
         int | None,
         typer.Option(min=1, help="Users of a part; so many are in memory at a time.", show_default="32768"),
@@ -64,9 +64,9 @@ def recommend(
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
-    Users of the log are served from their whole history, validation and test included. Items that training has
-    not seen are skipped in histories and lists, with a warning. However many users there are, only those of one part
-    are in memory.
+    Users of the log get recommendations from their whole history, validation and test included. Items that training
+    has not seen are skipped in histories and lists, with a warning. However many users there are, only those of one
+    part are in memory.
     """
     from mltfr.cli.engines import check_engine
     from mltfr.cli.files import check_output, read_ids
@@ -98,48 +98,46 @@ def recommend(
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
-    given = read_histories(histories) if histories is not None else None
+    given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
     served = load_served(run)
-    who = given if given is not None else _users_of_the_run(run, users)
+    recipients = given if given is not None else _users_of_the_run(run, users)
     spec = RecommendationSpec(
         k,
         True if include_seen else None,
-        tuple(read_ids(allow)) if allow is not None else None,
-        tuple(read_ids(deny)) if deny is not None else (),
+        read_ids(allow) if allow is not None else None,
+        read_ids(deny) if deny is not None else (),
         index,
     )
     scorer = PartScorer(served, spec, run)
     size = part_users or PART_USERS
-    with stop_request() as stop:
-        try:
-            if to_folder:
-                folder = PartsFolder(out, describe_job(run, spec, who, size))
+    try:
+        with stop_request() as stop, show_progress() as progress:
+            if not to_folder:
+                summary = recommend_to_file(scorer, recipients, out, part_users=size, progress=progress, stop=stop)
+            else:
+                folder = PartsFolder(out, describe_job(run, spec, recipients, size))
                 finished = folder.begin(resume)
                 if finished:
                     typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
-                with show_progress() as progress:
-                    if engine == "ray":
-                        from mltfr.cluster import recommend_with_ray
+                if engine == "ray":
+                    from mltfr.cluster import recommend_with_ray
 
-                        summary = recommend_with_ray(
-                            run, spec, who, folder, finished, workers or 1, address, progress=progress, stop=stop
-                        )
-                    else:
-                        summary = recommend_to_folder(scorer, who, folder, finished, progress=progress, stop=stop)
-            else:
-                with show_progress() as progress:
-                    summary = recommend_to_file(scorer, who, out, part_users=size, progress=progress, stop=stop)
-        except Interrupted:
-            command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
-            typer.echo(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
-            raise typer.Exit(130) from None
+                    summary = recommend_with_ray(
+                        run, spec, recipients, folder, finished, workers or 1, address, progress=progress, stop=stop
+                    )
+                else:
+                    summary = recommend_to_folder(scorer, recipients, folder, finished, progress=progress, stop=stop)
+    except Interrupted:
+        command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+        typer.echo(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
+        raise typer.Exit(130) from None
     for text in skipped_warnings(summary.unknown, summary.without_known_item, scorer.unknown_in_filters):
         warnings.warn(text, MltfrWarning, stacklevel=1)
     typer.echo(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
     if index == "ivf":
-        report = scorer.index_report(sample(who, INDEX_SAMPLE))
-        found = f"recall@{report.k} {report.recall:.4f} against the exact lists of {report.histories:,} users"
-        typer.echo(f"index ivf: {found}")
+        report = scorer.index_report(sample(recipients, INDEX_SAMPLE))
+        recall = f"recall@{report.k} {report.recall:.4f}"
+        typer.echo(f"index ivf: {recall} against the exact lists of {report.histories:,} users")
 
 
 def _users_of_the_run(run: Path, users: Path | None) -> Users:
