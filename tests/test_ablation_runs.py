@@ -44,9 +44,9 @@ def recommender(*settings: str) -> Recommender:
 @pytest.mark.parametrize(
     "settings",
     [
-        ("fusion.filter.chosen_by=user",),
-        ("fusion.filter.chosen_by=nobody", "fusion.router=mean", "fusion.common_start=false"),
-        ("fusion.filter.chosen_by=user", "backbone=bert4rec"),
+        ("fusion.filter.granularity=sequence",),
+        ("fusion.filter.granularity=static", "fusion.router=mean", "fusion.common_start=false"),
+        ("fusion.filter.granularity=sequence", "backbone=bert4rec"),
     ],
     ids=["user", "nobody, mean, own starts", "bidirectional"],
 )
@@ -60,4 +60,4 @@ def test_a_run_scores_the_same_after_loading(log: InteractionLog, tmp_path: Path
 
 def test_a_leak_is_refused_before_training(log: InteractionLog) -> None:
     with pytest.raises(ConfigError, match=r"Use training\.samples = 'prefixes'"):
-        recommender("fusion.filter.chosen_by=user", "training.samples=positions").fit(log, reporter=Reporter())
+        recommender("fusion.filter.granularity=sequence", "training.samples=positions").fit(log, reporter=Reporter())

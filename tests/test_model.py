@@ -82,7 +82,7 @@ def test_at_the_last_block_delta_is_computed_where_it_is_read(items: Tensor, sit
             self.positions = x.shape[1]
             return super().forward(x, mask)
 
-        def newest(self, x: Tensor, mask: Tensor, count: int, *codes: Tensor) -> Tensor:
+        def last(self, x: Tensor, mask: Tensor, count: int, *more: Tensor) -> Tensor:
             self.positions = count
             return super().forward(x, mask)[:, -count:]
 

@@ -27,7 +27,7 @@ def rates(settings: Settings) -> list[Result]:
     imports = peak_megabytes()
     import torch
 
-    from mltfr.products import ROWS, large_products
+    from mltfr.kernels.products import ROWS, large_products
 
     def large(action: Callable[[], object]) -> Callable[[], object]:
         def run() -> None:

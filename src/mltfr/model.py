@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,12 +53,13 @@ class SequentialModel(nn.Module):
         if hides_items:
             self._add_hidden_item()
 
-    def encode(self, items: Tensor, newest: int | None = None) -> Tensor:
+    def encode(self, items: Tensor, newest: int | None = None, prepared: Any = None) -> Tensor:
         """Return the hidden states of codes `[B, L]`.
 
         Args:
             items: right-aligned codes `[B, L]`.
             newest: how many positions, from the end, are wanted; all if not given.
+            prepared: what the fusion's `prepare` returned for the weights as they are; None to compute it here.
 
         Returns:
             `[B, newest or L, D]`, with one column of ones more where items have a bias.
@@ -67,7 +69,7 @@ class SequentialModel(nn.Module):
         x, context = self.backbone.begin(self.item_vectors(items), mask)  # [B, L, D]
         last = len(self.backbone.blocks) - 1
         needed = newest if self.site == last else items.shape[1]       # no block reads what the last one returns
-        delta = self._delta(x, items, mask, needed)                    # [B, needed, D] or None
+        delta = self._delta(x, items, mask, needed, prepared)          # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
             only = () if index < last or newest == items.shape[1] else (newest,)
             x = block(x, context, *only)                               # [B, L, D], or [B, newest, D]
@@ -78,12 +80,16 @@ class SequentialModel(nn.Module):
             return hidden
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
 
-    def readout(self, items: Tensor) -> Tensor:
+    def prepare(self) -> Any:
+        """Return what scoring need not compute again while the weights stay the same, for `encode` and `readout`."""
+        return None if self.fusion is None else self.fusion.prepare()
+
+    def readout(self, items: Tensor, prepared: Any = None) -> Tensor:
         """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`."""
         if self.mask_token is not None:
             token = items.new_full((len(items), 1), self.mask_token)
             items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
-        return self.encode(items, newest=1)[:, -1]
+        return self.encode(items, 1, prepared)[:, -1]
 
     def item_matrix(self) -> Tensor:
         """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""
@@ -125,16 +131,16 @@ class SequentialModel(nn.Module):
             torch.cat([weight, row]), freeze=False, padding_idx=0
         )
 
-    def _delta(self, x: Tensor, items: Tensor, mask: Tensor, newest: int) -> Tensor | None:
+    def _delta(self, x: Tensor, items: Tensor, mask: Tensor, newest: int, prepared: Any = None) -> Tensor | None:
         """Return what is added at the newest positions, `[B, newest, D]`; None for nothing."""
         if self.fusion is None or self._fusion_off:
             return None
         observed = self._observed(items, mask)
         codes = (items * observed,) if self.fusion.reads_items else ()
-        delta: Tensor
+        more = codes if prepared is None else (*codes, prepared)
         if newest == items.shape[1]:
-            delta = self.fusion(x, observed, *codes)                   # [B, L, D]
+            delta = self.fusion(x, observed, *more)                    # [B, L, D]
         else:
-            delta = self.fusion.newest(x, observed, newest, *codes)    # [B, newest, D]
-        wanted = observed if self.mask_token is None else mask  # a hidden item is read by nobody
-        return delta * wanted[:, -newest:].unsqueeze(-1)
+            delta = self.fusion.last(x, observed, newest, *more)       # [B, newest, D]
+        corrected = observed if self.mask_token is None else mask  # a hidden item is read by nobody
+        return delta * corrected[:, -newest:].unsqueeze(-1)

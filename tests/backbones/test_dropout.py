@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.83])
@@ -51,7 +51,7 @@ def test_a_large_tensor_takes_the_same_bits_and_keeps_less(monkeypatch: pytest.M
         return tensor
 
     for large in (1, x.numel() + 1):
-        monkeypatch.setattr("mltfr.dropout._LARGE", large)
+        monkeypatch.setattr("mltfr.kernels.dropout._LARGE", large)
         torch.manual_seed(0)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             dropped = Dropout(0.5)(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.fisher import estimate_fisher
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.fusion.positions import Positions
 from mltfr.interactions import Histories
+from mltfr.kernels import plain_twins
 from mltfr.model import SequentialModel
 from mltfr.testing.fusion import HIDDEN, FusionContract, ToyBackbone, random_table
 from mltfr.tokens.table import PreparedTable
@@ -24,9 +25,9 @@ SMALL = {"keep": 3, "shortlist": 12}
 ABLATIONS = {
     "mean router": {"router": "mean"},
     "own starts": {"common_start": False},
-    "chosen by the user": {"filter": {"chosen_by": "user"}},
-    "chosen by nobody": {"filter": {"chosen_by": "nobody"}},
-    "all of them": {"filter": {"chosen_by": "nobody"}, "router": "mean", "common_start": False},
+    "one query a sequence": {"filter": {"granularity": "sequence"}},
+    "no filter": {"filter": {"granularity": "static"}},
+    "all of them": {"filter": {"granularity": "static"}, "router": "mean", "common_start": False},
 }
 
 
@@ -65,20 +66,21 @@ def test_a_consensus_expert_works_with_each(settings: dict[str, object], is_caus
     assert all(value.abs().max() > 0 for name, value in fisher.items())
     second = awake(is_causal, **settings).eval()
     before = second(x, mask)
-    second.install_consensus(first.merge(fisher))
+    second.add_consensus(first.merge_experts(fisher))
     assert names(second) == names(first)
     assert not torch.allclose(second(x, mask)[mask], before[mask])
 
 
 @pytest.mark.parametrize("settings", ABLATIONS.values(), ids=list(ABLATIONS))
-def test_the_forms_for_a_cpu_equal_the_plain_ones(settings: dict[str, object]) -> None:
+def test_kernels_change_no_result(settings: dict[str, object]) -> None:
     settings = {**settings, "filter": {**settings.get("filter", {}), "noise": 0.0}, "dropout": 0.0}
     fusion = awake(**settings)
     x, mask = batch()
     results = []
-    for training in (True, False):
+    for twins in (False, True):
         fusion.zero_grad()
-        delta = fusion.train(training)(x, mask)[mask]
+        with plain_twins() if twins else nullcontext():
+            delta = fusion(x, mask)[mask]
         (delta * torch.arange(delta.numel()).view_as(delta).sin()).sum().backward()
         results.append([delta.detach(), *(parameter.grad.clone() for parameter in fusion.parameters())])
     for ours, theirs in zip(*results, strict=True):
@@ -95,11 +97,14 @@ def test_without_a_router_all_experts_count_the_same() -> None:
     assert found["router_share"] == pytest.approx(dict.fromkeys("abc", 1 / 3))
     assert found["router_entropy"] == pytest.approx(math.log(3))
     fusion.eval()
-    positions = Positions(mask.shape, x.device, by_hand=False)
-    averages = {name: fusion.averages[name] for name in fusion.widths}
-    selection = fusion.filters(fusion.query(x, mask).flatten(0, 1), positions, averages)
-    each = fusion.experts(x.flatten(0, 1), selection)                           # [N, P, D]
-    torch.testing.assert_close(fusion(x, mask), each.mean(0).view_as(x))
+    rows, _ = fusion.prepare()
+    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)
+    choices = fusion.choose(query, rows, torch.arange(mask.numel()), x.shape[1])
+    each = torch.stack([
+        expert.core(x.flatten(0, 1), table.key, table.value, choice)
+        for expert, table, choice in zip(fusion.experts.each(), rows, choices, strict=True)
+    ])  # [N, P, D]
+    torch.testing.assert_close(fusion(x, mask)[mask], each.mean(0).view_as(x)[mask])
 
 
 def test_without_a_common_start_every_expert_has_its_own() -> None:
@@ -123,7 +128,7 @@ def test_a_start_of_its_own_depends_on_seed_and_name_alone() -> None:
 
 
 def test_a_user_keeps_the_same_tokens_at_all_positions() -> None:
-    fusion = awake(filter={"chosen_by": "user"}).eval()
+    fusion = awake(filter={"granularity": "sequence"}).eval()
     x, mask = batch()
     by_position = awake().eval().kept_tokens(x, mask)
     for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
@@ -137,14 +142,14 @@ def test_a_user_keeps_the_same_tokens_at_all_positions() -> None:
 
 def test_a_bidirectional_backbone_always_asks_once_a_user() -> None:
     x, mask = batch()
-    by_user, by_position = awake(False, filter={"chosen_by": "user"}), awake(False)
+    by_user, by_position = awake(False, filter={"granularity": "sequence"}), awake(False)
     assert torch.equal(by_user.eval()(x, mask), by_position.eval()(x, mask))
     assert not by_user.needs_prefixes
 
 
 def test_a_query_of_the_user_is_never_trained_on_whole_histories() -> None:
     histories = Histories.from_sequences([[1, 2, 3], [3, 2, 1, 4]])
-    fusion = awake(filter={"chosen_by": "user"}).eval()
+    fusion = awake(filter={"granularity": "sequence"}).eval()
     model = SequentialModel(9, ToyBackbone(), fusion)
     codes = torch.tensor([[1, 2, 3, 4]])
     changed = torch.tensor([[1, 2, 3, 5]])
@@ -152,19 +157,19 @@ def test_a_query_of_the_user_is_never_trained_on_whole_histories() -> None:
     with pytest.raises(ConfigError, match=r"lets MltfrFusion see its targets.*Use training\.samples = 'prefixes'"):
         make_samples(TrainingConfig(samples="positions"), model, histories)
     assert isinstance(make_samples(TrainingConfig(samples="prefixes"), model, histories), PrefixSamples)
-    for chosen_by in ("position", "nobody"):
-        model = SequentialModel(9, ToyBackbone(), build(filter={"chosen_by": chosen_by}))
+    for granularity in ("position", "static"):
+        model = SequentialModel(9, ToyBackbone(), build(filter={"granularity": granularity}))
         assert isinstance(make_samples(TrainingConfig(samples="positions"), model, histories), PositionSamples)
 
 
 def test_a_user_does_not_ask_with_a_decaying_query() -> None:
-    with pytest.raises(ConfigError, match=r"chosen_by = 'user' asks once\. Set query to 'mean'"):
-        build(filter={"chosen_by": "user", "query": "exponential"})
+    with pytest.raises(ConfigError, match=r"granularity = 'sequence' asks once\. Set query to 'mean'"):
+        build(filter={"granularity": "sequence", "query": "exponential"})
 
 
 @pytest.mark.parametrize("is_causal", [True, False])
 def test_without_a_filter_everybody_keeps_the_same_random_tokens(is_causal: bool) -> None:
-    fusion = awake(is_causal, filter={"chosen_by": "nobody"}).train()
+    fusion = awake(is_causal, filter={"granularity": "static"}).train()
     assert not [name for name in names(fusion) if name.startswith("filters.")]
     x, mask = batch()
     fusion(x, mask)
@@ -183,7 +188,7 @@ def test_without_a_filter_everybody_keeps_the_same_random_tokens(is_causal: bool
 
 
 def test_tokens_that_nobody_chose_follow_from_the_seed() -> None:
-    config = MltfrConfig.parse({"filter": {**SMALL, "chosen_by": "nobody"}})
+    config = MltfrConfig.parse({"filter": {**SMALL, "granularity": "static"}})
     drawn = [
         MltfrFusion(config, FusionInputs(HIDDEN, True, TABLES, seed=seed)).filters.of("c").shortlist.ids.tolist()
         for seed in (1, 1, 2, 3, 4)
@@ -192,4 +197,4 @@ def test_tokens_that_nobody_chose_follow_from_the_seed() -> None:
     assert len({tuple(ids) for ids in drawn}) == 4
     assert max(max(ids) for ids in drawn) > 2 * SMALL["shortlist"], "not from the whole vocabulary"
     with pytest.raises(ConfigError, match="keep is 3, but token table 'tiny' has 2 tokens"):
-        build(tables=[random_table("tiny", 2)], filter={"chosen_by": "nobody"})
+        build(tables=[random_table("tiny", 2)], filter={"granularity": "static"})

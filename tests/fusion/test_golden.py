@@ -136,11 +136,11 @@ def test_other_shapes_written_by_the_fusion_itself_pass(tmp_path: Path) -> None:
         lambda x, mask, target, uniform: (fusion(x, mask, uniform) - target)[mask].square().mean(),
         batches,
     )
-    merged = fusion.merge(fisher)
+    merged = fusion.merge_experts(fisher)
     arrays |= {name.replace("experts.table", "fisher"): value.numpy() for name, value in fisher.items()}
     arrays |= {f"consensus.{name}": value.numpy() for name, value in merged.items()}
     arrays["round2.routed"] = arrays["batch0.output"]
-    fusion.install_consensus(merged)
+    fusion.add_consensus(merged)
     arrays["round2.output"] = fusion(*batches[0][:2], batches[0][3]).detach().numpy()
     np.savez(tmp_path / "other.npz", **arrays)
     errors = golden.compare(tmp_path / "other.npz")

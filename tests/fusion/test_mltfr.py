@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -10,10 +11,10 @@ import torch
 from mltfr.config import Config
 from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
-from mltfr.fusion.by_table import ByTable
 from mltfr.fusion.fisher import estimate_fisher
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.fusion.positions import Positions
+from mltfr.fusion.tables import ByTable
+from mltfr.kernels import plain_twins
 from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
 from mltfr.tokens.table import PreparedTable
 
@@ -54,7 +55,7 @@ def test_router_weights_sum_to_one_and_can_exceed_nine_tenths() -> None:
 def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
     """The whole of round 1 and 2 from the definitions, one position at a time, in double precision."""
     fusion = awake(is_causal, consensus_group=["a", "c"], consensus_weight=0.3).eval().double()
-    fusion.install_consensus({k: v + 0.1 for k, v in fusion.merge(fusion.fisher_parameters()).items()})
+    fusion.add_consensus({k: v + 0.1 for k, v in fusion.merge_experts(fusion.fisher_parameters()).items()})
     x, mask = batch()
     x = x.double()
     delta = fusion(x, mask)
@@ -101,7 +102,7 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
 def test_exponential_query_decays_over_the_prefix() -> None:
     fusion = build(filter={**SMALL, "query": "exponential", "query_decay": 0.5})
     x, mask = batch()
-    query = fusion.query(x, mask)
+    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)
     user = int(mask.sum(1).argmax())
     places = mask[user].nonzero().flatten()
     running = torch.zeros(HIDDEN)
@@ -125,29 +126,44 @@ def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
 def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0}).train()
     x, mask = batch()
-    query = fusion.query(x, mask)
-    positions = Positions(mask.shape, x.device, by_hand=True, wanted=mask)
-    selection = fusion.filters(query[mask], positions, {name: fusion.averages[name] for name in fusion.widths})
-    for number, token_filter in enumerate(fusion.filters.each()):
-        tokens = token_filter.project(token_filter.shortlist.vectors)
-        cosine = query[mask] @ tokens.T                                         # [P, M]
-        score = token_filter.scale() * cosine.gather(1, selection.rows[:, number])
-        torch.testing.assert_close(selection.log_weight[:, number], score.log_softmax(-1))
-        assert not torch.equal(selection.rows[:, number].sort().values, cosine.topk(3).indices.sort().values)
+    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)[mask]
+    users = mask.nonzero()[:, 0]
+    for token_filter in fusion.filters.each():
+        tokens = token_filter.tokens(token_filter.shortlist.vectors)
+        choice = token_filter(query, tokens, users, len(x))
+        cosine = query @ tokens.T                                               # [P, M]
+        score = token_filter.scale() * cosine.gather(1, choice.kept.rows)
+        torch.testing.assert_close(choice.log_weight, score.log_softmax(-1))
+        assert not torch.equal(choice.kept.rows.sort().values, cosine.topk(3).indices.sort().values)
+
+
+def test_noise_is_gumbels_and_follows_the_seed() -> None:
+    token_filter = awake(filter={**SMALL, "noise": 2.0}).filters.of("a")
+    torch.manual_seed(0)
+    noise = token_filter.gumbel(1000, 300)
+    assert torch.isfinite(noise).all()
+    standard = noise * token_filter.scale().detach() / 2.0
+    assert abs(standard.mean().item() - 0.5772) < 0.01
+    assert abs(standard.std().item() - math.pi / 6**0.5) < 0.01
+    for value in (-1.5, 0.0, 1.0, 4.0):
+        assert abs((standard < value).float().mean().item() - math.exp(-math.exp(-value))) < 0.003
+    torch.manual_seed(0)
+    assert torch.equal(token_filter.gumbel(1000, 300), noise)
 
 
 @pytest.mark.parametrize("is_causal", [True, False])
-def test_the_forms_for_a_cpu_equal_the_plain_ones(is_causal: bool) -> None:
-    """Training computes with the one, and the Fisher information with the other."""
+def test_kernels_change_no_result(is_causal: bool) -> None:
+    """Training computes with them, and the Fisher information with their plain twins."""
     tables = [random_table("a", 140, 8), random_table("b.2", 30, 12), random_table("c", 130, 12)]
-    settings = {"keep": 3, "shortlist": 128, "noise": 0.0}  # enough for the fast choice of the largest
+    settings = {"keep": 3, "shortlist": 128, "noise": 0.0}  # enough for the kernel of top_k
     fusion = awake(is_causal, tables=tables, filter=settings, dropout=0.0, consensus_group=["a", "c"])
-    fusion.install_consensus(fusion.merge(fusion.fisher_parameters()))
+    fusion.add_consensus(fusion.merge_experts(fusion.fisher_parameters()))
     x, mask = batch()
     results = []
-    for training in (True, False):
+    for twins in (False, True):
         leaf = x.clone().requires_grad_()
-        delta = fusion.train(training)(leaf, mask)[mask]
+        with plain_twins() if twins else nullcontext():
+            delta = fusion(leaf, mask)[mask]
         weight = torch.arange(delta.numel()).view_as(delta).sin()
         fusion.zero_grad()
         (delta * weight).sum().backward()
@@ -173,10 +189,10 @@ def test_the_forms_for_a_cpu_equal_the_plain_ones(is_causal: bool) -> None:
 def test_round_2_adds_a_frozen_merged_expert() -> None:
     first = awake()
     fisher = {name: torch.rand_like(value) for name, value in first.fisher_parameters().items()}
-    tensors = first.merge(fisher)
+    tensors = first.merge_experts(fisher)
     second = build()
     assert set(fisher) <= set(second.state_dict())
-    second.install_consensus(tensors)
+    second.add_consensus(tensors)
     trainable = set(dict(build().named_parameters()))
     assert set(dict(second.named_parameters())) == trainable, "the consensus expert has parameters that train"
     state = second.state_dict()
@@ -189,30 +205,31 @@ def test_round_2_adds_a_frozen_merged_expert() -> None:
     delta = second.eval()(x, mask)
     assert delta.abs().max() > 0
     routed = build().eval()(x, mask)  # zero: a fresh fusion
-    positions = Positions(mask.shape, x.device, by_hand=False)
-    averages = {name: second.averages[name] for name in second.widths}
-    selection = second.filters(second.query(x, mask).flatten(0, 1), positions, averages)
-    consensus = second.consensus(x.flatten(0, 1), selection).view_as(x)
-    torch.testing.assert_close(delta, routed + 0.1 * consensus)
+    rows, (key, value) = second.prepare()
+    query = torch.nn.functional.normalize(second.queries(x, mask, x.shape[1]), dim=-1)
+    everywhere = torch.arange(mask.numel())
+    choices = second.choose(query, rows, everywhere, x.shape[1])
+    consensus = second.consensus(x.flatten(0, 1), key, value, choices).view_as(x)
+    torch.testing.assert_close(delta[mask], (routed + 0.1 * consensus)[mask])
 
 
 def test_round_2_state_scores_after_loading() -> None:
     first = awake()
     second = awake()
-    second.install_consensus(first.merge(first.fisher_parameters()))
+    second.add_consensus(first.merge_experts(first.fisher_parameters()))
     state = second.state_dict()
     loaded = build(tables=[PreparedTable.placeholder(t.name, *t.shape) for t in TABLES])
     prefix = "consensus."
-    loaded.install_consensus({n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)})
+    loaded.add_consensus({n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)})
     loaded.load_state_dict(state)
     x, mask = batch()
     assert torch.equal(loaded.eval()(x, mask), second.eval()(x, mask))
 
 
-def test_installing_keeps_the_mode_and_draws_no_random_numbers() -> None:
+def test_adding_the_consensus_keeps_the_mode_and_draws_no_random_numbers() -> None:
     fusion = build().eval()
     before = torch.get_rng_state()
-    fusion.install_consensus(awake().merge(awake().fisher_parameters()))
+    fusion.add_consensus(awake().merge_experts(awake().fisher_parameters()))
     torch.manual_seed(1)
     assert not any(module.training for module in fusion.modules())
     torch.set_rng_state(before)
@@ -263,8 +280,8 @@ def test_stability_does_not_count_padding() -> None:
     fusion = awake(filter={**SMALL, "noise": 1e-3}).train()
     query = torch.zeros(40, HIDDEN)
     query[[20, 39]] = torch.nn.functional.normalize(batch()[0][0, -2:], dim=-1)
-    averages = {name: fusion.averages[name] for name in fusion.widths}
-    fusion.filters(query, Positions((4, 10), query.device, by_hand=False), averages)
+    for token_filter in fusion.filters.each():
+        token_filter(query, token_filter.tokens(token_filter.shortlist.vectors), torch.arange(40) // 10, 4)
     assert fusion.diagnostics()["filter_stability"] == dict.fromkeys(fusion.widths, 1.0)
 
 
@@ -302,18 +319,16 @@ def test_table_names_stay_distinct_in_state_dict() -> None:
     modules = ByTable({name: torch.nn.Linear(1, 1) for name in names})
     assert len({id(modules.of(name)) for name in names}) == len(names)
     assert len(modules.state_dict()) == 2 * len(names)
-    named = {name for kind in ByTable.__subclasses__() for name in vars(kind) if not name.startswith("_")}
-    assert {"forward"} <= named <= set(dir(ByTable)), "a table of such a name could not be kept"
 
 
 @pytest.mark.parametrize("is_causal", [True, False])
 def test_kept_tokens_are_the_best_of_the_shortlist(is_causal: bool) -> None:
     fusion = awake(is_causal).eval()
     x, mask = batch()
-    query = fusion.query(x, mask).expand_as(x)
+    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1).expand_as(x)
     for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
         token_filter = fusion.filters.of(name)
-        score = token_filter.scale() * query @ token_filter.project(token_filter.shortlist.vectors).T  # [B, L, M]
+        score = token_filter.scale() * query @ token_filter.tokens(token_filter.shortlist.vectors).T  # [B, L, M]
         best = score.topk(SMALL["keep"], dim=-1)
         order = weights.argsort(dim=-1, descending=True)
         assert torch.equal(ids.gather(-1, order)[mask], token_filter.shortlist.ids[best.indices][mask])

@@ -29,12 +29,12 @@ class TestMltfrOwnStarts(FusionContract):
 
 class TestMltfrChosenByUser(FusionContract):
     name = "mltfr"
-    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4, "chosen_by": "user"}}
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4, "granularity": "sequence"}}
 
 
 class TestMltfrChosenByNobody(FusionContract):
     name = "mltfr"
-    settings: ClassVar[dict[str, Any]] = {"filter": {"keep": 4, "chosen_by": "nobody"}}
+    settings: ClassVar[dict[str, Any]] = {"filter": {"keep": 4, "granularity": "static"}}
 
 
 class TestNoFusion(FusionContract):

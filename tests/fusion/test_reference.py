@@ -121,8 +121,8 @@ def test_round_2_adds_a_frozen_expert_that_reads_the_mean_rows() -> None:
     x, mask = batch()
     noise = uniform(5)
     routed = fusion(x, mask, noise)
-    merged = fusion.merge(fisher)
-    fusion.install_consensus(merged)
+    merged = fusion.merge_experts(fisher)
+    fusion.add_consensus(merged)
     assert set(dict(fusion.named_parameters())) == before
     assert all(torch.equal(fusion.state_dict()[f"consensus.{n}"], value) for n, value in merged.items())
     rows = fusion.select(x, mask, noise)

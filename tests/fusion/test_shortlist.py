@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mltfr.fusion import FusionInputs, shortlist
-from mltfr.fusion.averages import Averages
-from mltfr.fusion.filter import TokenFilter, TokenFilterConfig
-from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.fusion.positions import Positions
-from mltfr.fusion.selection import TokenFilters
-from mltfr.fusion.shortlist import Shortlist
-from mltfr.fusion.spread import spread_queries
+from mltfr.fusion import FusionInputs
+from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion, shortlist
+from mltfr.fusion.mltfr.model import TokenFilter, TokenFilterConfig
+from mltfr.fusion.mltfr.queries import sample_queries
+from mltfr.fusion.mltfr.shortlist import Shortlist
 from mltfr.testing.fusion import HIDDEN, random_table
 from mltfr.tokens.table import PreparedTable
 
@@ -30,10 +27,10 @@ def token_filter(size: int = 20, keep: int = 4) -> TokenFilter:
 
 
 def choose(filter_: TokenFilter, queries: torch.Tensor) -> torch.Tensor:
-    positions = Positions((1, len(queries)), queries.device, by_hand=True)
     with torch.no_grad():
-        selection = TokenFilters({"t": filter_}).eval()(queries, positions, {"t": Averages()})
-    return filter_.shortlist.ids[selection.rows[:, 0]].sort(-1).values
+        tokens = filter_.tokens(filter_.shortlist.vectors)
+        choice = filter_.eval()(queries, tokens, torch.zeros(len(queries), dtype=torch.long), 1)
+    return filter_.shortlist.ids[choice.kept.rows].sort(-1).values
 
 
 def cosines(queries: torch.Tensor, filter_: TokenFilter) -> torch.Tensor:
@@ -50,7 +47,7 @@ def test_choice_follows_the_coverage_rule(
     filter_ = token_filter()
     asked = unit(torch.randn(15, HIDDEN, generator=torch.Generator().manual_seed(1)))
     with torch.no_grad():
-        filter_.shortlist.choose(asked, filter_.project, filter_.keep)
+        filter_.refresh(asked)
     cosine = cosines(asked, filter_)
     counts = np.zeros(300, dtype=int)
     for row in cosine:
@@ -67,17 +64,16 @@ def test_positions_keep_what_they_would_keep_of_the_whole_vocabulary() -> None:
     filter_ = token_filter(size=80)
     asked = unit(torch.randn(15, HIDDEN, generator=torch.Generator().manual_seed(1)))
     with torch.no_grad():
-        filter_.shortlist.choose(asked, filter_.project, filter_.keep)
+        filter_.refresh(asked)
     assert torch.equal(choose(filter_, asked), cosines(asked, filter_).topk(4).indices.sort(-1).values)
 
 
 def test_fresh_shortlist_is_spread_evenly_and_whole_tables_stay_whole() -> None:
-    ids = Shortlist(TABLE, 20).ids
+    ids = Shortlist(TABLE, 20, 4).ids
     assert ids.tolist() == list(range(0, 300, 15))
-    whole = Shortlist(TABLE, 512)
+    whole = Shortlist(TABLE, 512, 4)
     assert whole.ids.tolist() == list(range(300))
-    assert whole.is_whole
-    assert whole.choose(torch.zeros(1, HIDDEN), lambda rows: rows, 4) == 1.0
+    assert whole.choose(torch.zeros(1, HIDDEN), lambda rows: rows) == 1.0
     assert whole.ids.tolist() == list(range(300))
 
 
@@ -90,7 +86,7 @@ def test_shortlist_of_the_whole_vocabulary_equals_filtering_all_of_it() -> None:
 def test_building_reads_no_more_than_the_shortlist() -> None:
     """A placeholder of 10 TB is no problem."""
     table = PreparedTable("huge", np.broadcast_to(np.float16(0), (10**10, 512)), ())
-    assert Shortlist(table, 20).vectors.shape == (20, 512)
+    assert Shortlist(table, 20, 4).vectors.shape == (20, 512)
 
 
 def test_refresh_is_deterministic_and_draws_no_random_numbers() -> None:
@@ -112,14 +108,14 @@ def test_queries_are_observed_ones_spread_over_the_positions_of_few_users() -> N
     mask = torch.arange(10) >= torch.randint(0, 11, (200, 1), generator=torch.Generator().manual_seed(0))
     position = torch.arange(10.0).expand(200, 10)
     user = torch.arange(200.0).unsqueeze(1).expand(200, 10)
-    asked = spread_queries(
+    asked = sample_queries(
         ((torch.stack([position, user], -1)[a : a + 50], mask[a : a + 50]) for a in (0, 50, 100)), 120
     )
     users = asked[:, 1].long()
     assert len(asked) == min(120, int(mask[:150].any(1).sum()))
     assert users.tolist() == mask.any(1).nonzero().flatten()[: len(users)].tolist()
     assert mask[users, asked[:, 0].long()].all()
-    full = spread_queries([(position.unsqueeze(-1)[:100], torch.ones(100, 10, dtype=torch.bool))], 100)
+    full = sample_queries([(position.unsqueeze(-1)[:100], torch.ones(100, 10, dtype=torch.bool))], 100)
     counts = torch.bincount(full.flatten().long())
     assert len(counts) == 10
     assert counts.min() >= 8
@@ -130,7 +126,7 @@ def test_no_batch_is_read_beyond_the_limit() -> None:
         yield torch.zeros(5, 2, 3), torch.ones(5, 2, dtype=torch.bool)
         raise AssertionError("read on")
 
-    assert spread_queries(batches(), 5).shape == (5, 3)
+    assert sample_queries(batches(), 5).shape == (5, 3)
 
 
 def test_refresh_without_any_history_changes_nothing() -> None:

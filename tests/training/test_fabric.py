@@ -22,7 +22,7 @@ from mltfr.errors import ConfigError
 from mltfr.pipeline import resolve
 from mltfr.training import TrainingConfig
 from mltfr.training.adam import Adam, AdamW
-from mltfr.fusion.expert import AttentionCore
+from mltfr.fusion.mltfr.model import Attention
 from mltfr.fusion.fisher import estimate_fisher
 from mltfr.training.fabric import Fabric
 for kind in (Adam, AdamW):
@@ -36,7 +36,7 @@ for kind in (Adam, AdamW):
     optimizer.load_state_dict(optimizer.state_dict())
 estimate_fisher(layer, dict(layer.named_parameters()), lambda x: layer(x).sum(), [(torch.ones(3, 2),)])
 with torch.device("meta"):  # as the consensus expert is made
-    AttentionCore(8, 2, 0.1)
+    Attention(8, 2, 0.1)
 print([name for name in ("torch._dynamo", "sympy", "lightning_fabric") if name in sys.modules])
 """
 

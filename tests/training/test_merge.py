@@ -44,7 +44,7 @@ def estimate(monkeypatch, name, **settings):
     def merge(fisher):
         raise Seen(fisher)
 
-    monkeypatch.setattr(fusion, "merge", merge)
+    monkeypatch.setattr(fusion, "merge_experts", merge)
     with pytest.raises(Seen) as seen:
         _merge(model, loss, samples, config, 0, Reporter())
     return model, loss, samples, seen.value.args[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mltfr.dropout import Dropout
-from mltfr.softmax import softmax
+from mltfr.kernels.dropout import Dropout
+from mltfr.kernels.softmax import softmax
 
 
 class SelfAttention(nn.Module):

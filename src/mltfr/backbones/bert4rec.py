@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mltfr.backbones.attention import attention_bias
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
 from mltfr.backbones.transformer import NORM_EPS, Positions, TransformerBlock, check_heads, initialise
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 
 class BERT4RecConfig(BackboneConfig):

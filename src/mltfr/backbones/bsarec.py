@@ -19,7 +19,7 @@ from mltfr.backbones.transformer import (
     check_heads,
     initialise,
 )
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 Context = tuple[Tensor, Tensor]
 """The mask `[B, L]` and the attention bias `[B, 1, L, L]`."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
 from mltfr.backbones.frequency import corner, inverse_dft, lags
 from mltfr.backbones.transformer import INITIAL_STD, NORM_EPS, FeedForward, Positions, PostNorm, initialise
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 
 class FMLPRecConfig(BackboneConfig):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 
 class GRU4RecConfig(BackboneConfig):

@@ -11,7 +11,7 @@ from torch.nn.functional import layer_norm, silu
 
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
 from mltfr.backbones.transformer import INITIAL_STD, NORM_EPS, Positions, check_heads
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 UNIT_EPS = 1e-6
 """Added to the variance by the norms inside a unit, as in the authors' code."""

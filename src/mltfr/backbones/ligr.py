@@ -14,7 +14,7 @@ from torch.nn.functional import silu
 from mltfr.backbones.attention import SelfAttention, attention_bias
 from mltfr.backbones.base import Backbone, BackboneConfig, register_backbone
 from mltfr.backbones.transformer import Positions, PostNorm, check_heads, initialise
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 
 class LiGRConfig(BackboneConfig):

@@ -18,7 +18,7 @@ from mltfr.backbones.transformer import (
     check_heads,
     initialise,
 )
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 
 class SASRecSettings(BackboneConfig):

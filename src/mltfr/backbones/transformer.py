@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.backbones.attention import SelfAttention
-from mltfr.dropout import Dropout
+from mltfr.kernels.dropout import Dropout
 
 NORM_EPS = 1e-12
 """Added to the variance by every LayerNorm, as in BERT."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from mltfr.errors import ConfigError
 from mltfr.fusion.adaptors import LinearAdaptor, MlpAdaptor, MoeAdaptor
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.initial import seeded
-from mltfr.fusion.positions import positions_that_count
+from mltfr.fusion.init import seeded
+from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.whitening import whiten
 
 NO_VECTORS = "it reads item vectors, but none are named. Give a Parquet or safetensors file with --item-vectors FILE"
@@ -94,7 +94,7 @@ class AdapterFusion(Fusion):
         """
         if items is None:
             raise ValueError("An adapter reads the item codes; give them as the third argument.")
-        positions = positions_that_count(x, mask, is_causal=True)  # at a mask token there is no item
-        codes = positions.take(items)                                           # [P]
+        positions = corrected_positions(x, mask, is_causal=True)  # at a mask token there is no item
+        codes = pack(items, positions)                                           # [P]
         delta = self.adaptor(self.vectors[codes]) * self.there[codes].unsqueeze(-1)     # [P, D]
-        return positions.put(delta.to(x.dtype))
+        return unpack(delta.to(x.dtype), positions, mask.shape)

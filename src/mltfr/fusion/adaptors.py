@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mltfr.dropout import Dropout
-from mltfr.fusion.initial import variance_preserving, zero
+from mltfr.fusion.init import variance_preserving, zero
+from mltfr.kernels.dropout import Dropout
 
 SMALLEST_NOISE = 1e-2
 

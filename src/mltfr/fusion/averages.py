@@ -15,10 +15,10 @@ class Averages:
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._asked: dict[str, int] = {}
 
-    def wants(self, name: str) -> bool:
-        """Return whether a value is to be computed at this step: the first since `read`, and then some of them.
+    def due(self, name: str) -> bool:
+        """Return whether values are to be added at this step: the first since `read`, and then every eighth.
 
-        Not in a step that is being recorded for replay, which would add to sums that have been read long ago.
+        Never while a CUDA graph is captured, whose replays would add to sums that have been read long ago.
         """
         if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
             return False
@@ -36,3 +36,16 @@ class Averages:
         averages = {name: (total / count).flatten().tolist() for name, (total, count) in self._sums.items()}
         self._sums, self._asked = {}, {}
         return averages
+
+
+def mean_shares(weights: Tensor, observed: Tensor) -> Tensor:  # [P, N], [P] -> [N]
+    """Return every expert's mean weight over the observed positions."""
+    observed = observed.unsqueeze(-1).to(weights.dtype)                         # [P, 1]
+    return (weights * observed).sum(0) / observed.sum().clamp(min=1)
+
+
+def mean_entropy(weights: Tensor, observed: Tensor) -> Tensor:  # [P, N], [P] -> []
+    """Return the mean entropy of the weights over the observed positions, in nats."""
+    observed = observed.to(weights.dtype)                                       # [P]
+    each = -(weights * weights.clamp(min=1e-12).log()).sum(-1)                  # [P]
+    return (each * observed).sum() / observed.sum().clamp(min=1)

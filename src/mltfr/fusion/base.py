@@ -62,13 +62,9 @@ class Fusion(nn.Module, ABC):
     needs_prefixes: bool = False
     """Whether a position's correction knows later items although the backbone is causal: whole histories, where
     every position predicts the next item, would show it its target. The published arithmetic is left to do so."""
-    recordable: bool = False
-    """Whether a training step with it can be recorded on a GPU and replayed: it asks the device for no value, and what
-    steers it besides tensors that stay in their place is its `stage`."""
-    rounds: int = 1
-    """Training rounds: 2 where the experts of round 1 make a frozen consensus expert for round 2."""
-    fisher_estimator: Literal["per-example", "batch"] = "per-example"
-    """How Fisher information is estimated between the rounds."""
+    supports_cuda_graph: bool = False
+    """Whether a training step with it can be captured as a CUDA graph: it asks the device for no value, and what
+    steers it besides tensors that stay in their place is its `graph_key`."""
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -80,19 +76,25 @@ class Fusion(nn.Module, ABC):
                 token, and at an item that an objective hides. Of these, `delta` is wanted at mask tokens only.
         """
 
-    def newest(self, x: Tensor, mask: Tensor, count: int, *codes: Tensor) -> Tensor:
-        """Return `delta` at the newest `count` positions only, `[B, count, D]`.
+    def last(self, x: Tensor, mask: Tensor, count: int, *more: Any) -> Tensor:
+        """Return `delta` at the last `count` positions only, `[B, count, D]`.
 
         Override it where the other positions need not be computed for that.
 
         Args:
             x: `[B, L, D]`, as `forward` gets it.
             mask: `[B, L]`, as `forward` gets it.
-            count: positions wanted, from the end, at most L.
-            codes: what `forward` gets besides.
+            count: number of positions, from the end, at most L.
+            more: what `forward` gets besides.
         """
-        delta: Tensor = self(x, mask, *codes)
-        return delta[:, -count:]
+        return self(x, mask, *more)[:, -count:]
+
+    def prepare(self) -> Any:
+        """Return what is the same for all histories while weights and shortlists do not change; None for nothing.
+
+        Whoever scores many histories holds it and passes it as the last argument of `forward` and `last`.
+        """
+        return None
 
     def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Choose again what depends on the training users; called before an epoch, without gradient.
@@ -104,35 +106,9 @@ class Fusion(nn.Module, ABC):
     def set_progress(self, epochs: float) -> None:
         """Say how many epochs of the round are done, with fractions; anneals what has to be annealed."""
 
-    def stage(self) -> Hashable:
-        """Return what steers a training step besides tensors: a step recorded at another stage is not replayed."""
+    def graph_key(self) -> Hashable:
+        """Return what steers a training step besides tensors: a graph captured under another key is not replayed."""
         return None
-
-    def fisher_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return the parameters whose Fisher information the merge needs, named as in `state_dict`."""
-        return {}
-
-    def merge(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the consensus expert's tensors from the experts and their Fisher information.
-
-        Args:
-            fisher: one tensor per entry of `fisher_parameters`, of the same shape.
-
-        Raises:
-            NotImplementedError: the fusion has one round only.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no consensus expert.")
-
-    def install_consensus(self, tensors: Mapping[str, Tensor]) -> None:
-        """Add the frozen consensus expert, its tensors being what `merge` returned.
-
-        Afterwards they stand in `state_dict` under `consensus.` + the same names, and are no parameters
-        that train. Called on the fusion of round 2, and when a run of round 2 is loaded.
-
-        Raises:
-            NotImplementedError: the fusion has one round only.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no consensus expert.")
 
     def diagnostics(self) -> Mapping[str, float | Mapping[str, float]]:
         """Return what is worth logging since the last call: router shares, filter entropy, ..."""
@@ -141,6 +117,35 @@ class Fusion(nn.Module, ABC):
     def report(self) -> Mapping[str, Any]:
         """Return what a run's manifest should say of how it was built: words that were found, coverage, ..."""
         return {}
+
+
+class TwoRoundFusion(Fusion):
+    """A fusion whose experts of round 1 are merged into a frozen consensus expert for round 2."""
+
+    rounds: int = 2
+    """Training rounds: 1 where the consensus expert is left out."""
+    fisher_estimator: Literal["per-example", "batch"] = "per-example"
+    """How Fisher information is estimated between the rounds."""
+
+    @abstractmethod
+    def fisher_parameters(self) -> Mapping[str, nn.Parameter]:
+        """Return the parameters whose Fisher information the merge needs, named as in `state_dict`."""
+
+    @abstractmethod
+    def merge_experts(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the consensus expert's tensors from the experts and their Fisher information.
+
+        Args:
+            fisher: one tensor per entry of `fisher_parameters`, of the same shape.
+        """
+
+    @abstractmethod
+    def add_consensus(self, tensors: Mapping[str, Tensor]) -> None:
+        """Add the frozen consensus expert, its tensors being what `merge_experts` returned.
+
+        Afterwards they stand in `state_dict` under `consensus.` + the same names, and are no parameters that train.
+        Called on the fusion of round 2, and when a run of round 2 is loaded.
+        """
 
 
 FUSIONS: Registry[Fusion, FusionConfig] = Registry("fusion", "mltfr.fusion")

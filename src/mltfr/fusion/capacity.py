@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mltfr.dropout import Dropout
 from mltfr.fusion.base import Fusion, FusionInputs, register_fusion
-from mltfr.fusion.initial import seeded, variance_preserving, zero
+from mltfr.fusion.init import seeded, variance_preserving, zero
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.fusion.positions import positions_that_count
+from mltfr.fusion.packing import corrected_positions, pack, unpack
+from mltfr.kernels.dropout import Dropout
 
 
 class CapacityConfig(MltfrConfig):
@@ -51,10 +51,10 @@ class CapacityFusion(Fusion):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
-        positions = positions_that_count(x, mask, self.is_causal)
-        inner = functional.gelu(self.inner(positions.take(x)))                  # [P, n]
+        positions = corrected_positions(x, mask, self.is_causal)
+        inner = functional.gelu(self.inner(pack(x, positions)))                  # [P, n]
         delta: Tensor = self.dropout(self.output(inner))                        # [P, D]
-        return positions.put(delta.to(x.dtype))
+        return unpack(delta.to(x.dtype), positions, mask.shape)
 
     def report(self) -> dict[str, Any]:
         """Return how many parameters mltfr trains with these settings, and how many more there are here."""

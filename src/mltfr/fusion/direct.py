@@ -7,12 +7,12 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from mltfr.fusion.attention import CrossAttention
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.by_table import ByTable, by_name
-from mltfr.fusion.cross_attention import CrossAttention
-from mltfr.fusion.initial import seeded
-from mltfr.fusion.positions import positions_that_count
+from mltfr.fusion.init import seeded
+from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.prototypes import Prototypes
+from mltfr.fusion.tables import ByTable, by_name
 from mltfr.tokens.table import PreparedTable
 
 
@@ -67,8 +67,8 @@ class DirectFusion(Fusion):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
-        positions = positions_that_count(x, mask, self.is_causal)
-        at = positions.take(x)                                                  # [P, D]
+        positions = corrected_positions(x, mask, self.is_causal)
+        at = pack(x, positions)                                                  # [P, D]
         corrections = [injection(at) for injection in self.injections.each()]   # [P, D] each
         delta: Tensor = sum(corrections[1:], corrections[0]) / len(corrections)
-        return positions.put(delta.to(x.dtype))
+        return unpack(delta.to(x.dtype), positions, mask.shape)

@@ -9,14 +9,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from mltfr.fusion.averages import Averages
+from mltfr.fusion.attention import CrossAttention
+from mltfr.fusion.averages import Averages, mean_entropy, mean_shares
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.by_table import ByTable, by_name
-from mltfr.fusion.cross_attention import CrossAttention
-from mltfr.fusion.initial import seeded
-from mltfr.fusion.positions import positions_that_count
-from mltfr.fusion.router import Router, entropy, shares
+from mltfr.fusion.init import seeded
+from mltfr.fusion.mltfr.model import Router
+from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.source_rows import SourceRows
+from mltfr.fusion.tables import ByTable, by_name
 from mltfr.tokens.table import PreparedTable
 
 
@@ -83,16 +83,16 @@ class ExternalFusion(Fusion):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
-        positions = positions_that_count(x, mask, self.is_causal)
-        at = positions.take(x)                                                  # [P, D]
+        positions = corrected_positions(x, mask, self.is_causal)
+        at = pack(x, positions)                                                  # [P, D]
         weights = self.router(at)                                               # [P, N]
         corrections = torch.stack([expert(at) for expert in self.experts.each()], dim=1)    # [P, N, D]
         delta = (weights.unsqueeze(-1) * corrections).sum(1)                    # [P, D]
-        if self.training and self.averages.wants("all"):
-            observed = positions.take(mask)                                     # [P]
-            self.averages.add("share", shares(weights.detach(), observed))
-            self.averages.add("entropy", entropy(weights.detach(), observed))
-        return positions.put(delta.to(x.dtype))
+        if self.training and self.averages.due("router"):
+            observed = pack(mask, positions)                                     # [P]
+            self.averages.add("share", mean_shares(weights.detach(), observed))
+            self.averages.add("entropy", mean_entropy(weights.detach(), observed))
+        return unpack(delta.to(x.dtype), positions, mask.shape)
 
     def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
         """Return the router's shares and entropy."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from mltfr.kernels import plain_twins
+
 ABSOLUTE_EPSILON = 1e-12
 RELATIVE_EPSILON = 1e-6
 
@@ -66,7 +68,7 @@ def estimate_fisher(
             # torch.func.grad would do the same, and load torch's compiler: 76 MB
             size = len(chunk[0])
             own = {name: tensor.expand(size, *tensor.shape).requires_grad_() for name, tensor in values.items()}
-            with torch.enable_grad():
+            with torch.enable_grad(), plain_twins():
                 losses = losses_of(own, *chunk)                              # [C]
                 gradients = torch.autograd.grad(losses.sum(), list(own.values()), materialize_grads=True)
             for name, gradient in zip(own, gradients, strict=True):          # [C, ...]

@@ -1,4 +1,4 @@
-"""Preset `reference`: the published arithmetic, exactly, with its defects."""
+"""Preset `reference`: the arithmetic of the published code (MLTFR, arXiv 2604.18200), exactly, with its defects."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mltfr.errors import ConfigError, MltfrWarning
-from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.by_table import (
+from mltfr.fusion.attention import check_heads
+from mltfr.fusion.base import FusionConfig, FusionInputs, TwoRoundFusion, register_fusion
+from mltfr.fusion.fisher import merge_by_fisher
+from mltfr.fusion.init import freeze
+from mltfr.fusion.tables import (
     ByTable,
     by_name,
     consensus_group,
     largest_group_of_one_width,
     module_key,
 )
-from mltfr.fusion.expert import heads_do_not_divide
-from mltfr.fusion.fisher import merge_by_fisher
-from mltfr.fusion.freeze import freeze
-from mltfr.fusion.reference_parts import ReferenceExpert, ReferenceFilter
 from mltfr.prefixes import under_prefix
 from mltfr.tokens.table import PreparedTable
 
@@ -46,8 +46,80 @@ class ReferenceConfig(FusionConfig):
     """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
 
 
+class ReferenceFilter(nn.Module):
+    """Picks `keep` tokens of one table for every user, by cosine plus Gumbel noise.
+
+    Args:
+        embeddings: the table `[V, W]`; frozen, and not in `state_dict`.
+        hidden: width D of the queries.
+        keep: tokens kept per user (K).
+        temperature: tau of the Gumbel softmax.
+    """
+
+    embeddings: Tensor
+
+    def __init__(self, embeddings: Tensor, hidden: int, keep: int, temperature: float) -> None:
+        super().__init__()
+        self.register_buffer("embeddings", embeddings, persistent=False)
+        self.projection = nn.Linear(embeddings.shape[1], hidden)
+        self.keep = keep
+        self.temperature = temperature
+
+    def similarity(self, query: Tensor) -> Tensor:  # [B, D] -> [B, V]
+        """Return the cosine of every user's query with every projected token."""
+        projected = functional.normalize(self.projection(self.embeddings), dim=-1)  # [V, D]
+        return functional.normalize(query, dim=-1) @ projected.T
+
+    def select(self, similarity: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the kept rows, weighted by the straight-through weights, and their ids.
+
+        Args:
+            similarity: `[B, V]`.
+            uniform: `[B, V]` in [0, 1), the source of the Gumbel noise.
+
+        Returns:
+            All users' rows pooled, `[B * K, W]`, and the ids `[B, K]`, best first.
+        """
+        gumbel = -torch.log(-torch.log(uniform + 1e-10) + 1e-10)                # [B, V]
+        soft = torch.softmax((similarity + gumbel) / self.temperature, dim=-1)  # [B, V]
+        picked, ids = soft.topk(self.keep, dim=-1)                              # [B, K], [B, K]
+        weight = (1.0 - picked).detach() + picked                               # [B, K]
+        weight = weight / (weight.sum(-1, keepdim=True) + 1e-8)
+        rows = self.embeddings[ids] * weight.unsqueeze(-1)                      # [B, K, W]
+        return rows.flatten(0, 1), ids
+
+
+class ReferenceExpert(nn.Module):
+    """Multi-head attention of all positions on one pooled set of rows.
+
+    Args:
+        width: width W of the rows.
+        hidden: width D of the positions.
+        heads: number of heads H.
+        dropout: dropout on the attention and on the output.
+    """
+
+    def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.query = nn.Linear(hidden, hidden)
+        self.key = nn.Linear(width, hidden)
+        self.value = nn.Linear(width, hidden)
+        self.output = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = heads
+
+    def forward(self, x: Tensor, rows: Tensor) -> Tensor:  # [B, L, D], [S, W] -> [B, L, D]
+        """Return what the positions read from the rows."""
+        query = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)      # [B, H, L, d]
+        key = self.key(rows).unflatten(-1, (self.heads, -1)).transpose(0, 1)       # [H, S, d]
+        value = self.value(rows).unflatten(-1, (self.heads, -1)).transpose(0, 1)   # [H, S, d]
+        logits = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5            # [B, H, L, S]
+        read = self.dropout(torch.softmax(logits, dim=-1)) @ value                 # [B, H, L, d]
+        return self.dropout(self.output(read.transpose(1, 2).flatten(2)))
+
+
 @register_fusion("mltfr-reference", ReferenceConfig)
-class ReferenceFusion(Fusion):
+class ReferenceFusion(TwoRoundFusion):
     """The published arithmetic, exactly: for comparison, not for use.
 
     Args:
@@ -64,8 +136,7 @@ class ReferenceFusion(Fusion):
     def __init__(self, config: ReferenceConfig, inputs: FusionInputs) -> None:
         super().__init__()
         tables = by_name(inputs.tables)
-        if inputs.hidden % config.heads:
-            raise heads_do_not_divide(config.heads, inputs.hidden)
+        check_heads(config.heads, inputs.hidden)
         for table in tables:
             if config.keep > table.shape[0]:
                 raise ConfigError(f"keep is {config.keep}, but '{table.name}' has {table.shape[0]} tokens.")
@@ -128,7 +199,7 @@ class ReferenceFusion(Fusion):
         """Return all parameters of all experts."""
         return {f"experts.{name}": parameter for name, parameter in self.experts.named_parameters()}
 
-    def merge(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def merge_experts(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the group's experts averaged by their Fisher information, as published."""
         prefixes = [f"experts.{module_key(name)}" for name in self.group]
         own = dict(self.fisher_parameters())
@@ -138,7 +209,7 @@ class ReferenceFusion(Fusion):
             mode="plain",
         )
 
-    def install_consensus(self, tensors: Mapping[str, Tensor]) -> None:
+    def add_consensus(self, tensors: Mapping[str, Tensor]) -> None:
         """Add the frozen consensus expert."""
         with torch.device("meta"):  # no random numbers are drawn
             expert = self._expert(self.group_width)
@@ -156,7 +227,7 @@ class ReferenceFusion(Fusion):
 def _group(config: ReferenceConfig, tables: Sequence[PreparedTable]) -> list[str]:
     if not config.consensus_group:
         return largest_group_of_one_width(tables)
-    group = consensus_group(config.consensus_group, tables)
+    group = consensus_group(config.consensus_group, [table.name for table in tables])
     widths = {table.name: table.shape[1] for table in tables if table.name in group}
     if len(set(widths.values())) > 1:
         raise ConfigError(

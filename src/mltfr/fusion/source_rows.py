@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
-from mltfr.fusion.shortlist import scaled_rows
+from mltfr.fusion.mltfr.shortlist import scaled_vectors
 from mltfr.tokens.neighbours import with_neighbours
 from mltfr.tokens.table import PreparedTable
 from mltfr.tokens.words import find_words
@@ -41,7 +41,7 @@ class SourceRows(nn.Module):
             )
         rows = with_neighbours(table, found.rows, neighbours)
         self.register_buffer("ids", torch.from_numpy(rows))                     # [R]
-        self.register_buffer("vectors", scaled_rows(table, rows))               # [R, W]
+        self.register_buffer("vectors", scaled_vectors(table, rows))               # [R, W]
         self.report: dict[str, Any] = {
             "whole_words": len(found.whole),
             "words_in_pieces": len(found.pieces),

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mltfr.interactions.collate import History, has_known_item, pad_right_aligned
+from mltfr.kernels.products import large_products, products_of_width
 from mltfr.model import SequentialModel
-from mltfr.products import large_products, products_of_width
 
 BLOCK_ITEMS = 2048
 """Items of one matrix product on a CPU: their vectors, and the scores of a batch, stay in its cache."""
@@ -60,6 +60,8 @@ class ModelScorer:
         self.vectors = model.item_matrix().detach().float()             # [I + 1, D]
         self._tensors = [*model.parameters(), *model.buffers()]
         self._made_from = self._version()
+        with torch.inference_mode():
+            self.prepared = model.prepare()
 
     @property
     def items(self) -> int:
@@ -79,7 +81,7 @@ class ModelScorer:
             self.model.eval()
         try:
             with torch.inference_mode(), products_of_width(self.vectors.shape[1] if len(histories) > 1 else 0):
-                hidden = self.model.readout(batch.to(self.device)).float()  # [B, D]
+                hidden = self.model.readout(batch.to(self.device), self.prepared).float()  # [B, D]
                 if empty.any():  # attention over padding alone is not defined
                     hidden[empty.to(self.device)] = 0
         finally:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 
+from mltfr.kernels.products import ROWS, large_products, padded_rows
 from mltfr.losses.base import Loss, LossConfig, register_loss
-from mltfr.products import ROWS, large_products, padded_rows
 
 _SAFE_LOGIT = 40.0
 """exp(±40), and a sum of a billion of them, are normal float32 numbers."""

@@ -19,7 +19,7 @@ from mltfr.model import SequentialModel
 from mltfr.pipeline.build import build_model
 from mltfr.pipeline.config import RunConfig
 from mltfr.tokens import PreparedTable
-from mltfr.training import install_consensus
+from mltfr.training import add_consensus
 
 
 class Kind(Protocol):
@@ -109,7 +109,7 @@ def restore(
             raise ValueError(f"the weights are for {baseline.items} items, but the run has {items}")
         return baseline
     model = build_model(config, items, tables, item_vectors)
-    install_consensus(model, weights)
+    add_consensus(model, weights)
     model.load_state_dict(weights)
     return model.eval()
 

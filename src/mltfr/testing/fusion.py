@@ -118,7 +118,7 @@ class FusionContract:
         codes = (x[..., 0].detach().abs() * 1000).long() % ITEMS + 1            # [B, L]
         more = (codes * mask,) if fusion.reads_items else ()
         if newest is not None:
-            return fusion.newest(x, mask, newest, *more)
+            return fusion.last(x, mask, newest, *more)
         return fusion(x, mask, *more)
 
     def awake(self, tables: Sequence[PreparedTable], is_causal: bool) -> Fusion:

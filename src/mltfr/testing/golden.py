@@ -149,10 +149,10 @@ def _compare(arrays: Arrays, meta: GoldenMeta) -> dict[str, float]:
     if "round2.output" not in arrays:
         return errors
 
-    merged = fusion.merge(fisher)
+    merged = fusion.merge_experts(fisher)
     for part in _compared_parts(merged):
         note("consensus", merged[part], f"consensus.{part}")
-    fusion.install_consensus(merged)
+    fusion.add_consensus(merged)
     x, mask, _, uniform = inputs[0]
     note("round2.routed", fusion.routed(x, fusion.select(x, mask, uniform)), "round2.routed")
     note("round2.output", fusion(x, mask, uniform), "round2.output")

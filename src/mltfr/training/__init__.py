@@ -5,7 +5,7 @@ from mltfr.training.config import TrainingConfig
 from mltfr.training.devices import launched
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.reporting import Console, JsonLines, Reporter, Reporters, TensorBoard
-from mltfr.training.rounds import Trained, install_consensus, train
+from mltfr.training.rounds import Trained, add_consensus, train
 from mltfr.training.state import Saved, load_saved
 from mltfr.training.team import LostProcessError, Team, make_team
 
@@ -23,7 +23,7 @@ __all__ = [
     "TensorBoard",
     "Trained",
     "TrainingConfig",
-    "install_consensus",
+    "add_consensus",
     "launched",
     "load_saved",
     "make_team",

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mltfr.products import products_of_width
+from mltfr.kernels.products import products_of_width
 
 Kept = TypeVar("Kept", bound=torch.optim.Optimizer)
 

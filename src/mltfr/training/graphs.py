@@ -83,7 +83,7 @@ class Graphs:
 def can_record(step: TrainingStep, device: torch.device) -> bool:
     """Return whether steps can be recorded: on a CUDA device, where no shape depends on what is in a batch."""
     fusion = step.model.fusion
-    suits = not step.sparse and step.objective is None and (fusion is None or fusion.recordable)
+    suits = not step.sparse and step.objective is None and (fusion is None or fusion.supports_cuda_graph)
     return device.type == "cuda" and suits
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mltfr.fusion import TwoRoundFusion
 from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.interactions import Histories
 from mltfr.losses import Loss
@@ -100,13 +101,13 @@ def train(
     loss = loss.to(team.device)
     samples = make_samples(config, model, histories)
     sparse = sparse_items(config, loss, model.items)
-    rounds = model.fusion.rounds if model.fusion is not None else 1
+    rounds = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
     state = team.from_first(saved.state if saved is not None else RoundState())
     tensors = team.tensors_from_first(saved.tensors if saved is not None else None)
     begun = time.monotonic() - state.elapsed
     while True:
         if tensors is not None and state.round > 1:  # resumed
-            install_consensus(model, under_prefix("model", tensors))
+            add_consensus(model, under_prefix("model", tensors))
         number = state.round
         one_round = Round(
             team,
@@ -135,19 +136,19 @@ def train(
         model = build().to(team.device)
         if config.second_round == "warm":
             model.load_state_dict(best)
-        if model.fusion is not None:
-            model.fusion.install_consensus(consensus)
+        if isinstance(model.fusion, TwoRoundFusion):
+            model.fusion.add_consensus(consensus)
         elapsed = time.monotonic() - begun
         state, tensors = RoundState(round=number + 1, elapsed=elapsed, history=state.history), None
     model.item_vectors.sparse = False
     return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
 
 
-def install_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:
+def add_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:
     """Give a model the consensus expert that a state dict of round 2 holds, so that it can be loaded."""
     tensors = under_prefix(CONSENSUS, state)
-    if tensors and model.fusion is not None:
-        model.fusion.install_consensus(tensors)
+    if tensors and isinstance(model.fusion, TwoRoundFusion):
+        model.fusion.add_consensus(tensors)
 
 
 def _merge(
@@ -163,8 +164,8 @@ def _merge(
     The Fisher information is that of the training loss alone: a contrast belongs to a batch, not to an example.
     """
     fusion = model.fusion
-    if fusion is None:
-        raise ValueError("A bare backbone has no experts to merge.")
+    if not isinstance(fusion, TwoRoundFusion):
+        raise ValueError("The model's fusion has no experts to merge.")
     reporter.message("estimating the experts' Fisher information")
     random = epoch_generator(seed, 1, 0, FISHER)
     step = TrainingStep(model, loss).eval()
@@ -187,4 +188,4 @@ def _merge(
         pairs = ((b.items, step.hidden_gradient(b.items, b.targets)) for b in batches)
         with torch.no_grad():  # vmap's gradients are taken all the same, but nothing else keeps a graph
             fisher = estimate_fisher(step, parameters, step.linearised, pairs, chunk)
-    return fusion.merge({name.removeprefix("model.fusion."): value for name, value in fisher.items()})
+    return fusion.merge_experts({name.removeprefix("model.fusion."): value for name, value in fisher.items()})

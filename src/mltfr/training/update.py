@@ -81,4 +81,4 @@ class Update:
                 group["lr"] = rate
 
     def _stage(self) -> Hashable:
-        return self.fusion.stage() if self.fusion is not None else None
+        return self.fusion.graph_key() if self.fusion is not None else None

@@ -1,0 +1,103 @@
+"""What happens to the method between steps, epochs and rounds: the noise, the shortlists, the merge of the experts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from mltfr.fusion.base import TwoRoundFusion
+from mltfr.fusion.fisher import merge_by_fisher
+from mltfr.fusion.mltfr.diagnostics import Statistics
+from mltfr.fusion.mltfr.queries import Queries, sample_queries
+from mltfr.fusion.mltfr.shortlist import Choice, TokenSelector
+from mltfr.fusion.packing import unpack
+from mltfr.fusion.tables import ByTable, module_key
+from mltfr.prefixes import under_prefix
+
+if TYPE_CHECKING:
+    from mltfr.fusion.mltfr.model import MltfrConfig
+
+
+class MltfrRounds(TwoRoundFusion):
+    """What training asks of the method besides `delta`; `MltfrFusion` holds the parts and the formula."""
+
+    supports_cuda_graph = True
+    config: MltfrConfig
+    queries: Queries
+    filters: ByTable[TokenSelector]
+    experts: ByTable[Any]
+    group: Sequence[str]
+    widths: Mapping[str, int]
+    is_causal: bool
+    statistics: Statistics
+
+    @abstractmethod
+    def choose(self, query: Tensor, rows: Sequence[Any], positions: Tensor, count: int) -> list[Choice]:
+        """Return what is kept of every table at the positions."""
+
+    @torch.no_grad()
+    def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Choose the shortlists again, from one query each of the first `refresh_queries` users."""
+        pairs = ((normalize(self.queries(x, mask, x.shape[1]), dim=-1).expand_as(x), mask) for x, mask in queries)
+        asked = sample_queries(pairs, self.config.filter.refresh_queries)       # [Q, D]
+        if len(asked):
+            for name in self.widths:
+                self.statistics.add(name, "shortlist_kept", self.filters.of(name).refresh(asked))
+
+    def set_progress(self, epochs: float) -> None:
+        """Anneal the noise of the token filters linearly to zero over the first epochs of a round."""
+        level = self.config.filter.noise * max(0.0, 1 - epochs / self.config.filter.noise_epochs)
+        for each in self.filters.each():
+            each.set_noise(level)
+
+    def graph_key(self) -> bool:
+        """Return whether there is noise."""
+        return any(each.noise for each in self.filters.each())
+
+    def fisher_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters of the experts' cores; adapters are not merged."""
+        named = self.experts.named_parameters()
+        return {f"experts.{name}": parameter for name, parameter in named if ".core." in name}
+
+    def merge_experts(self, fisher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the consensus expert's tensors: the group's cores merged, and its adapters as they are."""
+        experts = self.experts.state_dict()
+        fisher = under_prefix("experts", fisher)
+        keys = [module_key(name) for name in self.group]
+        cores = [under_prefix(f"{key}.core", experts) for key in keys]
+        merged = merge_by_fisher(cores, [under_prefix(f"{key}.core", fisher) for key in keys])
+        tensors = {f"core.{name}": tensor for name, tensor in merged.items()}
+        for key in keys:
+            adapter = under_prefix(f"{key}.adapter", experts)
+            tensors |= {f"adapters.{key}.{name}": tensor.detach().clone() for name, tensor in adapter.items()}
+        return tensors
+
+    def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
+        """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
+        return self.statistics.read()
+
+    @torch.no_grad()
+    def kept_tokens(self, x: Tensor, mask: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return which tokens every position keeps of each table, and how much each of them counts.
+
+        Args:
+            x: the stack's input `[B, L, D]`.
+            mask: bool `[B, L]`, the observed positions.
+
+        Returns:
+            By table, token ids `[B, L, K]` and their weights `[B, L, K]`, which sum to 1 over K. Both are zero where
+            nothing is observed.
+        """
+        query = normalize(self.queries(x, mask, x.shape[1]), dim=-1)            # [B, L, D], or [B, 1, D]
+        positions = mask.flatten().nonzero().squeeze(1)                         # [P]
+        found = {}
+        for name, choice in zip(self.widths, self.choose(query, self.prepare()[0], positions, x.shape[1]), strict=True):
+            ids = self.filters.of(name).shortlist.ids[choice.kept.rows]         # [P, K]
+            weights = choice.log_weight.exp()                                   # [P, K]
+            found[name] = unpack(ids, positions, mask.shape), unpack(weights, positions, mask.shape)
+        return found

@@ -1,0 +1,117 @@
+"""The gather kernels equal their plain twins: values and gradients, in every type, under transforms, on a GPU."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.func import vmap
+
+from mltfr.kernels import gathered, plain, plain_twins
+from mltfr.kernels.gathered import GatherIndex, gather_dot, gather_sum
+
+K, P, R, D = 3, 20, 7, 8
+
+
+@pytest.fixture
+def rows() -> torch.Tensor:
+    return torch.randint(0, R - 1, (P, K), generator=torch.Generator().manual_seed(0))  # row 6 never
+
+
+def inputs(heads: int, **options: object) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    return torch.randn(P, D, **options), torch.randn(P, heads, K, **options), torch.randn(R, D, **options)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_values_and_gradients_equal_those_of_the_plain_twins(rows: torch.Tensor, heads: int) -> None:
+    query, weight, table = inputs(heads, dtype=torch.double, requires_grad=True)
+    index, results = GatherIndex(rows, R), []
+    for dot, total in (
+        (gather_dot(query, table, index, heads), gather_sum(weight, table, index)),
+        (plain.gather_dot(query, table, rows, heads), plain.gather_sum(weight, table, rows)),
+    ):
+        assert dot.shape == (P, heads, K)
+        assert total.shape == (P, D)
+        loss = (dot * torch.arange(dot.numel()).view_as(dot)).sum() + total.sin().sum()
+        results.append((dot, total, *torch.autograd.grad(loss, (query, weight, table))))
+    assert "_GatherDot" in gather_dot(query, table, index).grad_fn.name()
+    assert "_GatherSum" in gather_sum(weight, table, index).grad_fn.name()
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_table_without_a_gradient_is_not_sorted(rows: torch.Tensor) -> None:
+    query, weight, _ = inputs(2, requires_grad=True)
+    index = GatherIndex(rows, R)
+    dot, total = gather_dot(query, torch.randn(R, D), index, 2), gather_sum(weight, torch.randn(R, D), index)
+    (dot.sum() + total.sum()).backward()
+    assert "order" not in vars(index)
+    assert query.grad is not None
+    assert weight.grad is not None
+
+
+def test_more_positions_than_are_gathered_at_once(rows: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, weight, table = inputs(2)
+    monkeypatch.setattr(gathered, "POSITIONS_AT_ONCE", 3)
+    index = GatherIndex(rows, R)
+    torch.testing.assert_close(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
+    torch.testing.assert_close(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
+
+
+def test_no_positions() -> None:
+    none = GatherIndex(torch.zeros(0, K, dtype=torch.long), R)
+    query = torch.zeros(0, D, requires_grad=True)
+    table = torch.randn(R, D, requires_grad=True)
+    weight = torch.zeros(0, 2, K, requires_grad=True)
+    dot, total = gather_dot(query, table, none, 2), gather_sum(weight, table, none)
+    assert dot.shape == weight.shape
+    assert total.shape == query.shape
+    for gradient in torch.autograd.grad(dot.sum() + total.sum(), (query, table, weight)):
+        assert (gradient == 0).all()
+
+
+def test_in_half_precision_and_under_autocast_the_plain_twins_compute(rows: torch.Tensor) -> None:
+    query, weight, table = inputs(2, dtype=torch.bfloat16, requires_grad=True)
+    index = GatherIndex(rows, R)
+    assert torch.equal(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
+    assert torch.equal(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
+
+
+def test_under_vmap_the_plain_twins_compute(rows: torch.Tensor) -> None:
+    query, weight, table = inputs(2)
+
+    def both(query: torch.Tensor, weight: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        index = GatherIndex(rows.unsqueeze(0), R)
+        return gather_dot(query.unsqueeze(0), table, index, 2)[0], gather_sum(weight.unsqueeze(0), table, index)[0]
+
+    with plain_twins():
+        dot, total = vmap(both)(query, weight, rows)
+    torch.testing.assert_close(dot, plain.gather_dot(query, table, rows, 2))
+    torch.testing.assert_close(total, plain.gather_sum(weight, table, rows))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(rows: torch.Tensor) -> None:
+    query, weight, table = inputs(2)
+    index = GatherIndex(rows.cuda(), R)
+    dot = gather_dot(query.cuda(), table.cuda(), index, 2).cpu()
+    total = gather_sum(weight.cuda(), table.cuda(), index).cpu()
+    torch.testing.assert_close(dot, gather_dot(query, table, GatherIndex(rows, R), 2))
+    torch.testing.assert_close(total, gather_sum(weight, table, GatherIndex(rows, R)))
+
+
+def test_joined_indices_read_the_tables_laid_one_after_the_other(rows: torch.Tensor) -> None:
+    query, _, table = inputs(2)
+    other = torch.randn(R + 2, D)
+    first, second = GatherIndex(rows, R), GatherIndex(rows + 2, R + 2)
+    joined = gather_dot(query, torch.cat([table, other]), GatherIndex.join([first, second]), 2)
+    apart = [gather_dot(query, table, first, 2), gather_dot(query, other, second, 2)]
+    torch.testing.assert_close(joined, torch.cat(apart, dim=-1))
+
+
+@pytest.mark.parametrize("size", [R, 1 << 17])
+def test_entries_are_sorted_by_row(rows: torch.Tensor, size: int) -> None:
+    entries, starts = GatherIndex(rows, size).order
+    ascending = rows.flatten().sort().values
+    assert torch.equal(rows.flatten()[entries], ascending)
+    assert torch.equal(starts, torch.searchsorted(ascending, torch.arange(size)))
