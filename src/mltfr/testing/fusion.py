@@ -31,11 +31,11 @@ class ToyBlock(nn.Module):
         self.linear = nn.Linear(HIDDEN, HIDDEN)
         self.is_causal = is_causal
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
-        """Return the block's output."""
+    def forward(self, x: Tensor, mask: Tensor, newest: int = 0) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        """Return the block's output, at the newest positions only if a number is given."""
         kept = x * mask.unsqueeze(-1)
         mixed = kept.cumsum(1) if self.is_causal else kept.sum(1, keepdim=True)
-        return x + torch.tanh(self.linear(mixed))
+        return (x + torch.tanh(self.linear(mixed)))[:, -newest:]
 
 
 class ToyBackbone(Backbone):
