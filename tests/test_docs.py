@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import typer
@@ -25,11 +27,13 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 FIT_FLAGS = {"--backbone": "backbone", "--fusion": "fusion", "--preset": "preset"}
 
 
-def load_generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+def load(script: str) -> ModuleType:
+    """Return `docs/SCRIPT.py` as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{script}", ROOT / "docs" / f"{script}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -52,11 +56,28 @@ COMMANDS = [
 @pytest.mark.parametrize("name", ["README.md", "docs/reference.md"])
 def test_generated_parts_are_up_to_date(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
-    assert load_generator().updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"
+    assert load("generate").updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"
+
+
+def test_the_picture_stands_every_room_on_a_floor_above_what_it_imports() -> None:
+    draw = load("draw")
+    order = draw.layers()
+    graph = draw.imports(order)
+    row = draw.rows(order, graph, draw.floors(order))
+    assert not [(room, other) for room in order for other in graph[room] if row[room] >= row[other]]
+    picture = draw.picture()
+    assert [room for room in order if f">{room}</text>" not in picture] == []
+    ElementTree.fromstring(picture)
+
+
+def test_the_picture_leaves_out_what_follows() -> None:
+    draw = load("draw")
+    graph = {"a": {"b", "c", "d"}, "b": {"c"}, "c": set(), "d": set()}
+    assert draw.reduced(graph, "abcd") == {"a": {"b", "d"}, "b": {"c"}, "c": set(), "d": set()}
 
 
 def test_the_generator_sees_what_is_stale() -> None:
-    generator = load_generator()
+    generator = load("generate")
     stale = "before\n<!-- begin:data -->\nold\n<!-- end:data -->\nafter\n"
     fresh = generator.updated(stale)
     assert "ml-100k" in fresh
@@ -88,7 +109,7 @@ def test_the_study_file_in_the_help_is_a_toml_block_of_the_reference() -> None:
 
 
 def test_verbatim_paragraphs_of_a_help_text_become_code_blocks() -> None:
-    generator = load_generator()
+    generator = load("generate")
     text = "Do it.\n\n\b\n    [a.b]\n    c = \\[1]\n\nMore.\n\n\b\n    no code at all"
     assert generator.fenced(generator.without_markup(text)) == (
         "Do it.\n\n```toml\n[a.b]\nc = [1]\n```\n\nMore.\n\n```text\nno code at all\n```"

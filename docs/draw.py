@@ -1,0 +1,348 @@
+"""Draw `docs/architecture.svg` from the imports: `python docs/draw.py [--check]`.
+
+The rooms of `src/mltfr` stand on the floors that the import rules of `pyproject.toml` give them, an importer above what
+it imports. Arrows that follow from others are left out: where A imports B and C, and B imports C, only A -> B -> C is
+drawn. With `--check` nothing is written; the exit code is 1 if the picture is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "architecture.svg"
+FLOORS = {"cli": "Product", "training": "Use", "model": "Method", "tokens": "Data", "config": "Ground"}
+"""The first room of every floor, in the order of the import rules."""
+CAPTIONS = {
+    "cli": "the commands",
+    "cluster": "Ray",
+    "study": "grids of runs",
+    "recommender": "the public object",
+    "report": "tables, plots",
+    "batch": "many users, in parts",
+    "pipeline": "log to fitted model",
+    "training": "loop, step, rounds",
+    "objectives": "contrastive terms",
+    "evaluation": "ranks, metrics",
+    "baselines": "popularity to EASE",
+    "inference": "scores, rules, top k",
+    "memory": "needed, available",
+    "model": "backbone + fusion",
+    "losses": "BCE to full softmax",
+    "fusion": "MLTFR and peers",
+    "backbones": "SASRec and others",
+    "kernels": "gathers, dropout",
+    "tokens": "token tables of LLMs",
+    "interactions": "log to split",
+    "config": "settings, registry",
+    "storage": "files, folders, locks",
+    "errors": "what goes wrong",
+}
+WIDTH, LEFT, BOX, HIGH, GAP, ROW, LANE = 920.0, 90.0, 134.0, 40.0, 16.0, 72.0, 14.0
+CENTRE = 0.4
+"""Pull of the middle on every place, beside 1 of a room that it is joined to."""
+STYLE = """
+  svg { font-family: -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; --ink: #1f2328; --soft: #656d76;
+        --line: #9aa4af; --paper: #ffffff; --band: #f6f8fa; --Product: #8250df; --Use: #0969da; --Method: #bf5b04;
+        --Data: #1a7f37; --Ground: #57606a; }
+  @media (prefers-color-scheme: dark) {
+    svg { --ink: #e6edf3; --soft: #9198a1; --line: #6e7781; --paper: #0d1117; --band: #161b22; --Product: #a98ef0;
+          --Use: #58a6ff; --Method: #f0883e; --Data: #3fb950; --Ground: #8b949e; }
+  }
+  .paper { fill: var(--paper); } .band { fill: var(--band); }
+  .name { font-size: 13px; font-weight: 600; fill: var(--ink); text-anchor: middle; }
+  .note { font-size: 10.5px; fill: var(--soft); text-anchor: middle; }
+  .title { font-size: 16px; font-weight: 600; fill: var(--ink); }
+  .floor { font-size: 14px; font-weight: 600; }
+  .box { fill: var(--paper); stroke-width: 1.6; }
+  .file { fill: var(--band); stroke: var(--line); stroke-dasharray: 4 3; }
+  .edge { fill: none; stroke: var(--line); stroke-width: 1.3; }
+  .way { fill: none; stroke: var(--soft); stroke-width: 2; }
+  .head { fill: var(--line); } .end { fill: var(--soft); }
+"""
+
+
+# --- what imports what -------------------------------------------------------------------------------------------
+
+
+def layers() -> list[str]:
+    """Return the rooms in the order of the import rules, importers first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    found = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [name.removeprefix("mltfr.") for name in found if name != "mltfr.version"]
+
+
+def imports(rooms: Sequence[str], source: Path = ROOT / "src" / "mltfr") -> dict[str, set[str]]:
+    """Return the rooms that each room imports, in functions too; imports for types alone do not count."""
+    found: dict[str, set[str]] = {room: set() for room in rooms}
+    for path in sorted(source.rglob("*.py")):
+        room = path.relative_to(source).parts[0].removesuffix(".py")
+        if room in found:
+            modules = [name.split(".") for name in _modules(ast.parse(path.read_text("utf-8")))]
+            found[room] |= {parts[1] for parts in modules if parts[0] == "mltfr" and len(parts) > 1}
+            found[room] &= set(rooms) - {room}
+    return found
+
+
+def _modules(node: ast.AST) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import):
+            yield from (name.name for name in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.module and child.level == 0:
+            yield from (f"{child.module}.{name.name}" for name in child.names)
+        yield from _modules(child)
+
+
+def reduced(graph: Mapping[str, set[str]], order: Sequence[str]) -> dict[str, set[str]]:
+    """Return the edges that do not follow from others (transitive reduction)."""
+    below: dict[str, set[str]] = {}
+    kept: dict[str, set[str]] = {}
+    for room in reversed(order):
+        indirect = set().union(*(below[other] for other in graph[room]))
+        kept[room] = graph[room] - indirect
+        below[room] = graph[room] | indirect
+    return kept
+
+
+# --- where things stand ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Place:
+    """A room, or the lane of a long edge that passes a row."""
+
+    name: str
+    row: int
+    width: float
+    x: float = 0.0
+    above: list[Place] = field(default_factory=list)
+    below: list[Place] = field(default_factory=list)
+
+
+def floors(order: Sequence[str]) -> dict[str, str]:
+    """Return the floor of every room: the last of `FLOORS` whose first room stands at it or above it."""
+    found, title = {}, ""
+    for room in order:
+        title = FLOORS.get(room, title)
+        found[room] = title
+    return found
+
+
+def rows(order: Sequence[str], graph: Mapping[str, set[str]], floor: Mapping[str, str]) -> dict[str, int]:
+    """Return every room's row from the top: below its importers, on its floor, as low as its floor allows."""
+    found: dict[str, int] = {}
+    base = 0
+    for title in FLOORS.values():
+        depth: dict[str, int] = {}
+        inside = [room for room in order if floor[room] == title]
+        for room in reversed(inside):
+            depth[room] = 1 + max((depth[other] for other in graph[room] if other in depth), default=-1)
+        highest = max(depth.values())
+        found |= {room: base + highest - depth[room] for room in inside}
+        base += highest + 1
+    return found
+
+
+def placed(order: Sequence[str], graph: Mapping[str, set[str]], row: Mapping[str, int]) -> list[list[Place]]:
+    """Return the rows of places, ordered so that edges cross little, with their x set."""
+    count = 1 + max(row.values())
+    table: list[list[Place]] = [[] for _ in range(count)]
+    rooms = {room: Place(room, row[room], BOX) for room in order}
+    for room in order:
+        table[row[room]].append(rooms[room])
+    for room in order:
+        for other in sorted(graph[room], key=order.index):
+            last = rooms[room]
+            for level in range(row[room] + 1, row[other]):
+                lane = Place(f"{room}>{other}", level, LANE)
+                table[level].append(lane)
+                last.below.append(lane)
+                lane.above.append(last)
+                last = lane
+            last.below.append(rooms[other])
+            rooms[other].above.append(last)
+    best, fewest = table, sum(len(line) for line in table) ** 3
+    for sweep in range(40):
+        down = sweep % 2 == 0
+        for line in table if down else reversed(table):
+            index = {id(place): number for other in table for number, place in enumerate(other)}
+            line.sort(key=lambda place: _mean([index[id(other)] for other in (place.above if down else place.below)]
+                                              or [index[id(place)]]))  # fmt: skip
+        if (crossed := _crossings(table)) < fewest:
+            best, fewest = [list(line) for line in table], crossed
+    for line in best:
+        spread = [(number + 0.5) * (WIDTH - LEFT) / len(line) + LEFT for number in range(len(line))]
+        _line_up(line, spread, [1.0] * len(line))
+    for sweep in range(80):
+        for line in best if sweep % 2 == 0 else reversed(best):
+            middle = (CENTRE, (LEFT + WIDTH) / 2)
+            pulls = [[middle, *((_pull(place, other), other.x) for other in place.above + place.below)]
+                     for place in line]  # fmt: skip
+            weights = [sum(weight for weight, _ in pull) for pull in pulls]
+            wanted = [sum(weight * x for weight, x in pull) / total for pull, total in zip(pulls, weights, strict=True)]
+            _line_up(line, wanted, weights)
+    return best
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _crossings(table: Sequence[Sequence[Place]]) -> int:
+    total = 0
+    for upper, lower in pairwise(table):
+        at = {id(place): number for number, place in enumerate(lower)}
+        ends = [(number, at[id(other)]) for number, place in enumerate(upper) for other in place.below]
+        total += sum((a - c) * (b - d) < 0 for i, (a, b) in enumerate(ends) for c, d in ends[:i])
+    return total
+
+
+def _pull(place: Place, other: Place) -> float:
+    """Return how much an edge wants to be straight: most between lanes, which have nothing else to be near to."""
+    return (1.0, 2.0, 8.0)[(place.width == LANE) + (other.width == LANE)]
+
+
+def _line_up(line: Sequence[Place], wanted: Sequence[float], weights: Sequence[float]) -> None:
+    """Set x as near to what is wanted as order, widths and gaps allow (pool adjacent violators)."""
+    offsets = [0.0]
+    for before, place in pairwise(line):
+        offsets.append(offsets[-1] + before.width / 2 + GAP + place.width / 2)
+    pools: list[tuple[float, float, int]] = []  # weighted sum of wants, sum of weights, number of places
+    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
+        pools.append(((want - offset) * weight, weight, 1))
+        while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:
+            last, before_last = pools.pop(), pools.pop()
+            pools.append((last[0] + before_last[0], last[1] + before_last[1], last[2] + before_last[2]))
+    starts = [total / weight for total, weight, number in pools for _ in range(number)]
+    low, high = LEFT + line[0].width / 2, WIDTH - 12 - line[-1].width / 2 - offsets[-1]
+    for place, start, offset in zip(line, starts, offsets, strict=True):
+        place.x = min(max(start, low), max(high, low)) + offset
+
+
+# --- what is drawn -----------------------------------------------------------------------------------------------
+
+
+def box(x: float, y: float, name: str, note: str, floor: str, width: float = BOX) -> str:
+    """Return a box around (x, y); one without a floor is a file."""
+    kind = f'class="box" style="stroke: var(--{floor})"' if floor else 'class="file"'
+    return (
+        f'<rect {kind} x="{x - width / 2:.1f}" y="{y - HIGH / 2:.1f}" width="{width:.1f}" height="{HIGH:.1f}" rx="7"/>'
+        f'<text class="name" x="{x:.1f}" y="{y - 3:.1f}">{escape(name)}</text>'
+        f'<text class="note" x="{x:.1f}" y="{y + 13:.1f}">{escape(note)}</text>'
+    )
+
+
+def data_way(floor: Mapping[str, str], top: float) -> Iterator[str]:
+    """Yield the way of the data from files to a run folder and recommendations."""
+    width, x, y = 128.0, [12 + 64 + (WIDTH - 24 - 128) / 5 * number for number in range(6)], (top + 62, top + 140)
+    stops = [
+        (0, 0, "interactions.csv", "users, items, times", ""),
+        (0, 1, "LLM checkpoint", "its token embeddings", ""),
+        (1, 0, "interactions", "Split: histories", "interactions"),
+        (1, 1, "tokens", "PreparedTable", "tokens"),
+        (2, 1, "model", "SequentialModel", "model"),
+        (3, 0, "training", "loss, step, rounds", "training"),
+        (4, 1, "inference", "scores, rules, top k", "inference"),
+        (4, 0, "evaluation", "ranks, metrics", "evaluation"),
+        (5, 0, "run folder", "weights, metrics", ""),
+        (5, 1, "recommendations", "user, rank, item", ""),
+    ]
+    ways = [(0, 0, 1, 0), (0, 1, 1, 1), (1, 1, 2, 1), (1, 0, 3, 0), (2, 1, 3, 0), (3, 0, 4, 1), (4, 0, 5, 0),
+            (4, 1, 5, 1)]  # fmt: skip
+    yield f'<text class="title" x="12" y="{top + 20:.1f}">The way of the data</text>'
+    for a, b, c, d in ways:
+        x1, y1, x2, y2 = x[a] + width / 2, y[b], x[c] - width / 2 - 7, y[d]
+        y2 += 9 * ((b > d) - (b < d))  # two ways may end at one box
+        bend = (x2 - x1) / 2
+        path = f"M{x1:.1f} {y1:.1f} C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+        yield f'<path class="way" marker-end="url(#end)" d="{path}"/>'
+    yield f'<path class="way" marker-end="url(#end)" d="M{x[4]:.1f} {y[1] - HIGH / 2:.1f} V{y[0] + HIGH / 2 + 7:.1f}"/>'
+    for column, line, name, note, room in stops:
+        yield box(x[column], y[line], name, note, floor[room] if room else "", width)
+
+
+def house(order: Sequence[str], floor: Mapping[str, str], top: float) -> tuple[list[str], float]:
+    """Return the floors with their rooms and arrows, and the height that they take."""
+    graph = reduced(imports(order), order)
+    row = rows(order, graph, floor)
+    table = placed(order, graph, row)
+    y = [top + 58 + ROW * number for number in range(len(table))]
+    drawn = [f'<text class="title" x="12" y="{top + 18:.1f}">The rooms, and what imports what</text>']
+    for title in FLOORS.values():
+        levels = sorted({row[room] for room in order if floor[room] == title})
+        start, end = y[levels[0]] - ROW / 2 + 3, y[levels[-1]] + ROW / 2 - 3
+        drawn.append(f'<rect class="band" x="0" y="{start:.1f}" width="{WIDTH}" height="{end - start:.1f}" rx="8"/>')
+        drawn.append(f'<text class="floor" x="14" y="{start + 24:.1f}" style="fill: var(--{title})">{title}</text>')
+    for place in (place for line in table for place in line if place.name in row):
+        leaving = sorted(place.below, key=lambda other: other.x)
+        for number, step in enumerate(leaving):
+            at, down, before = place.x + _port(number, len(leaving)), y[place.row] + HIGH / 2, place
+            path = f"M{at:.1f} {down:.1f}"
+            while step.name not in row:  # through the lanes of the rows between
+                path += _curve(at, down, step.x, y[step.row] - HIGH / 2) + f" V{y[step.row] + HIGH / 2:.1f}"
+                at, down, before, step = step.x, y[step.row] + HIGH / 2, step, step.below[0]
+            coming = sorted(step.above, key=lambda other: other.x)
+            end = step.x + _port(next(n for n, other in enumerate(coming) if other is before), len(coming))
+            path += _curve(at, down, end, y[step.row] - HIGH / 2 - 6)
+            drawn.append(f'<path class="edge" marker-end="url(#head)" d="{path}"/>')
+    for line in table:
+        drawn += [box(p.x, y[p.row], p.name, CAPTIONS.get(p.name, ""), floor[p.name]) for p in line if p.name in row]
+    return drawn, y[-1] + ROW / 2 - top
+
+
+def _port(number: int, count: int) -> float:
+    """Return where on a box's edge the arrow `number` of `count` starts or ends, from the middle."""
+    return (number - (count - 1) / 2) * min(16.0, 100 / count)
+
+
+def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
+    middle = (y1 + y2) / 2
+    return f" C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} {x2:.1f} {y2:.1f}"
+
+
+def picture() -> str:
+    """Return the whole picture as SVG."""
+    order = layers()
+    floor = floors(order)
+    drawn, height = house(order, floor, 186)
+    total = 186 + height + 8
+    markers = "".join(
+        f'<marker id="{name}" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="{size}" markerHeight="{size}" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 0 L8 4 L0 8 z"/></marker>'
+        for name, size in (("head", 7), ("end", 9))
+    )
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {total:.0f}" role="img" '
+        'aria-label="The way of the data, and the rooms of mltfr with their imports">',
+        f"<style>{STYLE}</style>",
+        f"<defs>{markers}</defs>",
+        f'<rect class="paper" width="{WIDTH:.0f}" height="{total:.0f}"/>',
+        *data_way(floor, 4),
+        *drawn,
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the picture, or check it; return the exit code."""
+    text = picture()
+    stale = not PICTURE.exists() or PICTURE.read_text("utf-8") != text
+    if stale and not arguments:
+        PICTURE.write_text(text, "utf-8")
+    if stale:
+        sys.stdout.write(f"docs/architecture.svg: {'is out of date' if arguments else 'written'}\n")
+    return int(stale and bool(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
