@@ -1,6 +1,6 @@
 """Preparation of the tables of one recommender: reduced, aligned, and kept in the store.
 
-as shipped [V, W] -> reduced [V', width] -> aligned with the reference table -> replaced by a control, if wanted
+as shipped [V, W] -> reduced [V', width] -> aligned with the reference table -> replaced by a control, if there is one
 
 Each result is kept under a key of all that it depends on, so that it is computed once.
 """

@@ -34,23 +34,23 @@ KNOWN_NAMES = (
 """Names of the token table in checkpoints; the first one found is taken."""
 
 
-def choose_tensor(shapes: Mapping[str, Sequence[int]], wanted: str | None, where: str) -> str:
+def choose_tensor(shapes: Mapping[str, Sequence[int]], given: str | None, where: str) -> str:
     """Return the name of the token table.
 
     Args:
         shapes: shape of every tensor in the file.
-        wanted: the name that the user gave; None to look for the known names.
+        given: the name that the user gave; None to look for the known names.
         where: the file, for messages.
 
     Raises:
         TokenTableError: no tensor has that name or a known one, or it is not a matrix.
     """
-    name = wanted or next((name for name in KNOWN_NAMES if name in shapes), None)
+    name = given or next((name for name in KNOWN_NAMES if name in shapes), None)
     if name is None or name not in shapes:
         matrices = {key: shape for key, shape in shapes.items() if len(shape) == 2}
         largest = sorted(matrices, key=lambda key: -max(matrices[key]))[:4]
         listed = ", ".join(f"{key} {'x'.join(map(str, matrices[key]))}" for key in largest)
-        problem = f"no tensor '{wanted}'" if wanted else "no tensor has a known token table's name"
+        problem = f"no tensor '{given}'" if given else "no tensor has a known token table's name"
         raise TokenTableError(f"{where}: {problem}. Pass --tensor NAME; its largest: {listed or 'none'}.")
     if len(shapes[name]) != 2 or 0 in shapes[name]:
         shape = "x".join(map(str, shapes[name]))
