@@ -1,4 +1,4 @@
-"""Recommendations for many users: part by part into a folder, or into one file; never all of them in memory."""
+"""Run a batch job: part by part into a folder, or into one file; never all recommendations in memory."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mltfr.training import Interrupted
 
 @dataclass
 class Summary:
-    """What a job did.
+    """What a job has written, and what it skipped.
 
     Attributes:
         users: users with at least one item.
         rows: rows written, those of kept parts too.
         kept: parts that were finished before.
         unknown: how often each item id that training lacks occurs in the histories scored now.
-        without_known_item: users scored now of whose history training knows nothing.
+        without_known_item: users scored now with no item in their history that training has seen.
     """
 
     users: int = 0
@@ -40,7 +40,7 @@ class Summary:
 
     @classmethod
     def of_kept(cls, finished: Mapping[int, Record]) -> Summary:
-        """Return what a job has done that goes on with the parts that `PartsFolder.begin` found finished."""
+        """Return the summary of a continued job, which has the parts that `PartsFolder.begin` found finished."""
         users, rows = (sum(record[what] for record in finished.values()) for what in ("users", "rows"))
         return cls(users, rows, len(finished))
 
@@ -64,12 +64,12 @@ def recommend_to_folder(
     """Score the parts that are not finished, write each, and the manifest at the end.
 
     Args:
-        scorer: the core.
+        scorer: of a part.
         users: who gets recommendations.
         folder: where they go; `begin` has been called.
         finished: what `begin` returned.
         progress: receives how many users are done.
-        stop: when set, the part at work is given up and `Interrupted` raised; finished ones stay.
+        stop: when set, the part in progress is given up and `Interrupted` raised; finished ones stay.
 
     Raises:
         DataError: the users cannot be read.
@@ -99,7 +99,7 @@ def recommend_to_file(
     """Write the recommendations of all users into one file, whole or not at all.
 
     Args:
-        scorer: the core.
+        scorer: of a part.
         users: who gets recommendations.
         path: a file that ends in `.csv`, `.parquet` or `.jsonl`.
         part_users: users scored together, and held in memory.
@@ -117,7 +117,7 @@ def recommend_to_file(
     with atomic_file(path) as temporary, ExitStack() as stack:
         text = stack.enter_context(temporary.open("wb")) if ending != ".parquet" else None
         pieces: list[Path] = []
-        place = None
+        folder = None
         progress.start("recommending", len(users))
         for part, scored in _scored(scorer, users, parts, progress, stop):
             summary.add(scored)
@@ -128,10 +128,10 @@ def recommend_to_file(
             elif len(parts) == 1:
                 scored.table.write_parquet(temporary)
             else:
-                if place is None:
+                if folder is None:
                     name = f".{path.name}.parts-"
-                    place = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=name))
-                pieces.append(Path(place) / part.file)
+                    folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=name))
+                pieces.append(Path(folder) / part.file)
                 scored.table.write_parquet(pieces[-1])
         if pieces:
             pl.scan_parquet(pieces).sink_parquet(temporary)

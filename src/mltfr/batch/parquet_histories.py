@@ -43,8 +43,8 @@ class ParquetUsers(Users):
             raise DataError(f"{path}: empty. Give one row a user.")
         hashes = np.fromiter((hash(user) for user in self._ids()), np.int64, len(self))
         if (twice := duplicate_hashes(hashes)) and (found := first_duplicate(self._ids(), twice)) is not None:
-            place, user = found
-            raise DataError(f"{self._place(place)}: user '{user}' comes a second time. Give every user one row.")
+            row, user = found
+            raise DataError(f"{self._where(row)}: user '{user}' comes a second time. Give every user one row.")
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -60,7 +60,7 @@ class ParquetUsers(Users):
         lists = users["items"]
         for bad, found in ((lists.is_null(), "items is empty"), (_lacks_an_item(lists), "an item is empty")):
             if bad.any():
-                raise DataError(f"{self._place(start + int(bad.arg_max() or 0))}: {found}. Give a list of item ids.")
+                raise DataError(f"{self._where(start + int(bad.arg_max() or 0))}: {found}. Give a list of item ids.")
         return users
 
     def fingerprint(self) -> str:
@@ -68,14 +68,14 @@ class ParquetUsers(Users):
         return hashlib.sha256("\n".join(map(sha256, self.files)).encode()).hexdigest()
 
     def _ids(self) -> Iterator[str]:
-        place = 0
+        row = 0
         for start in range(0, len(self), SLICE):
             for piece in self._pieces(start, min(start + SLICE, len(self)), ["user_id"]):
                 for user in piece["user_id"]:
                     if not user:
-                        raise DataError(f"{self._place(place)}: user_id is empty. Every row needs user_id and items.")
+                        raise DataError(f"{self._where(row)}: user_id is empty. Every row needs user_id and items.")
                     yield user
-                    place += 1
+                    row += 1
 
     def _pieces(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
         """Yield rows of the files that hold the users `start` to `stop - 1`, as texts."""
@@ -88,7 +88,7 @@ class ParquetUsers(Users):
                     rows = pl.scan_parquet(file).select(pl.col(name).cast(kinds[name]) for name in columns)
                     yield rows.slice(first - begin, last - first).collect()
 
-    def _place(self, row: int) -> str:
+    def _where(self, row: int) -> str:
         number = int(np.searchsorted(self._ends, row, "right"))
         return f"{self.files[number]}, row {row - (int(self._ends[number - 1]) if number else 0)} (the first is 0)"
 

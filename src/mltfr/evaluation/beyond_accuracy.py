@@ -53,5 +53,5 @@ def gini(amounts: npt.NDArray[np.integer]) -> float:
     if total == 0:
         return 0.0
     n = len(amounts)
-    place = np.arange(1, n + 1)
-    return float((2 * place - n - 1) @ np.sort(amounts) / (n * total))
+    rank = np.arange(1, n + 1)
+    return float((2 * rank - n - 1) @ np.sort(amounts) / (n * total))

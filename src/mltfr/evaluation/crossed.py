@@ -1,6 +1,6 @@
 """Compare two recommenders, each trained with several seeds: users and seeds are both random.
 
-Users are a sample, and so are seeds: whoever takes the seeds as given asks whether these very trainings differ,
+Users are a sample, and so are seeds: a test that takes the seeds as given tells whether these very trainings differ,
 and finds that two trainings of one and the same recommender do. Here users and seeds are crossed random effects
 without replication, as are subjects and words in Clark (1973):
 

@@ -35,11 +35,11 @@ class Evaluation:
         split: where the targets were held out.
         protocol: how it was measured.
         user: int64 `[E]`, row in `Split.histories` of every example.
-        ranks: the target's place in every example.
+        ranks: the target's rank in every example.
         per_example: `{"hr@5": [E], ...}`.
         metrics: their means.
         unknown_targets: examples whose target training has not seen.
-        examples_digest: SHA-256 of who was asked for what among which items; equal where evaluations may be paired.
+        examples_digest: SHA-256 of users, history lengths, targets and candidates; equal if evaluations may be paired.
         beyond_accuracy: coverage, Gini, novelty and popularity bias of the top lists.
         slices: metrics and number of examples by target popularity and by history length.
     """

@@ -24,7 +24,7 @@ LANES = 128
 
 @dataclass(frozen=True)
 class Ranks:
-    """The target's place in every example.
+    """The target's rank in every example, by what comes before it.
 
     Attributes:
         higher: int64 `[E]`, candidates that score higher than the target; `MISS` if it is no candidate.

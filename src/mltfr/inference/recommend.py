@@ -90,7 +90,7 @@ def recommend(
     Args:
         retriever: finds them.
         vocabulary: the items' ids.
-        requests: who asks, by what history.
+        requests: users and their histories.
         rules: which items are candidates, as `spec.rules` returns them.
         spec: how many items, and how they are searched for.
         progress: advanced by every batch's requests.

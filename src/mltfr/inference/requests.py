@@ -14,7 +14,7 @@ from mltfr.interactions.collate import History
 
 @dataclass(frozen=True)
 class Requests:
-    """Who asks for recommendations, and by what history.
+    """Users that recommendations are made for, with their histories.
 
     Attributes:
         user_ids: one id per request, in the caller's order.

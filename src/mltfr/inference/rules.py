@@ -28,7 +28,7 @@ class Rules:
     deny: Sequence[int] = ()
 
     def blocked(self, items: int) -> Tensor | None:
-        """Return which codes `allow` and `deny` forbid to everybody, bool `[I + 1]`; None if they forbid nothing.
+        """Return which codes `allow` and `deny` forbid for all histories, bool `[I + 1]`; None if they forbid nothing.
 
         Raises:
             ValueError: one of them holds something that is not an item's code.
