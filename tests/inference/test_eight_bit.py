@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
-from mltfr.baselines.popularity import Popularity
-from mltfr.inference import FallbackScorer, ModelScorer, Retriever, Rules, eight_bit, top_k
+from mltfr.inference import ModelScorer, Rules, eight_bit, top_k
 from mltfr.inference.eight_bit import EightBitSearch, EightBitVectors, quantise
 from mltfr.inference.select import unpack
+from support.networks import Network, retriever_of
 
 ITEMS = 700
-
-
-class Encoder(nn.Module):
-    """Is only asked how long a history may be."""
-
-    max_length = 50
-
-
-class Network(nn.Module):
-    """As much of a sequential model as a scorer asks for."""
-
-    mask_token = None
-
-    def __init__(self, vectors: Tensor) -> None:
-        super().__init__()
-        self.items = len(vectors) - 1
-        self.backbone = Encoder()
-        self.item_vectors = nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
-
-    def readout(self, batch: Tensor) -> Tensor:
-        """Read a history as the sum of its items' vectors."""
-        return (self.item_vectors(batch) * (batch > 0).unsqueeze(-1)).sum(1)
-
-    def item_matrix(self) -> Tensor:
-        return self.item_vectors.weight
 
 
 def vectors_of(kind: str, seed: int, items: int = ITEMS, width: int = 16) -> Tensor:
@@ -140,11 +113,6 @@ def test_a_kernel_that_is_missing_or_wrong_is_not_used(monkeypatch: pytest.Monke
 def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eight_bit, "MIN_ITEMS", 100)
     monkeypatch.setattr(eight_bit, "CALLS_BEFORE", 2)
-
-
-def retriever_of(network: Network, folder: Path | None = None) -> Retriever:
-    popular = Popularity.of_counts(np.arange(network.items + 1))
-    return Retriever(lambda: FallbackScorer(ModelScorer(network), popular), folder)
 
 
 @pytest.mark.usefixtures("_small_is_large")

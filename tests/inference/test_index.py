@@ -11,12 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_eight_bit import Network, retriever_of
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import ConfigError, MissingExtraError, MltfrWarning
 from mltfr.inference import ModelScorer, Retriever, Rules, top_k
 from mltfr.inference.index import FACTS, INDEX, ItemIndex, approximate_top_k, recall
+from support.networks import Network, retriever_of
 
 ITEMS = 3000
 
