@@ -78,6 +78,8 @@ class TestEveryPair(PairContract):
                 "backbone": {"name": backbone, "hidden": 8, "max_length": 6},
                 "fusion": {"name": fusion, **given},
                 "tokens": {"tables": ["synthetic"], "width": 8},
-                "training": {"epochs": 2, "batch_size": 32, "fisher_examples": 32, "checkpoint_seconds": 0},
+                "training": {
+                    "epochs": 2, "batch_size": 32, "advanced": {"fisher_examples": 32, "checkpoint_seconds": 0},
+                },
             }
         )

@@ -90,7 +90,7 @@ def test_every_suggestion_needs_less_and_the_order_is_fixed(monkeypatch):
     for text in named:  # what is named can be set
         assert isinstance(resolve(fusion="none", overrides=text.removeprefix("--set ").split(" --set ")), Config)
     sampled = replace(LARGE, negatives=1)
-    assert next(sampled.suggestions())[0] == "--set training.item_updates=sparse"
+    assert next(sampled.suggestions())[0] == "--set training.advanced.item_updates=sparse"
     monkeypatch.setattr(memory, "available_memory", lambda: 10**9)
     with pytest.raises(ConfigError, match=r"1.0 GB are available, for 1,000,000 items\. .*sampled_softmax \(1.\d GB"):
         LARGE.require()
@@ -120,7 +120,7 @@ def test_a_process_takes_what_was_estimated(updates):
         "loss.name=sampled_softmax",
         "backbone.hidden=256",
         "backbone.max_length=20",
-        f"training.item_updates={updates}",
+        f"training.advanced.item_updates={updates}",
         "training.validation_examples=200",
     ]
     done = subprocess.run([sys.executable, "-c", PROCESS, *overrides], capture_output=True, text=True, check=True)

@@ -26,7 +26,7 @@ SMALL = (
     "backbone.max_length=8",
     "tokens.width=8",
     "training.batch_size=32",
-    "training.fisher_examples=64",
+    "training.advanced.fisher_examples=64",
 )
 MLTFR = (*SMALL, "fusion.filter.shortlist=12", "fusion.filter.keep=3")
 

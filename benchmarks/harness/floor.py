@@ -22,7 +22,7 @@ def rates(settings: Settings) -> list[Result]:
     """Measure what the machine does a second, on the threads that the rows use."""
     import mltfr.evaluation
     import mltfr.training  # noqa: F401
-    from mltfr.training.devices import make_fabric  # noqa: F401
+    from mltfr.training.device import make_device  # noqa: F401
 
     imports = peak_megabytes()
     import torch

@@ -98,8 +98,8 @@ def _samples(config: RunConfig, split: Split) -> tuple[Lengths, Lengths]:
     histories, longest = split.train_histories(), config.backbone.max_length
     if config.training.samples == "prefixes":
         prefixes = PrefixSamples(histories, longest)
-        lengths = prefixes.lengths[np.arange(len(prefixes))]
+        lengths = prefixes.lengths(np.arange(len(prefixes)))
         return lengths, np.ones_like(lengths)
     samples = PositionSamples(histories, longest)
-    lengths = samples.lengths[np.arange(len(samples))] - 1
+    lengths = samples.lengths(np.arange(len(samples)))
     return lengths, lengths

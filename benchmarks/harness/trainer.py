@@ -13,12 +13,14 @@ from mltfr.pipeline import RunConfig
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.tokens import PreparedTable
 from mltfr.training import Reporter, Reporters, Trained, train
-from mltfr.training.batches import epoch_generator, plan_epoch
-from mltfr.training.devices import make_fabric
-from mltfr.training.reporting import Record
-from mltfr.training.samples import Batch, Views, make_samples
-from mltfr.training.step import TrainingStep
-from mltfr.training.update import Update
+from mltfr.training.batch import Batch
+from mltfr.training.callbacks import Record
+from mltfr.training.cuda_graphs import CapturedStep, can_capture
+from mltfr.training.device import make_device
+from mltfr.training.epoch import epoch_generator, plan_epoch
+from mltfr.training.loop import REFRESH_HISTORIES
+from mltfr.training.samples import make_batch, make_samples
+from mltfr.training.step import OptimizationStep, TrainingLoss
 
 
 class Stepper:
@@ -28,10 +30,12 @@ class Stepper:
         self.config = config.training
         self.model = build_model(config, len(split.vocabulary), tables)
         self.samples = make_samples(config.training, self.model, split.train_histories())
-        objective = build_objective(config, len(split.vocabulary))
-        self.views = Views(objective, self.samples)
-        step = TrainingStep(self.model, build_loss(config, split.vocabulary.counts), objective)
-        self.update = Update(step.train(), config.training, make_fabric(config.training))
+        self.objective = build_objective(config, len(split.vocabulary))
+        loss = TrainingLoss(self.model, build_loss(config, split.vocabulary.counts), self.objective).train()
+        device = make_device(config.training)
+        capture = can_capture(loss, config.training, device)
+        self.step = OptimizationStep(loss, config.training, device, capture)
+        self.captured = CapturedStep(self.step) if capture else None
 
     @property
     def batches_of_an_epoch(self) -> int:
@@ -41,16 +45,20 @@ class Stepper:
     def batches(self, number: int, seed: int) -> list[Batch]:
         """Return batches of the first epoch that stand for all: evenly spaced by size, in random order."""
         random = epoch_generator(seed, 1, 0)
-        lengths = self.samples.lengths[np.arange(len(self.samples))]
-        plan = list(plan_epoch(lengths, self.config.batch_size, self.config.bucket, random))
+        lengths = self.samples.lengths(np.arange(len(self.samples)))
+        size, bucket = self.config.batch_size, self.config.advanced.bucket
+        plan = list(plan_epoch(len(lengths), self.samples.lengths, size, bucket, random))
         plan.sort(key=lambda indices: len(indices) * int(lengths[indices].max()))
         places = (np.arange(number) + 0.5) * len(plan) / number
         chosen = random.permutation(np.minimum(places.astype(int), len(plan) - 1))
-        return [self.views.add(self.samples.batch(plan[n], random), plan[n], random) for n in chosen]
+        return [make_batch(self.samples, self.objective, plan[n], random) for n in chosen]
 
     def run(self, batch: Batch) -> None:
         """Train on one batch."""
-        self.update(batch)
+        if self.captured is not None:
+            self.captured(batch)
+        else:
+            self.step(batch.to(self.step.device))
 
     def refresh(self, seed: int) -> None:
         """Choose the shortlists again, as the loop does before an epoch."""
@@ -58,11 +66,11 @@ class Stepper:
         if fusion is None:
             return
         random = np.random.default_rng(seed)
-        count = min(self.config.refresh_histories, len(self.samples))
+        count = min(REFRESH_HISTORIES, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
         self.model.eval()
         fusion.refresh(
-            self.model.fusion_inputs(self.samples.batch(part, random).to(self.update.fabric.device).items)
+            self.model.fusion_inputs(self.samples.batch(part, random).to(self.step.device).items)
             for part in np.array_split(chosen, -(-count // self.config.batch_size))
         )
         self.model.train()

@@ -13,7 +13,7 @@ from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
 from harness.trainer import Stepper
-from mltfr.training.samples import Batch
+from mltfr.training.batch import Batch
 
 STEPS = 16
 REFERENCE_STEPS = 2

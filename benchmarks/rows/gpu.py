@@ -15,7 +15,7 @@ from harness.settings import Settings, Skipped
 from harness.tables import get_tables
 from harness.trainer import Stepper, train_epochs
 from harness.worker import run_row
-from mltfr.training.samples import Batch
+from mltfr.training.batch import Batch
 
 BATCHES = 64
 EPOCHS = 4
@@ -86,7 +86,7 @@ def _steps(settings: Settings, loss: str, samples: str, *more: str) -> list[Resu
         tables, _ = get_tables(settings, number) if number else ([], "")
         for graphs in (False, True):
             fusion = "mltfr" if number else "none"
-            recorded = f"training.cuda_graphs={str(graphs).lower()}"
+            recorded = f"training.advanced.cuda_graphs={str(graphs).lower()}"
             config = configure(
                 settings, ON_GPU, recorded, *more, loss=loss, samples=samples, fusion=fusion, tables=tables
             )

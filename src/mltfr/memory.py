@@ -129,7 +129,7 @@ class TrainingMemory:
             sampled = replace(self, negatives=SAMPLED_NEGATIVES, shared_negatives=True, sparse=self.can_be_sparse)
             yield "--set loss.name=sampled_softmax", sampled
         elif not self.sparse and self.can_be_sparse:
-            yield "--set training.item_updates=sparse", replace(self, sparse=True)
+            yield "--set training.advanced.item_updates=sparse", replace(self, sparse=True)
         if self.negatives is None and min(self.chunk, self.targets) > SMALL_CHUNK:
             setting = f"--set loss.name=cross_entropy --set loss.chunk={SMALL_CHUNK}"  # a loss's settings need its name
             yield setting, replace(self, chunk=SMALL_CHUNK)

@@ -11,7 +11,7 @@ import pytest
 from support.command_line import COMMAND, SMALL, run
 from support.walks import write_log
 
-OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "3", "--set", "training.checkpoint_seconds=0")
+OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "3", "--set", "training.advanced.checkpoint_seconds=0")
 
 
 def start(store, *arguments):
@@ -63,7 +63,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, store, straight, r
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number):
     out = tmp_path / "run"
-    options = (*OPTIONS, "--set", "training.checkpoint_seconds=3600")
+    options = (*OPTIONS, "--set", "training.advanced.checkpoint_seconds=3600")
     process = start(store, "fit", straight / "log.csv", "--out", out, *options, "--epochs", "500")
     time.sleep(0.2)
     deadline = time.monotonic() + 60

@@ -34,7 +34,7 @@ def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, al
     """The worker is killed with SIGKILL in round 2; the others end, and new ones go on from the checkpoint."""
     out = tmp_path / "run"
     thread, killed = kill_once(lambda: checkpointed(out, 2, 3), lambda: descendants("RayTrainWorker"))
-    options = [*OPTIONS, "--set", "training.checkpoint_seconds=0"]
+    options = [*OPTIONS, "--set", "training.advanced.checkpoint_seconds=0"]
     run("fit", log, "--out", out, *options, "--engine", "ray", "--workers", "2")
     thread.join()
     assert killed

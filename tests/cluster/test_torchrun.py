@@ -32,7 +32,7 @@ def test_two_processes_train_what_one_does(home, log, alone, tmp_path):
 
 def test_two_processes_move_the_same_item_vectors(home, log, tmp_path):
     """Each catches up with the rows that its own part reads; a step then moves those that any part has read."""
-    settings = ["loss={name='sampled_softmax', negatives=4}", "training.item_updates='sparse'"]
+    settings = ["loss={name='sampled_softmax', negatives=4}", "training.advanced.item_updates='sparse'"]
     process = start("-m", "mltfr", "fit", log, "--out", tmp_path / "run", *OPTIONS, *words(settings))
     fit(resolve(overrides=[*SMALL, *settings, "training.shards=2"]), load_interactions(log), tmp_path / "alone")
     _, errors = process.communicate(timeout=150)
@@ -43,7 +43,7 @@ def test_two_processes_move_the_same_item_vectors(home, log, tmp_path):
 def test_a_killed_process_ends_all_and_the_run_resumes_with_another_number(home, log, alone, tmp_path):
     """Process 1 is killed in round 2; one process alone goes on from the checkpoint, to the same end."""
     out = tmp_path / "run"
-    options = [*OPTIONS, "--set", "training.checkpoint_seconds=0"]
+    options = [*OPTIONS, "--set", "training.advanced.checkpoint_seconds=0"]
     process = start("-m", "mltfr", "fit", log, "--out", out, *options)
     wait_until(lambda: checkpointed(out, 2, 3) or process.poll() is not None)
     both = [pid for pid in descendants("mltfr fit", process.pid) if pid != process.pid]

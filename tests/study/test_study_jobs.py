@@ -94,7 +94,7 @@ def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):
 def test_a_fingerprint_is_of_everything_that_decides_the_result():
     config = resolve(fusion="none")
     inputs = inputs_of(config, "data", [], 1)
-    same = resolve(fusion="none", overrides=["training.checkpoint_seconds=1", "training.tensorboard=true"])
+    same = resolve(fusion="none", overrides=["training.advanced.checkpoint_seconds=1", "training.tensorboard=true"])
     assert fingerprint_of(inputs_of(same, "data", [], 1)) == fingerprint_of(inputs)
     others = [
         inputs_of(resolve(fusion="none", seed=1), "data", [], 1),

@@ -21,8 +21,8 @@ from mltfr.study import run_study
 from mltfr.study.launch import launch
 from support.small_study import start, write
 
-LONG = {"settings__training": {"samples": "positions", "epochs": 4, "first_round_epochs": 2,
-                               "batch_size": 16, "fisher_examples": 16, "checkpoint_seconds": 0.0}}  # fmt: skip
+LONG = {"settings__training": {"samples": "positions", "epochs": 4, "first_round_epochs": 2, "batch_size": 16,
+                               "advanced": {"fisher_examples": 16, "checkpoint_seconds": 0.0}}}  # fmt: skip
 
 
 def wait_for_checkpoints(process, out, steps):

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 SMALL = [
     "tokens.tables=['synthetic-2']", "tokens.width=8", "fusion.filter.shortlist=16", "fusion.filter.keep=4",
     "backbone.hidden=16", "backbone.max_length=10", "backbone.dropout=0.3", "training.batch_size=31",
-    "training.epochs=2", "training.first_round_epochs=2", "training.fisher_examples=40", "training.device='cpu'",
+    "training.epochs=2", "training.first_round_epochs=2", "training.device='cpu'",
+    "training.advanced.fisher_examples=40",
 ]  # fmt: skip
 """Settings that train in a moment, with everything that draws random numbers."""
 

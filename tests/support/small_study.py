@@ -19,7 +19,7 @@ seeds = [0]
 name = "synthetic"
 synthetic = {users = 120, items = 40, topics = 4}
 [settings]
-training = {samples = "positions", epochs = 2, first_round_epochs = 1, batch_size = 32, fisher_examples = 16}
+training = {samples = "positions", epochs = 2, first_round_epochs = 1, batch_size = 32, advanced.fisher_examples = 16}
 backbone = {hidden = 8, blocks = 1, max_length = 10}
 tokens.width = 8
 [backbones.sasrec]

@@ -11,7 +11,7 @@ from mltfr.errors import ConfigError, MltfrError, RunError
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.training import Checkpoints, Console, Interrupted, Reporter, TrainingConfig, load_saved, train
+from mltfr.training import Checkpoints, Console, Interrupted, Reporter, TrainingConfig, load_checkpoint, train
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(start + step) % ITEMS + 1 for step in range(6)] for start in range(40)])
@@ -63,7 +63,7 @@ def test_it_keeps_the_best_epoch_and_stops_when_patience_ends():
 
 
 def test_validation_can_be_rarer_than_epochs():
-    trained = run([0.2, 0.1, 0.3], config={"epochs": 5, "validate_every": 2})
+    trained = run([0.2, 0.1, 0.3], config={"epochs": 5, "advanced": {"validate_every": 2}})
     assert [record["epoch"] for record in trained.history if "validation" in record] == [2, 4, 5]
     assert trained.best_epoch == 5
 
@@ -102,10 +102,10 @@ def test_a_stop_request_ends_the_step_and_resumes_to_the_same_bits(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
         run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
-    saved = load_saved(checkpoints, "")
+    saved = load_checkpoint(checkpoints, "")
     assert (saved.state.epoch, saved.state.batch, saved.state.best_epoch) == (1, 3, 1)
     assert saved.state.elapsed >= saved.state.history[0]["seconds"] + saved.state.seconds - 0.001
-    resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, saved=saved)
+    resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, checkpoint=saved)
     for name, value in straight.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     assert [r["loss"] for r in straight.history] == [r["loss"] for r in resumed.history]
@@ -120,7 +120,7 @@ def interrupted(tmp_path):
 
 def test_a_checkpoint_of_something_else_is_refused(interrupted):
     with pytest.raises(RunError, match="made from other data or settings, or by other versions of mltfr"):
-        load_saved(interrupted, "another")
+        load_checkpoint(interrupted, "another")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_damaged_state_is_one_clear_error(interrupted, change, reason):
     path = interrupted.folder / "state.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(RunError, match=f"{reason}.*without --resume") as error:
-        load_saved(interrupted, "")
+        load_checkpoint(interrupted, "")
     assert "\n" not in str(error.value)
 
 
@@ -158,10 +158,10 @@ def test_no_checkpoint_holds_weights_that_have_diverged(tmp_path):
         return models[-1]
 
     checkpoints = Checkpoints(tmp_path)
-    config = TrainingConfig(**SMALL, epochs=1, checkpoint_seconds=0)
+    config = TrainingConfig(**SMALL, epochs=1, advanced={"checkpoint_seconds": 0})
     with pytest.raises(ConfigError, match="no longer a number in epoch 1"):
         train(keep, loss(), HISTORIES, lambda model: {}, config, seed=0, checkpoints=checkpoints, reporter=Poison())
-    saved = load_saved(checkpoints, "")
+    saved = load_checkpoint(checkpoints, "")
     assert saved.state.batch == 3
     assert all(tensor.isfinite().all() for name, tensor in saved.tensors.items() if name.startswith("model."))
 

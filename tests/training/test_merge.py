@@ -11,10 +11,9 @@ from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.testing.fusion import HIDDEN, ToyBackbone, random_table
-from mltfr.training import Reporter, TrainingConfig
-from mltfr.training.rounds import _merge
+from mltfr.training import TrainingConfig, merge
 from mltfr.training.samples import make_samples
-from mltfr.training.step import TrainingStep
+from mltfr.training.step import TrainingLoss
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(s * 5 + n * n) % ITEMS + 1 for n in range(3 + s % 5)] for s in range(30)])
@@ -41,13 +40,13 @@ def estimate(monkeypatch, name, **settings):
     loss_entry = LOSSES.get("cross_entropy")
     loss = loss_entry.cls(loss_entry.config(), torch.ones(ITEMS + 1))
 
-    def merge(fisher):
+    def seen(fisher):
         raise Seen(fisher)
 
-    monkeypatch.setattr(fusion, "merge_experts", merge)
-    with pytest.raises(Seen) as seen:
-        _merge(model, loss, samples, config, 0, Reporter())
-    return model, loss, samples, seen.value.args[0]
+    monkeypatch.setattr(fusion, "merge_experts", seen)
+    with pytest.raises(Seen) as caught:
+        merge.merge_experts(model, loss, samples, config, 0)
+    return model, loss, samples, caught.value.args[0]
 
 
 @pytest.mark.parametrize("kind", ["positions", "prefixes"])
@@ -72,15 +71,15 @@ def test_it_is_the_mean_square_of_every_examples_gradient(monkeypatch, kind):
 
 def test_no_more_examples_than_asked_for(monkeypatch):
     asked = []
-    monkeypatch.setattr(TrainingStep, "hidden_gradient", _noting(asked, TrainingStep.hidden_gradient))
-    estimate(monkeypatch, "mltfr", fisher_examples=11, batch_size=4)
+    monkeypatch.setattr(merge, "hidden_gradient", _noting(asked, merge.hidden_gradient))
+    estimate(monkeypatch, "mltfr", advanced={"fisher_examples": 11}, batch_size=4)
     assert sum(asked) == 11
 
 
 def test_the_reference_takes_every_training_batch(monkeypatch):
     sizes = []
-    monkeypatch.setattr(TrainingStep, "forward", _noting(sizes, TrainingStep.forward))
-    _, _, samples, _ = estimate(monkeypatch, "mltfr-reference", fisher_examples=11, batch_size=16)
+    monkeypatch.setattr(TrainingLoss, "forward", _noting(sizes, TrainingLoss.forward))
+    _, _, samples, _ = estimate(monkeypatch, "mltfr-reference", advanced={"fisher_examples": 11}, batch_size=16)
     full, rest = divmod(len(samples), 16)
     assert sorted(sizes) == sorted([16] * full + [rest] * (rest > 0))
 
@@ -88,9 +87,9 @@ def test_the_reference_takes_every_training_batch(monkeypatch):
 def _noting(sizes, method):
     """Return the method, made to note the size of every batch; dropout has to be off."""
 
-    def noted(step, items, targets):
+    def noted(step, batch):
         assert not step.training
-        sizes.append(len(items))
-        return method(step, items, targets)
+        sizes.append(len(batch.items))
+        return method(step, batch)
 
     return noted

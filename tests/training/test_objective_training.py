@@ -15,10 +15,10 @@ from mltfr.model import SequentialModel
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.testing.fusion import random_table
-from mltfr.training import Checkpoints, Interrupted, Reporter, load_saved, train
-from mltfr.training.rounds import _merge
+from mltfr.training import Checkpoints, Interrupted, Reporter, load_checkpoint, train
+from mltfr.training.merge import merge_experts
 from mltfr.training.samples import make_samples
-from mltfr.training.step import TrainingStep
+from mltfr.training.step import TrainingLoss
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(s + n * (1 + s % 2)) % ITEMS + 1 for n in range(2 + s % 7)] for s in range(40)])
@@ -82,7 +82,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bits(tmp_path, backbone):
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
         run(config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
-    resumed = run(config, checkpoints=checkpoints, saved=load_saved(checkpoints, ""))
+    resumed = run(config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for name, value in weights(straight).items():
         assert torch.equal(value, weights(resumed)[name]), name
     assert [r["loss"] for r in straight.history] == [r["loss"] for r in resumed.history]
@@ -118,12 +118,12 @@ def test_the_fisher_information_is_that_of_the_training_loss_alone(monkeypatch):
     samples = make_samples(config.training, model, HISTORIES)
     steps = []
     monkeypatch.setattr(
-        "mltfr.training.rounds.TrainingStep", lambda *parts: steps.append(TrainingStep(*parts)) or steps[-1]
+        "mltfr.training.merge.TrainingLoss", lambda *parts: steps.append(TrainingLoss(*parts)) or steps[-1]
     )
     with torch.no_grad():
         batch = samples.batch(np.arange(20), np.random.default_rng(0))
         model.fusion.refresh([model.fusion_inputs(batch.items)])
-    _merge(model, build_loss(config, COUNTS), samples, config.training, 0, Reporter())
+    merge_experts(model, build_loss(config, COUNTS), samples, config.training, 0)
     assert [step.objective for step in steps] == [None]
 
 

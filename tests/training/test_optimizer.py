@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mltfr.training import TrainingConfig
-from mltfr.training.optimizer import learning_rate, make_optimizer
+from mltfr.training.optim import learning_rate, make_optimizer
 
 
 def test_constant_rate_after_the_warm_up():

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from mltfr.errors import DataError
 from mltfr.interactions import Histories
-from mltfr.training.batches import epoch_generator, plan_epoch
-from mltfr.training.places import Prefixes
+from mltfr.training.epoch import epoch_generator, plan_epoch
 from mltfr.training.samples import MaskedSamples, PositionSamples, PrefixSamples
 
 histories_of_codes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=6)
@@ -25,10 +24,10 @@ def pairs_of(batch):
     """Return every (input so far, target) that a batch trains on."""
     found = []
     length = batch.items.shape[1]
-    for row, wanted in zip(batch.items, batch.targets, strict=True):
-        for place, target in enumerate(wanted.tolist()):
+    for row, targets in zip(batch.items, batch.targets, strict=True):
+        for place, target in enumerate(targets.tolist()):
             if target:
-                read = row[: length - len(wanted) + place + 1]
+                read = row[: length - len(targets) + place + 1]
                 found.append((tuple(read[read > 0].tolist()), target))
     return sorted(found)
 
@@ -78,7 +77,7 @@ def test_masked_samples_hide_their_targets_and_nothing_else():
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200), st.integers(1, 16), st.integers(1, 4))
 def test_an_epoch_holds_every_sample_once(lengths, size, bucket):
-    plan = plan_epoch(np.array(lengths), size, bucket, np.random.default_rng(0))
+    plan = plan_epoch(len(lengths), np.array(lengths).__getitem__, size, bucket, np.random.default_rng(0))
     assert sorted(np.concatenate(plan).tolist()) == list(range(len(lengths)))
     assert len(plan) == -(-len(lengths) // size)
     assert max(map(len, plan)) <= size
@@ -86,7 +85,7 @@ def test_an_epoch_holds_every_sample_once(lengths, size, bucket):
 
 def test_batches_hold_little_padding():
     lengths = np.random.default_rng(0).geometric(0.12, 20_000).clip(max=50)
-    plan = plan_epoch(lengths, 128, 16, np.random.default_rng(1))
+    plan = plan_epoch(len(lengths), lengths.__getitem__, 128, 16, np.random.default_rng(1))
     padded = sum(len(batch) * lengths[batch].max() for batch in plan)
     assert lengths.sum() / padded > 0.75  # a random order keeps 0.17
 
@@ -94,23 +93,25 @@ def test_batches_hold_little_padding():
 def test_the_order_changes_with_the_epoch_and_not_with_the_call():
     lengths = np.arange(100)
     first, again, next_epoch = (
-        np.concatenate(plan_epoch(lengths, 10, 2, epoch_generator(7, 1, epoch))).tolist() for epoch in (0, 0, 1)
+        np.concatenate(plan_epoch(100, lengths.__getitem__, 10, 2, epoch_generator(7, 1, epoch))).tolist()
+        for epoch in (0, 0, 1)
     )
     assert first == again
     assert first != next_epoch
 
 
 @given(histories_of_codes, st.integers(1, 4))
-def test_places_of_prefixes_are_those_of_a_list(sequences, max_length):
-    histories = Histories.from_sequences(sequences)
+def test_bounds_of_prefixes_are_those_of_a_list(sequences, max_length):
+    histories = Histories.from_sequences([[1, 2], *sequences])
     ends = np.arange(len(histories.items))
     first = np.repeat(histories.offsets[:-1], histories.lengths)
     listed = ends[ends > first], np.maximum(first, ends - max_length)[ends > first]
-    places = Prefixes(histories.offsets, max_length)
-    everything = np.arange(len(places.stop))
-    np.testing.assert_array_equal(places.stop[everything], listed[0])
-    np.testing.assert_array_equal(places.start[everything], listed[1])
-    np.testing.assert_array_equal(places.stop[everything[::-2]], listed[0][::-2])
+    samples = PrefixSamples(histories, max_length)
+    everything = np.arange(len(samples))
+    start, stop = samples.bounds(everything)
+    np.testing.assert_array_equal(stop, listed[0])
+    np.testing.assert_array_equal(start, listed[1])
+    np.testing.assert_array_equal(samples.bounds(everything[::-2])[1], listed[0][::-2])
 
 
 def test_a_plan_of_an_epoch_is_what_a_list_of_batches_was():
@@ -123,21 +124,21 @@ def test_a_plan_of_an_epoch_is_what_a_list_of_batches_was():
         run = run[np.argsort(lengths[run], kind="stable")]
         batches.extend(run[first : first + 8] for first in range(0, len(run), 8))
     expected = [batches[number].tolist() for number in rng.permutation(len(batches))]
-    plan = plan_epoch(lengths, 8, 3, np.random.default_rng(5))
+    plan = plan_epoch(len(lengths), lengths.__getitem__, 8, 3, np.random.default_rng(5))
     assert [batch.tolist() for batch in plan] == expected
     assert plan[3].dtype == np.int64
     assert [batch.tolist() for batch in plan[2:4]] == expected[2:4]
 
 
 def test_samples_of_a_long_log_take_little_memory():
-    """An epoch's order takes four bytes a sample; where samples lie takes nothing."""
+    """An epoch's order takes four bytes a sample; where they lie in the histories takes nothing."""
     lengths = np.full(20_000, 50)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     histories = Histories(offsets, np.ones(int(offsets[-1]), np.int32))
     tracemalloc.start()
     try:
         samples = PrefixSamples(histories, 20)
-        plan = plan_epoch(samples.lengths, 256, 16, np.random.default_rng(0))
+        plan = plan_epoch(len(samples), samples.lengths, 256, 16, np.random.default_rng(0))
         samples.batch(plan[0], np.random.default_rng(0))
         held, most = tracemalloc.get_traced_memory()
     finally:

@@ -15,11 +15,10 @@ from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES
-from mltfr.training import Checkpoints, Interrupted, Reporter, TrainingConfig, load_saved, train
-from mltfr.training.optimizer import SPARSE_FROM, sparse_items
-from mltfr.training.row_adam import RowAdam, clip_rows
-from mltfr.training.samples import Views, make_samples
-from mltfr.training.step import TrainingStep
+from mltfr.training import Checkpoints, Interrupted, Reporter, TrainingConfig, load_checkpoint, train
+from mltfr.training.optim import SPARSE_FROM, LazyAdam, clip_sparse_grad_norm_, uses_sparse_updates
+from mltfr.training.samples import make_batch, make_samples
+from mltfr.training.step import TrainingLoss
 
 ITEMS = 90
 SAMPLED = ["bce", "bpr", "gbce", "sampled_softmax"]
@@ -44,12 +43,12 @@ def build(backbone="sasrec", hides_items=False):
 def gradients(sparse, loss, backbone="sasrec", objective=None):
     """Return the loss and every gradient of one step, dense, and which of them were sparse."""
     model = build(backbone, objective is not None and objective.hides_items)
-    step = TrainingStep(model, make_loss(loss), objective, sparse)
+    step = TrainingLoss(model, make_loss(loss), objective, sparse)
     random = np.random.default_rng(1)
     samples = make_samples(TrainingConfig(), model, HISTORIES)
-    batch = Views(objective, samples).add(samples.batch(np.arange(12), random), np.arange(12), random)
+    batch = make_batch(samples, objective, np.arange(12), random)
     torch.manual_seed(2)
-    value = step(batch.items, batch.targets, *batch.views)
+    value = step(batch)
     value.backward()
     found = {name: parameter.grad for name, parameter in model.named_parameters()}
     return value, {n: g.to_dense() for n, g in found.items()}, [n for n, g in found.items() if g.is_sparse]
@@ -81,7 +80,7 @@ def test_an_objective_keeps_the_gradient_sparse(name):
 
 def test_a_loss_over_all_items_has_no_sparse_step():
     with pytest.raises(ValueError, match="CrossEntropy reads all item vectors"):
-        TrainingStep(build(), make_loss("cross_entropy"), None, True)
+        TrainingLoss(build(), make_loss("cross_entropy"), None, True)
 
 
 @pytest.mark.parametrize("steps", [30, 500])
@@ -93,8 +92,8 @@ def test_what_is_read_is_what_adam_would_have(steps):
     start = embedding.weight.detach().clone()
     dense = nn.Parameter(start.clone())
     adam = torch.optim.Adam([dense, other], lr=0.01)
-    rows = RowAdam([embedding.weight, bias], lr=0.01, fused=True)
-    rows.follow(embedding)
+    rows = LazyAdam([embedding.weight, bias], lr=0.01, fused=True)
+    rows.track(embedding)
     for step in range(steps):
         for group in (*adam.param_groups, *rows.param_groups):
             group["lr"] = 0.01 * (1 - step / 1000)
@@ -110,7 +109,7 @@ def test_what_is_read_is_what_adam_would_have(steps):
         adam.step()
     rested = (embedding.weight != dense).any(1)
     assert rested[1:].any()                                          # some wait to be read
-    rows.finish()
+    rows.detach()
     torch.testing.assert_close(embedding.weight, dense, rtol=1e-4, atol=2e-5)
     torch.testing.assert_close(bias, other)
     assert torch.equal(embedding.weight[45:], start[45:])
@@ -127,7 +126,7 @@ def test_a_sparse_gradient_is_clipped_as_the_dense_one(largest):
     gradient = torch.sparse_coo_tensor([[1, 3, 1]], values, (6, 4), check_invariants=True)
     sparse[0].grad, sparse[1].grad = gradient, bias.clone()
     dense[0].grad, dense[1].grad = gradient.to_dense(), bias.clone()
-    clip_rows(sparse, largest)
+    clip_sparse_grad_norm_(sparse, largest)
     torch.nn.utils.clip_grad_norm_(dense, largest)
     for got, wanted in zip(sparse, dense, strict=True):
         torch.testing.assert_close(got.grad.to_dense(), wanted.grad)
@@ -135,22 +134,22 @@ def test_a_sparse_gradient_is_clipped_as_the_dense_one(largest):
 
 def test_which_updates_suit():
     sampled, full = make_loss(), make_loss("cross_entropy")
-    auto, sparse = TrainingConfig(), TrainingConfig(item_updates="sparse")
-    assert [sparse_items(auto, sampled, n) for n in (SPARSE_FROM - 1, SPARSE_FROM)] == [False, True]
-    assert not sparse_items(auto, full, 10**7)
-    assert not sparse_items(TrainingConfig(weight_decay=0.1), sampled, 10**7)
-    assert not sparse_items(TrainingConfig(item_updates="dense"), sampled, 10**7)
-    assert sparse_items(sparse, sampled, 5)
-    assert sparse_items(TrainingConfig(shards=4), sampled, SPARSE_FROM)
+    auto, sparse = TrainingConfig(), TrainingConfig(advanced={"item_updates": "sparse"})
+    assert [uses_sparse_updates(auto, sampled, n) for n in (SPARSE_FROM - 1, SPARSE_FROM)] == [False, True]
+    assert not uses_sparse_updates(auto, full, 10**7)
+    assert not uses_sparse_updates(TrainingConfig(weight_decay=0.1), sampled, 10**7)
+    assert not uses_sparse_updates(TrainingConfig(advanced={"item_updates": "dense"}), sampled, 10**7)
+    assert uses_sparse_updates(sparse, sampled, 5)
+    assert uses_sparse_updates(TrainingConfig(shards=4), sampled, SPARSE_FROM)
     with pytest.raises(ConfigError, match=r"CrossEntropy moves every item vector .* loss.name = 'sampled_softmax'"):
-        sparse_items(sparse, full, 5)
+        uses_sparse_updates(sparse, full, 5)
     with pytest.raises(ConfigError, match=r"training.weight_decay \(0.1\) moves them all"):
-        sparse_items(TrainingConfig(item_updates="sparse", weight_decay=0.1), sampled, 5)
+        uses_sparse_updates(TrainingConfig(advanced={"item_updates": "sparse"}, weight_decay=0.1), sampled, 5)
 
 
 def run(scores, updates="sparse", shards=1, **more):
     given = iter(scores)
-    config = TrainingConfig(batch_size=8, device="cpu", epochs=3, item_updates=updates, shards=shards)
+    config = TrainingConfig(batch_size=8, device="cpu", epochs=3, advanced={"item_updates": updates}, shards=shards)
     metric = lambda model: {"ndcg@10": next(given), "hr@10": 0.0}  # noqa: E731
     return train(build, make_loss(), HISTORIES, metric, config, seed=0, **more)
 
@@ -175,7 +174,7 @@ def test_validation_sees_every_row_up_to_date():
         return {"ndcg@10": len(seen), "hr@10": 0.0}
 
     for updates in ("sparse", "dense"):
-        config = TrainingConfig(batch_size=8, device="cpu", epochs=1, item_updates=updates)
+        config = TrainingConfig(batch_size=8, device="cpu", epochs=1, advanced={"item_updates": updates})
         train(build, make_loss(), HISTORIES, metric, config, seed=0)
     torch.testing.assert_close(*seen, rtol=1e-3, atol=1e-4)
 
@@ -192,7 +191,7 @@ def test_a_sparse_training_resumes_to_the_same_bits(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
         run([0.1], checkpoints=checkpoints, reporter=StopAt(), stop=stop)
-    resumed = run([0.2, 0.3], checkpoints=checkpoints, saved=load_saved(checkpoints, ""))
+    resumed = run([0.2, 0.3], checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for name, value in straight.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     assert not straight.model.item_vectors.sparse

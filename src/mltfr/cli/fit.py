@@ -112,7 +112,7 @@ def fit(
     from mltfr.config import load_toml
     from mltfr.pipeline import resolve
     from mltfr.pipeline.folder import check_new
-    from mltfr.training.devices import launched
+    from mltfr.training.device import launched
 
     rank, processes = launched()
     check_engine(engine, workers, address)

@@ -13,7 +13,7 @@ from typing import Any
 from mltfr import errors
 from mltfr.errors import MissingExtraError, MltfrError, RunError
 from mltfr.training import Reporter
-from mltfr.training.reporting import Record
+from mltfr.training.callbacks import Record
 
 POLL = 0.5
 """Seconds between two polls of the actor."""

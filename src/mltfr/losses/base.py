@@ -31,23 +31,23 @@ class Loss(nn.Module, ABC):
             items: item vectors `[I + 1, D]`; row 0 is padding and is never a candidate.
         """
 
-    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor, counted: Tensor | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor, target_weight: Tensor | None = None) -> Tensor:
         """Return the mean loss, a scalar; a subclass may fuse or chunk it.
 
         Args:
             hidden: `[P, D]`.
             targets: int64 `[P]`, codes 1..I.
             items: item vectors `[I + 1, D]`.
-            counted: float `[P]`, 1 for the positions that count and 0 for others, whose target is 0; all count if
-                not given. So a batch has the same shape however many of its positions have a target.
+            target_weight: float `[P]`, 1 for positions with a target and 0 for others, whose target is 0; all have one
+                if not given. So a batch has the same shape however many of its positions have a target.
         """
-        targets = targets if counted is None else targets.clamp(min=1)
-        return mean_of(self.per_position(hidden, targets, items), counted)
+        targets = targets if target_weight is None else targets.clamp(min=1)
+        return weighted_mean(self.per_position(hidden, targets, items), target_weight)
 
 
-def mean_of(losses: Tensor, counted: Tensor | None) -> Tensor:  # [P], [P] -> []
-    """Return the mean loss of the positions that count, all of them if not said; 0 if there is none."""
-    return losses.mean() if counted is None else (losses * counted).sum() / counted.sum().clamp(min=1)
+def weighted_mean(losses: Tensor, target_weight: Tensor | None) -> Tensor:  # [P], [P] -> []
+    """Return the mean loss, weighted by `target_weight` where it is given; 0 if all weights are."""
+    return losses.mean() if target_weight is None else (losses * target_weight).sum() / target_weight.sum().clamp(min=1)
 
 
 LOSSES: Registry[Loss, LossConfig] = Registry("loss", "mltfr.losses")

@@ -43,11 +43,11 @@ class CrossEntropy(Loss):
         logits = hidden @ items[1:].T  # [P, I]
         return cross_entropy(logits, targets - 1, reduction="none", label_smoothing=self.label_smoothing)
 
-    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor, counted: Tensor | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, targets: Tensor, items: Tensor, target_weight: Tensor | None = None) -> Tensor:
         """Return the mean loss; at most `chunk` rows of logits exist at a time."""
         chunk = self.chunk if hidden.device.type == "cpu" else max(self.chunk, _LOGITS // len(items))
         loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            hidden, targets, items, chunk, self.label_smoothing, counted
+            hidden, targets, items, chunk, self.label_smoothing, target_weight
         )
         return loss
 
@@ -70,13 +70,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         items: Tensor,
         chunk: int,
         smoothing: float,
-        counted: Tensor | None,
+        target_weight: Tensor | None,
     ) -> Tensor:
         dtypes = hidden.dtype, items.dtype
         exact = torch.promote_types(items.dtype, torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
             loss, *gradients = _loss_and_gradients(
-                hidden.to(exact), targets, items.to(exact), chunk, smoothing, counted, *ctx.needs_input_grad[:3:2]
+                hidden.to(exact), targets, items.to(exact), chunk, smoothing, target_weight, *ctx.needs_input_grad[:3:2]
             )
         ctx.save_for_backward(*(g if g is None else g.to(d) for g, d in zip(gradients, dtypes, strict=True)))
         return loss
@@ -94,17 +94,17 @@ def _loss_and_gradients(
     items: Tensor,
     chunk: int,
     smoothing: float,
-    counted: Tensor | None,
+    target_weight: Tensor | None,
     wants_hidden: bool,
     wants_items: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return the mean loss and its gradients for `hidden` `[P, D]` and `items` `[I + 1, D]`.
 
-    A position that does not count gets a state of zeros, which moves no item vector and has equal logits.
+    A position of weight 0 gets a state of zeros, which has equal logits and no gradient for item embeddings.
     """
     candidates, count = items[1:], len(hidden)                           # [I, D], P
-    if counted is not None:
-        hidden = hidden * counted.unsqueeze(1)
+    if target_weight is not None:
+        hidden = hidden * target_weight.unsqueeze(1)
     if count >= ROWS and not chunk % ROWS:
         hidden, targets = padded_rows(hidden), padded_rows(targets)      # more rows of zeros, with target 0
     hidden_gradient = torch.empty_like(hidden) if wants_hidden else None
@@ -116,8 +116,8 @@ def _loss_and_gradients(
     for start in range(0, len(hidden), chunk):
         rows = slice(start, start + chunk)
         h = hidden[rows]                                                 # [C, D]
-        wanted = (1 - smoothing) * items[targets[rows]] + smoothing * average  # [C, D]
-        total -= (h * wanted).sum()
+        smoothed = (1 - smoothing) * items[targets[rows]] + smoothing * average  # [C, D]
+        total -= (h * smoothed).sum()
         wide = buffer.view(-1)[: len(candidates) * len(h)].view(len(candidates), len(h))
         with large_products(len(h)):
             torch.mm(candidates, h.T, out=wide)                          # [I, C]
@@ -127,17 +127,17 @@ def _loss_and_gradients(
                 total += highest.sum()
             sums = wide.exp_().sum(0).unsqueeze(1)                       # [C, 1]
             logs = sums[: count - start, 0].log()                        # [C]
-            total += logs.sum() if counted is None else (logs * counted[rows]).sum()
+            total += logs.sum() if target_weight is None else (logs * target_weight[rows]).sum()
             if hidden_gradient is not None:
                 torch.mm(wide.T, candidates, out=hidden_gradient[rows])
-                hidden_gradient[rows].div_(sums).sub_(wanted)
+                hidden_gradient[rows].div_(sums).sub_(smoothed)
             if items_gradient is not None:
                 items_gradient[1:].addmm_(wide, h / sums)
-    positions = max(count, 1) if counted is None else counted.sum().clamp(min=1)
+    positions = max(count, 1) if target_weight is None else target_weight.sum().clamp(min=1)
     if hidden_gradient is not None:
         hidden_gradient = hidden_gradient[:count].div_(positions)
-        if counted is not None:
-            hidden_gradient.mul_(counted.unsqueeze(1))
+        if target_weight is not None:
+            hidden_gradient.mul_(target_weight.unsqueeze(1))
     if items_gradient is not None:
         items_gradient.index_add_(0, targets, hidden, alpha=smoothing - 1)
         items_gradient[1:].sub_(hidden.sum(0).mul_(smoothing / len(candidates)))

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from mltfr.config import ComponentConfig
 from mltfr.config.registry import Registry
 from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
-from mltfr.objectives.pool import Indices, Pool
+
+Indices = npt.NDArray[np.int64]
+"""Numbers of training samples."""
+
+
+class SampleSequences(Protocol):
+    """The sequences of the training samples, each followed by the item that is its last target."""
+
+    def read(self, indices: Indices) -> Codes:
+        """Return the sequences of samples `[B]`, as right-aligned codes, int64 `[B, L]`."""
+
+    def same_target(self, indices: Indices, rng: np.random.Generator) -> Indices:
+        """Return for samples `[B]` another one each whose sequence the same item follows, int64 `[B]`."""
 
 
 class ObjectiveConfig(ComponentConfig):
@@ -37,11 +50,11 @@ class Objective(ABC):
         self.items = items
 
     @abstractmethod
-    def views(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+    def views(self, samples: SampleSequences, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
         """Return the views that a step encodes besides its batch; none where nothing is to be added.
 
         Args:
-            pool: the training sequences.
+            samples: the training samples.
             indices: which of them make the batch, int64 `[B]`.
             rng: draws what is random in the views.
 
@@ -55,7 +68,7 @@ class Objective(ABC):
 
         Args:
             model: encodes the views.
-            last: the batch's hidden states at the newest position, `[B, D]`.
+            last: the batch's hidden states at the last position, `[B, D]`.
             views: what `views` returned, on the model's device; at least one.
         """
 

@@ -9,9 +9,8 @@ from pydantic import Field
 
 from mltfr.interactions.collate import Codes
 from mltfr.objectives.augment import crop, mask, reorder, trimmed
-from mltfr.objectives.base import register_objective
+from mltfr.objectives.base import Indices, SampleSequences, register_objective
 from mltfr.objectives.contrast import Contrast, ContrastConfig
-from mltfr.objectives.pool import Indices, Pool
 
 
 class CL4SRecConfig(ContrastConfig):
@@ -37,9 +36,9 @@ class CL4SRec(Contrast):
         self.config = config
         self.token = items + 1
 
-    def draw(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+    def draw(self, samples: SampleSequences, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
         """Return two views of every sequence, made by different augmentations; a single item stays as it is."""
-        items = pool.read(indices)                                              # [B, L]
+        items = samples.read(indices)                                              # [B, L]
         augmented = np.stack(
             [
                 crop(items, self.config.crop, rng),

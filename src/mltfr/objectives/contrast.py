@@ -10,9 +10,8 @@ from torch import Tensor
 
 from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
-from mltfr.objectives.base import Objective, ObjectiveConfig
+from mltfr.objectives.base import Indices, Objective, ObjectiveConfig, SampleSequences
 from mltfr.objectives.info_nce import Similarity, info_nce
-from mltfr.objectives.pool import Indices, Pool
 
 
 class ContrastConfig(ObjectiveConfig):
@@ -36,12 +35,12 @@ class Contrast(Objective):
         self.similarity = config.similarity
 
     @abstractmethod
-    def draw(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+    def draw(self, samples: SampleSequences, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
         """Return two views of every sequence, or one, which is compared with the state that the loss has used."""
 
-    def views(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+    def views(self, samples: SampleSequences, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
         """Return the views, or none where their weight is zero."""
-        return self.draw(pool, indices, rng) if self.weight else ()
+        return self.draw(samples, indices, rng) if self.weight else ()
 
     def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
         """Return the weighted InfoNCE of the states that score the next item."""

@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 
 from mltfr.interactions.collate import Codes
-from mltfr.objectives.base import register_objective
+from mltfr.objectives.base import Indices, SampleSequences, register_objective
 from mltfr.objectives.contrast import Contrast, ContrastConfig
-from mltfr.objectives.pool import Indices, Pool
 
 
 class DuoRecConfig(ContrastConfig):
@@ -32,11 +31,11 @@ class DuoRec(Contrast):
         super().__init__(config, items)
         self.positives = config.positives
 
-    def draw(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+    def draw(self, samples: SampleSequences, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
         """Return the sequence itself, to be encoded under another dropout, or one with its target, or both."""
         views = []
         if self.positives != "same-target":
-            views.append(pool.read(indices))
+            views.append(samples.read(indices))
         if self.positives != "dropout":
-            views.append(pool.read(pool.same_target(indices, rng)))
+            views.append(samples.read(samples.same_target(indices, rng)))
         return tuple(views)

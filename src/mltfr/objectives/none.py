@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mltfr.interactions.collate import Codes
 from mltfr.model import SequentialModel
-from mltfr.objectives.base import Objective, ObjectiveConfig, register_objective
-from mltfr.objectives.pool import Indices, Pool
+from mltfr.objectives.base import Indices, Objective, ObjectiveConfig, SampleSequences, register_objective
 
 
 class NoObjectiveConfig(ObjectiveConfig):
@@ -26,7 +25,7 @@ class NoObjective(Objective):
     def __init__(self, config: NoObjectiveConfig, items: int) -> None:
         super().__init__(config, items)
 
-    def views(self, pool: Pool, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
+    def views(self, samples: SampleSequences, indices: Indices, rng: np.random.Generator) -> tuple[Codes, ...]:
         """Return none."""
         return ()
 

@@ -19,8 +19,8 @@ from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, load_tables
-from mltfr.training.devices import make_fabric
-from mltfr.training.optimizer import sparse_items
+from mltfr.training.device import make_device
+from mltfr.training.optim import uses_sparse_updates
 
 
 def build_model(
@@ -137,8 +137,8 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
         shared_negatives=config.loss.name == "sampled_softmax",
         chunk=getattr(loss, "chunk", training.batch_size * length),
-        sparse=sparse_items(training, loss, items),
+        sparse=uses_sparse_updates(training, loss, items),
         can_be_sparse=training.weight_decay == 0,
         frequent_items=frequent,
-        device=make_fabric(training).device,
+        device=make_device(training),
     )

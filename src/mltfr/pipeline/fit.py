@@ -47,8 +47,8 @@ from mltfr.training import (
     Reporters,
     TensorBoard,
     launched,
-    load_saved,
-    make_team,
+    load_checkpoint,
+    make_process_group,
     train,
 )
 from mltfr.version import __version__
@@ -99,8 +99,8 @@ def fit(
     if not len(data.validation) and not isinstance(config.backbone, BaselineConfig):
         raise ConfigError("The validation part is empty, so no epoch can be chosen. Give a log with longer histories.")
     reporter = reporter or Reporter()
-    team = make_team(config.training) if not isinstance(config.backbone, BaselineConfig) else None
-    with team.first_alone() if team is not None else nullcontext():  # it fetches what is missing
+    group = make_process_group(config.training) if not isinstance(config.backbone, BaselineConfig) else None
+    with group.main_process_first() if group is not None else nullcontext():  # it downloads what is missing
         tables = load_run_tables(config, reporter)
     facts: dict[str, Any] = {
         "seed": config.seed,
@@ -116,14 +116,14 @@ def fit(
     if supplied is not None:
         facts["item_vectors"] = supplied.report()
     fingerprint = _fingerprint(config, facts)
-    if team is not None and team.from_first(fingerprint) != fingerprint:
+    if group is not None and group.broadcast(fingerprint) != fingerprint:
         raise RunError(
             f"Process {rank} does not have the first one's data, item vectors or versions of mltfr and torch. "
             "All processes must read the same files."
         )
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
-    saved = load_saved(checkpoints, fingerprint) if checkpoints is not None and resume else None
-    started -= saved.state.elapsed if saved is not None else 0.0
+    checkpoint = load_checkpoint(checkpoints, fingerprint) if checkpoints is not None and resume else None
+    started -= checkpoint.state.elapsed if checkpoint is not None else 0.0
     memory = training_memory(config, data) if not isinstance(config.backbone, BaselineConfig) else None
     if memory is not None and not rank:
         if config.training.check_memory:
@@ -134,7 +134,7 @@ def fit(
         reporters = [reporter]
         if folder is not None and checkpoints is not None:
             write_text(folder / CONFIG, dump_toml(config))
-            reporters.append(JsonLines(folder / LOG, saved.state.history if saved is not None else []))
+            reporters.append(JsonLines(folder / LOG, checkpoint.state.history if checkpoint is not None else []))
             if config.training.tensorboard:
                 reporters.append(TensorBoard(folder / TENSORBOARD))
         everybody = Reporters(reporters)
@@ -144,7 +144,7 @@ def fit(
                 history: list[dict[str, Any]] = []
                 facts |= {"rounds": 0}
             else:
-                share = team.share_ranks(config.seed) if team is not None else None
+                share = group.share_ranks(config.seed) if group is not None else None
                 trained = train(
                     lambda: build_model(config, len(data.vocabulary), tables, vectors),
                     build_loss(config, data.vocabulary.counts),
@@ -152,10 +152,10 @@ def fit(
                     lambda model: _validation(model, data, config, share),
                     config.training,
                     seed=config.seed,
-                    team=team,
+                    group=group,
                     objective=build_objective(config, len(data.vocabulary)),
                     checkpoints=checkpoints,
-                    saved=saved,
+                    checkpoint=checkpoint,
                     fingerprint=fingerprint,
                     reporter=everybody,
                     stop=stop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,9 @@ from mltfr.interactions.collate import Codes
 from mltfr.losses.cross_entropy import CrossEntropy, CrossEntropyConfig
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
-from mltfr.training.samples import Batch, PositionSamples, PrefixSamples, Samples, Views
-from mltfr.training.step import TrainingStep
+from mltfr.training.batch import Batch
+from mltfr.training.samples import PositionSamples, PrefixSamples, Samples, make_batch
+from mltfr.training.step import TrainingLoss
 
 ITEMS = 15
 HIDDEN = 16
@@ -49,9 +51,9 @@ class ObjectiveContract:
             model.item_vectors.weight[0] = 0
         return model
 
-    def step(self, objective: Objective, dropout: float = 0.0) -> TrainingStep:
+    def training_loss(self, objective: Objective, dropout: float = 0.0) -> TrainingLoss:
         loss = CrossEntropy(CrossEntropyConfig(), torch.ones(ITEMS + 1))
-        return TrainingStep(self.model(objective, dropout), loss, objective).train()
+        return TrainingLoss(self.model(objective, dropout), loss, objective).train()
 
     @pytest.fixture(params=KINDS, ids=["prefixes", "positions"])
     def samples(self, request: pytest.FixtureRequest) -> Samples:
@@ -62,11 +64,10 @@ class ObjectiveContract:
 
     def batch(self, objective: Objective, samples: Samples, seed: int = 7) -> Batch:
         """Return all samples as one batch with its views."""
-        everything, random = np.arange(len(samples)), np.random.default_rng(seed)
-        return Views(objective, samples).add(samples.batch(everything, random), everything, random)
+        return make_batch(samples, objective, np.arange(len(samples)), np.random.default_rng(seed))
 
     def views(self, objective: Objective, samples: Samples, seed: int = 7) -> tuple[Codes, ...]:
-        return objective.views(samples.pool(), np.arange(len(samples)), np.random.default_rng(seed))
+        return objective.views(samples, np.arange(len(samples)), np.random.default_rng(seed))
 
     def term(self, objective: Objective, model: SequentialModel, batch: Batch) -> Tensor:
         return objective.term(model, model.encode(batch.items, newest=1)[:, -1], batch.views)
@@ -103,10 +104,10 @@ class ObjectiveContract:
 
     def test_it_is_added_to_the_loss(self, samples: Samples) -> None:
         objective = self.build()
-        step, batch = self.step(objective), self.batch(objective, samples)
-        alone = step(batch.items, batch.targets)
-        term = self.term(objective, step.model, batch)
-        torch.testing.assert_close(step(batch.items, batch.targets, *batch.views), alone + term)
+        loss, batch = self.training_loss(objective), self.batch(objective, samples)
+        alone = loss(replace(batch, views=()))
+        term = self.term(objective, loss.model, batch)
+        torch.testing.assert_close(loss(batch), alone + term)
 
     def test_gradients_reach_the_encoder(self, samples: Samples) -> None:
         objective = self.build()
@@ -139,12 +140,12 @@ class ObjectiveContract:
         objective = self.build(weight=0)
         batch = self.batch(objective, samples)
         assert batch.views == ()
-        step, plain = self.step(objective, dropout=0.3), self.step(objective, dropout=0.3)
+        loss, plain = (self.training_loss(objective, dropout=0.3) for _ in range(2))
         plain.objective = None
         losses = []
-        for one in (step, plain):
+        for one in (loss, plain):
             torch.manual_seed(1)
-            losses.append(one(batch.items, batch.targets, *batch.views))
+            losses.append(one(batch))
         assert torch.equal(*losses)
 
     def test_it_runs_in_bfloat16(self, samples: Samples) -> None:

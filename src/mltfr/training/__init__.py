@@ -1,32 +1,32 @@
-"""The training loop, its rounds, batches, checkpoints and loggers."""
+"""The training loop, its rounds, batches, checkpoints and callbacks."""
 
-from mltfr.training.checkpoint import CHECKPOINT_FORMAT, Checkpoints
-from mltfr.training.config import TrainingConfig
-from mltfr.training.devices import launched
+from mltfr.training.callbacks import Console, JsonLines, Reporter, Reporters, TensorBoard
+from mltfr.training.checkpoint import CHECKPOINT_FORMAT, Checkpoint, Checkpoints, load_checkpoint
+from mltfr.training.config import AdvancedTrainingConfig, TrainingConfig
+from mltfr.training.device import launched
+from mltfr.training.distributed import LostProcessError, ProcessGroup, make_process_group
 from mltfr.training.interrupts import Interrupted, stop_request
-from mltfr.training.reporting import Console, JsonLines, Reporter, Reporters, TensorBoard
 from mltfr.training.rounds import Trained, add_consensus, train
-from mltfr.training.state import Saved, load_saved
-from mltfr.training.team import LostProcessError, Team, make_team
 
 __all__ = [
     "CHECKPOINT_FORMAT",
+    "AdvancedTrainingConfig",
+    "Checkpoint",
     "Checkpoints",
     "Console",
     "Interrupted",
     "JsonLines",
     "LostProcessError",
+    "ProcessGroup",
     "Reporter",
     "Reporters",
-    "Saved",
-    "Team",
     "TensorBoard",
     "Trained",
     "TrainingConfig",
     "add_consensus",
     "launched",
-    "load_saved",
-    "make_team",
+    "load_checkpoint",
+    "make_process_group",
     "stop_request",
     "train",
 ]

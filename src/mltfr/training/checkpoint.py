@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mltfr.errors import OutputError, RunError
 from mltfr.storage.files import atomic_file, sha256
+from mltfr.training.callbacks import Record
 
 CHECKPOINT_FORMAT = 1
 STATE = "state.json"
@@ -21,10 +24,10 @@ REMEDY = "Remove the run folder and start again without --resume."
 
 
 class Checkpoints:
-    """The newest checkpoint of a run, in its own folder.
+    """The latest checkpoint of a run, in its own folder.
 
     `state.json` names the tensor file that belongs to it and is renamed into place last, so that a kill
-    leaves either the old checkpoint or the new one, never a mixture.
+    leaves either the old checkpoint or the new one, never a mixture of both.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,6 +91,80 @@ class Checkpoints:
             self.folder.rmdir()
 
 
+@dataclass
+class TrainerState:
+    """Progress of a training: the JSON of a checkpoint.
+
+    Attributes:
+        round: number of the round, from 1.
+        epoch: finished epochs of the round.
+        batch: finished batches of the current epoch.
+        step: finished batches of the round.
+        best: best validation score so far, None before the first validation.
+        best_epoch: its epoch.
+        stale: validations since the best one.
+        loss_sum: summed loss of the current epoch.
+        seconds: seconds spent on the current epoch.
+        elapsed: seconds spent on the whole training, without interruptions.
+        finished: whether the round has ended.
+        history: one record for every epoch of all rounds.
+    """
+
+    round: int = 1
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    stale: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    elapsed: float = 0.0
+    finished: bool = False
+    history: list[Record] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint to continue a training from.
+
+    Attributes:
+        tensors: weights, optimiser state and random states by name.
+        state: progress of the training.
+    """
+
+    tensors: dict[str, Tensor]
+    state: TrainerState
+
+
+def load_checkpoint(checkpoints: Checkpoints, fingerprint: str) -> Checkpoint | None:
+    """Return the checkpoint, or None where there is none.
+
+    Args:
+        checkpoints: its folder.
+        fingerprint: of data, settings and versions, as given to `train`.
+
+    Raises:
+        RunError: the checkpoint is damaged or belongs to other data, settings or versions.
+    """
+    found = checkpoints.load()
+    if found is None:
+        return None
+    tensors, state = found
+    if state.pop("fingerprint", None) != fingerprint:
+        raise RunError(
+            "The checkpoint was made from other data or settings, or by other versions of mltfr or torch. "
+            f"Give the same ones. Otherwise: {REMEDY}"
+        )
+    try:
+        if odd := {f.name for f in fields(TrainerState)} ^ set(state):
+            raise ValueError(f"unknown or missing: {', '.join(sorted(odd))}")
+        return Checkpoint(tensors, TypeAdapter(TrainerState).validate_json(json.dumps(state), strict=True))
+    except ValueError as error:  # pydantic's is one
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"{checkpoints.folder / STATE}: damaged ({reason}). {REMEDY}") from error
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return an optimiser's state as flat tensors: `optimizer.<parameter>.<quantity>`."""
     state = optimizer.state_dict()["state"]
@@ -99,7 +176,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` returned."""
+    """Restore the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -127,7 +204,7 @@ def random_tensors() -> dict[str, Tensor]:
 
 
 def load_random(tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `random_tensors` returned, as far as this machine has the devices."""
+    """Restore the states that `random_tensors` returned, of the devices that this machine has."""
     torch.set_rng_state(tensors["random.cpu"])
     for name, tensor in tensors.items():
         if name.startswith("random.cuda.") and int(name.rsplit(".", 1)[1]) < torch.cuda.device_count():

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mltfr.config import Config
 
+_REMOVED = {
+    "refresh_every": "shortlists are refreshed before every epoch",
+    "refresh_histories": "fusion.filter.refresh_queries says how many users' queries choose the shortlists",
+}
+
+
+class AdvancedTrainingConfig(Config):
+    """Settings of the training loop that rarely need to be changed."""
+
+    bucket: int = Field(16, ge=1)
+    """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
+    validate_every: int = Field(1, ge=1)
+    """Epochs between two validations."""
+    item_updates: Literal["auto", "dense", "sparse"] = "auto"
+    """How Adam updates the item embedding: every row in every step (dense), or a row's pending updates when it is next
+    looked up (sparse: equal but for rounding, and several times faster with a large catalogue; needs a loss with
+    negatives, and no weight decay). auto is sparse where possible, from 100,000 items on."""
+    fisher_examples: int = Field(2048, ge=1)
+    """Training samples from which the Fisher information is estimated between the rounds; fusion mltfr-reference
+    takes all of them, in batches, as published."""
+    cuda_graphs: bool = True
+    """Whether steps on a CUDA device are captured as CUDA graphs, one for each of a few shapes of batch, and replayed:
+    small models train several times faster. Not with `shards`, sparse item updates, a training objective, or a fusion
+    other than mltfr, random and shuffled."""
+    checkpoint_seconds: float = Field(60.0, ge=0)
+    """Minimum time between two checkpoints within an epoch; one is always written after an epoch."""
+
 
 class TrainingConfig(Config):
-    """How a recommender is trained; everything is chosen on the validation part."""
+    """How a recommender is trained; everything is chosen on the validation split."""
 
     samples: Literal["prefixes", "positions"] = "prefixes"
     """Training samples of a causal backbone: every prefix of a history with its next item (strongest), or
@@ -19,40 +46,32 @@ class TrainingConfig(Config):
     mask_ratio: float = Field(0.2, gt=0, lt=1)
     """Share of the items that are masked, for backbones with a mask token."""
     epochs: int = Field(100, ge=1)
-    """Most epochs of a round."""
+    """Maximum number of epochs of a round."""
     first_round_epochs: int = Field(10, ge=1)
-    """Most epochs of round 1, where there are two, if `epochs` allows as many: its experts only have to be worth
-    merging."""
+    """Maximum number of epochs of round 1, where there are two, and at most `epochs`: its experts only have to be good
+    enough to merge."""
     second_round: Literal["fresh", "warm"] = "fresh"
     """Whether round 2 starts from new parameters or from those of round 1."""
     patience: int = Field(5, ge=1)
     """Validations in a row without a better score after which a round ends."""
     metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")
     """Validation metric that chooses the best epoch."""
-    validate_every: int = Field(1, ge=1)
-    """Epochs between two validations."""
     validation_examples: int | None = Field(None, ge=1)
     """Validation examples used to choose the epoch, drawn once; all of them if not given."""
     batch_size: int = Field(256, ge=1)
     """Samples in a batch."""
     shards: int = Field(1, ge=1)
-    """Parts of every batch, each with random numbers of its own: with more than one, the result does not depend on
-    how many processes share them (their number must divide this), and a step's memory is that of one part. A
-    contrastive objective compares the samples of a part."""
-    bucket: int = Field(16, ge=1)
-    """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
+    """Shards of every batch, each with random numbers of its own: with more than one, the result does not depend on
+    how many processes share them (their number must divide this), and a step's memory is that of one shard. A
+    contrastive objective compares the samples of a shard."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
-    item_updates: Literal["auto", "dense", "sparse"] = "auto"
-    """How Adam moves the item vectors: all of them in every step (dense), or each when it is next read (sparse: the
-    same course but for rounding, and several times faster with a large catalogue; needs a loss with negatives, and no
-    weight decay). auto is sparse where it can be, from 100,000 items on."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Course of the learning rate after the warm-up; the last two end at zero."""
+    """Learning rate schedule after the warm-up; the last two end at zero."""
     warmup_steps: int = Field(0, ge=0)
     """Steps in which the learning rate grows from zero."""
     gradient_clip: float = Field(5.0, ge=0)
@@ -60,25 +79,26 @@ class TrainingConfig(Config):
     precision: Literal["32", "bf16"] = "32"
     """Arithmetic of the step: 32 for float32, or bf16 for matrix products in bfloat16 and the rest in float32
     (mixed): faster on a GPU and on a CPU with bfloat16 instructions (AMX, AVX512-BF16), slower on any other CPU."""
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """Device to train on: auto, cpu, cuda, cuda:1."""
-    cuda_graphs: bool = True
-    """Whether steps on a CUDA device are recorded, once for each of a few shapes of batch, and replayed: small models
-    train several times faster. Not with `shards`, `item_updates = "sparse"`, a training objective, or a fusion other
-    than mltfr, random and shuffled."""
-    fisher_examples: int = Field(2048, ge=1)
-    """Training samples from which the Fisher information is estimated between the rounds; fusion mltfr-reference
-    takes all of them, in batches, as published."""
-    refresh_every: int = Field(1, ge=1)
-    """Epochs between two refreshes of the fusion's shortlists."""
-    refresh_histories: int = Field(2048, ge=1)
-    """Training histories whose queries choose the shortlists."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """Device to train on: auto (cuda where there is one, else cpu), cpu, cuda, cuda:1, or mps (Apple silicon: not
+    tested)."""
     check_memory: bool = True
     """Whether a training that is estimated to need more memory than there is stops before it begins."""
-    checkpoint_seconds: float = Field(60.0, ge=0)
-    """Least time between two checkpoints inside an epoch; one is always written after an epoch."""
     tensorboard: bool = False
     """Also write TensorBoard event files into the run folder (needs the extra `tensorboard`)."""
+    advanced: AdvancedTrainingConfig = AdvancedTrainingConfig()
+    """Settings that rarely need to be changed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _moved_settings(cls, values: Any) -> Any:
+        """Say where a setting of earlier versions is now."""
+        for name in values if isinstance(values, dict) else ():
+            if name in AdvancedTrainingConfig.model_fields:
+                raise ValueError(f"{name} is now training.advanced.{name}: write it under [training.advanced].")
+            if name in _REMOVED:
+                raise ValueError(f"{name} is no longer a setting: {_REMOVED[name]}. Remove it.")
+        return values
 
     @field_validator("precision", mode="before")
     @classmethod

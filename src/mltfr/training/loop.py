@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from mltfr.errors import ConfigError
+from mltfr.objectives.base import Indices
 from mltfr.prefixes import under_prefix, with_prefix
-from mltfr.training.batches import epoch_generator, plan_epoch
+from mltfr.training.batch import Batch
+from mltfr.training.callbacks import Record, Reporter
 from mltfr.training.checkpoint import (
     Checkpoints,
+    TrainerState,
     copied,
     load_optimizer,
     load_random,
@@ -23,50 +26,50 @@ from mltfr.training.checkpoint import (
     random_tensors,
 )
 from mltfr.training.config import TrainingConfig
+from mltfr.training.cuda_graphs import CapturedStep, can_capture
+from mltfr.training.device import sum_dtype
+from mltfr.training.distributed import ProcessGroup, ShardedGradient
+from mltfr.training.epoch import BATCH, ORDER, REFRESH, epoch_generator, plan_epoch
 from mltfr.training.interrupts import Interrupted
-from mltfr.training.optimizer import learning_rate
-from mltfr.training.parts import Parts
-from mltfr.training.reporting import Record, Reporter
-from mltfr.training.samples import Batch, Indices, Samples, Views
-from mltfr.training.state import RoundState
-from mltfr.training.step import TrainingStep
-from mltfr.training.team import Team
-from mltfr.training.update import Update
+from mltfr.training.optim import learning_rate
+from mltfr.training.samples import Samples, make_batch
+from mltfr.training.step import OptimizationStep, TrainingLoss
 
-WATCHED = 64
-"""Steps of which one is not replayed where others are, so that it adds to the fusion's diagnostics."""
-ORDER, BATCH, REFRESH, FISHER = range(4)  # purposes of random numbers, see epoch_generator
+DIAGNOSED_STEPS = 64
+"""Of so many steps one is not replayed as a CUDA graph, so that it adds to the fusion's diagnostics."""
+REFRESH_HISTORIES = 2048
+"""Training histories whose queries may choose the fusion's shortlists."""
 
 
 class Round:
     """Trains one model until validation no longer improves.
 
     Args:
-        team: device and precision, and the processes that train together; all of them go through the same steps.
-        step: the model with its loss and objective.
-        samples: what to train on.
+        group: the processes that train together; all of them run the same steps.
+        loss: the model with its loss and objective.
+        samples: the training samples.
         validate: returns the validation metrics of the model as it is.
         config: settings.
-        epochs: most epochs of this round.
+        epochs: maximum number of epochs of this round.
         state: where to begin; a fresh one unless a checkpoint is resumed.
         seed: seed of order, masks and dropout.
-        rounds: how many rounds there are in all, for the reporter.
-        checkpoints: where the state is kept; None keeps none.
+        rounds: total number of rounds, for the reporter.
+        checkpoints: where checkpoints are saved; None saves none.
         fingerprint: of data and settings, written into the checkpoint.
-        reporter: hears of the progress.
-        stop: when set, the round writes a checkpoint and raises.
+        reporter: called on progress.
+        stop: when set, the round saves a checkpoint and raises.
     """
 
     def __init__(
         self,
-        team: Team,
-        step: TrainingStep,
+        group: ProcessGroup,
+        loss: TrainingLoss,
         samples: Samples,
         validate: Callable[[], dict[str, float]],
         config: TrainingConfig,
         *,
         epochs: int,
-        state: RoundState,
+        state: TrainerState,
         seed: int,
         rounds: int = 1,
         checkpoints: Checkpoints | None = None,
@@ -74,16 +77,16 @@ class Round:
         reporter: Reporter | None = None,
         stop: Event | None = None,
     ) -> None:
-        self.team, self.samples, self.validate, self.config = team, samples, validate, config
-        self.fabric = team.fabric
+        self.group, self.loss, self.samples, self.validate, self.config = group, loss, samples, validate, config
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.fingerprint = checkpoints, fingerprint
         self.reporter = reporter or Reporter()
         self.stop = stop or Event()
-        self.model = step.model
-        self.views = Views(step.objective, samples)
-        self.update = Update(step, config, self.fabric)
-        self.parts = Parts(team, step.parameters(), self._make_batch, self.update.loss)
+        self.model = loss.model
+        capture = can_capture(loss, config, group.device)
+        self.step = OptimizationStep(loss, config, group.device, capture)
+        self.captured = CapturedStep(self.step) if capture else None
+        self.sharded = ShardedGradient(group, loss.parameters(), self._make_batch, self.step.gradient)
         self.best_weights: dict[str, Tensor] = {}
         self.batches = -(-len(samples) // config.batch_size)
         self.saved_at = time.monotonic()
@@ -94,90 +97,83 @@ class Round:
         """Continue from a checkpoint's tensors."""
         self.model.load_state_dict(under_prefix("model", tensors))
         self.best_weights = under_prefix("best", tensors)
-        load_optimizer(self.update.optimizer, tensors)
+        load_optimizer(self.step.optimizer, tensors)
         load_random(tensors)
 
     def run(self) -> dict[str, Tensor]:
         """Train to the end of the round and return the best weights.
 
         Raises:
-            Interrupted: `stop` was set; the checkpoint is written.
+            Interrupted: `stop` was set; the checkpoint is saved.
             ConfigError: the loss is no longer a number.
         """
         state = self.state
-        self.team.equalise(self.model)
+        self.group.broadcast_module(self.model)
         self.reporter.round_started(state.round, self.rounds, self.epochs, self.batches)
         while not state.finished:
             self._epoch()
             self._validate()
             self.save()
-            self._stop_if_asked()
-        if self.update.rows is not None:
-            self.update.rows.finish()
+            (stop,) = self.group.any(self.stop.is_set())
+            if stop:
+                raise Interrupted
+        self.step.detach()
         self.model.load_state_dict(self.best_weights)
         return self.best_weights
 
     def save(self) -> None:
-        """Write a checkpoint, if there is a place for it."""
+        """Save a checkpoint if checkpointing is enabled."""
         self.state.elapsed = time.monotonic() - self.begun
         if self.checkpoints is None:
             return
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best_weights)
-        tensors |= optimizer_tensors(self.update.optimizer) | random_tensors()
+        tensors |= optimizer_tensors(self.step.optimizer) | random_tensors()
         self.checkpoints.save(tensors, {**asdict(self.state), "fingerprint": self.fingerprint})
         self.saved_at = time.monotonic()
 
     def _epoch(self) -> None:
-        state, config = self.state, self.config
+        state, config, device = self.state, self.config, self.group.device
         order = epoch_generator(self.seed, state.round, state.epoch, ORDER)
-        plan = plan_epoch(self.samples.lengths, config.batch_size, config.bucket, order)
-        if state.batch == 0 and state.epoch % config.refresh_every == 0:
+        plan = plan_epoch(len(self.samples), self.samples.lengths, config.batch_size, config.advanced.bucket, order)
+        if state.batch == 0:
             self._refresh()
-        self.update.step.train()
+        self.loss.train()
         total = self.epochs * len(plan)
-        loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.fabric.device)
+        loss_sum = torch.tensor(state.loss_sum, dtype=sum_dtype(device), device=device)
         begun = time.monotonic() - state.seconds
         while state.batch < len(plan):
-            self.update.set_rate(learning_rate(config, state.step, total))
+            self.step.set_learning_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step / len(plan))
-            loss, stop, due = self._train_on(plan[state.batch])
-            loss_sum += loss
+            loss_sum += self._train_on(plan[state.batch])
             state.batch += 1
             state.step += 1
             self.reporter.batch_done(state.epoch + 1, state.batch)
-            if self.team.size == 1:
-                stop, due = self.stop.is_set(), self._is_due()
+            stop, due = self.group.any(self.stop.is_set(), self.group.is_main and self._is_due())
             if state.batch < len(plan) and (due or stop):
-                self._count(loss_sum, begun)
+                self._update_state(loss_sum, begun)
                 self.save()
                 if stop:
                     raise Interrupted
-        self._count(loss_sum, begun)
+        self._update_state(loss_sum, begun)
 
-    def _train_on(self, indices: Indices) -> tuple[Tensor, bool, bool]:
-        """Move the model by a batch.
-
-        Returns:
-            Its mean loss, and whether any process was asked to stop, or wants a checkpoint.
-        """
+    def _train_on(self, indices: Indices) -> Tensor:
+        """Do one optimisation step on samples `[B]`, and return their mean loss."""
         seeds = [self.seed, self.state.round, self.state.epoch, BATCH, self.state.batch]
-        stop, due = self.stop.is_set(), self.team.is_first and self._is_due()
-        if self.team.shards > 1:
-            self.update.optimizer.zero_grad()
-            found = self.parts.gradient(indices, seeds, stop, due)
-            self.update.apply()
-            return found.loss, found.stop, found.due
+        if self.group.shards > 1:
+            return self.step.with_gradient(lambda: self.sharded(indices, seeds))
         batch = self._make_batch(indices, np.random.default_rng(seeds))
-        return self.update(batch, record=self.state.batch % WATCHED != 0), stop, due
+        if self.captured is not None:
+            return self.captured(batch, replay=self.state.batch % DIAGNOSED_STEPS != 0)
+        return self.step(batch.to(self.group.device))
 
     def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
-        return self.views.add(self.samples.batch(indices, random), indices, random)
+        return make_batch(self.samples, self.loss.objective, indices, random)
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self.saved_at >= self.config.checkpoint_seconds
+        return time.monotonic() - self.saved_at >= self.config.advanced.checkpoint_seconds
 
-    def _count(self, loss_sum: Tensor, begun: float) -> None:
+    def _update_state(self, loss_sum: Tensor, begun: float) -> None:
         """Bring the state up to date, unless training has diverged: no checkpoint may hold such weights."""
         self.state.loss_sum, self.state.seconds = loss_sum.item(), time.monotonic() - begun
         weights = all(bool(parameter.isfinite().all()) for parameter in self.model.parameters())
@@ -192,10 +188,9 @@ class Round:
         epoch, mean = state.epoch + 1, state.loss_sum / state.batch
         record: Record = {"round": state.round, "epoch": epoch, "step": state.step, "loss": mean}
         last = epoch == self.epochs
-        if epoch % config.validate_every == 0 or last:
-            self.update.step.eval()
-            if self.update.rows is not None:
-                self.update.rows.flush()
+        if epoch % config.advanced.validate_every == 0 or last:
+            self.loss.eval()
+            self.step.apply_pending()
             metrics = self.validate()
             score = metrics[config.metric]
             record["validation"] = {name: metrics[name] for name in dict.fromkeys((config.metric, "hr@10"))}
@@ -204,7 +199,7 @@ class Round:
                 state.best, state.best_epoch, state.stale = score, epoch, 0
                 record["best"] = True
                 self.best_weights = copied(self.model.state_dict(), self.best_weights)
-        record["learning_rate"] = float(self.update.optimizer.param_groups[0]["lr"])
+        record["learning_rate"] = float(self.step.optimizer.param_groups[0]["lr"])
         record["seconds"] = round(state.seconds, 3)
         record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}
         state.history.append(record)
@@ -213,21 +208,18 @@ class Round:
         state.finished = last or state.stale >= config.patience
 
     def _refresh(self) -> None:
+        """Refresh the fusion's shortlists, from a random sample of the training histories."""
         if self.model.fusion is None or not self.model.fusion.needs_tables:
             return
         random = epoch_generator(self.seed, self.state.round, self.state.epoch, REFRESH)
-        count = min(self.config.refresh_histories, len(self.samples))
+        count = min(REFRESH_HISTORIES, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
-        self.update.step.eval()
-        if self.team.shards > 1:
+        self.loss.eval()
+        if self.group.shards > 1:
             torch.manual_seed(int(random.integers(2**63)))
         with torch.no_grad():
             self.model.fusion.refresh(
-                self.model.fusion_inputs(self.samples.batch(part, random).to(self.fabric.device).items)
-                for part in np.array_split(chosen, -(-count // self.config.batch_size))
+                self.model.fusion_inputs(self.samples.batch(chunk, random).to(self.group.device).items)
+                for chunk in np.array_split(chosen, -(-count // self.config.batch_size))
             )
-        self.team.equalise(self.model.fusion)
-
-    def _stop_if_asked(self) -> None:
-        if self.team.any(self.stop.is_set()):
-            raise Interrupted
+        self.group.broadcast_module(self.model.fusion)

@@ -1,149 +1,162 @@
-"""Training samples: what a batch is made of, for every way of training."""
+"""Training samples: the sequences and targets that batches are made of, for every way of training."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from torch.nn.functional import pad
 
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions import Histories
-from mltfr.interactions.collate import pad_right_aligned
+from mltfr.interactions.collate import Codes, pad_right_aligned
 from mltfr.model import SequentialModel
-from mltfr.objectives import Objective, Pool
+from mltfr.objectives import Objective
+from mltfr.objectives.base import Indices
+from mltfr.training.batch import Batch
 from mltfr.training.config import TrainingConfig
-from mltfr.training.places import Differences, Numbers, Prefixes
-from mltfr.training.places import Indices as Indices
-from mltfr.training.step import wanted_places
-
-LENGTHS, SHARES = 8, 8
-"""What a filled batch's length is a multiple of, and the inverse of what its number of places is a multiple of."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's data.
-
-    Attributes:
-        items: int64 `[B, L]`, right-aligned codes.
-        targets: int64 `[B, T]`, the item wanted at each of the last `T <= L` positions, 0 for none.
-        views: int64 `[B, L']` each, what the training objective looks at besides.
-        wanted: int64 `[P]`, `wanted_places` of the targets, and in a filled batch some places more; None while
-            nobody has looked for them.
-        counted: float `[P]`, 1 at a wanted place with a target, else 0; None where all have one.
-    """
-
-    items: Tensor
-    targets: Tensor
-    views: tuple[Tensor, ...] = ()
-    wanted: Tensor | None = None
-    counted: Tensor | None = None
-
-    def filled(self, most: int) -> Batch:
-        """Return the batch with more padding and more places, so that few shapes occur.
-
-        The length becomes a multiple of 8, as far as `most` allows, and the places one of an eighth of the targets'.
-        """
-        length = min(-(-self.items.shape[1] // LENGTHS) * LENGTHS, max(most, self.items.shape[1]))
-        items = _widened(self.items, length)
-        targets = self.targets if self.targets.shape[1] == 1 else _widened(self.targets, length)
-        flat = targets.flatten()                                                     # [B * T]
-        share = -(-len(flat) // SHARES)
-        wanted, others = wanted_places(targets), (flat == 0).nonzero().squeeze(1)
-        missing = min(-(-len(wanted) // share) * share, len(flat)) - len(wanted)
-        wanted = torch.cat([wanted, others[:missing]])                               # [P]
-        return replace(self, items=items, targets=targets, wanted=wanted, counted=(flat[wanted] > 0).float())
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device, so that the step on an accelerator has nothing to wait for."""
-        wanted = wanted_places(self.targets) if self.wanted is None else self.wanted
-        counted = None if self.counted is None else _moved(self.counted, device)
-        views = tuple(_moved(view, device) for view in self.views)
-        return Batch(_moved(self.items, device), _moved(self.targets, device), views, _moved(wanted, device), counted)
 
 
 class Samples(ABC):
     """All training samples of a log, addressed by number.
 
-    Sample `n` reads `items[start[n]:stop[n]]` of the flat training histories.
+    Sample `n` reads `items[start:stop]` of the flat training histories. Subclasses say where it lies, and make
+    batches.
+
+    Args:
+        histories: the training histories.
+        count: number of samples N.
+
+    Raises:
+        DataError: there is no sample.
     """
 
-    def __init__(self, histories: Histories, start: Numbers, stop: Numbers) -> None:
-        if len(start) == 0:
+    def __init__(self, histories: Histories, count: int) -> None:
+        if count == 0:
             raise DataError(
                 "No user has two training interactions, so there is nothing to train on. "
                 "Give a log with longer histories."
             )
         self.items = histories.items
-        self.start = start
-        self.stop = stop
+        self._count = count
 
     def __len__(self) -> int:
-        return len(self.start)
+        return self._count
 
-    @property
-    def lengths(self) -> Numbers:
-        """Interactions that each sample reads, int64 `[N]`."""
-        return Differences(self.stop, self.start)
-
-    def _read(self, indices: Indices, drop_last: int = 0) -> list[npt.NDArray[np.int32]]:
-        starts, stops = self.start[indices].tolist(), (self.stop[indices] - drop_last).tolist()
-        return [self.items[start:stop] for start, stop in zip(starts, stops, strict=True)]
+    @abstractmethod
+    def bounds(self, indices: npt.NDArray[np.integer]) -> tuple[Indices, Indices]:
+        """Return start and stop of samples `[B]` in the flat histories, int64 `[B]` each."""
 
     @abstractmethod
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
-        """Return the samples called `indices` as one batch; `rng` draws what is random in it."""
+        """Return samples `[B]` as one batch; `rng` draws what is random in it."""
 
-    @abstractmethod
-    def pool(self) -> Pool:
-        """Return what the samples read, each with its last target, for a training objective."""
+    def lengths(self, indices: npt.NDArray[np.integer]) -> Indices:
+        """Return how many interactions samples `[B]` read, int64 `[B]`."""
+        start, stop = self.bounds(indices)
+        return stop - start
+
+    def read(self, indices: Indices) -> Codes:
+        """Return the sequences that samples `[B]` read, as right-aligned codes, int64 `[B, L]`."""
+        return self._collated(*self.bounds(indices))
+
+    def same_target(self, indices: Indices, rng: np.random.Generator) -> Indices:
+        """Return for samples `[B]` another one each whose sequence the same item follows, int64 `[B]`.
+
+        All others have the same chance. A sample without any other is its own.
+        """
+        order, place, first, count = self._by_target
+        others = np.maximum(count[indices] - 1, 1)                    # [B]
+        drawn = first[indices] + rng.integers(0, others)              # [B]
+        drawn += (drawn >= place[indices]) & (count[indices] > 1)     # steps over the sample itself
+        return np.asarray(order[drawn], np.int64)
+
+    @cached_property
+    def _by_target(self) -> tuple[Indices, Indices, Indices, Indices]:
+        """All samples sorted by the item that follows, and of each its place in there, its group's start and size."""
+        targets = self.items[self.bounds(np.arange(len(self)))[1]]    # [N]
+        order = np.argsort(targets, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        first = np.searchsorted(targets, targets, "left", sorter=order)
+        return order, place, first, np.searchsorted(targets, targets, "right", sorter=order) - first
+
+    def _collated(self, start: Indices, stop: Indices) -> Codes:
+        sequences = [self.items[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
+        return pad_right_aligned(sequences, int((stop - start).max()))
 
 
 class PrefixSamples(Samples):
-    """Every prefix of a history is a sample, and its next item the only target."""
+    """Every prefix of a history is a sample, and its next item the only target.
+
+    A history of n items has n - 1 prefixes, numbered in the order of their targets. Which history a sample belongs
+    to is found by bisection, so that only eight bytes a history are kept.
+    """
 
     def __init__(self, histories: Histories, max_length: int) -> None:
-        places = Prefixes(histories.offsets, max_length)
-        super().__init__(histories, places.start, places.stop)
+        self.offsets = histories.offsets
+        self.max_length = max_length
+        self.ends = np.cumsum(np.maximum(np.diff(self.offsets) - 1, 0))      # [U], samples up to a history's last
+        super().__init__(histories, int(self.ends[-1]) if len(self.ends) else 0)
+
+    def bounds(self, indices: npt.NDArray[np.integer]) -> tuple[Indices, Indices]:
+        """Return where prefixes start and stop, int64 `[B]` each; at the stop lies the target."""
+        samples = np.asarray(indices, np.int64)
+        user = np.searchsorted(self.ends, samples, "right")
+        from_end = self.ends[user] - samples                                 # 1 for a history's longest prefix
+        stop = self.offsets[user + 1] - from_end
+        return np.maximum(self.offsets[user], stop - self.max_length), stop
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return prefixes `[B, L]` and their next items `[B, 1]`."""
-        targets = self.items[self.stop[indices]].astype(np.int64)
-        items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max()))
-        return Batch(torch.from_numpy(items), torch.from_numpy(targets).unsqueeze(1))
-
-    def pool(self) -> Pool:
-        """Return the prefixes."""
-        everything = np.arange(len(self))
-        return Pool(self.items, self.start[everything], self.stop[everything])
+        start, stop = self.bounds(indices)
+        targets = self.items[stop].astype(np.int64)
+        return Batch(torch.from_numpy(self._collated(start, stop)), torch.from_numpy(targets).unsqueeze(1))
 
 
-class PositionSamples(Samples):
+class _WindowSamples(Samples):
+    """A history is a sample; long ones give several windows, cut from their ends.
+
+    Args:
+        histories: the training histories.
+        size: items of a window, its last target included.
+        overlap: items that two windows of a history share.
+    """
+
+    def __init__(self, histories: Histories, size: int, overlap: int) -> None:
+        lengths = histories.lengths
+        step = size - overlap
+        count = np.maximum(1, -(-(lengths - overlap) // step))               # windows of every user
+        user = np.repeat(np.arange(len(histories)), count)
+        number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+        stop = histories.offsets[1:][user] - number * step
+        start = np.maximum(histories.offsets[:-1][user], stop - size)
+        keep = stop - start >= 2
+        self.start, self.stop = start[keep], stop[keep] - overlap            # [N]
+        super().__init__(histories, len(self.start))
+
+    def bounds(self, indices: npt.NDArray[np.integer]) -> tuple[Indices, Indices]:
+        """Return where windows start and stop, int64 `[B]` each."""
+        return self.start[indices], self.stop[indices]
+
+
+class PositionSamples(_WindowSamples):
     """A history is a sample, and every position's next item a target; long ones give several windows."""
 
     def __init__(self, histories: Histories, max_length: int) -> None:
-        start, stop = _windows(histories, max_length + 1, overlap=1)
-        super().__init__(histories, start, stop)
+        super().__init__(histories, max_length + 1, overlap=1)
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return histories `[B, L]` and the next item of every position `[B, L]`."""
-        longest = int(self.lengths[indices].max()) - 1
-        items = pad_right_aligned(self._read(indices, drop_last=1), longest)
-        targets = pad_right_aligned([sequence[1:] for sequence in self._read(indices)], longest)
+        start, stop = self.bounds(indices)
+        items, targets = self._collated(start, stop), self._collated(start + 1, stop + 1)
         return Batch(torch.from_numpy(items), torch.from_numpy(targets))
 
-    def pool(self) -> Pool:
-        """Return the histories without their last items."""
-        everything = np.arange(len(self))
-        return Pool(self.items, self.start[everything], self.stop[everything] - 1)
 
-
-class MaskedSamples(Samples):
+class MaskedSamples(_WindowSamples):
     """A history is a sample; some items are hidden behind the mask token and are the targets.
 
     With probability one half only the last item is masked, which is how the model is read
@@ -151,14 +164,13 @@ class MaskedSamples(Samples):
     """
 
     def __init__(self, histories: Histories, max_length: int, mask_token: int, ratio: float) -> None:
-        start, stop = _windows(histories, max_length, overlap=0)
-        super().__init__(histories, start, stop)
+        super().__init__(histories, max_length, overlap=0)
         self.mask_token = mask_token
         self.ratio = ratio
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return partly masked histories `[B, L]` and the items behind the masks `[B, L]`."""
-        items = pad_right_aligned(self._read(indices), int(self.lengths[indices].max()))
+        items = self.read(indices)
         masked = rng.random(items.shape) < self.ratio
         only_last = rng.random(len(items)) < 0.5
         masked[only_last] = False
@@ -167,50 +179,24 @@ class MaskedSamples(Samples):
         targets = np.where(masked, items, 0)
         return Batch(torch.from_numpy(np.where(masked, self.mask_token, items)), torch.from_numpy(targets))
 
-    def pool(self) -> Pool:
-        """Refuse: a masked history has no item that follows it.
 
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            "A training objective needs sequences with an item that follows, and a backbone that is trained by "
-            "masking has none. Set objective.name = 'none', or choose a causal backbone such as 'sasrec'."
-        )
-
-
-class Views:
-    """Adds to a batch what a training objective looks at besides.
-
-    Args:
-        objective: None where there is none.
-        samples: where the batches come from.
+def make_samples(
+    config: TrainingConfig, model: SequentialModel, histories: Histories, objective: Objective | None = None
+) -> Samples:
+    """Return the training samples that suit a model and its training objective.
 
     Raises:
-        ConfigError: the samples do not suit any objective.
-    """
-
-    def __init__(self, objective: Objective | None, samples: Samples) -> None:
-        self.objective = objective
-        self.pool = samples.pool() if objective is not None else None
-
-    def add(self, batch: Batch, indices: Indices, rng: np.random.Generator) -> Batch:
-        """Return the batch of the samples `indices` with its views; `rng` draws what is random in them."""
-        if self.objective is None or self.pool is None:
-            return batch
-        views = self.objective.views(self.pool, indices, rng)
-        return replace(batch, views=tuple(torch.from_numpy(view) for view in views))
-
-
-def make_samples(config: TrainingConfig, model: SequentialModel, histories: Histories) -> Samples:
-    """Return the training samples that suit a model.
-
-    Raises:
-        ConfigError: a backbone or a fusion that sees later positions would be trained to predict what it sees.
+        ConfigError: a backbone or a fusion that sees later positions would be trained to predict what it sees, or the
+            objective needs sequences that an item follows, and a masked history has none.
         DataError: no history is long enough.
     """
     backbone = model.backbone
     if model.mask_token is not None:
+        if objective is not None:
+            raise ConfigError(
+                "A training objective needs sequences with an item that follows, and a backbone that is trained by "
+                "masking has none. Set objective.name = 'none', or choose a causal backbone such as 'sasrec'."
+            )
         return MaskedSamples(histories, backbone.max_length, model.mask_token, config.mask_ratio)
     if config.samples == "prefixes":
         return PrefixSamples(histories, backbone.max_length)
@@ -227,24 +213,10 @@ def make_samples(config: TrainingConfig, model: SequentialModel, histories: Hist
     return PositionSamples(histories, backbone.max_length)
 
 
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    if device.type == "cuda":  # a copy from any other memory waits for the device
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
-
-
-def _widened(codes: Tensor, length: int) -> Tensor:  # [B, L] -> [B, length]
-    return pad(codes, (length - codes.shape[1], 0))
-
-
-def _windows(histories: Histories, size: int, overlap: int) -> tuple[Indices, Indices]:
-    """Cut histories, from their ends, into windows of `size` that share `overlap` items."""
-    lengths = histories.lengths
-    step = size - overlap
-    count = np.maximum(1, -(-(lengths - overlap) // step))       # windows of every user
-    user = np.repeat(np.arange(len(histories)), count)
-    number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
-    stop = histories.offsets[1:][user] - number * step
-    start = np.maximum(histories.offsets[:-1][user], stop - size)
-    keep = stop - start >= 2
-    return start[keep], stop[keep]
+def make_batch(samples: Samples, objective: Objective | None, indices: Indices, rng: np.random.Generator) -> Batch:
+    """Return samples `[B]` as one batch, with the views that the objective compares; `rng` draws what is random."""
+    batch = samples.batch(indices, rng)
+    if objective is None:
+        return batch
+    views = objective.views(samples, indices, rng)
+    return replace(batch, views=tuple(torch.from_numpy(view) for view in views))

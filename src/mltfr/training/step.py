@@ -1,26 +1,33 @@
-"""One training step's arithmetic: from a batch to a scalar."""
+"""One optimisation step: loss, backward, clip, update."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from mltfr.losses import Loss, SampledLoss, mean_of
+from mltfr.kernels.products import products_of_width
+from mltfr.losses import Loss, SampledLoss, weighted_mean
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective
+from mltfr.training.batch import Batch, index_targets
+from mltfr.training.config import TrainingConfig
+from mltfr.training.device import autocast
+from mltfr.training.optim import LazyAdam, clip_sparse_grad_norm_, make_optimizer
 
 
-class TrainingStep(nn.Module):
-    """The loss of a batch: encode, gather the positions that have a target, compare with all items.
+class TrainingLoss(nn.Module):
+    """The loss of a batch: encode, gather the positions with a target, score items, add the training objective.
 
     Args:
         model: encodes.
         loss: of the positions that have a target.
         objective: what further views of the batch add; None for nothing.
-        sparse: whether the gradient of the item vectors holds only the rows that the batch touches.
+        sparse: whether the gradient of the item embedding holds only the rows that the batch touches.
 
     Raises:
-        ValueError: `sparse`, but the loss reads all item vectors.
+        ValueError: `sparse`, but the loss reads the embeddings of all items.
     """
 
     def __init__(
@@ -34,57 +41,94 @@ class TrainingStep(nn.Module):
         self.objective = objective
         model.item_vectors.sparse = self.sparse = sparse
 
-    def forward(  # [B, L], [B, T], [B, L'], [P], [P] -> []
-        self,
-        items: Tensor,
-        targets: Tensor,
-        *views: Tensor,
-        wanted: Tensor | None = None,
-        counted: Tensor | None = None,
-    ) -> Tensor:
-        """Return the mean loss over the positions that have a target, and what the objective adds to it.
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the mean loss over the positions with a target, and what the objective adds to it, a scalar.
 
-        Where `wanted` (`wanted_places` of the targets) is given, nothing waits for an accelerator to answer. It may
-        name places without a target, for a shape that does not depend on their number; `counted` is 0 there, else 1.
+        With `batch.target_index`, no shape depends on values, which avoids a device synchronisation.
         """
-        hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
-        wanted = wanted_places(targets) if wanted is None else wanted
-        loss = self._compare(
-            hidden.flatten(0, 1).index_select(0, wanted),    # [P, D]
-            targets.flatten().index_select(0, wanted),       # [P]
-            counted,
+        hidden = self.model.encode(batch.items, batch.targets.shape[1])                          # [B, T, D]
+        index = index_targets(batch.targets) if batch.target_index is None else batch.target_index
+        loss = self._mean_loss(
+            hidden.flatten(0, 1).index_select(0, index),                                         # [P, D]
+            batch.targets.flatten().index_select(0, index),                                      # [P]
+            batch.target_weight,
         )
-        if self.objective is not None and views:
-            loss = loss + self.objective.term(self.model, hidden[:, -1], views)
+        if self.objective is not None and batch.views:
+            loss = loss + self.objective.term(self.model, hidden[:, -1], batch.views)
         return loss
 
-    def _compare(self, hidden: Tensor, targets: Tensor, counted: Tensor | None) -> Tensor:  # [P, D], [P], [P] -> []
+    def _mean_loss(self, hidden: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:  # [P, D], [P], [P] -> []
         if self.sparse and isinstance(self.loss, SampledLoss):
-            targets = targets if counted is None else targets.clamp(min=1)
-            return mean_of(self.loss.by_lookup(hidden, targets, self.model.item_rows), counted)
-        more = () if counted is None else (counted,)
-        return self.loss(hidden, targets, self.model.item_matrix(), *more)
-
-    def hidden_gradient(self, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> [B, T, D]
-        """Return the gradient of the summed loss for the hidden states at the last T positions."""
-        with torch.no_grad():
-            hidden = self.model.encode(items, targets.shape[1])  # [B, T, D]
-        wanted = targets > 0                                     # [B, T]
-        with torch.enable_grad():
-            hidden.requires_grad_()
-            loss = self.loss(hidden[wanted], targets[wanted], self.model.item_matrix().detach())
-            (gradient,) = torch.autograd.grad(loss * wanted.sum(), hidden)
-        return gradient
-
-    def linearised(self, items: Tensor, gradient: Tensor) -> Tensor:  # [B, L], [B, T, D] -> []
-        """Return a scalar whose gradient for the parameters below the hidden states is that of the summed loss.
-
-        By the chain rule `dL/dp = sum(dL/dh * dh/dp)`. No logits and no shapes that depend on values are in
-        it, so that it runs under `torch.func.vmap` in little memory.
-        """
-        return (self.model.encode(items, gradient.shape[1]) * gradient).sum()
+            targets = targets if weight is None else targets.clamp(min=1)
+            return weighted_mean(self.loss.by_lookup(hidden, targets, self.model.item_rows), weight)
+        weights = () if weight is None else (weight,)
+        return self.loss(hidden, targets, self.model.item_matrix(), *weights)
 
 
-def wanted_places(targets: Tensor) -> Tensor:  # [B, T] -> [P]
-    """Return where in the targets, read row by row, there is one: int64, ascending."""
-    return targets.flatten().nonzero().squeeze(1)
+class OptimizationStep:
+    """One optimisation step on one batch. The model and the loss are put on the device.
+
+    Args:
+        loss: the model with its loss and objective.
+        config: settings.
+        device: where the step runs.
+        capturable: whether CUDA graphs capture the step.
+    """
+
+    def __init__(
+        self, loss: TrainingLoss, config: TrainingConfig, device: torch.device, capturable: bool = False
+    ) -> None:
+        self.loss, self.device = loss.to(device), device
+        self.precision, self.max_norm = config.precision, config.gradient_clip
+        self.optimizer = make_optimizer(config, loss.parameters(), loss.sparse, capturable)
+        self.lazy = self.optimizer if isinstance(self.optimizer, LazyAdam) else None
+        if self.lazy is not None:
+            self.lazy.track(loss.model.item_vectors)
+        inner = max((min(each.shape) for each in loss.parameters() if each.dim() == 2), default=0)
+        self._inner_width = inner if device.type == "cpu" else 0
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Train on a batch on the device, and return its mean loss, a scalar."""
+        return self.with_gradient(lambda: self.gradient(batch))
+
+    def with_gradient(self, gradient: Callable[[], Tensor]) -> Tensor:
+        """Do a step by a gradient that a function adds to the parameters', and return the mean loss that it returns."""
+        self.optimizer.zero_grad()  # first: frees the memory of the last gradients before the scores need some
+        loss = gradient()
+        self.update()
+        return loss
+
+    def gradient(self, batch: Batch, weight: int = 1) -> Tensor:
+        """Add the gradient of `weight` times the mean loss of a batch on the device, and return the mean loss."""
+        with products_of_width(self._inner_width):
+            with autocast(self.device, self.precision):
+                loss = self.loss(batch)
+            loss = loss.to(torch.get_default_dtype())
+            torch.autograd.backward(loss * weight)
+        return loss.detach()
+
+    def update(self) -> None:
+        """Clip the gradients to the largest norm, and update the parameters."""
+        if self.max_norm and self.lazy is not None:
+            clip_sparse_grad_norm_(self.loss.parameters(), self.max_norm)
+        elif self.max_norm:
+            nn.utils.clip_grad_norm_(self.loss.parameters(), self.max_norm)
+        self.optimizer.step()
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the learning rate of the steps that follow."""
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def apply_pending(self) -> None:
+        """Apply pending updates of the item embedding, so that the whole of it can be read."""
+        if self.lazy is not None:
+            self.lazy.apply_all_pending()
+
+    def detach(self) -> None:
+        """Apply pending updates and leave the model as it was given, with training over."""
+        if self.lazy is not None:
+            self.lazy.detach()

@@ -1,20 +1,21 @@
-"""The device that a process trains on, alone or as one of many."""
+"""The device that a process trains on, and the precision of its arithmetic."""
 
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 
 from mltfr.errors import ConfigError
 from mltfr.training.config import TrainingConfig
-from mltfr.training.fabric import Fabric
 
 _LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def launched() -> tuple[int, int]:
-    """Return this process's number and how many train together, as torchrun and Ray Train put it in the environment.
+    """Return this process's rank and how many train together, as torchrun and Ray Train put it in the environment.
 
     Returns:
         (0, 1) for a process that was started alone.
@@ -24,21 +25,39 @@ def launched() -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
-def make_fabric(config: TrainingConfig) -> Fabric:
-    """Return the Fabric of one device: of several processes on a machine with GPUs, each has its own.
+def make_device(config: TrainingConfig) -> torch.device:
+    """Return the device to train on, as torch's current one: of several processes on a machine, each has its own GPU.
+
+    "auto" is a CUDA device where there is one, else the CPU. "mps" (Apple silicon) is used by name only.
 
     Raises:
         ConfigError: the device that was asked for is not there.
     """
     kind, _, number = config.device.partition(":")
-    available = {"cpu": True, "cuda": torch.cuda.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
         kind = "cuda" if available["cuda"] else "cpu"
     if not available[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
         raise ConfigError(f"training.device is '{config.device}', but torch finds no such device here. Use 'auto'.")
     if launched()[1] > 1 and kind == "cuda":
         number = str(_own_gpu(number))
-    return Fabric(torch.device(kind, int(number)) if number else torch.device(kind), config.precision)
+    device = torch.device(kind, int(number)) if number else torch.device(kind)
+    if number:
+        torch.cuda.set_device(device)
+    return device
+
+
+def autocast(device: torch.device, precision: Literal["32", "bf16"]) -> AbstractContextManager[object]:
+    """Return the context of a forward pass: "bf16" is matrix products in bfloat16 with weights in float32.
+
+    bfloat16 has float32's range, so the loss needs no scaling.
+    """
+    return nullcontext() if precision == "32" else torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Return the type in which a device adds up losses: float64, or float32 on mps, which has no wider one."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _own_gpu(number: str) -> int:

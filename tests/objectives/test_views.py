@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 
 from mltfr.interactions import Histories
-from mltfr.objectives import Pool
 from mltfr.objectives.cl4srec import CL4SRec, CL4SRecConfig
 from mltfr.objectives.duorec import DuoRec, DuoRecConfig
 from mltfr.training.samples import PositionSamples, PrefixSamples
@@ -12,25 +11,26 @@ HISTORIES = Histories.from_sequences([[1, 2, 3], [4, 3], [5, 6, 3], [7, 8]])
 
 
 def test_prefixes_end_before_their_target():
-    pool = PrefixSamples(HISTORIES, 10).pool()
-    assert pool.read(np.arange(len(pool))).tolist() == [[0, 1], [1, 2], [0, 4], [0, 5], [5, 6], [0, 7]]
-    assert pool.items[pool.stop].tolist() == [2, 3, 3, 6, 3, 8]
+    samples = PrefixSamples(HISTORIES, 10)
+    everything = np.arange(len(samples))
+    assert samples.read(everything).tolist() == [[0, 1], [1, 2], [0, 4], [0, 5], [5, 6], [0, 7]]
+    assert samples.items[samples.bounds(everything)[1]].tolist() == [2, 3, 3, 6, 3, 8]
 
 
 def test_whole_histories_end_before_their_last_target():
-    pool = PositionSamples(HISTORIES, 10).pool()
-    assert pool.read(np.arange(len(pool))).tolist() == [[1, 2], [0, 4], [5, 6], [0, 7]]
-    assert pool.items[pool.stop].tolist() == [3, 3, 3, 8]
+    samples = PositionSamples(HISTORIES, 10)
+    everything = np.arange(len(samples))
+    assert samples.read(everything).tolist() == [[1, 2], [0, 4], [5, 6], [0, 7]]
+    assert samples.items[samples.bounds(everything)[1]].tolist() == [3, 3, 3, 8]
 
 
 def test_a_partner_has_the_same_target_is_another_and_anyone():
     random = np.random.default_rng(0)
-    items = random.integers(1, 6, 60).astype(np.int32)
-    stop = np.arange(1, 60)
-    pool = Pool(items, stop - 1, stop)
-    targets = items[stop]
-    everything = np.arange(len(pool))
-    partners = np.stack([pool.same_target(everything, random) for _ in range(400)])
+    items = random.integers(1, 6, 60)
+    samples = PrefixSamples(Histories.from_sequences([items.tolist()]), 1)
+    targets = items[1:]
+    everything = np.arange(len(samples))
+    partners = np.stack([samples.same_target(everything, random) for _ in range(400)])
     assert (targets[partners] == targets).all()
     assert not (partners == everything).any()
     for one in everything:
@@ -41,16 +41,16 @@ def test_a_partner_has_the_same_target_is_another_and_anyone():
 
 
 def test_without_another_a_sequence_is_its_own_partner():
-    pool = Pool(np.array([1, 2, 3, 4], np.int32), np.array([0, 1, 2]), np.array([1, 2, 3]))
-    assert pool.same_target(np.array([2, 0, 1]), np.random.default_rng(0)).tolist() == [2, 0, 1]
+    samples = PrefixSamples(Histories.from_sequences([[1, 2, 3, 4]]), 1)
+    assert samples.same_target(np.array([2, 0, 1]), np.random.default_rng(0)).tolist() == [2, 0, 1]
 
 
 def test_duorec_sees_itself_and_a_sequence_with_its_target():
-    pool, chosen = PositionSamples(HISTORIES, 10).pool(), np.array([0, 3])
+    samples, chosen = PositionSamples(HISTORIES, 10), np.array([0, 3])
     expected = {"both": 2, "dropout": 1, "same-target": 1}
     for positives, number in expected.items():
         objective = DuoRec(DuoRecConfig(positives=positives), items=8)
-        views = objective.views(pool, chosen, np.random.default_rng(1))
+        views = objective.views(samples, chosen, np.random.default_rng(1))
         assert len(views) == number
         if positives != "same-target":
             assert views[0].tolist() == [[1, 2], [0, 7]]
@@ -61,9 +61,9 @@ def test_duorec_sees_itself_and_a_sequence_with_its_target():
 def test_cl4srec_makes_two_different_augmentations_of_each_sequence():
     """The kind of a view shows: crops are shorter, masks hold the token, reorderings neither."""
     histories = Histories.from_sequences([list(range(1, 12))] * 3000)
-    pool = PositionSamples(histories, 10).pool()
+    samples = PositionSamples(histories, 10)
     objective = CL4SRec(CL4SRecConfig(), items=11)
-    views = objective.views(pool, np.arange(3000), np.random.default_rng(0))
+    views = objective.views(samples, np.arange(3000), np.random.default_rng(0))
     kinds = [np.where((v == 12).any(1), 1, np.where((v > 0).sum(1) < 10, 0, 2)) for v in views]
     assert (kinds[0] != kinds[1]).all()
     pairs = np.bincount(3 * kinds[0] + kinds[1], minlength=9)
@@ -71,7 +71,7 @@ def test_cl4srec_makes_two_different_augmentations_of_each_sequence():
 
 
 def test_a_single_item_stays_as_it_is():
-    pool = Pool(np.array([4, 5], np.int32), np.array([0]), np.array([1]))
+    samples = PrefixSamples(Histories.from_sequences([[4, 5]]), 5)
     for seed in range(10):
-        views = CL4SRec(CL4SRecConfig(), items=5).views(pool, np.array([0]), np.random.default_rng(seed))
+        views = CL4SRec(CL4SRecConfig(), items=5).views(samples, np.array([0]), np.random.default_rng(seed))
         assert [view.tolist() for view in views] == [[[4]], [[4]]]

@@ -1,4 +1,4 @@
-"""Adam over a large table at the cost of the rows that a step reads."""
+"""Lazy Adam: a step over a large embedding costs no more than the rows that it looks up."""
 
 from __future__ import annotations
 
@@ -8,51 +8,52 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from mltfr.training.adam import Adam
+from mltfr.training.optim.adam import Adam
 
 WINDOW = 160
-"""Steps over which a row's old momentum still moves it: `(beta1 / sqrt(beta2)) ** 160` is 5e-8."""
-FLUSH = 1 << 16
-"""Rows that are brought up to date together."""
+"""Steps over which a row's momentum still updates it: `(beta1 / sqrt(beta2)) ** 160` is 5e-8."""
+CHUNK = 1 << 16
+"""Rows whose pending updates are applied together where all rows are."""
 
 
-class RowAdam(Adam):
-    """Adam that leaves the rows of a table alone until somebody reads them.
+class LazyAdam(Adam):
+    """Lazy Adam: pending updates of an embedding's row are applied when it is next looked up.
 
-    Adam moves every row in every step: without a gradient by what is left of its momentum. Here such a row rests,
-    and before it is read again it makes up for the `n` steps it has missed at once:
+    Adam updates every row in every step, one without a gradient by what is left of its momentum. Here these updates
+    are pending, and the `n` of a row are applied at once before it is looked up:
     `theta -= A m / (sqrt(v) + eps)`, `m *= beta1^n`, `v *= beta2^n`, with
-    `A = sum_j lr_j sqrt(1 - beta2^j) / (1 - beta1^j) (beta1 / sqrt(beta2))^(j - last)` over those steps. What is read
-    is therefore what Adam would have, but for rounding and for how epsilon weighs in the steps without a gradient.
+    `A = sum_j lr_j sqrt(1 - beta2^j) / (1 - beta1^j) (beta1 / sqrt(beta2))^(j - last)` over those steps. What is
+    looked up is therefore what Adam would have, but for rounding and for how epsilon weighs in the steps without a
+    gradient.
 
     Parameters with a dense gradient are updated as by torch's own Adam. There is no weight decay.
     """
 
     table: nn.Parameter | None = None
 
-    def follow(self, embedding: nn.Embedding) -> None:
-        """Bring rows of an embedding with sparse gradients up to date whenever they are looked up."""
+    def track(self, embedding: nn.Embedding) -> None:
+        """Apply pending updates of an embedding with sparse gradients whenever its rows are looked up."""
         self.table = cast("nn.Parameter", embedding.weight)
-        self._handle = embedding.register_forward_pre_hook(lambda _, inputs: self.catch_up(inputs[0].unique()))
+        self._handle = embedding.register_forward_pre_hook(lambda _, inputs: self.apply_pending(inputs[0].unique()))
 
-    def finish(self) -> None:
-        """Bring every row up to date, and leave the embedding."""
-        self.flush()
+    def detach(self) -> None:
+        """Apply all pending updates, and stop tracking the embedding."""
+        self.apply_all_pending()
         if self.table is not None:
             self._handle.remove()
             self.table = None
 
     @torch.no_grad()
-    def flush(self) -> None:
-        """Bring every row up to date."""
+    def apply_all_pending(self) -> None:
+        """Apply the pending updates of every row."""
         if self.table is not None:
-            for start in range(0, len(self.table), FLUSH):
-                stop = min(start + FLUSH, len(self.table))
-                self.catch_up(torch.arange(start, stop, device=self.table.device))
+            for start in range(0, len(self.table), CHUNK):
+                stop = min(start + CHUNK, len(self.table))
+                self.apply_pending(torch.arange(start, stop, device=self.table.device))
 
     @torch.no_grad()
-    def catch_up(self, rows: Tensor) -> None:
-        """Make up for the steps without a gradient that rows `[U]`, without repetitions, have missed."""
+    def apply_pending(self, rows: Tensor) -> None:
+        """Apply the pending updates of rows `[U]`, without repetitions: of their steps without a gradient."""
         if self.table is None or not (state := self.state.get(self.table)):
             return
         last = state["last"][rows]                                               # [U]
@@ -79,7 +80,7 @@ class RowAdam(Adam):
         table = self.table
         gradient = table.grad if table is not None else None
         if table is not None:
-            table.grad = None                                                    # not torch's business
+            table.grad = None                                                    # torch's step leaves it alone
         super().step()
         if table is not None and gradient is not None:
             table.grad = gradient
@@ -90,12 +91,12 @@ class RowAdam(Adam):
         state, group = self.state[table], self.param_groups[0]
         if not state:
             state["step"] = torch.zeros((), device=table.device)
-            state["last"] = torch.zeros(len(table), device=table.device)         # [R], step that a row stands at
+            state["last"] = torch.zeros(len(table), device=table.device)         # [R], last step that updated a row
             state["tail"] = torch.zeros(1, device=table.device)                  # [steps + 1], A by last step
             state["exp_avg"] = torch.zeros_like(table)
             state["exp_avg_sq"] = torch.zeros_like(table)
         rows, values = gradient.indices()[0], gradient.values()                  # [U], [U, D]
-        self.catch_up(rows)
+        self.apply_pending(rows)
         state["step"] += 1
         step, (beta1, beta2), rate = int(state["step"]), group["betas"], float(group["lr"])
         mean = state["exp_avg"][rows].lerp_(values, 1 - beta1)                   # [U, D]
@@ -108,7 +109,7 @@ class RowAdam(Adam):
         self._extend_tail(state, step, rate * correction / (1 - beta1**step), beta1 / beta2**0.5)
 
     def _extend_tail(self, state: dict[str, Any], step: int, weight: float, ratio: float) -> None:
-        """Add this step to what rows have missed that stand at one of the steps before it."""
+        """Add this step to A of every step before it at which a row may have been updated last."""
         tail: Tensor = state["tail"]
         first = max(0, step - WINDOW)
         apart = step - torch.arange(first, step, device=tail.device, dtype=torch.float64)
@@ -117,8 +118,8 @@ class RowAdam(Adam):
 
 
 @torch.no_grad()
-def clip_rows(parameters: Iterable[nn.Parameter], largest: float) -> None:
-    """Scale all gradients so that their norm over all parameters is at most `largest`.
+def clip_sparse_grad_norm_(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+    """Scale all gradients so that their norm over all parameters is at most `max_norm`.
 
     As `torch.nn.utils.clip_grad_norm_`, for parameters of which some have a sparse gradient; its repeated rows are
     summed first, so that it counts as the dense gradient that it stands for.
@@ -131,6 +132,6 @@ def clip_rows(parameters: Iterable[nn.Parameter], largest: float) -> None:
         elif parameter.grad is not None:
             numbers.append(parameter.grad)
     norm = torch.stack([torch.linalg.vector_norm(number) for number in numbers]).norm()
-    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
+    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     for number in numbers:
         number.mul_(factor)

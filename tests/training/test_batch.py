@@ -1,4 +1,4 @@
-"""A step on an accelerator never waits: nothing in it asks for a value, and it finds what the host found."""
+"""A step on an accelerator needs no synchronisation: the batch brings the index of its targets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ from mltfr.backbones import BACKBONES
 from mltfr.losses import LOSSES
 from mltfr.losses import cross_entropy as full
 from mltfr.model import SequentialModel
-from mltfr.training.samples import Batch
-from mltfr.training.step import TrainingStep
+from mltfr.training.batch import Batch
+from mltfr.training.step import TrainingLoss
 
 ITEMS = 12
 META = torch.device("meta")
 """A device without values: what needs one (a boolean index, `bool`, `item`) fails on it."""
 
 
-def make_step(backbone: str = "sasrec", loss: str = "cross_entropy") -> TrainingStep:
+def make_step(backbone: str = "sasrec", loss: str = "cross_entropy") -> TrainingLoss:
     encoder, criterion = BACKBONES.get(backbone), LOSSES.get(loss)
     model = SequentialModel(ITEMS, encoder.cls(encoder.config(hidden=8, max_length=6)))
-    return TrainingStep(model, criterion.cls(criterion.config(), torch.ones(ITEMS + 1, dtype=torch.int64)))
+    return TrainingLoss(model, criterion.cls(criterion.config(), torch.ones(ITEMS + 1, dtype=torch.int64)))
+
+
+def on_meta(batch: Batch) -> Batch:
+    index = None if batch.target_index is None else batch.target_index.to(META)
+    return Batch(batch.items.to(META), batch.targets.to(META), target_index=index)
 
 
 def make_batch() -> Batch:
@@ -43,9 +48,7 @@ def make_batch() -> Batch:
 def test_nothing_in_a_step_asks_for_a_value(backbone: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # torch knows none of this device
     step = make_step(backbone, loss).to(META)
-    batch = make_batch().to(torch.device("cpu"))
-    assert batch.wanted is not None
-    value = step(batch.items.to(META), batch.targets.to(META), wanted=batch.wanted.to(META))
+    value = step(on_meta(make_batch().to(torch.device("cpu"))))
     value.backward()
     assert step.model.item_vectors.weight.grad is not None
 
@@ -53,19 +56,19 @@ def test_nothing_in_a_step_asks_for_a_value(backbone: str, loss: str, monkeypatc
 def test_the_test_would_notice() -> None:
     batch = make_batch()
     with pytest.raises(NotImplementedError):
-        make_step().to(META)(batch.items.to(META), batch.targets.to(META))
+        make_step().to(META)(on_meta(batch))
 
 
-def test_places_of_the_host_give_the_same_step() -> None:
+def test_an_index_from_the_host_gives_the_same_step() -> None:
     step = make_step().eval()
     batch = make_batch()
     moved = batch.to(torch.device("cpu"))
-    assert moved.wanted is not None
-    assert moved.wanted.tolist() == np.flatnonzero(batch.targets.numpy()).tolist()
+    assert moved.target_index is not None
+    assert moved.target_index.tolist() == np.flatnonzero(batch.targets.numpy()).tolist()
     found: list[list[Tensor]] = []
-    for wanted in (None, moved.wanted):
+    for each in (batch, moved):
         step.zero_grad()
-        value = step(batch.items, batch.targets, wanted=wanted)
+        value = step(each)
         value.backward()
         found.append([value.detach(), *(p.grad.clone() for p in step.parameters() if p.grad is not None)])
     hidden = step.model.encode(batch.items)
@@ -77,43 +80,43 @@ def test_places_of_the_host_give_the_same_step() -> None:
 def test_an_accelerators_cross_entropy_is_that_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     step = make_step().eval()
     batch = make_batch()
-    here = step(batch.items, batch.targets)
+    here = step(batch)
     monkeypatch.setattr(full, "_may_overflow", lambda *_: True)  # what it is where the device is no CPU
-    torch.testing.assert_close(step(batch.items, batch.targets), here, rtol=1e-6, atol=0)
+    torch.testing.assert_close(step(batch), here, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES.names())
 @pytest.mark.parametrize("targets", ["every position", "the last item"])
-def test_a_filled_batch_gives_the_same_step(backbone: str, targets: str) -> None:
+def test_a_batch_padded_to_a_bucket_gives_the_same_step(backbone: str, targets: str) -> None:
     step = make_step(backbone).eval()
     batch = make_batch()
     first = 2 if targets == "every position" else 5
     batch = replace(batch, items=batch.items[:, 2:], targets=batch.targets[:, first:])
     found: list[list[Tensor]] = []
-    for each in (batch, batch.filled(6)):
+    for each in (batch, batch.padded_to_bucket(6)):
         step.zero_grad()
-        value = step(each.items, each.targets, wanted=each.wanted, counted=each.counted)
+        value = step(each)
         value.backward()
         found.append([value.detach(), *(p.grad.clone() for p in step.parameters() if p.grad is not None)])
-    for plain, filled in zip(*found, strict=True):
-        torch.testing.assert_close(filled, plain, rtol=1e-4, atol=1e-6)
+    for plain, padded in zip(*found, strict=True):
+        torch.testing.assert_close(padded, plain, rtol=1e-4, atol=1e-6)
 
 
-def test_filled_batches_have_few_shapes() -> None:
+def test_buckets_have_few_shapes() -> None:
     random = np.random.default_rng(1)
     shapes = set()
     for length in range(1, 51):
         items = torch.from_numpy(random.integers(1, ITEMS + 1, (16, length)))
         items *= torch.arange(length) >= torch.from_numpy(random.integers(0, length, (16, 1)))
-        batch = Batch(items, items.roll(-1, 1) * (torch.arange(length) < length - 1)).filled(50)
-        assert batch.wanted is not None
-        assert batch.counted is not None
+        batch = Batch(items, items.roll(-1, 1) * (torch.arange(length) < length - 1)).padded_to_bucket(50)
+        assert batch.target_index is not None
+        assert batch.target_weight is not None
         assert torch.equal(batch.items[:, -length:], items)
         assert not batch.items[:, :-length].any()
         flat = batch.targets.flatten()
-        assert torch.equal(flat[batch.wanted] > 0, batch.counted > 0)
-        assert len(batch.wanted.unique()) == len(batch.wanted)
-        assert batch.counted.sum() == (flat > 0).sum()
-        assert not len(batch.wanted) % -(-flat.numel() // 8) or len(batch.wanted) == flat.numel()
-        shapes.add((batch.items.shape, batch.wanted.shape))
+        assert torch.equal(flat[batch.target_index] > 0, batch.target_weight > 0)
+        assert len(batch.target_index.unique()) == len(batch.target_index)
+        assert batch.target_weight.sum() == (flat > 0).sum()
+        assert not len(batch.target_index) % -(-flat.numel() // 8) or len(batch.target_index) == flat.numel()
+        shapes.add((batch.items.shape, batch.target_index.shape))
     assert {shape[0][1] for shape in shapes} == {8, 16, 24, 32, 40, 48, 50}

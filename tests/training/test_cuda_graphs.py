@@ -1,4 +1,4 @@
-"""Steps that are recorded and replayed train as those that are launched operation by operation do; needs a GPU."""
+"""Steps replayed as CUDA graphs train as others do; needs a GPU."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.testing.fusion import random_table
-from mltfr.training import Checkpoints, Interrupted, Reporter, TrainingConfig, load_saved, train
-from mltfr.training.fabric import Fabric
+from mltfr.training import (
+    AdvancedTrainingConfig,
+    Checkpoints,
+    Interrupted,
+    Reporter,
+    TrainingConfig,
+    load_checkpoint,
+    train,
+)
+from mltfr.training.cuda_graphs import CapturedStep, can_capture
 from mltfr.training.samples import make_samples
-from mltfr.training.step import TrainingStep
-from mltfr.training.update import Update
+from mltfr.training.step import OptimizationStep, TrainingLoss
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 ITEMS, LENGTH, USERS, STEPS = 60, 20, 160, 24
@@ -46,20 +53,24 @@ def make_loss(name: str = "cross_entropy"):
     return entry.cls(entry.config(name=name), COUNTS)
 
 
-def trained(model: SequentialModel, loss: str, config: TrainingConfig, record: bool) -> tuple[list[float], Update]:
+def trained(
+    model: SequentialModel, loss: str, config: TrainingConfig, replay: bool
+) -> tuple[list[float], CapturedStep]:
     """Return the losses of some steps, and what did them."""
-    fabric = Fabric(torch.device("cuda"), config.precision)
-    update = Update(TrainingStep(model, make_loss(loss)).train(), config, fabric)
+    training_loss, device = TrainingLoss(model, make_loss(loss)).train(), torch.device("cuda")
+    assert can_capture(training_loss, config, device)
+    step = OptimizationStep(training_loss, config, device, capturable=True)
+    captured = CapturedStep(step)
     samples, random = make_samples(config, model, HISTORIES), np.random.default_rng(1)
     torch.manual_seed(2)
     losses: list[Tensor] = []
     for number in range(STEPS):
-        update.set_rate(1e-4 * (1 + number))
+        step.set_learning_rate(1e-4 * (1 + number))
         if model.fusion is not None:
             model.fusion.set_progress(number / 12)
-        chosen = np.argsort(samples.lengths[np.arange(len(samples))])[number % 3 * 40 :][:32]
-        losses.append(update(samples.batch(chosen, random), record=record).clone())
-    return torch.stack(losses).tolist(), update
+        chosen = np.argsort(samples.lengths(np.arange(len(samples))))[number % 3 * 40 :][:32]
+        losses.append(captured(samples.batch(chosen, random), replay=replay).clone())
+    return torch.stack(losses).tolist(), captured
 
 
 @pytest.mark.parametrize("samples", ["prefixes", "positions"])
@@ -74,10 +85,10 @@ def test_replayed_steps_train_as_others_do(backbone: str, loss: str, fusion: str
     config = TrainingConfig(samples=samples, precision=precision)
     if not build(backbone).backbone.is_causal and samples == "positions" and build(backbone).mask_token is None:
         pytest.skip("a bidirectional backbone")
-    expected, plain = trained(build(backbone, fusion), loss, config, record=False)
-    found, replayed = trained(build(backbone, fusion), loss, config, record=True)
-    assert not plain.graphs.recorded
-    assert sum(each is not None for each in replayed.graphs.recorded.values()) >= 1
+    expected, plain = trained(build(backbone, fusion), loss, config, replay=False)
+    found, replayed = trained(build(backbone, fusion), loss, config, replay=True)
+    assert not plain.captured
+    assert sum(each is not None for each in replayed.captured.values()) >= 1
     tolerance = 2e-2 if precision == "bf16" else 2e-3
     assert found == pytest.approx(expected, rel=tolerance)  # the order of sums on a GPU is not always the same
     assert len(set(found)) == len(found)
@@ -94,10 +105,10 @@ def run(config: TrainingConfig, **more):
 def test_two_rounds_are_trained_and_logged() -> None:
     config = TrainingConfig(samples="positions", epochs=3, first_round_epochs=2, batch_size=16, device="cuda")
     with_graphs = run(config)
-    without = run(config.model_copy(update={"cuda_graphs": False}))
+    without = run(config.model_copy(update={"advanced": AdvancedTrainingConfig(cuda_graphs=False)}))
     assert [r["round"] for r in with_graphs.history] == [1, 1, 2, 2, 2]
     for one, other in zip(with_graphs.history, without.history, strict=True):
-        assert one["loss"] == pytest.approx(other["loss"], rel=0.2)  # other random numbers: batches are filled
+        assert one["loss"] == pytest.approx(other["loss"], rel=0.2)  # other random numbers: batches are padded
         assert one.keys() == other.keys()
         assert sum(one["router_share"].values()) == pytest.approx(1, abs=1e-3)
     assert with_graphs.history[-1]["loss"] < with_graphs.history[2]["loss"]
@@ -111,11 +122,12 @@ def test_an_interrupted_training_goes_on(tmp_path) -> None:
             if (epoch, batch) == (2, 4):
                 stop.set()
 
-    config = TrainingConfig(samples="positions", epochs=3, batch_size=16, device="cuda", checkpoint_seconds=1e9)
+    advanced = AdvancedTrainingConfig(checkpoint_seconds=1e9)
+    config = TrainingConfig(samples="positions", epochs=3, batch_size=16, device="cuda", advanced=advanced)
     straight = run(config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
         run(config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
-    resumed = run(config, checkpoints=checkpoints, saved=load_saved(checkpoints, ""))
+    resumed = run(config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for one, other in zip(straight.history, resumed.history, strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)

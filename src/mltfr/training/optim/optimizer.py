@@ -1,4 +1,4 @@
-"""The optimiser and the course of its learning rate."""
+"""The optimiser of a training, and its learning rate."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
 from mltfr.losses import Loss, SampledLoss
-from mltfr.training.adam import Adam, AdamW
 from mltfr.training.config import TrainingConfig
-from mltfr.training.row_adam import RowAdam
+from mltfr.training.optim.adam import Adam, AdamW
+from mltfr.training.optim.lazy_adam import LazyAdam
 
 SPARSE_FROM = 100_000
-"""Items from which `item_updates = "auto"` is sparse; below, a dense step costs as much (measured)."""
+"""Items from which `item_updates = "auto"` is sparse: below, a dense step costs as much (measured)."""
 
 
-def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
-    """Return whether item vectors are to have sparse gradients, and `RowAdam` to move them.
+def uses_sparse_updates(config: TrainingConfig, loss: Loss, items: int) -> bool:
+    """Return whether the item embedding has sparse gradients, and `LazyAdam` updates it.
 
     Args:
         config: settings.
@@ -27,46 +27,46 @@ def sparse_items(config: TrainingConfig, loss: Loss, items: int) -> bool:
         items: number of items I.
 
     Raises:
-        ConfigError: sparse updates are asked for, and the loss or the weight decay reaches every item vector.
+        ConfigError: sparse updates are set, and the loss or the weight decay reaches every item's embedding.
     """
-    if config.item_updates == "dense":
+    if config.advanced.item_updates == "dense":
         return False
     sampled, decays = isinstance(loss, SampledLoss), config.weight_decay > 0
-    if config.item_updates == "auto":
+    if config.advanced.item_updates == "auto":
         return sampled and not decays and items >= SPARSE_FROM
     if not sampled:
         raise ConfigError(
-            f"training.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every item "
-            "vector in every step. Set loss.name = 'sampled_softmax', or training.item_updates = 'auto'."
+            f"training.advanced.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every "
+            "item vector in every step. Set loss.name = 'sampled_softmax', or training.advanced.item_updates = 'auto'."
         )
     if decays:
         raise ConfigError(
-            f"training.item_updates = 'sparse' leaves item vectors alone until they are read, and "
+            f"training.advanced.item_updates = 'sparse' leaves item vectors alone until they are read, and "
             f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, "
-            "or training.item_updates = 'auto'."
+            "or training.advanced.item_updates = 'auto'."
         )
     return True
 
 
 def make_optimizer(
-    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False, recorded: bool = False
+    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False, capturable: bool = False
 ) -> torch.optim.Optimizer:
-    """Return Adam or AdamW over the parameters that train; `RowAdam` where item vectors have sparse gradients.
+    """Return Adam or AdamW over the parameters that train; `LazyAdam` where the item embedding has sparse gradients.
 
     Args:
         config: settings.
         parameters: of the model, on its device.
-        sparse: whether item vectors have sparse gradients.
-        recorded: whether its steps are to be recorded for replay, which wants the learning rate as a tensor.
+        sparse: whether the item embedding has sparse gradients.
+        capturable: whether CUDA graphs capture its steps, which needs the learning rate as a tensor.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    if sparse:  # without weight decay, which `sparse_items` refuses, AdamW is Adam
-        return RowAdam(trained, lr=config.learning_rate, fused=True)
+    if sparse:  # weight decay is refused above, and without it AdamW is Adam
+        return LazyAdam(trained, lr=config.learning_rate, fused=True)
     kind = AdamW if config.optimizer == "adamw" else Adam
     rate: float | Tensor = config.learning_rate
-    if recorded:
+    if capturable:
         rate = torch.tensor(rate, device=trained[0].device)
-    return kind(trained, lr=rate, weight_decay=config.weight_decay, fused=True, capturable=recorded)
+    return kind(trained, lr=rate, weight_decay=config.weight_decay, fused=True, capturable=capturable)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

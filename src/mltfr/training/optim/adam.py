@@ -1,4 +1,4 @@
-"""Adam and AdamW as torch has them, without torch's compiler."""
+"""torch's Adam and AdamW, without importing torch's compiler: see docs/decisions/optimizers.md."""
 
 from __future__ import annotations
 

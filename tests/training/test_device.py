@@ -1,4 +1,4 @@
-"""One device, its precision, and an optimiser that leaves torch's compiler where it is."""
+"""The device, its precision, an optimiser that leaves torch's compiler alone, and the settings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
-from mltfr.pipeline import resolve
+from mltfr.pipeline import RunConfig, resolve
 from mltfr.training import TrainingConfig
-from mltfr.training.adam import Adam, AdamW
-from mltfr.training.fabric import Fabric
+from mltfr.training.device import make_device
+from mltfr.training.optim.adam import Adam, AdamW
+from mltfr.training.step import OptimizationStep
 
 CHILD = """
 import sys
@@ -21,17 +22,16 @@ import torch
 from mltfr.errors import ConfigError
 from mltfr.pipeline import resolve
 from mltfr.training import TrainingConfig
-from mltfr.training.adam import Adam, AdamW
+from mltfr.training.optim.adam import Adam, AdamW
 from mltfr.fusion.mltfr.model import Attention
 from mltfr.fusion.fisher import estimate_fisher
-from mltfr.training.fabric import Fabric
+from mltfr.training.step import OptimizationStep
 for kind in (Adam, AdamW):
     layer = torch.nn.Linear(2, 2)
-    fabric = Fabric(torch.device("cpu"))
-    step, optimizer = fabric.setup(layer, kind(layer.parameters(), fused=True))
+    optimizer = kind(layer.parameters(), fused=True)
     optimizer.zero_grad()
-    fabric.backward(step(torch.ones(1, 2)).sum())
-    fabric.clip_gradients(step, 1.0)
+    torch.autograd.backward(layer(torch.ones(1, 2)).sum())
+    torch.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
     optimizer.step()
     optimizer.load_state_dict(optimizer.state_dict())
 estimate_fisher(layer, dict(layer.named_parameters()), lambda x: layer(x).sum(), [(torch.ones(3, 2),)])
@@ -67,28 +67,60 @@ def test_the_optimiser_is_torchs_to_the_bit(own: type, torchs: type, fused: bool
     assert all(torch.equal(*pair) for pair in zip(*final, strict=True))
 
 
+class Scored(nn.Module):
+    """Stands in for a training loss: a layer's sum, as a scalar loss of a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.sparse = nn.Linear(3, 3), False
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return self.layer(batch).sum()
+
+
+def make_step(**settings: object) -> tuple[OptimizationStep, nn.Linear]:
+    loss = Scored()
+    step = OptimizationStep(loss, TrainingConfig(**settings), torch.device("cpu"))  # type: ignore[arg-type]
+    return step, loss.layer
+
+
 @pytest.mark.parametrize(("precision", "inside"), [("32", torch.float32), ("bf16", torch.bfloat16)])
 def test_precision_is_that_of_the_products(precision: str, inside: torch.dtype) -> None:
     seen: list[torch.dtype] = []
-    layer = nn.Linear(3, 3)
+    step, layer = make_step(precision=precision)
     layer.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
-    step, optimizer = Fabric(torch.device("cpu"), precision).setup(layer, Adam(layer.parameters()))  # type: ignore[arg-type]
-    output = step(torch.ones(2, 3))
-    assert (seen, output.dtype, layer.weight.dtype) == ([inside], torch.float32, torch.float32)
-    Fabric(torch.device("cpu")).backward(output.sum())
-    optimizer.step()
+    loss = step(torch.ones(2, 3))  # type: ignore[arg-type]
+    assert (seen, loss.dtype, layer.weight.dtype) == ([inside], torch.float32, torch.float32)
     assert layer.weight.grad is not None
     assert layer.weight.grad.dtype == torch.float32
 
 
 def test_gradients_are_clipped_to_a_norm_and_a_small_one_is_left_alone() -> None:
-    layer = nn.Linear(3, 3)
     for norm, expected in ((0.5, 0.5), (4.0, 3.0)):
+        step, layer = make_step(gradient_clip=norm)
         for weight in layer.parameters():
             weight.grad = torch.full_like(weight, 3.0 / 12**0.5)  # 12 numbers: norm 3
-        Fabric(torch.device("cpu")).clip_gradients(layer, norm)
+        step.update()
         got = torch.cat([p.grad.flatten() for p in layer.parameters() if p.grad is not None]).norm()
         assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
+def test_a_missing_device_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"training.device is '{name}', but torch finds no such device here"):
+        make_device(TrainingConfig(device=name))
+
+
+def test_mps_is_used_by_name_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert make_device(TrainingConfig(device="mps")) == torch.device("mps")
+    assert make_device(TrainingConfig()) == torch.device("cpu")
+    for name in ("mps:0", "metal"):
+        with pytest.raises(ConfigError, match="device"):
+            TrainingConfig.parse({"device": name})
 
 
 @pytest.mark.parametrize(("given", "expected"), [("32", "32"), (32, "32"), ("bf16", "bf16")])
@@ -100,3 +132,18 @@ def test_precision_may_be_written_as_a_number(given: object, expected: str) -> N
 def test_other_precisions_are_refused() -> None:
     with pytest.raises(ConfigError, match="precision"):
         TrainingConfig.parse({"precision": 16})
+
+
+@pytest.mark.parametrize("name", ["bucket", "validate_every", "item_updates", "fisher_examples", "cuda_graphs",
+                                  "checkpoint_seconds"])  # fmt: skip
+def test_a_setting_that_has_moved_says_where_it_is(name: str) -> None:
+    value = TrainingConfig().advanced.model_dump()[name]
+    with pytest.raises(ConfigError, match=rf"^config.toml: training: {name} is now training.advanced.{name}"):
+        RunConfig.parse({"training": {name: value}}, "config.toml")
+    assert RunConfig.parse({"training": {"advanced": {name: value}}}) == RunConfig.parse({})
+
+
+@pytest.mark.parametrize("name", ["refresh_every", "refresh_histories"])
+def test_a_setting_that_is_gone_says_what_decides_now(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is no longer a setting: .* Remove it"):
+        resolve(overrides=[f"training.{name}=1"])
