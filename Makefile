@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench bench-peers clean
+.PHONY: help demo test test-fast lint bench bench-peers clean
 
 help:  ## Show what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ demo: $(VENV)/.base  ## Fit MLTFR and its bare backbone on real data with real L
 
 test: $(VENV)/.dev  ## Run all tests that need no network, a file at a time on every core.
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-fast: $(VENV)/.dev  ## Run the tests that take a moment each: all but those marked slow.
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .

@@ -32,6 +32,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "adapter": {"vectors": "not read here"},
 }
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -90,6 +90,7 @@ def test_a_folder_of_parts(run, straight):
 
 
 # 1 is job.json; then every part has a record and itself
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "before", "finished"), [(1, True, 0), (6, True, 2), (6, False, 2), (7, False, 3)])
 def test_killed_and_resumed_gives_the_same_bytes(tmp_path, run, straight, number, before, finished):
     out = tmp_path / "best"

@@ -18,6 +18,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8").partition("\n## Add a part\n")[2], re.S | re.M)
 PACKAGE = "parts_of_mine"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -42,6 +42,7 @@ def straight(tmp_path_factory, store):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("round_number", "batches"), [(1, 2), (1, 17), (2, 3), (2, 20)])
 def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, store, straight, round_number, batches):
     out = tmp_path / "run"
@@ -60,6 +61,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, store, straight, r
     assert not (out / "checkpoint").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number):
     out = tmp_path / "run"
