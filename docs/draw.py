@@ -1,8 +1,8 @@
-"""Draw `docs/architecture.svg` from the imports: `python docs/draw.py [--check]`.
+"""Draw `docs/architecture.svg`, from the imports, and `docs/method.svg`: `python docs/draw.py [--check]`.
 
 The rooms of `src/mltfr` stand on the floors that the import rules of `pyproject.toml` give them, an importer above what
 it imports. Arrows that follow from others are left out: where A imports B and C, and B imports C, only A -> B -> C is
-drawn. With `--check` nothing is written; the exit code is 1 if the picture is out of date.
+drawn. With `--check` nothing is written; the exit code is 1 if a picture is out of date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PICTURE = ROOT / "docs" / "architecture.svg"
 FLOORS = {"cli": "Product", "training": "Use", "model": "Method", "tokens": "Data", "config": "Ground"}
 """The first room of every floor, in the order of the import rules."""
 CAPTIONS = {
@@ -309,39 +308,84 @@ def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
     return f" C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} {x2:.1f} {y2:.1f}"
 
 
-def picture() -> str:
-    """Return the whole picture as SVG."""
+def architecture() -> str:
+    """Return the way of the data and the house."""
     order = layers()
     floor = floors(order)
     drawn, height = house(order, floor, 186)
-    total = 186 + height + 8
+    return svg([*data_way(floor, 4), *drawn], 186 + height + 8, "The way of the data, and the rooms with their imports")
+
+
+def method() -> str:
+    """Return what MLTFR does to the hidden states of a backbone."""
+    drawn, middle = [], 150.0
+    tables = ((70.0, "LLM 1"), (150.0, "LLM 2"), (230.0, "LLM N"))
+
+    def way(x1: float, y1: float, x2: float, y2: float) -> str:
+        bend = (x2 - x1) / 2
+        path = f"M{x1:.1f} {y1:.1f} C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2 - 7:.1f} {y2:.1f}"
+        return f'<path class="way" marker-end="url(#end)" d="{path}"/>'
+
+    x = {"history": 76.0, "table": 235.0, "filter": 388.0, "expert": 541.0, "sum": 690.0, "out": 846.0}
+    for y, name in tables:
+        drawn += [way(x["table"] + 62, y, x["filter"] - 62, y), way(x["filter"] + 62, y, x["expert"] - 62, y)]
+        drawn.append(way(x["expert"] + 62, y, x["sum"] - 58, middle + (y - middle) / 8))
+        drawn.append(box(x["table"], y, name, "token table, frozen", "", 124))
+        drawn.append(box(x["filter"], y, "filter", "keeps K tokens", "Data", 124))
+        drawn.append(box(x["expert"], y, "expert", "attends to them", "Method", 124))
+    over, under, low = 20.0, 290.0, tables[-1][0] + HIGH / 2
+    at, filters, router, out = x["history"], x["filter"], x["sum"], x["out"]
+    lines = [
+        f"M{at} {middle - HIGH / 2} V{over + 10} Q{at} {over} {at + 10} {over} H{router - 10} "
+        f"Q{router} {over} {router} {over + 10} V{middle - HIGH / 2 - 7}",
+        *(f"M{x[column]} {over} V{tables[0][0] - HIGH / 2 - 7}" for column in ("filter", "expert")),
+        f"M{filters} {low} V{under - 10} Q{filters} {under} {filters + 10} {under} H{x['expert'] - 69}",
+        f"M{x['expert'] + 62} {under} H{out - 10} Q{out} {under} {out} {under - 10} V{middle + HIGH / 2 + 7}",
+    ]
+    drawn += [f'<path class="way" marker-end="url(#end)" d="{line}"/>' for line in lines]
+    drawn += [
+        f'<text class="note" x="{(at + filters) / 2}" y="{over - 6}">query: mean of the history so far</text>',
+        box(at, middle, "history", "hidden states x", "Use", 116),
+        box(x["expert"], under, "consensus", "merged, frozen", "Product", 124),
+        way(router + 58, middle, out - 58, middle),
+        box(router, middle, "router", "weighs the experts", "Method", 116),
+        box(out, middle, "x + delta", "next block", "Use", 116),
+    ]
+    return svg(drawn, 322, "How MLTFR corrects the hidden states of a backbone")
+
+
+def svg(drawn: Sequence[str], height: float, label: str) -> str:
+    """Return what is drawn as an SVG file."""
     markers = "".join(
         f'<marker id="{name}" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="{size}" markerHeight="{size}" '
         f'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 0 L8 4 L0 8 z"/></marker>'
         for name, size in (("head", 7), ("end", 9))
     )
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {total:.0f}" role="img" '
-        'aria-label="The way of the data, and the rooms of mltfr with their imports">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" '
+        f'aria-label="{label}">',
         f"<style>{STYLE}</style>",
         f"<defs>{markers}</defs>",
-        f'<rect class="paper" width="{WIDTH:.0f}" height="{total:.0f}"/>',
-        *data_way(floor, 4),
+        f'<rect class="paper" width="{WIDTH:.0f}" height="{height:.0f}"/>',
         *drawn,
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
+PICTURES = {"docs/architecture.svg": architecture, "docs/method.svg": method}
+
+
 def main(arguments: list[str]) -> int:
-    """Write the picture, or check it; return the exit code."""
-    text = picture()
-    stale = not PICTURE.exists() or PICTURE.read_text("utf-8") != text
-    if stale and not arguments:
-        PICTURE.write_text(text, "utf-8")
-    if stale:
-        sys.stdout.write(f"docs/architecture.svg: {'is out of date' if arguments else 'written'}\n")
-    return int(stale and bool(arguments))
+    """Write the pictures, or check them; return the exit code."""
+    drawn = {name: picture() for name, picture in PICTURES.items()}
+    files = {name: ROOT / name for name in drawn}
+    stale = [name for name, file in files.items() if not file.exists() or file.read_text("utf-8") != drawn[name]]
+    for name in stale:
+        if not arguments:
+            (ROOT / name).write_text(drawn[name], "utf-8")
+        sys.stdout.write(f"{name}: {'is out of date' if arguments else 'written'}\n")
+    return int(bool(stale and arguments))
 
 
 if __name__ == "__main__":

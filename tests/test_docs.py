@@ -65,7 +65,7 @@ def test_the_picture_stands_every_room_on_a_floor_above_what_it_imports() -> Non
     graph = draw.imports(order)
     row = draw.rows(order, graph, draw.floors(order))
     assert not [(room, other) for room in order for other in graph[room] if row[room] >= row[other]]
-    picture = draw.picture()
+    picture = draw.architecture()
     assert [room for room in order if f">{room}</text>" not in picture] == []
     ElementTree.fromstring(picture)
 

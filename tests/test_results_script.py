@@ -46,25 +46,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies/main.toml").write_text("")
     (tmp_path / "docs/results-notes").mkdir(parents=True)
-    (tmp_path / "docs/results-notes/readme.md").write_text("By hand, [speed](../../benchmarks/speed.md#memory).\n")
     single = "## Single fits\n\nSee [a](https://x.org) and [b](#single).\n"
     (tmp_path / "docs/results-notes/single.md").write_text(single)
-    (tmp_path / "README.md").write_text(f"# m\n\n{SCRIPT.BEGIN}\nstale\n{SCRIPT.END}\n\nrest\n")
     return tmp_path
-
-
-def test_the_readme_gets_short_tables_of_the_main_study(root: Path) -> None:
-    assert SCRIPT.main([], root) == 0
-    text = (root / "README.md").read_text("utf-8")
-    assert text.startswith(f"# m\n\n{SCRIPT.BEGIN}\nSeeds 0, 1 and 2. Mean ± standard deviation over them.")
-    assert text.endswith(f"By hand, [speed](benchmarks/speed.md#memory).\n{SCRIPT.END}\n\nrest\n")
-    assert "stale" not in text
-    assert re.findall(r"^#+ .*$", text, re.M)[1:] == ["### beauty: test", "### pantry: test"]
-    assert "| backbone | fusion | NDCG@10 | HR@10 | p (Holm) |" in text
-    assert re.search(r"^\| popularity \|  \| \.\d{4} \| \.\d{4} \|  \|$", text, re.M)
-    assert re.search(r"^\| sasrec \| none \| \S+ ± \S+ \| \S+ ± \S+ \|  \|$", text, re.M)
-    assert re.search(r"^\| sasrec \| mltfr \| \*\*\S+ ± \S+\*\* \| \*\*\S+ ± \S+\*\* \| \S+.* \|$", text, re.M)
-    assert "mltfr study studies/main.toml --out runs/main" in text
 
 
 def test_the_page_has_every_study_with_links_that_lead_somewhere(root: Path) -> None:
@@ -83,10 +67,8 @@ def test_the_page_has_every_study_with_links_that_lead_somewhere(root: Path) -> 
 
 
 def test_check_writes_nothing_and_tells(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (root / "README.md").read_text("utf-8")
     assert SCRIPT.main(["--check"], root) == 1
-    assert capsys.readouterr().out == "README.md: is out of date\ndocs/results.md: is out of date\n"
-    assert (root / "README.md").read_text("utf-8") == before
+    assert capsys.readouterr().out == "docs/results.md: is out of date\n"
     assert not (root / "docs" / "results.md").exists()
     assert SCRIPT.main([], root) == 0
     assert SCRIPT.main(["--check"], root) == 0
@@ -95,13 +77,6 @@ def test_check_writes_nothing_and_tells(root: Path, capsys: pytest.CaptureFixtur
 def test_folders_can_be_named(root: Path) -> None:
     assert SCRIPT.main([str(root / "benchmarks/results/studies/controls")], root) == 0
     assert "Study main" not in (root / "docs" / "results.md").read_text("utf-8")
-    assert "pantry" not in (root / "README.md").read_text("utf-8")
-
-
-def test_a_readme_without_a_place_for_results(root: Path) -> None:
-    (root / "README.md").write_text("# m\n")
-    with pytest.raises(SystemExit, match=r"has no lines <!-- results:begin --> and <!-- results:end -->"):
-        SCRIPT.main([], root)
 
 
 def test_the_documentation_is_up_to_date() -> None:
