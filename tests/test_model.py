@@ -88,9 +88,9 @@ def test_at_the_last_block_delta_is_computed_where_it_is_read(items: Tensor, sit
 
     spy = Counting()
     model = sasrec(spy, site)
-    newest = model.encode(items, newest=1)
+    last = model.encode(items, last=1)
     assert spy.positions == computed
-    torch.testing.assert_close(newest, model.encode(items)[:, -1:])
+    torch.testing.assert_close(last, model.encode(items)[:, -1:])
     assert spy.positions == 4
 
 
@@ -208,7 +208,7 @@ def test_nothing_is_added_at_a_hidden_item_or_padding(items: Tensor) -> None:
     config = SASRecConfig(hidden=8, max_length=6)
     model = SequentialModel(ITEMS, SASRec(config), Constant(), hides_items=True).eval()
     items[:, -2] = ITEMS + 1
-    delta = model._delta(torch.zeros(*items.shape, 8), items, items != 0, newest=items.shape[1])
+    delta = model._delta(torch.zeros(*items.shape, 8), items, items != 0, last=items.shape[1])
     assert delta is not None
     assert (delta[..., 0] != 0).equal((items != 0) & (items <= ITEMS))
 

@@ -53,29 +53,29 @@ class SequentialModel(nn.Module):
         if hides_items:
             self._add_hidden_item()
 
-    def encode(self, items: Tensor, newest: int | None = None, prepared: Any = None) -> Tensor:
+    def encode(self, items: Tensor, last: int | None = None, prepared: Any = None) -> Tensor:
         """Return the hidden states of codes `[B, L]`.
 
         Args:
             items: right-aligned codes `[B, L]`.
-            newest: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, are wanted; all if not given.
             prepared: what the fusion's `prepare` returned for the weights as they are; None to compute it here.
 
         Returns:
-            `[B, newest or L, D]`, with one column of ones more where items have a bias.
+            `[B, last or L, D]`, with one column of ones more where items have a bias.
         """
-        newest = newest or items.shape[1]
+        last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
         x, context = self.backbone.begin(self.item_vectors(items), mask)  # [B, L, D]
-        last = len(self.backbone.blocks) - 1
-        needed = newest if self.site == last else items.shape[1]       # no block reads what the last one returns
+        final = len(self.backbone.blocks) - 1
+        needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
         delta = self._delta(x, items, mask, needed, prepared)          # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
-            only = () if index < last or newest == items.shape[1] else (newest,)
-            x = block(x, context, *only)                               # [B, L, D], or [B, newest, D]
+            only = () if index < final or last == items.shape[1] else (last,)
+            x = block(x, context, *only)                               # [B, L, D], or [B, last, D]
             if index == self.site and delta is not None:
                 x = x + delta[:, -x.shape[1] :]
-        hidden = self.backbone.finish(x, mask[:, -newest:])            # [B, newest, D]
+        hidden = self.backbone.finish(x, mask[:, -last:])            # [B, last, D]
         if self.item_bias is None:
             return hidden
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
@@ -131,16 +131,16 @@ class SequentialModel(nn.Module):
             torch.cat([weight, row]), freeze=False, padding_idx=0
         )
 
-    def _delta(self, x: Tensor, items: Tensor, mask: Tensor, newest: int, prepared: Any = None) -> Tensor | None:
-        """Return what is added at the newest positions, `[B, newest, D]`; None for nothing."""
+    def _delta(self, x: Tensor, items: Tensor, mask: Tensor, last: int, prepared: Any = None) -> Tensor | None:
+        """Return what is added at the last positions, `[B, last, D]`; None for nothing."""
         if self.fusion is None or self._fusion_off:
             return None
         observed = self._observed(items, mask)
         codes = (items * observed,) if self.fusion.reads_items else ()
         more = codes if prepared is None else (*codes, prepared)
-        if newest == items.shape[1]:
+        if last == items.shape[1]:
             delta = self.fusion(x, observed, *more)                    # [B, L, D]
         else:
-            delta = self.fusion.last(x, observed, newest, *more)       # [B, newest, D]
+            delta = self.fusion.last(x, observed, last, *more)       # [B, last, D]
         corrected = observed if self.mask_token is None else mask  # a hidden item is read by nobody
-        return delta * corrected[:, -newest:].unsqueeze(-1)
+        return delta * corrected[:, -last:].unsqueeze(-1)

@@ -41,14 +41,14 @@ def _rescaled(x: Array, root: Array, length: int, cutoff: int) -> Array:
 
 
 @pytest.mark.parametrize(("length", "cutoff"), [(2, 1), (7, 3), (8, 4), (8, 5), (9, 1)])
-@pytest.mark.parametrize("newest", [None, 1, 2])
-def test_the_rescaler_equals_a_sum_over_frequencies(length: int, cutoff: int, newest: int | None) -> None:
+@pytest.mark.parametrize("last", [None, 1, 2])
+def test_the_rescaler_equals_a_sum_over_frequencies(length: int, cutoff: int, last: int | None) -> None:
     torch.manual_seed(0)
     layer = FrequencyRescaler(length, HIDDEN, cutoff)
-    for given in range(newest or 1, length + 1):
+    for given in range(last or 1, length + 1):
         x = torch.randn(1, given, HIDDEN)
-        wanted = _rescaled(_array(x[0]), _array(layer.root), length, cutoff)[-(newest or given) :]
-        np.testing.assert_allclose(_array(layer(x, newest))[0], wanted, rtol=1e-4, atol=1e-5)
+        wanted = _rescaled(_array(x[0]), _array(layer.root), length, cutoff)[-(last or given) :]
+        np.testing.assert_allclose(_array(layer(x, last))[0], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_factor_of_one_changes_nothing_and_zero_keeps_the_low_frequencies() -> None:
@@ -74,9 +74,9 @@ def block_of(**settings: object) -> BSARecBlock:
     return block
 
 
-@pytest.mark.parametrize("newest", [None, 1, 2])
+@pytest.mark.parametrize("last", [None, 1, 2])
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-def test_a_block_mixes_the_normalised_branches(alpha: float, newest: int | None) -> None:
+def test_a_block_mixes_the_normalised_branches(alpha: float, last: int | None) -> None:
     block = block_of(alpha=alpha)
     x = torch.randn(2, 5, HIDDEN)
     mask = torch.tensor([[True] * 5, [False, False, True, True, True]])
@@ -86,8 +86,8 @@ def test_a_block_mixes_the_normalised_branches(alpha: float, newest: int | None)
     attention = block.attention.norm(clean + block.attention.sublayer(clean, bias))  # parity in test_transformer.py
     mixed = alpha * frequency + (1 - alpha) * attention
     wanted = block.feed_forward.norm(mixed + block.feed_forward.sublayer(mixed))
-    result = block(x, (mask, bias), newest)
-    torch.testing.assert_close(result, wanted[:, -(newest or 5) :], rtol=1e-4, atol=1e-5)
+    result = block(x, (mask, bias), last)
+    torch.testing.assert_close(result, wanted[:, -(last or 5) :], rtol=1e-4, atol=1e-5)
 
 
 def test_only_the_frequency_branch_sees_later_items() -> None:

@@ -29,16 +29,16 @@ def _filtered(x: Array, layer: LearnedFilter, length: int) -> Array:
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8])
-@pytest.mark.parametrize("newest", [None, 1, 3])
-def test_the_filter_equals_the_transforms_of_numpy(length: int, newest: int | None) -> None:
+@pytest.mark.parametrize("last", [None, 1, 3])
+def test_the_filter_equals_the_transforms_of_numpy(length: int, last: int | None) -> None:
     torch.manual_seed(0)
     layer = LearnedFilter(length, HIDDEN)
     with torch.no_grad():
         layer.weight.normal_()
-    for given in range(newest or 1, length + 1):
+    for given in range(last or 1, length + 1):
         x = torch.randn(2, given, HIDDEN)
-        wanted = np.stack([_filtered(_array(row), layer, length) for row in x])[:, -(newest or given) :]
-        np.testing.assert_allclose(_array(layer(x, newest)), wanted, rtol=1e-4, atol=1e-5)
+        wanted = np.stack([_filtered(_array(row), layer, length) for row in x])[:, -(last or given) :]
+        np.testing.assert_allclose(_array(layer(x, last)), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_the_weight_of_one_changes_nothing_and_a_phase_shifts() -> None:
@@ -66,8 +66,8 @@ def _gelu(x: Array) -> Array:
     return np.array([v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x])
 
 
-@pytest.mark.parametrize("newest", [None, 1, 2])
-def test_a_block_equals_explicit_loops(newest: int | None) -> None:
+@pytest.mark.parametrize("last", [None, 1, 2])
+def test_a_block_equals_explicit_loops(last: int | None) -> None:
     torch.manual_seed(0)
     length = 6
     block = FMLPRecBlock(length, HIDDEN, 3, 0.4).double().eval()
@@ -76,14 +76,14 @@ def test_a_block_equals_explicit_loops(newest: int | None) -> None:
             parameter.copy_(torch.randn(parameter.shape))
     x = torch.randn(2, 5, HIDDEN, dtype=torch.float64)
     mask = torch.tensor([[True] * 5, [False, False, True, True, True]])
-    result = _array(block(x, mask, newest))
+    result = _array(block(x, mask, last))
     first, _, second = block.feed_forward.sublayer
     for batch in range(2):
         rows = _array(x[batch]) * mask[batch].numpy()[:, None]
         added = _filtered(rows, block.filter.sublayer, length)
         rows = [_layer_norm(row + change, block.filter.norm) for row, change in zip(rows, added, strict=True)]
         wanted = [_layer_norm(r + _linear(_gelu(_linear(r, first)), second), block.feed_forward.norm) for r in rows]
-        np.testing.assert_allclose(result[batch], np.stack(wanted)[-(newest or 5) :], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(result[batch], np.stack(wanted)[-(last or 5) :], rtol=1e-5, atol=1e-5)
 
 
 def test_the_defaults_are_the_published_settings() -> None:

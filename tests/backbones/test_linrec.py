@@ -55,15 +55,15 @@ def _attention(rows: np.ndarray, layer: LinearAttention) -> np.ndarray:
 
 
 @pytest.mark.parametrize("length", [2, 9])  # the products are taken in either order
-@pytest.mark.parametrize("newest", [None, 1])
-def test_attention_equals_explicit_loops_of_each_users_history(length: int, newest: int | None) -> None:
+@pytest.mark.parametrize("last", [None, 1])
+def test_attention_equals_explicit_loops_of_each_users_history(length: int, last: int | None) -> None:
     layer = _layer()
     x = torch.randn(2, length + 2, HIDDEN, dtype=torch.float64)
     mask = torch.ones(2, length + 2, 1, dtype=torch.float64)
     mask[1, :2] = 0
-    result = layer(x, mask, newest).detach().numpy()
+    result = layer(x, mask, last).detach().numpy()
     for user, padding in ((0, 0), (1, 2)):
-        wanted = _attention(x[user, padding:].numpy(), layer)[-newest if newest else 0 :]
+        wanted = _attention(x[user, padding:].numpy(), layer)[-last if last else 0 :]
         np.testing.assert_allclose(result[user, -len(wanted) :], wanted, rtol=1e-9)
 
 

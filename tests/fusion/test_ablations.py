@@ -133,11 +133,11 @@ def test_a_user_keeps_the_same_tokens_at_all_positions() -> None:
     by_position = awake().eval().kept_tokens(x, mask)
     for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
         kept = torch.zeros(*mask.shape, 50).scatter_(-1, ids, weights)          # [B, L, V]
-        newest = kept[:, -1:].expand_as(kept)
-        torch.testing.assert_close(kept[mask], newest[mask])
-        assert len(newest[:, 0].unique(dim=0)) > 1, "all users keep the same"
-        ids, weights = (part[:, -1] for part in by_position[name])  # the newest knows the whole history
-        torch.testing.assert_close(newest[:, 0], torch.zeros(len(x), 50).scatter_(-1, ids, weights))
+        last = kept[:, -1:].expand_as(kept)
+        torch.testing.assert_close(kept[mask], last[mask])
+        assert len(last[:, 0].unique(dim=0)) > 1, "all users keep the same"
+        ids, weights = (part[:, -1] for part in by_position[name])  # the last knows the whole history
+        torch.testing.assert_close(last[:, 0], torch.zeros(len(x), 50).scatter_(-1, ids, weights))
 
 
 def test_a_bidirectional_backbone_always_asks_once_a_user() -> None:

@@ -24,9 +24,9 @@ class Block(nn.Module):
         self.linear = nn.Linear(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int = 0) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def forward(self, x: Tensor, mask: Tensor, last: int = 0) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         mean = x.cumsum(1) / mask.cumsum(1).unsqueeze(-1)
-        return (x + self.dropout(torch.tanh(self.linear(mean))))[:, -newest:]
+        return (x + self.dropout(torch.tanh(self.linear(mean))))[:, -last:]
 
 
 class Toy(Backbone):

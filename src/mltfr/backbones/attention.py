@@ -29,22 +29,22 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(hidden, hidden)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, last: int | None = None) -> Tensor:
         """Let every position read the allowed ones.
 
         Args:
             x: `[B, L, D]`.
             bias: `[B, 1, L, L]`, 0 where a position (row) may read another (column), else minus infinity.
-            newest: how many positions, from the end, read; all if not given.
+            last: how many positions, from the end, read; all if not given.
 
         Returns:
-            `[B, newest or L, D]`.
+            `[B, last or L, D]`.
         """
         size, length, hidden = x.shape
         joint = self.query_key_value(x).view(size, length, 3, self.heads, hidden // self.heads)
         query, key, value = joint.permute(2, 0, 3, 1, 4).unbind(0)                # 3 x [B, H, L, D/H]
-        if newest is not None:
-            query, bias = query[:, :, -newest:], bias[:, :, -newest:]
+        if last is not None:
+            query, bias = query[:, :, -last:], bias[:, :, -last:]
         scores = (query * self.scale) @ key.transpose(-1, -2)                     # [B, H, T, L], T readers
         weights = self.dropout(softmax(scores.add_(bias)))                       # [B, H, T, L]
         mixed = (weights @ value).transpose(1, 2).reshape(size, -1, hidden)       # [B, T, D]

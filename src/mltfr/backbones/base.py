@@ -41,8 +41,8 @@ class Backbone(nn.Module, ABC):
     """Name of the training objective that its paper adds; taken where the config names none."""
 
     blocks: nn.ModuleList
-    """The stack. `block(x, context)` returns `[B, L, D]`; the last one is also asked for its output at the newest
-    positions only, `block(x, context, newest)`, `[B, newest, D]`, and need not compute the others."""
+    """The stack. `block(x, context)` returns `[B, L, D]`; the last one is also asked for its output at the last
+    positions only, `block(x, context, last)`, `[B, last, D]`, and need not compute the others."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()

@@ -76,17 +76,17 @@ class FrequencyRescaler(nn.Module):
         # derived from the settings, so no part of a saved state
         self.register_buffer("low_pass", low_pass(length, cutoff // 2 + 1), persistent=False)  # [L, L]
 
-    def forward(self, x: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, last: int | None = None) -> Tensor:
         """Rescale the window.
 
         Args:
-            x: the newest T positions, `[B, T, D]`, zero at padding.
-            newest: how many positions, from the end, are wanted; all if not given.
+            x: the last T positions, `[B, T, D]`, zero at padding.
+            last: how many positions, from the end, are wanted; all if not given.
 
         Returns:
-            `[B, newest or T, D]`.
+            `[B, last or T, D]`.
         """
-        matrix = corner(self.low_pass, x.shape[1], newest)                                # [R, T], R readers
+        matrix = corner(self.low_pass, x.shape[1], last)                                # [R, T], R readers
         low = (matrix @ x).to(x.dtype)                                                    # [B, R, D]
         return torch.lerp(low, x[:, -len(matrix) :], self.root.square())
 
@@ -109,11 +109,11 @@ class BSARecBlock(nn.Module):
         self.attention = PostNorm(SelfAttention(hidden, config.heads, dropout), hidden, dropout)
         self.feed_forward = PostNorm(FeedForward(hidden, config.inner * hidden, "gelu"), hidden, dropout)
 
-    def forward(self, x: Tensor, context: Context, newest: int | None = None) -> Tensor:
-        """Return the block's output `[B, newest or T, D]` for `x` `[B, T, D]`."""
+    def forward(self, x: Tensor, context: Context, last: int | None = None) -> Tensor:
+        """Return the block's output `[B, last or T, D]` for `x` `[B, T, D]`."""
         mask, bias = context
         x = x * mask.unsqueeze(-1)  # the block before left something at padding
-        mixed = torch.lerp(self.attention(x, bias, newest), self.frequency(x, newest), self.alpha)  # [B, R, D]
+        mixed = torch.lerp(self.attention(x, bias, last), self.frequency(x, last), self.alpha)  # [B, R, D]
         return self.feed_forward(mixed)
 
 

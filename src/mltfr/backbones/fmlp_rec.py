@@ -46,18 +46,18 @@ class LearnedFilter(nn.Module):
         self.register_buffer("lags", lags(length), persistent=False)                           # [L, L]
         self.register_buffer("inverse", inverse_dft(length).flatten(1), persistent=False)  # [L, 2F]
 
-    def forward(self, x: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, last: int | None = None) -> Tensor:
         """Filter the window.
 
         Args:
-            x: the newest T positions, `[B, T, D]`, zero at padding.
-            newest: how many positions, from the end, are wanted; all if not given.
+            x: the last T positions, `[B, T, D]`, zero at padding.
+            last: how many positions, from the end, are wanted; all if not given.
 
         Returns:
-            `[B, newest or T, D]`.
+            `[B, last or T, D]`.
         """
         kernel = self.inverse @ self.weight.flatten(0, 1)                     # [L, D]
-        matrix = kernel[corner(self.lags, x.shape[1], newest)]                # [R, T, D], R readers
+        matrix = kernel[corner(self.lags, x.shape[1], last)]                # [R, T, D], R readers
         if len(matrix) == 1:  # a sum is faster than a matrix product for every channel
             return (x * matrix[0]).sum(1, keepdim=True)
         filtered = x.permute(2, 0, 1) @ matrix.permute(2, 1, 0)               # [D, B, R]
@@ -79,10 +79,10 @@ class FMLPRecBlock(nn.Module):
         self.filter = PostNorm(LearnedFilter(length, hidden), hidden, dropout)
         self.feed_forward = PostNorm(FeedForward(hidden, inner * hidden, "gelu"), hidden, dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
-        """Return the block's output `[B, newest or T, D]` for `x` `[B, T, D]` and `mask` `[B, T]`."""
+    def forward(self, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
+        """Return the block's output `[B, last or T, D]` for `x` `[B, T, D]` and `mask` `[B, T]`."""
         x = x * mask.unsqueeze(-1)  # the block before left something at padding
-        return self.feed_forward(self.filter(x, newest))
+        return self.feed_forward(self.filter(x, last))
 
 
 @register_backbone("fmlp-rec", FMLPRecConfig)

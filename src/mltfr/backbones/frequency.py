@@ -2,7 +2,7 @@
 
 A filter in the frequency domain, `irfft(W * rfft(x))`, is the circular convolution of `x` with `irfft(W)`
 (convolution theorem; Zhou et al. 2022, arXiv 2202.13556, "Theoretical Analysis with Filter Layers"). The window
-always has the full length L, with zeros where there is no item. A batch that is trimmed to its T newest positions
+always has the full length L, with zeros where there is no item. A batch that is trimmed to its T last positions
 then needs a T x T corner of the convolution's matrix only, and positions that nobody reads need no row of it.
 At these sizes that is faster than a transform, and it runs in bfloat16: docs/decisions/frequency-layers.md.
 """
@@ -49,7 +49,7 @@ def lags(length: int) -> Tensor:
     return (position.unsqueeze(1) - position) % length
 
 
-def corner(matrix: Tensor, length: int, newest: int | None) -> Tensor:
+def corner(matrix: Tensor, length: int, last: int | None) -> Tensor:
     """Return the part of a circular convolution's matrix for a window that is zero but at its end.
 
     Its entries depend on the lag alone, so the last corner equals the first.
@@ -57,9 +57,9 @@ def corner(matrix: Tensor, length: int, newest: int | None) -> Tensor:
     Args:
         matrix: `[L, L]`.
         length: positions from the end that are not zero, T.
-        newest: positions from the end that are wanted, R; all T if not given.
+        last: positions from the end that are wanted, R; all T if not given.
 
     Returns:
         `[R, T]`.
     """
-    return matrix[length - (newest or length) : length, :length]
+    return matrix[length - (last or length) : length, :length]

@@ -53,16 +53,16 @@ class GRULayer(nn.Module):
             nn.init.uniform_(weight, -((3 / hidden) ** 0.5), (3 / hidden) ** 0.5)
         nn.init.zeros_(self.input.bias)
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
         """Run through the history.
 
         Args:
             x: `[B, L, D]`.
             mask: float `[B, L, 1]`, 0 at padding.
-            newest: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, are wanted; all if not given.
 
         Returns:
-            `[B, newest or L, D]`.
+            `[B, last or L, D]`.
         """
         hidden = x.shape[-1]
         gates = (self.input(x) * mask).transpose(0, 1)                           # [L, B, 3D]
@@ -74,7 +74,7 @@ class GRULayer(nn.Module):
             candidate = torch.addcmul(gate[:, 2 * hidden :], reset, carried[:, 2 * hidden :]).tanh()
             state = torch.lerp(candidate, state, update)
             states.append(state)
-        wanted = states if newest is None else states[-newest:]
+        wanted = states if last is None else states[-last:]
         return self.dropout(torch.stack(wanted, dim=1))                   # [B, T, D]
 
 

@@ -69,19 +69,19 @@ class TransductionUnit(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
         """Let every position read itself and what comes before.
 
         Args:
             x: `[B, L, D]`.
             mask: float `[B, L, 1]`, 0 at padding.
-            newest: how many positions, from the end, read; all if not given.
+            last: how many positions, from the end, read; all if not given.
 
         Returns:
-            `[B, newest or L, D]`.
+            `[B, last or L, D]`.
         """
         size, length, hidden = x.shape
-        readers = length if newest is None else newest
+        readers = length if last is None else last
         by_head = (size, -1, self.heads, hidden // self.heads)
         normal = layer_norm(x, (hidden,), eps=UNIT_EPS)
         value, key = silu(self.value_key(normal)).chunk(2, dim=-1)                # 2 x [B, L, D]

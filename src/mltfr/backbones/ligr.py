@@ -84,9 +84,9 @@ class LiGRBlock(nn.Module):
         self.attention = GatedResidual(SelfAttention(hidden, config.heads, dropout), hidden, dropout)
         self.feed_forward = GatedResidual(SwiGLU(hidden, config.inner * hidden, dropout), hidden, dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
-        """Run the block, for the newest positions only if a number of them is given."""
-        return self.feed_forward(self.attention(x, bias, newest))
+    def forward(self, x: Tensor, bias: Tensor, last: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
+        """Run the block, for the last positions only if a number of them is given."""
+        return self.feed_forward(self.attention(x, bias, last))
 
 
 @register_backbone("ligr", LiGRConfig)

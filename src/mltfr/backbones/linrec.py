@@ -62,21 +62,21 @@ class LinearAttention(nn.Module):
         self.key_value = nn.Linear(hidden, 2 * hidden)
         self.output = nn.Linear(hidden, hidden)
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
         """Let every position read the whole history.
 
         Args:
             x: `[B, L, D]`.
             mask: float `[B, L, 1]`, 0 at padding.
-            newest: how many positions, from the end, read; all if not given.
+            last: how many positions, from the end, read; all if not given.
 
         Returns:
-            `[B, newest or L, D]`.
+            `[B, last or L, D]`.
         """
         size, length, hidden = x.shape
         width = hidden // self.heads
         by_head = (size, -1, self.heads, width)
-        wanted = x if newest is None else x[:, -newest:]
+        wanted = x if last is None else x[:, -last:]
         key, value = self.key_value(x).chunk(2, dim=-1)                          # 2 x [B, L, D]
         key = (elu(key) * mask).view(by_head)                                    # [B, L, H, d]
         query = elu(self.query(wanted)).view(by_head)                            # [B, T, H, d]
@@ -112,9 +112,9 @@ class LinRecBlock(nn.Module):
             FeedForward(hidden, config.inner * hidden, config.activation), hidden, config.dropout
         )
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
-        """Run the block, for the newest positions only if a number of them is given."""
-        return self.feed_forward(self.attention(x, mask, newest))
+    def forward(self, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:  # [B, L, D] -> [B, T, D]
+        """Run the block, for the last positions only if a number of them is given."""
+        return self.feed_forward(self.attention(x, mask, last))
 
 
 @register_backbone("linrec", LinRecConfig)

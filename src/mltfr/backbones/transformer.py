@@ -21,7 +21,7 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.R
 
 
 class Positions(nn.Module):
-    """Learned position vectors, counted from the end: the last one belongs to the newest item.
+    """Learned position vectors, counted from the end: the last one belongs to the last item.
 
     Args:
         max_length: longest history.
@@ -60,7 +60,7 @@ class PostNorm(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, *context: Any) -> Tensor:  # [B, L, D] -> [B, L, D]
-        """Apply the sublayer, add its input, normalise; a sublayer may return the newest positions only."""
+        """Apply the sublayer, add its input, normalise; a sublayer may return the last positions only."""
         changed: Tensor = self.dropout(self.sublayer(x, *context))
         return self.norm(x[:, -changed.shape[1] :] + changed)
 
@@ -103,18 +103,18 @@ class TransformerBlock(nn.Module):
         self.attention = residual(SelfAttention(hidden, heads, dropout), hidden, dropout)
         self.feed_forward = residual(FeedForward(hidden, inner * hidden, activation), hidden, dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, newest: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, last: int | None = None) -> Tensor:
         """Run the block.
 
         Args:
             x: `[B, L, D]`.
             bias: what `attention_bias` returns, `[B, 1, L, L]`.
-            newest: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, are wanted; all if not given.
 
         Returns:
-            `[B, newest or L, D]`.
+            `[B, last or L, D]`.
         """
-        return self.feed_forward(self.attention(x, bias, newest))
+        return self.feed_forward(self.attention(x, bias, last))
 
 
 def initialise(module: nn.Module) -> None:

@@ -45,6 +45,6 @@ class Contrast(Objective):
     def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
         """Return the weighted InfoNCE of the states that score the next item."""
         width = model.backbone.hidden  # an item bias adds a column that is the same for all
-        states = [last, *(model.encode(view, newest=1)[:, -1] for view in views)]  # [B, D] each
+        states = [last, *(model.encode(view, last=1)[:, -1] for view in views)]  # [B, D] each
         first, second = (state[:, :width] for state in states[-2:])
         return self.weight * info_nce(first, second, self.temperature, self.similarity)

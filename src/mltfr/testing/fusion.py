@@ -31,11 +31,11 @@ class ToyBlock(nn.Module):
         self.linear = nn.Linear(HIDDEN, HIDDEN)
         self.is_causal = is_causal
 
-    def forward(self, x: Tensor, mask: Tensor, newest: int = 0) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
-        """Return the block's output, at the newest positions only if a number is given."""
+    def forward(self, x: Tensor, mask: Tensor, last: int = 0) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+        """Return the block's output, at the last positions only if a number is given."""
         kept = x * mask.unsqueeze(-1)
         mixed = kept.cumsum(1) if self.is_causal else kept.sum(1, keepdim=True)
-        return (x + torch.tanh(self.linear(mixed)))[:, -newest:]
+        return (x + torch.tanh(self.linear(mixed)))[:, -last:]
 
 
 class ToyBackbone(Backbone):
@@ -113,12 +113,12 @@ class FusionContract:
         vectors[0] = 0
         return vectors
 
-    def delta(self, fusion: Fusion, x: Tensor, mask: Tensor, newest: int | None = None) -> Tensor:
+    def delta(self, fusion: Fusion, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
         """Return `delta` as a model gets it; item codes, where they are read, follow from `x`."""
         codes = (x[..., 0].detach().abs() * 1000).long() % ITEMS + 1            # [B, L]
         more = (codes * mask,) if fusion.reads_items else ()
-        if newest is not None:
-            return fusion.last(x, mask, newest, *more)
+        if last is not None:
+            return fusion.last(x, mask, last, *more)
         return fusion(x, mask, *more)
 
     def awake(self, tables: Sequence[PreparedTable], is_causal: bool) -> Fusion:
@@ -187,17 +187,17 @@ class FusionContract:
         x = x.requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             torch.manual_seed(9)  # the same noise in both, where some is drawn at evaluation
-            newest = self.delta(fusion, x, mask, count)
+            last = self.delta(fusion, x, mask, count)
             torch.manual_seed(9)
             delta = self.delta(fusion, x, mask)[:, -count:]
         wanted = mask[:, -count:]
-        assert newest.shape == delta.shape
-        torch.testing.assert_close(newest[wanted], delta[wanted], rtol=1e-5, atol=1e-5)
+        assert last.shape == delta.shape
+        torch.testing.assert_close(last[wanted], delta[wanted], rtol=1e-5, atol=1e-5)
         if gradient and delta.requires_grad:
             leaves = [x, *fusion.parameters()]
             ours, theirs = (
                 torch.autograd.grad(each[wanted].sin().sum(), leaves, allow_unused=True, materialize_grads=True)
-                for each in (newest, delta)
+                for each in (last, delta)
             )
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 

@@ -70,7 +70,7 @@ class ObjectiveContract:
         return objective.views(samples, np.arange(len(samples)), np.random.default_rng(seed))
 
     def term(self, objective: Objective, model: SequentialModel, batch: Batch) -> Tensor:
-        return objective.term(model, model.encode(batch.items, newest=1)[:, -1], batch.views)
+        return objective.term(model, model.encode(batch.items, last=1)[:, -1], batch.views)
 
     def test_views_are_right_aligned_sequences_of_known_codes(self, samples: Samples) -> None:
         objective = self.build()
