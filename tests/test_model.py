@@ -65,12 +65,12 @@ def test_no_fusion_equals_the_bare_backbone_to_the_bit(items: Tensor) -> None:
 def test_delta_is_added_after_the_block_at_the_site(items: Tensor, site: int) -> None:
     model = sasrec(Spy(), site)
     mask = items != 0
-    x, context = model.backbone.begin(model.item_vectors(items), mask)
+    x, context = model.backbone.encode_input(model.item_vectors(items), mask)
     for index, block in enumerate(model.backbone.blocks):
         x = block(x, context)
         if index == site:
             x = x + mask.unsqueeze(-1).float()  # never at padding
-    torch.testing.assert_close(model.encode(items), model.backbone.finish(x, mask), rtol=0, atol=0)
+    torch.testing.assert_close(model.encode(items), model.backbone.project_output(x, mask), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("site", "computed"), [(0, 4), (1, 1), (-1, 1)])
@@ -132,29 +132,29 @@ def test_the_fusion_is_back_after_an_error(items: Tensor) -> None:
 
 def test_a_causal_backbone_is_read_at_the_last_item(items: Tensor) -> None:
     model = sasrec()
-    torch.testing.assert_close(model.readout(items), model.encode(items)[:, -1])
+    torch.testing.assert_close(model.user_embedding(items), model.encode(items)[:, -1])
 
 
 def test_bert4rec_is_read_at_an_appended_mask_token(items: Tensor) -> None:
     model = bert4rec()
     masked = torch.cat([items, torch.full((2, 1), ITEMS + 1)], dim=1)
-    torch.testing.assert_close(model.readout(items), model.encode(masked)[:, -1])
+    torch.testing.assert_close(model.user_embedding(items), model.encode(masked)[:, -1])
     moved = bert4rec()
     with torch.no_grad():
         moved.item_vectors.weight[ITEMS + 1] += torch.arange(8) / 10
-    assert not torch.allclose(moved.readout(items), model.readout(items))
+    assert not torch.allclose(moved.user_embedding(items), model.user_embedding(items))
 
 
 def test_the_mask_token_takes_the_place_of_the_oldest_item() -> None:
     model = bert4rec()
     full = torch.tensor([[1, 2, 3, 4, 5, 6]])
-    assert torch.equal(model.readout(full), model.readout(full[:, 1:]))
+    assert torch.equal(model.user_embedding(full), model.user_embedding(full[:, 1:]))
 
 
 def test_a_fusion_observes_items_only(items: Tensor) -> None:
     spy = Spy()
     model = bert4rec(spy)
-    model.readout(items)
+    model.user_embedding(items)
     assert spy.seen is not None
     x, mask = spy.seen
     assert torch.equal(mask[:, :-1], items != 0)
@@ -164,9 +164,9 @@ def test_a_fusion_observes_items_only(items: Tensor) -> None:
 
 def test_delta_reaches_the_mask_token(items: Tensor) -> None:
     model = bert4rec(Spy())
-    fused = model.readout(items)
+    fused = model.user_embedding(items)
     with model.without_fusion():
-        assert not torch.equal(model.readout(items), fused)
+        assert not torch.equal(model.user_embedding(items), fused)
 
 
 def test_an_item_bias_is_one_more_column(items: Tensor) -> None:
@@ -174,7 +174,7 @@ def test_an_item_bias_is_one_more_column(items: Tensor) -> None:
     assert model.item_bias is not None
     with torch.no_grad():
         model.item_bias.copy_(torch.arange(ITEMS + 1.0))
-    hidden, matrix = model.readout(items), model.item_matrix()
+    hidden, matrix = model.user_embedding(items), model.scoring_matrix()
     assert hidden.shape == (2, 9)
     assert matrix.shape == (ITEMS + 1, 9)
     wanted = hidden[:, :8] @ model.item_vectors.weight[: ITEMS + 1].T + model.item_bias
@@ -188,7 +188,7 @@ def test_a_hidden_item_is_no_candidate_and_not_observed(items: Tensor) -> None:
     model = SequentialModel(ITEMS, SASRec(SASRecConfig(hidden=8, max_length=6)), spy, hides_items=True).eval()
     assert model.item_vectors.weight.shape == (ITEMS + 2, 8)
     assert model.item_vectors.weight[-1].std() > 0
-    assert model.item_matrix().shape == (ITEMS + 1, 8)
+    assert model.scoring_matrix().shape == (ITEMS + 1, 8)
     items[:, -2] = ITEMS + 1
     model.encode(items)
     assert spy.seen is not None

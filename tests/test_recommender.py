@@ -101,8 +101,8 @@ def test_a_fresh_recommender_equals_its_bare_backbone_to_the_bit(log):
     )
     items = torch.tensor([[0, 0, 3, 4], [5, 6, 7, 8]])
     models = [build_model(full, 20, load_tables(full.tokens)).eval(), build_model(bare, 20, []).eval()]
-    assert torch.equal(models[0].readout(items), models[1].readout(items))
-    assert torch.equal(models[0].item_matrix(), models[1].item_matrix())
+    assert torch.equal(models[0].user_embedding(items), models[1].user_embedding(items))
+    assert torch.equal(models[0].scoring_matrix(), models[1].scoring_matrix())
 
 
 def test_every_index_answers_alike_where_one_list_holds_all_items(fitted):

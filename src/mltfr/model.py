@@ -14,7 +14,7 @@ from mltfr.fusion import Fusion
 
 
 class SequentialModel(nn.Module):
-    """Scores the next item of a history: `readout(items) @ item_matrix().T`.
+    """Scores the next item of a history: `user_embedding(items) @ scoring_matrix().T`.
 
     Args:
         items: number of items I; codes are 1..I, 0 is padding.
@@ -66,7 +66,7 @@ class SequentialModel(nn.Module):
         """
         last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
-        x, context = self.backbone.begin(self.item_vectors(items), mask)  # [B, L, D]
+        x, context = self.backbone.encode_input(self.item_vectors(items), mask)  # [B, L, D]
         final = len(self.backbone.blocks) - 1
         needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
         delta = self._delta(x, items, mask, needed, prepared)          # [B, needed, D] or None
@@ -75,31 +75,31 @@ class SequentialModel(nn.Module):
             x = block(x, context, *only)                               # [B, L, D], or [B, last, D]
             if index == self.site and delta is not None:
                 x = x + delta[:, -x.shape[1] :]
-        hidden = self.backbone.finish(x, mask[:, -last:])            # [B, last, D]
+        hidden = self.backbone.project_output(x, mask[:, -last:])            # [B, last, D]
         if self.item_bias is None:
             return hidden
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
 
     def prepare(self) -> Any:
-        """Return what scoring need not compute again while the weights stay the same, for `encode` and `readout`."""
+        """Return what scoring need not compute again while the weights stay the same; `encode` takes it."""
         return None if self.fusion is None else self.fusion.prepare()
 
-    def readout(self, items: Tensor, prepared: Any = None) -> Tensor:
+    def user_embedding(self, items: Tensor, prepared: Any = None) -> Tensor:
         """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`."""
         if self.mask_token is not None:
             token = items.new_full((len(items), 1), self.mask_token)
             items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
         return self.encode(items, 1, prepared)[:, -1]
 
-    def item_matrix(self) -> Tensor:
+    def scoring_matrix(self) -> Tensor:
         """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""
         weight = self.item_vectors.weight[: self.items + 1]
         if self.item_bias is None:
             return weight
         return torch.cat([weight, self.item_bias.unsqueeze(-1)], dim=-1)
 
-    def item_rows(self, codes: Tensor) -> Tensor:
-        """Return the rows of `item_matrix()` that codes `[...]` name, `[..., D]`, without making the matrix."""
+    def score_weights(self, codes: Tensor) -> Tensor:
+        """Return the rows of `scoring_matrix()` that codes `[...]` name, `[..., D]`, without making the matrix."""
         rows: Tensor = self.item_vectors(codes)                        # [..., D]
         if self.item_bias is None:
             return rows
@@ -108,7 +108,7 @@ class SequentialModel(nn.Module):
     def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions."""
         mask = items != 0
-        x, _ = self.backbone.begin(self.item_vectors(items), mask)
+        x, _ = self.backbone.encode_input(self.item_vectors(items), mask)
         return x, self._observed(items, mask)
 
     @contextmanager

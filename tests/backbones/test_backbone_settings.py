@@ -47,7 +47,7 @@ def test_the_sasrec_of_the_paper() -> None:
     assert type(backbone.blocks[0].attention) is PreNorm
     assert isinstance(backbone.output_norm, nn.LayerNorm)
     items, mask = torch.randn(1, 3, 64), torch.ones(1, 3, dtype=torch.bool)
-    x, _ = backbone.begin(items, mask)
+    x, _ = backbone.encode_input(items, mask)
     torch.testing.assert_close(x, 8 * items + backbone.positions.vectors[-3:])
 
 

@@ -96,7 +96,7 @@ def test_only_the_frequency_branch_sees_later_items() -> None:
     changed[:, -1] += 1
     for alpha, sees in ((0.0, False), (1.0, True)):
         backbone = BSARec(BSARecConfig(hidden=HIDDEN, max_length=6, cutoff=3, alpha=alpha)).eval()
-        before, after = (backbone.blocks[0](*backbone.begin(given, mask))[:, :-1] for given in (x, changed))
+        before, after = (backbone.blocks[0](*backbone.encode_input(given, mask))[:, :-1] for given in (x, changed))
         assert torch.equal(before, after) is not sees
 
 

@@ -64,7 +64,7 @@ def test_training_does_the_products_that_were_counted(counts: ModuleType, loss: 
 
     def step() -> None:
         hidden = model.encode(items)
-        each = criterion.per_position(hidden.flatten(0, 1), targets.flatten(), model.item_matrix())
+        each = criterion.per_position(hidden.flatten(0, 1), targets.flatten(), model.scoring_matrix())
         each.mean().backward()
 
     negatives = 0 if loss == "cross_entropy" else 1
@@ -76,7 +76,7 @@ def test_training_does_the_products_that_were_counted(counts: ModuleType, loss: 
 def test_training_on_the_last_position_does_no_less_than_was_counted(counts: ModuleType) -> None:
     model, _ = _model("bce")
     items = _codes()
-    counted = _counted(lambda: model.encode(items, newest=1).sum().backward())
+    counted = _counted(lambda: model.encode(items, last=1).sum().backward())
     floor = 3 * _shapes(counts).encoder(LENGTHS, np.ones(USERS))  # type: ignore[attr-defined]
     queries_of_all = 3 * 2 * USERS * (LENGTH - 1) * HIDDEN**2
     assert floor <= counted <= floor + queries_of_all

@@ -34,7 +34,7 @@ def network() -> Network:
 @pytest.fixture(scope="module")
 def index(network: Network) -> ItemIndex:
     pytest.importorskip("faiss")
-    return ItemIndex.build(network.item_matrix().detach())
+    return ItemIndex.build(network.scoring_matrix().detach())
 
 
 def histories_of(seed: int, users: int) -> list[np.ndarray]:
@@ -95,7 +95,7 @@ def test_the_index_is_kept_with_the_run_until_the_weights_differ(network: Networ
     second = retriever_of(network, tmp_path).top_k(histories, 10, Rules(), "ivf")
     assert (tmp_path / INDEX).read_bytes() == written
     np.testing.assert_array_equal(first.codes, second.codes)
-    vectors = network.item_matrix().detach()
+    vectors = network.scoring_matrix().detach()
     assert ItemIndex.load(tmp_path, vectors) is not None
     assert ItemIndex.load(tmp_path, vectors + 1) is None
     assert ItemIndex.load(tmp_path / "nowhere", vectors) is None

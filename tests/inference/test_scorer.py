@@ -39,11 +39,11 @@ class Toy(Backbone):
         self.blocks = nn.ModuleList([Block(config.hidden, config.dropout)])
         self.lengths: list[int] = []
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
         self.lengths.append(items.shape[1])
         return items, mask
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:
         return x
 
 
@@ -65,12 +65,12 @@ def model(backbone: type[Toy] = Toy, items: int = 30) -> SequentialModel:
 
 
 @pytest.mark.parametrize("backbone", [Toy, MaskedToy])
-def test_scores_are_readout_times_item_matrix_over_any_range(backbone: type[Toy]) -> None:
+def test_scores_are_user_embedding_times_scoring_matrix_over_any_range(backbone: type[Toy]) -> None:
     network = model(backbone)
     scorer = ModelScorer(network)
     histories = [np.array([3, UNKNOWN, 5], np.int32), np.array([7], np.int32)]
     network.eval()
-    expected = network.readout(torch.from_numpy(pad_right_aligned(histories, 4))) @ network.item_matrix().T
+    expected = network.user_embedding(torch.from_numpy(pad_right_aligned(histories, 4))) @ network.scoring_matrix().T
     network.train()
     queries = scorer.queries(histories)
     torch.testing.assert_close(scorer.scores(queries, 1, 31), expected[:, 1:].detach())

@@ -31,11 +31,11 @@ class Network(nn.Module):
     def prepare(self) -> None:
         """Prepare nothing."""
 
-    def readout(self, batch: Tensor, prepared: None) -> Tensor:
+    def user_embedding(self, batch: Tensor, prepared: None) -> Tensor:
         """Read a history as the sum of its items' vectors."""
         return (self.item_vectors(batch) * (batch > 0).unsqueeze(-1)).sum(1)
 
-    def item_matrix(self) -> Tensor:
+    def scoring_matrix(self) -> Tensor:
         return self.item_vectors.weight
 
 

@@ -72,7 +72,7 @@ def test_an_index_from_the_host_gives_the_same_step() -> None:
         value.backward()
         found.append([value.detach(), *(p.grad.clone() for p in step.parameters() if p.grad is not None)])
     hidden = step.model.encode(batch.items)
-    by_mask = step.loss(hidden[batch.targets > 0], batch.targets[batch.targets > 0], step.model.item_matrix())
+    by_mask = step.loss(hidden[batch.targets > 0], batch.targets[batch.targets > 0], step.model.scoring_matrix())
     assert torch.equal(found[0][0], by_mask.detach())
     assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
 

@@ -43,7 +43,7 @@ def test_it_learns():
     losses = [record["loss"] for record in trained.history]
     assert losses[-1] < 0.5 * losses[0]
     items = torch.tensor([[3, 4, 5]])
-    scores = trained.model.eval().readout(items) @ trained.model.item_matrix().T
+    scores = trained.model.eval().user_embedding(items) @ trained.model.scoring_matrix().T
     assert scores[0, 1:].argmax().item() + 1 == 6
 
 

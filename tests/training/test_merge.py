@@ -58,7 +58,7 @@ def test_it_is_the_mean_square_of_every_examples_gradient(monkeypatch, kind):
         batch = samples.batch(np.array([number]), np.random.default_rng(0))
         hidden = model.encode(batch.items, batch.targets.shape[1])
         wanted = batch.targets > 0
-        total = loss.per_position(hidden[wanted], batch.targets[wanted], model.item_matrix()).sum()
+        total = loss.per_position(hidden[wanted], batch.targets[wanted], model.scoring_matrix()).sum()
         gradients = torch.autograd.grad(total, list(parameters.values()), materialize_grads=True)
         for name, gradient in zip(parameters, gradients, strict=True):
             expected[name] += gradient.square() / len(samples)

@@ -24,7 +24,7 @@ class BackboneConfig(ComponentConfig):
 
 
 class Backbone(nn.Module, ABC):
-    """A sequence encoder, seen as a stack: `begin`, then every block of `blocks`, then `finish`.
+    """A sequence encoder, seen as a stack: `encode_input`, then every block of `blocks`, then `project_output`.
 
     Batches are right-aligned: padding comes first, and a batch may be shorter than `max_length`.
     A backbone must give the same result for a history whatever padding stands before it.
@@ -50,7 +50,7 @@ class Backbone(nn.Module, ABC):
         self.max_length = config.max_length
 
     @abstractmethod
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
         """Turn item vectors into the stack's input.
 
         Args:
@@ -62,7 +62,7 @@ class Backbone(nn.Module, ABC):
         """
 
     @abstractmethod
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:
         """Turn the stack's output `[B, L, D]` into what is compared with item vectors, `[B, L, D]`."""
 
     def reset_item_vectors(self, weight: Tensor) -> None:

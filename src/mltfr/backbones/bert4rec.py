@@ -54,11 +54,11 @@ class BERT4Rec(Backbone):
         self.output = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden, eps=NORM_EPS))
         self.apply(initialise)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, normalise, drop out; the context is the attention bias `[B, 1, L, L]`."""
         x = self.dropout(self.input_norm(self.positions(items)))  # [B, L, D]
         return x * mask.unsqueeze(-1), attention_bias(mask, causal=False)
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Project as equation 7 of the paper does, with the LayerNorm of its published code."""
         return self.output(x)

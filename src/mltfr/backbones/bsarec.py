@@ -131,11 +131,11 @@ class BSARec(Backbone):
         self.blocks = nn.ModuleList(BSARecBlock(config) for _ in range(config.blocks))
         self.apply(initialise)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Context]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Context]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, normalise, drop out; the context is the mask and the attention bias."""
         x = self.dropout(self.input_norm(self.positions(items)))  # [B, L, D]
         return x * mask.unsqueeze(-1), (mask, attention_bias(mask, causal=True))
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output, which is normalised already."""
         return x

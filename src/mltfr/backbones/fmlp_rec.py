@@ -102,11 +102,11 @@ class FMLPRec(Backbone):
         )
         self.apply(initialise)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, normalise, drop out; the context is the mask."""
         x = self.dropout(self.input_norm(self.positions(items)))  # [B, L, D]
         return x * mask.unsqueeze(-1), mask
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output, which is normalised already."""
         return x

@@ -93,12 +93,12 @@ class GRU4Rec(Backbone):
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(GRULayer(config.hidden, config.layer_dropout) for _ in range(config.blocks))
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Drop out; the context is the mask `[B, L, 1]` as numbers."""
         shown = mask.unsqueeze(-1).to(items.dtype)  # [B, L, 1]
         return self.dropout(items) * shown, shown
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the states, which have the width of the item vectors already."""
         return x
 

@@ -119,11 +119,11 @@ class HSTU(Backbone):
         self.output_norm = nn.LayerNorm(hidden, eps=NORM_EPS)
         nn.init.trunc_normal_(self.positions.vectors, std=hidden**-0.5)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Scale, add positions, drop out; the context is the mask `[B, L, 1]` as numbers."""
         shown = mask.unsqueeze(-1).to(items.dtype)  # [B, L, 1]
         return self.dropout(self.positions(items * self.scale)) * shown, shown
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Normalise; of the authors' two ways, the one that needs no temperature in the loss."""
         return self.output_norm(x)

@@ -102,10 +102,10 @@ class LiGR(Backbone):
         self.blocks = nn.ModuleList(LiGRBlock(config) for _ in range(config.blocks))
         self.apply(initialise)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, drop out; the context is the attention bias `[B, 1, L, L]`."""
         return self.dropout(self.positions(items)) * mask.unsqueeze(-1), attention_bias(mask, causal=True)
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output."""
         return x

@@ -131,11 +131,11 @@ class LinRec(Backbone):
         self.blocks = nn.ModuleList(LinRecBlock(config) for _ in range(config.blocks))
         self.apply(initialise)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, normalise, drop out; the context is the mask `[B, L, 1]` as numbers."""
         shown = mask.unsqueeze(-1).to(items.dtype)  # [B, L, 1]
         return self.dropout(self.input_norm(self.positions(items))) * shown, shown
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output, which is normalised already."""
         return x

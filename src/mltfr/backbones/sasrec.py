@@ -76,12 +76,12 @@ class SASRec(Backbone):
         self.output_norm = _norm(config.hidden) if config.norm == "pre" else nn.Identity()
         self.apply(initialise)
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, normalise, drop out; the context is the attention bias `[B, 1, L, L]`."""
         x = self.dropout(self.input_norm(self.positions(items * self.scale)))  # [B, L, D]
         return x * mask.unsqueeze(-1), attention_bias(mask, causal=True)
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Normalise the output of pre-norm blocks; that of post-norm blocks is normalised already."""
         return self.output_norm(x)
 

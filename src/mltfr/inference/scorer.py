@@ -57,7 +57,7 @@ class ModelScorer:
         # BERT4Rec appends a mask token, which takes one position.
         self.max_length = model.backbone.max_length - int(model.mask_token is not None)
         self._modules = list(model.modules())
-        self.vectors = model.item_matrix().detach().float()             # [I + 1, D]
+        self.vectors = model.scoring_matrix().detach().float()             # [I + 1, D]
         self._tensors = [*model.parameters(), *model.buffers()]
         self._made_from = self._version()
         with torch.inference_mode():
@@ -81,7 +81,7 @@ class ModelScorer:
             self.model.eval()
         try:
             with torch.inference_mode(), products_of_width(self.vectors.shape[1] if len(histories) > 1 else 0):
-                hidden = self.model.readout(batch.to(self.device), self.prepared).float()  # [B, D]
+                hidden = self.model.user_embedding(batch.to(self.device), self.prepared).float()  # [B, D]
                 if empty.any():  # attention over padding alone is not defined
                     hidden[empty.to(self.device)] = 0
         finally:

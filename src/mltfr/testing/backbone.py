@@ -73,20 +73,20 @@ class BackboneContract:
 
     def test_shapes(self, items: Tensor) -> None:
         model = self.model()
-        matrix = model.item_matrix()
+        matrix = model.scoring_matrix()
         assert matrix.shape[0] == ITEMS + 1
         assert model.encode(items).shape == (3, LENGTH, matrix.shape[1])
-        assert model.readout(items).shape == (3, matrix.shape[1])
+        assert model.user_embedding(items).shape == (3, matrix.shape[1])
         assert torch.isfinite(model.encode(items)).all()
 
     def test_a_history_may_fill_the_whole_length(self) -> None:
         items = torch.randint(1, ITEMS + 1, (2, MAX_LENGTH))
-        assert torch.isfinite(self.model().readout(items)).all()
+        assert torch.isfinite(self.model().user_embedding(items)).all()
 
     def test_the_input_of_the_stack_is_zero_at_padding(self, items: Tensor) -> None:
         model = self.model()
         mask = items != 0
-        x, _ = model.backbone.begin(model.item_vectors(items), mask)
+        x, _ = model.backbone.encode_input(model.item_vectors(items), mask)
         assert (x[~mask] == 0).all()
         assert (x[mask] != 0).any()
 
@@ -113,8 +113,8 @@ class BackboneContract:
 
     def test_a_history_does_not_depend_on_the_batch(self, items: Tensor) -> None:
         model = self.model()
-        alone = torch.cat([model.readout(row[row != 0].unsqueeze(0)) for row in items])
-        torch.testing.assert_close(model.readout(items), alone, rtol=1e-4, atol=1e-5)
+        alone = torch.cat([model.user_embedding(row[row != 0].unsqueeze(0)) for row in items])
+        torch.testing.assert_close(model.user_embedding(items), alone, rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("training", [False, True])
     def test_later_items(self, items: Tensor, training: bool) -> None:
@@ -133,12 +133,12 @@ class BackboneContract:
     def test_every_earlier_item_and_the_order_count(self) -> None:
         model = self.model()
         items = torch.arange(1, LENGTH + 1).unsqueeze(0)
-        state = model.readout(items)
+        state = model.user_embedding(items)
         for position in range(LENGTH):
             changed = items.clone()
             changed[0, position] = ITEMS
-            assert not torch.allclose(model.readout(changed), state, rtol=1e-5, atol=1e-6)
-        assert not torch.allclose(model.readout(items[:, [1, 0, 2, 3, 4, 5]]), state, rtol=1e-5, atol=1e-6)
+            assert not torch.allclose(model.user_embedding(changed), state, rtol=1e-5, atol=1e-6)
+        assert not torch.allclose(model.user_embedding(items[:, [1, 0, 2, 3, 4, 5]]), state, rtol=1e-5, atol=1e-6)
 
     def test_dropout_acts_in_training_only(self, items: Tensor) -> None:
         model = self.model(dropout=0.5)
@@ -175,7 +175,7 @@ class BackboneContract:
             for parameter in other.parameters():
                 parameter.zero_()
         other.load_state_dict(model.state_dict())
-        assert torch.equal(other.readout(items), model.readout(items))
+        assert torch.equal(other.user_embedding(items), model.user_embedding(items))
 
     def test_per_example_gradients_by_vmap_equal_a_loop(self, items: Tensor) -> None:
         model = self.model(dropout=0.5)  # evaluation mode: no dropout
@@ -199,10 +199,10 @@ class BackboneContract:
 
     def run(self, model: SequentialModel, vectors: Tensor, mask: Tensor) -> Tensor:
         """Return the backbone's output for given item vectors."""
-        x, context = model.backbone.begin(vectors, mask)
+        x, context = model.backbone.encode_input(vectors, mask)
         for block in model.backbone.blocks:
             x = block(x, context)
-        return model.backbone.finish(x, mask)
+        return model.backbone.project_output(x, mask)
 
     def seeded(self, model: SequentialModel, items: Tensor) -> Tensor:
         """Return the hidden states under fixed random numbers."""
@@ -212,7 +212,7 @@ class BackboneContract:
     def loss(self, model: SequentialModel, items: Tensor) -> Tensor:
         """Return a loss that every position and every item takes part in."""
         hidden = model.encode(items)[items != 0]
-        scores = hidden @ model.item_matrix()[1:].T
+        scores = hidden @ model.scoring_matrix()[1:].T
         return cross_entropy(scores, torch.arange(len(scores)) % ITEMS)
 
 

@@ -47,11 +47,11 @@ class ToyBackbone(Backbone):
         super().__init__(BackboneConfig(name="toy", hidden=HIDDEN, max_length=LENGTH + 8))
         self.blocks = nn.ModuleList(ToyBlock(self.is_causal) for _ in range(2))
 
-    def begin(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+    def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
         """Return the item vectors, and the mask for the blocks."""
         return 10 * items, mask
 
-    def finish(self, x: Tensor, mask: Tensor) -> Tensor:
+    def project_output(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return the stack's output."""
         return x
 

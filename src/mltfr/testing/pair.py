@@ -106,12 +106,12 @@ class PairContract:
         self, model: SequentialModel, backbone: str, items: Tensor, item_vectors: Tensor
     ) -> None:
         bare = self.build(backbone, None, {}, item_vectors)
-        assert torch.equal(model.readout(items), bare.readout(items))
+        assert torch.equal(model.user_embedding(items), bare.user_embedding(items))
 
     def test_scores_do_not_depend_on_the_batch(self, model: SequentialModel, items: Tensor) -> None:
         model = self.awake(model)
-        alone = torch.cat([model.readout(row[row != 0].unsqueeze(0)) for row in items])
-        torch.testing.assert_close(model.readout(items), alone, rtol=1e-4, atol=1e-5)
+        alone = torch.cat([model.user_embedding(row[row != 0].unsqueeze(0)) for row in items])
+        torch.testing.assert_close(model.user_embedding(items), alone, rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("training", [False, True])
     def test_a_causal_backbone_stays_causal(self, model: SequentialModel, items: Tensor, training: bool) -> None:
@@ -132,7 +132,7 @@ class PairContract:
         if model.mask_token is not None:
             items = torch.cat([items, items.new_full((len(items), 1), model.mask_token)], dim=1)
         hidden = model.encode(items)[items != 0]
-        scores = hidden @ model.item_matrix()[1:].T
+        scores = hidden @ model.scoring_matrix()[1:].T
         torch.autograd.backward(cross_entropy(scores, torch.arange(len(scores)) % ITEMS))
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None, name
@@ -151,7 +151,7 @@ class PairContract:
         model = self.awake(model)
         other = self.build(backbone, fusion, settings, item_vectors)
         other.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        assert torch.equal(other.readout(items), model.readout(items))
+        assert torch.equal(other.user_embedding(items), model.user_embedding(items))
 
     def test_an_interrupted_fit_resumes_to_the_bit(
         self, config: RunConfig, log: InteractionLog, tmp_path: Path

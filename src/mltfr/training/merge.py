@@ -65,7 +65,7 @@ def hidden_gradient(step: TrainingLoss, batch: Batch) -> Tensor:  # -> [B, T, D]
     has_target = batch.targets > 0                                       # [B, T]
     with torch.enable_grad():
         hidden.requires_grad_()
-        loss = step.loss(hidden[has_target], batch.targets[has_target], step.model.item_matrix().detach())
+        loss = step.loss(hidden[has_target], batch.targets[has_target], step.model.scoring_matrix().detach())
         (gradient,) = torch.autograd.grad(loss * has_target.sum(), hidden)
     return gradient
 

@@ -60,9 +60,9 @@ class TrainingLoss(nn.Module):
     def _mean_loss(self, hidden: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:  # [P, D], [P], [P] -> []
         if self.sparse and isinstance(self.loss, SampledLoss):
             targets = targets if weight is None else targets.clamp(min=1)
-            return weighted_mean(self.loss.by_lookup(hidden, targets, self.model.item_rows), weight)
+            return weighted_mean(self.loss.by_lookup(hidden, targets, self.model.score_weights), weight)
         weights = () if weight is None else (weight,)
-        return self.loss(hidden, targets, self.model.item_matrix(), *weights)
+        return self.loss(hidden, targets, self.model.scoring_matrix(), *weights)
 
 
 class OptimizationStep:
