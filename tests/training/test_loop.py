@@ -171,6 +171,20 @@ def test_the_console_says_how_many_epochs_there_are_at_most(capsys):
     assert "epoch 2 of at most 2: loss" in capsys.readouterr().err
 
 
+def test_a_terminal_shows_the_batches_of_all_epochs(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    reporter = Console("demo")
+    reporter.round_started(1, 2, epochs=3, batches=2)
+    for epoch in (1, 2):
+        for batch in (1, 2):
+            reporter.batch_done(epoch, batch)
+    reporter.close()
+    shown = capsys.readouterr().err
+    assert "demo round 1 of 2, epoch 1 of at most 3" in shown
+    assert "4/6" in shown
+
+
 def test_bf16_trains_nearly_the_same():
     exact, mixed = (
         run([0.1] * 3, config={"epochs": 3, "precision": precision, "learning_rate": 0.01})

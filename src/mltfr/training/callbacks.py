@@ -1,4 +1,4 @@
-"""Who hears of the training's progress: the console, the run's log, TensorBoard."""
+"""Training callbacks: the console, the run's log, TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mltfr.errors import MissingExtraError, OutputError
-from mltfr.storage.progress import Progress
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+from mltfr.storage.progress import ConsoleProgress, Progress
 
 Record = dict[str, Any]
 """One epoch: round, epoch, step, loss, validation metrics, learning rate, seconds, diagnostics."""
@@ -70,40 +66,20 @@ class Reporters(Reporter):
             reporter.close()
 
 
-class Console(Reporter):
-    """Writes to stderr: a progress bar on a terminal, one line an epoch everywhere."""
-
-    def __init__(self, label: str = "") -> None:
-        from rich.console import Console as RichConsole
-
-        self.console = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self.label = f"{label} " if label else ""
-        self.bar: RichProgress | None = None
-        self.task: TaskID | None = None
-        self.round = ""
-        self.epochs = 0
-
-    def message(self, text: str) -> None:
-        """Print a remark."""
-        self.console.print(self.label + text, markup=False)
+class Console(ConsoleProgress, Reporter):
+    """Writes to stderr: one line an epoch, and on a terminal a bar with the time left of the round."""
 
     def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
-        """Start a bar that names the round and counts its epochs."""
+        """Remember the extent of the round."""
         self.round = f"round {number} of {rounds}, " if rounds > 1 else ""
-        self.epochs = epochs
-        self._stop_bar()
-        if self.console.is_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
-            self.bar.start()
-            self.task = self.bar.add_task(self.label + self._epoch(1), total=batches)
+        self.epochs, self.batches, self.epoch = epochs, batches, 0
 
     def batch_done(self, epoch: int, batch: int) -> None:
-        """Move the bar."""
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=batch, description=self.label + self._epoch(epoch))
+        """Move the bar; its steps are the batches of all epochs."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.start(self._epoch(epoch), self.epochs * self.batches, (epoch - 1) * self.batches + batch - 1)
+        self.advance()
 
     def epoch_done(self, record: Record) -> None:
         """Print one line."""
@@ -115,17 +91,8 @@ class Console(Reporter):
             + f" ({record['seconds']:.1f} s)"
         )
 
-    def close(self) -> None:
-        """Remove the bar."""
-        self._stop_bar()
-
     def _epoch(self, number: int) -> str:
         return f"{self.round}epoch {number} of at most {self.epochs}"
-
-    def _stop_bar(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
 
 
 class JsonLines(Reporter):

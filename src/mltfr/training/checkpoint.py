@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mltfr.errors import OutputError, RunError
-from mltfr.storage.files import atomic_file, sha256
+from mltfr.storage.files import atomic_file, read_json, sha256, write_text
+from mltfr.storage.folder import damaged, is_intact
 from mltfr.training.callbacks import Record
 
 CHECKPOINT_FORMAT = 1
@@ -49,8 +50,7 @@ class Checkpoints:
             with atomic_file(self.folder / name) as path:
                 save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
             record = {**state, "tensors": name, "sha256": sha256(self.folder / name)}
-            with atomic_file(self.folder / STATE) as path:
-                path.write_text(json.dumps(record), encoding="utf-8")
+            write_text(self.folder / STATE, json.dumps(record))
             for old in self.folder.glob("tensors-*.safetensors"):
                 if old.name != name:
                     old.unlink(missing_ok=True)
@@ -71,16 +71,12 @@ class Checkpoints:
         path = self.folder / STATE
         if not path.exists():
             return None
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(state, dict):
-                raise TypeError("it is no JSON object")
+        with damaged(path, RunError, REMEDY, (SafetensorError,)):
+            state = read_json(path)
             file = self.folder / state.pop("tensors")
-            if sha256(file) != state.pop("sha256"):
+            if not is_intact(file, state.pop("sha256")):
                 raise RunError(f"{file}: damaged (its checksum differs). {REMEDY}")
             return load_file(file), state
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            raise RunError(f"{path}: damaged ({error}). {REMEDY}") from error
 
     def clear(self) -> None:
         """Remove the checkpoint; the state goes first, so that nothing points to missing tensors."""
