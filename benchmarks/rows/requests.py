@@ -19,7 +19,7 @@ from harness.settings import Settings
 from harness.tables import get_tables
 from mltfr.inference import ModelScorer, top_k
 from mltfr.interactions import Split
-from mltfr.pipeline import Fitted, RunConfig, save_fitted
+from mltfr.pipeline import FittedModel, RunConfig, save_artifact
 from mltfr.recommender import Recommender
 from mltfr.tokens import PreparedTable, describe
 
@@ -83,14 +83,14 @@ def _requests(
 
 def saved(config: RunConfig, split: Split, tables: Sequence[PreparedTable] = ()) -> Recommender:
     """Return a recommender as a user has it: saved, and loaded again."""
-    fitted = Fitted(
+    fitted = FittedModel(
         config=config,
         model=ready_model(config, split, tables),
         split=split,
         facts={"split": split.method, "left_out": {}, "tables": describe(tables)},
     )
     with tempfile.TemporaryDirectory() as folder:
-        save_fitted(fitted, Path(folder) / "run")
+        save_artifact(fitted, Path(folder) / "run")
         return Recommender.load(Path(folder) / "run")
 
 

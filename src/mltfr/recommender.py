@@ -28,7 +28,7 @@ from mltfr.inference import (
 )
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
-from mltfr.pipeline import Fitted, RunConfig, check_new, estimate_fit, fit, load_fitted, resolve, save_fitted
+from mltfr.pipeline import FittedModel, RunConfig, check_new, estimate_fit, fit, load_artifact, resolve, save_artifact
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Console, Reporter
 
@@ -89,11 +89,11 @@ class Recommender:
         else:
             file = load_toml(Path(config)) if config is not None else None
             self.config = resolve(file=file, overrides=overrides, **flags)
-        self._fitted: Fitted | None = None
+        self._fitted: FittedModel | None = None
         self._folder: Path | None = None
 
     @property
-    def fitted(self) -> Fitted:
+    def fitted(self) -> FittedModel:
         """The model with the data it was fitted to.
 
         Raises:
@@ -172,7 +172,7 @@ class Recommender:
         """
         fitted = self.fitted
         scorer, protocol = fitted.scorer(), fitted.protocol()
-        context = fitted.kind().without_fusion() if zero_branch else nullcontext()
+        context = fitted.model.without_fusion() if zero_branch else nullcontext()
         if context is None:
             raise ConfigError(f"Baseline '{fitted.config.backbone.name}' has no fusion: leave out zero_branch.")
         with context:
@@ -257,7 +257,7 @@ class Recommender:
         if item not in vocabulary.codes:
             hint = did_you_mean(item, vocabulary.item_ids)
             raise DataError(f"Item '{item}' does not occur in the training data.{hint}")
-        name, values = self.fitted.kind().similarity(vocabulary.codes[item])                 # [I]
+        name, values = self.fitted.model.item_similarity(vocabulary.codes[item])         # [I]
         values[vocabulary.codes[item] - 1] = -torch.inf
         return similarity_table(name, values, k, vocabulary)
 
@@ -269,7 +269,7 @@ class Recommender:
         """
         folder = Path(path)
         check_new(folder, resume=False)
-        save_fitted(self.fitted, folder)
+        save_artifact(self.fitted, folder)
         self._folder = folder
 
     def _retriever(self) -> Retriever:
@@ -285,7 +285,7 @@ class Recommender:
         Raises:
             RunError: there is no finished run, it is damaged, or from another version.
         """
-        fitted = load_fitted(Path(path))
+        fitted = load_artifact(Path(path))
         recommender = cls(config=fitted.config)
         recommender._fitted = fitted
         recommender._folder = Path(path)

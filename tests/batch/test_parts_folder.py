@@ -23,7 +23,7 @@ from mltfr.batch import (
 )
 from mltfr.errors import OutputError
 from mltfr.inference import RecommendationSpec
-from mltfr.pipeline import load_served
+from mltfr.pipeline import load_inference_model
 from mltfr.storage.progress import Progress
 from mltfr.training import Interrupted
 
@@ -46,7 +46,7 @@ SIZE = 40
 
 @pytest.fixture(scope="module")
 def scorer(run) -> PartScorer:
-    return PartScorer(load_served(run), RecommendationSpec(5))
+    return PartScorer(load_inference_model(run), RecommendationSpec(5))
 
 
 def job(run: Path, folder: Path, size: int = SIZE, spec: RecommendationSpec | None = None) -> PartsFolder:

@@ -9,7 +9,7 @@ from mltfr import Recommender
 from mltfr.batch import NamedUsers, PartScorer, RunUsers, plan_parts
 from mltfr.errors import DataError
 from mltfr.inference import RecommendationSpec
-from mltfr.pipeline import load_served
+from mltfr.pipeline import load_inference_model
 
 
 def test_parts_cover_all_users_once():
@@ -28,7 +28,7 @@ def test_one_part_is_what_recommend_returns(run):
     users = RunUsers(run)
     assert len(users) == 300
     expected = Recommender.load(run).recommend(k=7)
-    scorer = PartScorer(load_served(run), RecommendationSpec(7))
+    scorer = PartScorer(load_inference_model(run), RecommendationSpec(7))
     assert scorer.score(users.read(0, 300)).table.equals(expected)
     parts = [scorer.score(users.read(part.start, part.stop)).table for part in plan_parts(300, 77)]
     together = pl.concat(parts)
@@ -39,9 +39,9 @@ def test_one_part_is_what_recommend_returns(run):
 def test_another_process_gives_the_same_bytes(run):
     """What travels to a worker is small, and what comes of it does not depend on what was scored before."""
     users = pickle.loads(pickle.dumps(RunUsers(run)))
-    first = PartScorer(load_served(run), RecommendationSpec(5))
+    first = PartScorer(load_inference_model(run), RecommendationSpec(5))
     first.score(users.read(0, 130))
-    again = PartScorer(load_served(run), RecommendationSpec(5))
+    again = PartScorer(load_inference_model(run), RecommendationSpec(5))
     assert first.score(users.read(130, 200)).table.equals(again.score(users.read(130, 200)).table)
     assert len(pickle.dumps(users)) < 1000
 
@@ -52,11 +52,11 @@ def test_rules_are_those_of_recommend(run):
     with pytest.warns(match="1 items of deny are not in the training data"):
         expected = recommender.recommend(**asked)
     spec = RecommendationSpec(4, True, tuple(asked["allow"]), tuple(asked["deny"]))
-    scorer = PartScorer(load_served(run), spec)
+    scorer = PartScorer(load_inference_model(run), spec)
     assert scorer.score(RunUsers(run).read(0, 300)).table.equals(expected)
     assert scorer.unknown_in_filters == {"allow": [], "deny": ["no such item"]}
     with pytest.raises(DataError, match="None of the 1 items of allow occurs"):
-        PartScorer(load_served(run), RecommendationSpec(allow=("x",)))
+        PartScorer(load_inference_model(run), RecommendationSpec(allow=("x",)))
 
 
 def test_histories_by_id_are_those_of_recommend(run):
@@ -65,7 +65,7 @@ def test_histories_by_id_are_those_of_recommend(run):
     with pytest.warns(match="2 items are not in the training data"), pytest.warns(match="2 histories hold no item"):
         expected = recommender.recommend(histories=given, k=6)
     table = pl.DataFrame({"user_id": list(given), "items": list(given.values())})
-    scored = PartScorer(load_served(run), RecommendationSpec(6)).score(table)
+    scored = PartScorer(load_inference_model(run), RecommendationSpec(6)).score(table)
     assert scored.table.equals(expected)
     assert dict(scored.unknown) == {"zz": 2, "yy": 1}
     assert scored.without_known_item == ["b", "c"]

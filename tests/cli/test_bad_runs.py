@@ -62,7 +62,7 @@ def interrupt(folder: Path) -> None:
 
 RUNS: dict[str, tuple[Callable[[Path], None], str]] = {
     "another version": (change_manifest(lambda m: m.update(format=99, mltfr="9.9")),
-                        r"run: written in run format 99 by mltfr 9.9; this is mltfr .*reads format 1. Fit it again"),
+                        r"run: written in run format 99 by mltfr 9.9; this is mltfr .*reads format 1. Fit the recomm"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), r"run: not a run folder \(manifest.json is mi"),
     "cut manifest": (cut("manifest.json"), r"run/manifest.json: damaged"),
     "empty manifest": (lambda f: (f / "manifest.json").write_text(""), r"run/manifest.json: damaged.*Fit the recommen"),

@@ -14,7 +14,7 @@ import pytest
 from mltfr import Recommender
 from mltfr.baselines import ease
 from mltfr.errors import ConfigError
-from mltfr.pipeline.folder import MANIFEST
+from mltfr.storage.folder import MANIFEST
 from support.command_line import files_of, refused, run
 from support.walks import write_log
 

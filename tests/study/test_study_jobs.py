@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mltfr.pipeline import load_fitted, resolve
+from mltfr.pipeline import load_artifact, resolve
 from mltfr.storage.progress import SILENT
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
@@ -79,7 +79,7 @@ def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):
     for metric in columns[3:]:
         assert users[metric].mean() == pytest.approx(found.metrics["metrics"][metric], rel=1e-12)
 
-    load_fitted(run)  # an ordinary run folder
+    load_artifact(run)  # an ordinary run folder
     (run / "users.parquet").unlink()  # killed after the training
     train(run, spec, Event())
     assert_frame_equal(pl.read_parquet(run / "users.parquet"), users)

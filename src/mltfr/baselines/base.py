@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from mltfr.config import ComponentConfig
@@ -26,7 +27,7 @@ class BaselineConfig(ComponentConfig):
 class Baseline(ABC):
     """Scores items from what was counted in, or solved for on, the training part: a `Scorer`.
 
-    It is its settings and its state, a few named tensors: built from both, it scores as it did when it was
+    It consists of its settings and its state, a few named tensors: built from both, it scores as it did when it was
     fitted. Item codes are 1..I outside; matrices inside have I rows and columns and no padding.
 
     Args:
@@ -79,11 +80,29 @@ class Baseline(ABC):
         The tensor is the caller's to write into.
         """
 
-    def similarity(self, code: int) -> Tensor:
-        """Return how much an item speaks for every other one, float32 `[I]`.
+    def scorer(self) -> Self:
+        """Return the baseline: it scores itself."""
+        return self
+
+    def without_fusion(self) -> None:  # noqa: B027  # for all baselines alike
+        """Return None: there are no hidden states that a fusion could correct."""
+
+    def item_similarity(self, code: int) -> tuple[str, Tensor]:
+        """Return what the similarity is called, and that of an item to all items, float32 `[I]`.
+
+        It is minus infinity where the baseline has no weight.
 
         Raises:
-            ConfigError: this baseline knows nothing of the kind.
+            ConfigError: this baseline has no similarity of items.
+        """
+        weights = self.similarity(code)                                  # [I]
+        return "weight", weights.masked_fill(weights == 0, -torch.inf)
+
+    def similarity(self, code: int) -> Tensor:
+        """Return the similarity of an item to all others, float32 `[I]`.
+
+        Raises:
+            ConfigError: this baseline has no similarity of items.
         """
         raise ConfigError(
             f"{type(self).__name__} has no similarity of items. "

@@ -12,7 +12,7 @@ import polars as pl
 
 from mltfr.inference import IndexReport, RecommendationSpec, Requests, Retriever, recommend
 from mltfr.interactions import UNKNOWN
-from mltfr.pipeline import Served
+from mltfr.pipeline import InferenceModel
 from mltfr.storage.progress import SILENT, Progress
 
 ITEMS, CODES = "items", "codes"
@@ -38,7 +38,7 @@ class PartScorer:
     """Scores tables of users; made once in every process that scores.
 
     Args:
-        served: the fitted model with its items, as `mltfr.pipeline.load_served` returns it.
+        served: the fitted model with its items, as `mltfr.pipeline.load_inference_model` returns it.
         spec: what every user gets. "exact" and "dense" are the same here: 8-bit vectors are for lone requests.
         run: the run folder, where an approximate index is kept; None to hold it in memory only.
 
@@ -49,7 +49,7 @@ class PartScorer:
         DataError: training has seen none of the items that may be recommended.
     """
 
-    def __init__(self, served: Served, spec: RecommendationSpec, run: Path | None = None) -> None:
+    def __init__(self, served: InferenceModel, spec: RecommendationSpec, run: Path | None = None) -> None:
         vocabulary = served.vocabulary
         self.spec = replace(spec, index="dense") if spec.index == "exact" else spec
         self._vocabulary = vocabulary

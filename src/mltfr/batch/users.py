@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mltfr.pipeline.artifact import damage
 from mltfr.pipeline.data import HISTORIES
-from mltfr.pipeline.folder import MANIFEST, damage
 from mltfr.storage.files import sha256
+from mltfr.storage.folder import MANIFEST
 
 SAMPLE_STRETCH = 10
 """Consecutive users that a sample reads."""

@@ -111,7 +111,7 @@ def fit(
     from mltfr.cli.files import read_words
     from mltfr.config import load_toml
     from mltfr.pipeline import resolve
-    from mltfr.pipeline.folder import check_new
+    from mltfr.pipeline.artifact import check_new
     from mltfr.training.device import launched
 
     rank, processes = launched()

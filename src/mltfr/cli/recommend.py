@@ -94,12 +94,12 @@ def recommend(
         sample,
     )
     from mltfr.inference import RecommendationSpec, skipped_warnings
-    from mltfr.pipeline import load_served
+    from mltfr.pipeline import load_inference_model
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
-    served = load_served(run)
+    served = load_inference_model(run)
     recipients = given if given is not None else _users_of_the_run(run, users)
     spec = RecommendationSpec(
         k,

@@ -17,7 +17,8 @@ from mltfr.cluster.status import StatusReporter, start_status_actor, stop_on_req
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
-from mltfr.pipeline.folder import MANIFEST, METRICS
+from mltfr.pipeline.artifact import METRICS
+from mltfr.storage.folder import MANIFEST
 from mltfr.training import Console, Interrupted, LostProcessError, Reporter
 
 MAX_FAILURES = 3

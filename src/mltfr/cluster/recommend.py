@@ -15,7 +15,7 @@ from mltfr.cluster.connection import connected, require_shared, shared_storage
 from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference import RecommendationSpec
-from mltfr.pipeline import load_served
+from mltfr.pipeline import load_inference_model
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
 
@@ -56,7 +56,7 @@ class ScoreParts:
         try:
             if self.scorer is None:
                 require_shared([self.job.token, self.job.run])
-                self.scorer = PartScorer(load_served(self.job.run), self.job.spec, self.job.run)
+                self.scorer = PartScorer(load_inference_model(self.job.run), self.job.spec, self.job.run)
             columns = (batch[name] for name in ("number", "start", "stop"))
             done = [self._part(self.scorer, Part(*map(int, row))) for row in zip(*columns, strict=True)]
         except MltfrError as error:

@@ -1,21 +1,21 @@
-"""Run folders: what a fitted recommender looks like on disk, and how it comes about."""
+"""From settings and a log to a fitted recommender and its run folder."""
 
+from mltfr.pipeline.artifact import check_new, load_artifact, load_inference_model, save_artifact
 from mltfr.pipeline.config import EvaluationConfig, RunConfig
 from mltfr.pipeline.fit import estimate_fit, fit
-from mltfr.pipeline.fitted import Fitted, Served, load_fitted, load_served, save_fitted
-from mltfr.pipeline.folder import check_new
+from mltfr.pipeline.fitted import FittedModel, InferenceModel
 from mltfr.pipeline.presets import resolve
 
 __all__ = [
     "EvaluationConfig",
-    "Fitted",
+    "FittedModel",
+    "InferenceModel",
     "RunConfig",
-    "Served",
     "check_new",
     "estimate_fit",
     "fit",
-    "load_fitted",
-    "load_served",
+    "load_artifact",
+    "load_inference_model",
     "resolve",
-    "save_fitted",
+    "save_artifact",
 ]

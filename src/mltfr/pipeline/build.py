@@ -14,11 +14,10 @@ from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
-from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
-from mltfr.storage.progress import SILENT, Progress
-from mltfr.tokens import PreparedTable, load_tables
+from mltfr.pipeline.models import NeuralModel
+from mltfr.tokens import PreparedTable
 from mltfr.training.device import make_device
 from mltfr.training.optim import uses_sparse_updates
 
@@ -28,7 +27,7 @@ def build_model(
     items: int,
     tables: Sequence[PreparedTable],
     item_vectors: npt.NDArray[np.float32] | None = None,
-) -> SequentialModel:
+) -> NeuralModel:
     """Return the model of a run, the same at every call.
 
     The backbone and the item vectors get the values that they would have without a fusion, so that a fresh
@@ -67,26 +66,10 @@ def build_model(
                 inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed, vectors)
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
-        return SequentialModel(items, backbone, fusion, config.fusion.site, hides_items)
+        return NeuralModel(items, backbone, fusion, config.fusion.site, hides_items)
 
 
-def load_run_tables(config: RunConfig, progress: Progress = SILENT) -> list[PreparedTable]:
-    """Return the token tables that a run reads, prepared as it says; a control's hold other vectors.
-
-    Args:
-        config: the run's settings.
-        progress: receives downloads and preparations.
-
-    Raises:
-        TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
-        FetchError: a table cannot be fetched.
-    """
-    if not config.tokens.tables:
-        return []
-    return load_tables(config.tokens, progress=progress, control=FUSIONS.get(config.fusion.name).cls.control)
-
-
-def count_parameters(model: SequentialModel) -> dict[str, int]:
+def count_parameters(model: NeuralModel) -> dict[str, int]:
     """Return how many numbers train: in total, and of the fusion."""
     parts = {"total": model.parameters(), "fusion": model.fusion.parameters() if model.fusion is not None else ()}
     return {name: sum(p.numel() for p in parameters if p.requires_grad) for name, parameters in parts.items()}

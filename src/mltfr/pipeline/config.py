@@ -78,7 +78,7 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _a_baseline_stands_alone(self) -> Self:
         name = self.backbone.name
-        if isinstance(self.backbone, BaselineConfig) and (self.fusion.name != "none" or self.tokens.tables):
+        if BACKBONES.find(name) is None and (self.fusion.name != "none" or self.tokens.tables):
             given = f"fusion '{self.fusion.name}'" if self.fusion.name != "none" else "token tables"
             raise ValueError(
                 f"backbone '{name}' is a baseline without hidden states, so {given} cannot be used with it. "

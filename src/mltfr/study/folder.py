@@ -14,8 +14,9 @@ import shutil
 from pathlib import Path
 
 from mltfr.errors import OutputError, RunError
-from mltfr.pipeline.folder import CHECKPOINT, CONFIG, LOG, MANIFEST, METRICS
+from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, METRICS
 from mltfr.storage.files import check_new
+from mltfr.storage.folder import MANIFEST
 from mltfr.study.fingerprint import difference
 from mltfr.study.job import is_finished
 from mltfr.study.plan import Cell

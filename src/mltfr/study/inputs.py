@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig
-from mltfr.pipeline.build import load_run_tables
+from mltfr.pipeline.inputs import load_run_tables
 from mltfr.storage.progress import Progress
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log

@@ -12,10 +12,10 @@ from threading import Event
 import torch
 
 from mltfr.errors import ConfigError, MltfrError
-from mltfr.pipeline import fit, load_fitted
-from mltfr.pipeline.folder import MANIFEST
-from mltfr.pipeline.scores import score, score_validation
+from mltfr.pipeline import fit, load_artifact
+from mltfr.pipeline.report_metrics import score, score_validation
 from mltfr.storage.files import atomic_file
+from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
 from mltfr.study.data import open_log
 from mltfr.study.spec import JobSpec, read_spec
@@ -48,7 +48,7 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
     if is_finished(run, spec):  # by a process whose parent was killed
         return
     if (run / MANIFEST).exists():  # killed after the training
-        fitted = load_fitted(run)
+        fitted = load_artifact(run)
     else:
         measure = score_validation if spec.trial else score
         fitted = fit(spec.config, open_log(spec.data), run, resume=True, stop=stop, measure=measure)

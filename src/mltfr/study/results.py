@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from mltfr.pipeline.folder import LOG, MANIFEST
-from mltfr.pipeline.folder import METRICS as SCORES
+from mltfr.pipeline.artifact import LOG
+from mltfr.pipeline.artifact import METRICS as SCORES
 from mltfr.storage.files import atomic_file
+from mltfr.storage.folder import MANIFEST
 from mltfr.study.folder import StudyFolder
 from mltfr.study.plan import Cell
 from mltfr.study.spec import read_json

@@ -9,7 +9,7 @@ import polars as pl
 
 from mltfr.evaluation import evaluate
 from mltfr.evaluation.slices import popularity_slices
-from mltfr.pipeline import Fitted
+from mltfr.pipeline import FittedModel
 
 USERS = "users.parquet"
 """File of these scores, in a run folder and, for all runs, in the study folder."""
@@ -17,7 +17,7 @@ PAIRED = ("hr@10", "ndcg@10", "mrr@10")
 """Metrics that are kept for every user, whatever the study shows."""
 
 
-def per_user(fitted: Fitted, metrics: Sequence[str] = ()) -> pl.DataFrame:
+def per_user(fitted: FittedModel, metrics: Sequence[str] = ()) -> pl.DataFrame:
     """Return one row a test user: `user_id, history_length, target_popularity`, and a column per metric.
 
     A user with several examples counts by their mean; length and popularity are those of the first one.

@@ -19,7 +19,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import InteractionLog
 from mltfr.model import SequentialModel
-from mltfr.pipeline import RunConfig, fit, load_fitted
+from mltfr.pipeline import RunConfig, fit, load_artifact
 from mltfr.testing.fusion import random_table
 from mltfr.training import Interrupted, Reporter
 
@@ -164,6 +164,6 @@ class PairContract:
         fit(config, log, tmp_path / "stopped", resume=True)
         bits = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("straight", "stopped")]
         assert bits[0] == bits[1]
-        loaded, history = load_fitted(tmp_path / "stopped"), np.array([1, 2, 3], np.int32)
-        states = [fitted.kind().scorer().queries([history]) for fitted in (loaded, straight)]
+        loaded, history = load_artifact(tmp_path / "stopped"), np.array([1, 2, 3], np.int32)
+        states = [fitted.model.scorer().queries([history]) for fitted in (loaded, straight)]
         assert torch.equal(states[0], states[1])

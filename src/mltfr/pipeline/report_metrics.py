@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mltfr.evaluation import evaluate
-from mltfr.pipeline.fitted import Fitted
+from mltfr.pipeline.fitted import FittedModel
 
 
-def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
+def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
     """Return the document of `metrics.json`: test, and beside it what a reader needs to judge it.
 
     Beside the test score stand the validation score, the zero-branch score (the same model with the fusion's
@@ -22,7 +22,7 @@ def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
     document = evaluate(scorer, split, "test", protocol, details=True).to_json(run)
     if len(split.validation):
         document["validation"] = evaluate(scorer, split, "validation", protocol, details=True).to_json(run)
-    without_fusion = fitted.kind().without_fusion()
+    without_fusion = fitted.model.without_fusion()
     if without_fusion is not None:
         with without_fusion:
             document["zero_branch"] = dict(evaluate(scorer, split, "test", protocol).metrics)
@@ -30,7 +30,7 @@ def score(fitted: Fitted, run: str | None) -> dict[str, Any]:
     return document
 
 
-def score_validation(fitted: Fitted, run: str | None) -> dict[str, Any]:
+def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
     """Return the validation score alone, for choosing settings: test stays unseen.
 
     Args:

@@ -1,0 +1,227 @@
+"""How a run fits its model: a network is trained, a baseline is computed in one pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Event
+from typing import Any, Protocol, cast
+
+from torch import Tensor
+
+from mltfr.backbones import BACKBONES
+from mltfr.baselines import BASELINES, Baseline
+from mltfr.errors import ConfigError, RunError
+from mltfr.evaluation import EvaluationProtocol, evaluate
+from mltfr.evaluation.evaluate import Shard
+from mltfr.inference import ModelScorer
+from mltfr.interactions import Split
+from mltfr.memory import TrainingMemory
+from mltfr.model import SequentialModel
+from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters, training_memory
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.inputs import Tables
+from mltfr.pipeline.models import Model, NeuralModel
+from mltfr.training import (
+    Checkpoint,
+    Checkpoints,
+    Interrupted,
+    ProcessGroup,
+    Reporter,
+    add_consensus,
+    make_process_group,
+    train,
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What surrounds a fit.
+
+    Attributes:
+        reporter: receives the progress.
+        stop: when set, the fit is interrupted; None where nothing interrupts it.
+        checkpoints: where a training's state is kept; None keeps none.
+        checkpoint: the checkpoint to continue from; None begins anew.
+        fingerprint: hash of all that a checkpoint depends on.
+    """
+
+    reporter: Reporter
+    stop: Event | None = None
+    checkpoints: Checkpoints | None = None
+    checkpoint: Checkpoint | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What comes of a fit.
+
+    Attributes:
+        model: the model with its final weights.
+        facts: what the manifest says of the fit.
+        history: one record per epoch.
+    """
+
+    model: Model
+    facts: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Estimator(Protocol):
+    """Fits the model that a run's settings describe, and restores it from its weights."""
+
+    def check(self, data: Split) -> None:
+        """Raise ConfigError where a split does not allow the fit."""
+
+    def main_process_first(self) -> AbstractContextManager[None]:
+        """Return the context in which the other processes of a training wait for the main one."""
+
+    def check_processes(self, fingerprint: str) -> None:
+        """Raise RunError where the processes of a training do not have the same data, settings and versions."""
+
+    def memory(self, data: Split) -> TrainingMemory | None:
+        """Return the memory estimate of the training; None where nothing is trained."""
+
+    def fit(self, data: Split, tables: Tables, session: Session) -> Fit:
+        """Fit the model to the training split; whatever is chosen is chosen on the validation split.
+
+        Raises:
+            Interrupted: the session's `stop` was set.
+            ConfigError: the settings do not suit this data or this machine.
+        """
+
+    def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> Model:
+        """Return the fitted model that the settings and weights describe.
+
+        Args:
+            items: number of items I.
+            tables: what it was fitted with, or placeholders.
+            weights: its `state_dict`.
+
+        Raises:
+            KeyError, ValueError, RuntimeError: the weights are of something else.
+        """
+
+
+class BaselineEstimator:
+    """Computes a baseline from the training split in one pass; there is nothing to choose and nothing to continue."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config: Any = config.backbone
+        self.entry = BASELINES.get(self.config.name)
+
+    def check(self, data: Split) -> None:
+        """Accept any split."""
+
+    def main_process_first(self) -> AbstractContextManager[None]:
+        """Return a context in which nobody waits: a baseline is fitted by every process on its own."""
+        return nullcontext()
+
+    def check_processes(self, fingerprint: str) -> None:
+        """Accept any processes."""
+
+    def memory(self, data: Split) -> None:
+        """Return None."""
+
+    def fit(self, data: Split, tables: Tables, session: Session) -> Fit:
+        """Return the baseline; a stop is noticed once it is computed."""
+        started = time.monotonic()
+        model = self.entry.cls.fit(self.config, data.train_histories(), data.vocabulary.counts)
+        if session.stop is not None and session.stop.is_set():
+            raise Interrupted
+        session.reporter.message(f"{self.entry.name} fitted in {time.monotonic() - started:.1f} s")
+        return Fit(model, {"rounds": 0})
+
+    def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> Baseline:
+        """Return the baseline of these weights."""
+        baseline = self.entry.cls(self.config, weights)
+        if baseline.items != items:
+            raise ValueError(f"the weights are for {baseline.items} items, but the run has {items}")
+        return baseline
+
+
+class NeuralEstimator:
+    """Trains a backbone with its fusion, in one process or several, and keeps the best epoch on validation."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+
+    @cached_property
+    def group(self) -> ProcessGroup:
+        """The processes that train together."""
+        return make_process_group(self.config.training)
+
+    def check(self, data: Split) -> None:
+        """Raise ConfigError where the validation split is empty."""
+        if not len(data.validation):
+            raise ConfigError(
+                "The validation part is empty, so no epoch can be chosen. Give a log with longer histories."
+            )
+
+    def main_process_first(self) -> AbstractContextManager[None]:
+        """Return the context in which the other processes wait for the main one."""
+        return self.group.main_process_first()
+
+    def check_processes(self, fingerprint: str) -> None:
+        """Raise RunError where a process does not have the main one's fingerprint."""
+        if self.group.broadcast(fingerprint) != fingerprint:
+            raise RunError(
+                f"Process {self.group.rank} does not have the first one's data, item vectors or versions of mltfr and "
+                "torch. All processes must read the same files."
+            )
+
+    def memory(self, data: Split) -> TrainingMemory:
+        """Return the memory estimate of the training."""
+        return training_memory(self.config, data)
+
+    def fit(self, data: Split, tables: Tables, session: Session) -> Fit:
+        """Train through all rounds of the fusion."""
+        config, items = self.config, len(data.vocabulary)
+        shard = self.group.share_ranks(config.seed)
+        trained = train(
+            lambda: build_model(config, items, tables.tokens, tables.item_vectors),
+            build_loss(config, data.vocabulary.counts),
+            data.train_histories(),
+            lambda model: self._validate(model, data, shard),
+            config.training,
+            seed=config.seed,
+            group=self.group,
+            objective=build_objective(config, items),
+            checkpoints=session.checkpoints,
+            checkpoint=session.checkpoint,
+            fingerprint=session.fingerprint,
+            reporter=session.reporter,
+            stop=session.stop,
+        )
+        model = cast(NeuralModel, trained.model.eval())
+        facts = {"rounds": trained.rounds, "best_epoch": trained.best_epoch, "parameters": count_parameters(model)}
+        if model.fusion is not None and (report := model.fusion.report()):
+            facts["fusion"] = dict(report)
+        return Fit(model, facts, trained.history)
+
+    def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> NeuralModel:
+        """Return the model in evaluation mode."""
+        model = build_model(self.config, items, tables.tokens, tables.item_vectors)
+        add_consensus(model, weights)
+        model.load_state_dict(weights)
+        return model.eval()
+
+    def _validate(self, model: SequentialModel, data: Split, shard: Shard | None) -> dict[str, float]:
+        """Return the metrics of the validation split, of a sample of it where the settings say so."""
+        protocol = EvaluationProtocol(
+            split=data.method,
+            remove_seen=self.config.evaluation.remove_seen,
+            max_examples=self.config.training.validation_examples,
+            sample_seed=self.config.seed,
+        )
+        scorer = ModelScorer(model, model.item_vectors.weight.device)
+        return dict(evaluate(scorer, data, "validation", protocol, shard=shard).metrics)
+
+
+def make_estimator(config: RunConfig) -> Estimator:
+    """Return what fits a run's backbone or baseline."""
+    return (NeuralEstimator if BACKBONES.find(config.backbone.name) else BaselineEstimator)(config)

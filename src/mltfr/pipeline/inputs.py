@@ -1,0 +1,143 @@
+"""What a run reads: the log, filtered and split, its token tables, and the item vectors that a user supplies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltfr.errors import ConfigError
+from mltfr.fusion import FUSIONS
+from mltfr.fusion.adapter import AdapterConfig
+from mltfr.interactions import (
+    FilterConfig,
+    FilterReport,
+    InteractionLog,
+    PreparedSet,
+    Split,
+    SplitConfig,
+    Vocabulary,
+    apply_filters,
+    split,
+)
+from mltfr.interactions.item_vectors import read_item_vectors
+from mltfr.pipeline.config import RunConfig
+from mltfr.storage.progress import SILENT, Progress
+from mltfr.tokens import PreparedTable, describe, load_tables
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a run's fusion reads beside the hidden states.
+
+    Attributes:
+        tokens: the prepared token tables, or placeholders of their shapes.
+        item_vectors: float32 `[I + 1, W]`, the user's vectors of the items, or zeros of that shape; None where the
+            fusion reads none.
+        facts: what the manifest says of them.
+    """
+
+    tokens: list[PreparedTable]
+    item_vectors: Vectors | None
+    facts: dict[str, Any]
+
+
+def split_log(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[RunConfig, Split, dict[str, Any]]:
+    """Filter and split the log, or reuse a prepared set.
+
+    Returns:
+        The settings, with a prepared set's filters and split in them; the split; what the manifest says of both.
+
+    Raises:
+        ConfigError: the settings ask for other filters or another split than those of a prepared set.
+        DataError: the log cannot be filtered or split as asked.
+    """
+    if isinstance(log, InteractionLog):
+        kept, report = apply_filters(log, config.filters)
+        data = split(kept, config.split)
+    else:
+        _check_prepared(config, log)
+        config = config.model_copy(update={"filters": log.filters, "split": log.split_config})
+        data, report = log.split, log.report
+    return config, data, _facts(config, log, data, report)
+
+
+def load_run_tables(config: RunConfig, progress: Progress = SILENT) -> list[PreparedTable]:
+    """Return the token tables that a run reads, prepared as it says; a control's hold other vectors.
+
+    Args:
+        config: the run's settings.
+        progress: receives downloads and preparations.
+
+    Raises:
+        TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
+        FetchError: a table cannot be fetched.
+    """
+    if not config.tokens.tables:
+        return []
+    return load_tables(config.tokens, progress=progress, control=FUSIONS.get(config.fusion.name).cls.control)
+
+
+def read_tables(config: RunConfig, vocabulary: Vocabulary, progress: Progress = SILENT) -> Tables:
+    """Return what the fusion of a run reads: token tables and, for an adapter, the user's item vectors.
+
+    Raises:
+        TokenTableError: a token table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
+        FetchError: a token table cannot be fetched.
+        DataError: the file of item vectors is not usable, or an item has no vector in it.
+    """
+    tokens = load_run_tables(config, progress)
+    facts: dict[str, Any] = {"tables": describe(tokens)}
+    if not isinstance(config.fusion, AdapterConfig):
+        return Tables(tokens, None, facts)
+    found = read_item_vectors(Path(config.fusion.vectors), vocabulary, config.fusion.missing)
+    items, width = len(vocabulary), found.vectors.shape[1]
+    there = items - len(found.missing)
+    progress.message(f"item vectors of {found.source}: {there:,} of {items:,} items, width {width}")
+    return Tables(tokens, found.vectors, {**facts, "item_vectors": found.report()})
+
+
+def placeholder_tables(facts: Mapping[str, Any], items: int) -> Tables:
+    """Return zeros of the shapes of what a run was fitted with; the values are in its weights.
+
+    Args:
+        facts: its manifest.
+        items: number of items I.
+    """
+    tokens = [PreparedTable.placeholder(table["name"], *table["shape"]) for table in facts["tables"]]
+    width = facts["item_vectors"]["width"] if "item_vectors" in facts else 0
+    return Tables(tokens, np.zeros((items + 1, width), np.float32) if width else None, {})
+
+
+def _facts(
+    config: RunConfig, log: InteractionLog | PreparedSet, data: Split, report: FilterReport
+) -> dict[str, Any]:
+    return {
+        "seed": config.seed,
+        "source": Path(log.source).name,
+        "data_fingerprint": log.fingerprint(),
+        "filters": [asdict(step) for step in report.steps],
+        "split": data.method,
+        "left_out": dict(data.left_out),
+    }
+
+
+def _check_prepared(config: RunConfig, log: PreparedSet) -> None:
+    """Check that the settings ask for nothing else than what a set was prepared with."""
+    for name, asked, default, prepared in (
+        ("filters", config.filters, FilterConfig(), log.filters),
+        ("split", config.split, SplitConfig(), log.split_config),
+    ):
+        for key in type(prepared).model_fields:
+            value, there = getattr(asked, key), getattr(prepared, key)
+            if value not in (getattr(default, key), there):
+                raise ConfigError(
+                    f"{name}.{key} is {value!r}, but {log.folder} was prepared with {there!r}. Leave the setting out, "
+                    f"or prepare the log again: mltfr data prepare FILE --set {name}.{key}={value} --out FOLDER"
+                )

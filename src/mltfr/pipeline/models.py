@@ -1,0 +1,45 @@
+"""The interface that neural models and baselines share once they are fitted."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mltfr.inference import ModelScorer, Scorer
+from mltfr.model import SequentialModel
+
+
+class Model(Protocol):
+    """A fitted model: a network or a baseline."""
+
+    def state_dict(self) -> Any:
+        """Return its tensors by name: all that is kept of it, beside the settings."""
+
+    def scorer(self) -> Scorer:
+        """Return what scores items for histories, with the weights as they are."""
+
+    def without_fusion(self) -> AbstractContextManager[None] | None:
+        """Return the context of the zero-branch score, in which `delta = 0`; None where there can be no fusion."""
+
+    def item_similarity(self, code: int) -> tuple[str, Tensor]:
+        """Return the similarity's name, and that of an item to all items, float32 `[I]`; minus infinity for none.
+
+        Raises:
+            ConfigError: the model has no similarity of items.
+        """
+
+
+class NeuralModel(SequentialModel):
+    """A sequential model as a run fits it."""
+
+    def scorer(self) -> ModelScorer:
+        """Return a scorer on the device of the weights."""
+        return ModelScorer(self, self.item_vectors.weight.device)
+
+    def item_similarity(self, code: int) -> tuple[str, Tensor]:
+        """Return the cosines of the item embeddings."""
+        vectors = normalize(self.item_vectors.weight.detach()[1 : self.items + 1], dim=-1)  # [I, D]
+        return "cosine", vectors @ vectors[code - 1]                     # [I]
