@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mltfr.storage.progress import Progress
+
 
 def anonymous() -> int:
     """Return the bytes that this process holds for itself."""
@@ -72,6 +74,16 @@ def make(folder: Path, rows: int, seed: int = 0) -> None:
     frame.write_parquet(folder / "log.parquet")
 
 
+class Stages(Progress):
+    """Notes when each stage of a preparation begins."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, float] = {}
+
+    def start(self, task: str, total: int | None = None, done: int = 0) -> None:
+        self.begun[task] = time.perf_counter()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["make", "whole", "prepare", "fit"])
@@ -84,7 +96,7 @@ def main() -> None:
         make(given.folder, given.rows)
         return
     from mltfr.interactions import load_interactions, prepare, split
-    from mltfr.interactions.prepared import memory_bytes
+    from mltfr.interactions.prepare import memory_bytes
 
     def size(path: Path) -> int:
         return sum(p.stat().st_size for p in path.rglob("*")) if path.is_dir() else path.stat().st_size
@@ -98,11 +110,10 @@ def main() -> None:
     elif given.what == "prepare":
         out = given.path.parent / "set"
         shutil.rmtree(out, ignore_errors=True)
-        stages: dict[str, float] = {}
+        stages = Stages()
         with Peak() as peak:
-            prepare(given.path, out, memory=memory_bytes(given.memory),
-                    tell=lambda stage, done, total: stages.update({stage: time.perf_counter() - peak.started}))
-        print(", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items()))
+            prepare(given.path, out, memory=memory_bytes(given.memory), progress=stages)
+        print(", ".join(f"{stage} from {begun - peak.started:.1f}" for stage, begun in stages.begun.items()))
         peak.tell(f"{given.path}: prepared within {given.memory}", size(given.path))
     else:
         from mltfr import Recommender

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from mltfr.errors import DataError
 from mltfr.interactions import Vocabulary
-from mltfr.interactions.item_vectors import read_item_vectors
+from mltfr.interactions.item_features import read_item_vectors
 
 IDS = ("b", "a", "7")
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3) + 1

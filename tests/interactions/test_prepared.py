@@ -1,24 +1,28 @@
-"""A prepared set is the same, byte for byte, whether the log was read whole or in many small pieces."""
+"""A prepared set holds what the log gives in memory, and says of bad input what reading it in memory says."""
 
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from mltfr.errors import DataError, MltfrError, OutputError
-from mltfr.interactions import FilterConfig, SplitConfig, apply_filters, load_interactions, prepare, split
-from mltfr.interactions.prepared import describe_prepared, layout, memory_bytes
-from mltfr.interactions.statistics import describe
+from mltfr.errors import DataError, MissingExtraError, MltfrError, OutputError
+from mltfr.interactions import FilterConfig, SplitConfig, apply_filters, database, load_interactions, prepare, split
+from mltfr.interactions import prepared as layout
+from mltfr.interactions.prepare import memory_bytes
+from mltfr.interactions.statistics import describe, describe_prepared
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 
 LITTLE = 20_000
-"""Bytes that cut the log into about ten batches, spans of time, and groups of users."""
+"""Bytes of memory that a preparation is given."""
+making = importlib.import_module("mltfr.interactions.prepare")
 
 
 @pytest.fixture(scope="module")
@@ -84,55 +88,49 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("form", "filters", "division"), CASES)
-def test_pieces_and_the_whole_give_the_same_set(tmp_path, monkeypatch, frame, form, filters, division):
-    path = write(frame, tmp_path / "log", form)
-    settings = {"filters": FilterConfig(**filters), "split": SplitConfig(**division)}
-    prepared = prepare(path, tmp_path / "pieces", memory=LITTLE, **settings)
-    monkeypatch.setattr(_module(), "open_source", _none)
-    prepare(path, tmp_path / "whole", **settings)
-    pieces, whole = files_of(tmp_path / "pieces"), files_of(tmp_path / "whole")
-    assert set(pieces) == {*layout.FILES, layout.MANIFEST}
-    assert [name for name in whole if pieces[name] != whole[name]] == []
-    log = load_interactions(path)
-    expected = split(apply_filters(log, settings["filters"])[0], settings["split"])
-    found = prepared.split
+@pytest.fixture(autouse=True)
+def in_little_pieces(monkeypatch):
+    """Cut the log into about ten pieces, on the way into the database and out of it."""
+    monkeypatch.setattr(making, "LEAST_ROWS", 1 << 8)
+    monkeypatch.setattr(making, "USERS_AT_A_TIME", 32)
+    monkeypatch.setattr(database, "PIECE", 1 << 8)
+
+
+def assert_is_the_split_of(prepared, log, settings) -> None:
+    """What is in a prepared set is what the log gives in memory."""
+    kept, report = apply_filters(log, settings["filters"])
+    expected, found = split(kept, settings["split"]), prepared.split
     assert prepared.fingerprint() == log.fingerprint()
+    assert prepared.report == report
+    assert prepared.skipped == log.skipped
+    assert found.method == expected.method
     assert list(found.user_ids) == list(expected.user_ids)
     assert found.vocabulary.item_ids == expected.vocabulary.item_ids
-    np.testing.assert_array_equal(found.histories.items, expected.histories.items)
-    np.testing.assert_array_equal(found.train_histories().items, expected.train_histories().items)
-    np.testing.assert_array_equal(found.train_histories().offsets, expected.train_histories().offsets)
-    np.testing.assert_array_equal(found.targets(found.test), expected.targets(expected.test))
+    np.testing.assert_array_equal(found.vocabulary.counts, expected.vocabulary.counts)
+    for histories in (lambda s: s.histories, lambda s: s.train_histories()):
+        np.testing.assert_array_equal(histories(found).items, histories(expected).items)
+        np.testing.assert_array_equal(histories(found).offsets, histories(expected).offsets)
+    np.testing.assert_array_equal(found.train_length, expected.train_length)
+    for examples in (lambda s: s.validation, lambda s: s.test):
+        np.testing.assert_array_equal(examples(found).user, examples(expected).user)
+        np.testing.assert_array_equal(examples(found).cut, examples(expected).cut)
     assert found.left_out == expected.left_out
 
 
-def _module():
-    import importlib
+@pytest.mark.parametrize(("form", "filters", "division"), CASES)
+def test_the_database_and_memory_give_the_same_set(tmp_path, frame, form, filters, division):
+    path = write(frame, tmp_path / "log", form)
+    settings = {"filters": FilterConfig(**filters), "split": SplitConfig(**division)}
+    prepared = prepare(path, tmp_path / "set", memory=LITTLE, **settings)
+    assert set(files_of(tmp_path / "set")) == {*layout.FILES, layout.MANIFEST}
+    assert_is_the_split_of(prepared, load_interactions(path), settings)
 
-    return importlib.import_module("mltfr.interactions.prepared.prepare")
 
-
-def _none(*arguments):
-    return None
-
-
-def test_the_log_is_really_cut_into_pieces(tmp_path, monkeypatch, frame):
-    """The test above would say nothing if everything fitted into one piece."""
-    from mltfr.interactions.prepared.rows import RowFile
-
-    counts = []
-    deal = RowFile.buckets
-
-    def counted(self, folder, count, size, bucket_of):
-        counts.append((count, len(self), size))
-        return deal(self, folder, count, size, bucket_of)
-
-    monkeypatch.setattr(RowFile, "buckets", counted)
-    prepare(write(frame, tmp_path / "log.csv", "text"), tmp_path / "set", memory=LITTLE)
-    assert len(counts) == 2  # by time, by user
-    assert min(count for count, _, _ in counts) >= 8
-    assert all(rows > 5 * size for _, rows, size in counts)
+def test_the_same_set_is_written_again(tmp_path, frame):
+    path = write(frame, tmp_path / "log", "text")
+    for name in ("one", "two"):
+        prepare(path, tmp_path / name, memory=LITTLE)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
 BAD = {
@@ -172,20 +170,44 @@ def test_what_is_wrong_is_said_in_the_same_words(tmp_path, frame, case, skip):
     assert isinstance(found, int) == (tmp_path / "set").exists()
 
 
-@pytest.mark.parametrize("form", ["jsonl", "folder"])
-def test_other_formats_are_read_whole(tmp_path, frame, form):
-    path = tmp_path / "log"
+def walks(frame, path: Path, form: str) -> Path:
+    """Write a log without times in a form that is read whole."""
+    histories = frame.sort("timestamp", maintain_order=True).group_by("user_id", maintain_order=True).agg("item_id")
+    lines = [(user, " ".join(items)) for user, items in histories.iter_rows()]
     if form == "jsonl":
         frame.write_ndjson(path)
-    else:
+    elif form == "zstd":
+        path.write_bytes(zstandard(frame.write_csv().encode()))
+    elif form == "pairs":
+        path.write_text("".join(f"{user} {item}\n" for user, item, _ in frame.iter_rows()))
+    elif form == "folder":
         path.mkdir()
         (path / "train.txt").write_text("a 1 2 3\nb 2 3\n")
         (path / "test.txt").write_text("a 4\nb 1\n")
-    prepared = prepare(path, tmp_path / "set")
-    log = load_interactions(path)
-    assert prepared.fingerprint() == log.fingerprint()
-    assert prepared.split.method == ("leave-one-out" if form == "jsonl" else "given")
-    np.testing.assert_array_equal(prepared.split.histories.items, split(log).histories.items)
+    else:
+        path.write_text("".join(f"{user}{' : ' if form == 'colon' else ' '}{items}\n" for user, items in lines))
+    return path
+
+
+def zstandard(content: bytes) -> bytes:
+    import pyarrow
+
+    return pyarrow.compress(content, "zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "zstd", "pairs", "sequence", "colon", "folder"])
+def test_other_formats_are_read_whole(tmp_path, frame, form):
+    path = walks(frame, tmp_path / "log", form)
+    prepared = prepare(path, tmp_path / "set", memory=LITTLE)
+    assert_is_the_split_of(prepared, load_interactions(path), {"filters": FilterConfig(), "split": SplitConfig()})
+    assert prepared.split.method == ("given" if form == "folder" else "leave-one-out")
+
+
+def test_without_duckdb_the_extra_is_named(tmp_path, frame, monkeypatch):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mltfr\[large\]'"):
+        prepare(write(frame, tmp_path / "log", "text"), tmp_path / "set")
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.fixture(scope="module")
@@ -238,11 +260,11 @@ def interrupt(folder):
 
 
 DAMAGE = {
-    "a bit": (flip, r"items.npy: damaged \(it is not what the manifest lists\). Make it again: mltfr data prepare"),
+    "a bit": (flip, r"items.npy: damaged \(its checksum differs .*\). Make it again: mltfr data prepare FILE --out"),
     "cut": (lambda f: (f / "users.parquet").write_bytes(b"PAR1"), r"users.parquet: damaged"),
-    "missing": (lambda f: (f / "offsets.npy").unlink(), r"offsets.npy: missing from the prepared set"),
-    "format": (change("format", 99), r"prepared in format 99 by mltfr .*; this is mltfr .*reads format 1"),
-    "no files": (change("files", 3), r"manifest.json: damaged, or not that of a prepared set"),
+    "missing": (lambda f: (f / "offsets.npy").unlink(), r"offsets.npy: missing, though the manifest lists it"),
+    "format": (change("format", 99), r"written in prepared set format 99 by mltfr .*; this is mltfr .*reads format 1"),
+    "no files": (change("files", 3), r"manifest.json: damaged, or of another version"),
     "filters": (change("filters", {"cores": 1}), r"damaged, or of another version .*unknown setting 'cores'"),
     "unfinished": (interrupt, r"this prepared set is not finished. Make it again: mltfr data prepare FILE --out"),
     "killed while finishing": (lambda f: (f / "manifest.json").unlink(), r"this prepared set is not finished"),
@@ -264,7 +286,7 @@ def test_places_that_are_taken(tmp_path, made):
         prepare(log, made / "set")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is not empty and no unfinished prepared set"):
+    with pytest.raises(OutputError, match="is not empty and not an unfinished prepared set"):
         prepare(log, tmp_path / "other")
     with pytest.raises(OutputError, match="is a file"):
         prepare(log, log)

@@ -11,8 +11,7 @@ import typer
 from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimestampColumn, UserColumn
 
 if TYPE_CHECKING:
-    from mltfr.interactions.prepared import PreparedStatistics
-    from mltfr.interactions.statistics import Statistics
+    from mltfr.interactions.statistics import PreparedStatistics, Statistics
 
 app = typer.Typer(
     help="Fetch public data sets, describe interaction logs, and prepare large ones.", no_args_is_help=True
@@ -55,28 +54,28 @@ def prepare(
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
 
     CSV, TSV, RecBole files and Parquet need not fit into memory, neither here nor in `fit`, which maps the prepared
-    set from disk. Fitting it gives the run, to the bit, that fitting the file gives with the same settings.
+    set from disk. Fitting it gives the run, to the bit, that fitting the file gives with the same settings. Needs the
+    extra `large` (DuckDB).
     """
-    from mltfr.cli.progress import stages
     from mltfr.config import parse_overrides
     from mltfr.interactions import prepare as prepare_set
-    from mltfr.interactions.prepared import PreparationConfig, memory_bytes
+    from mltfr.interactions.prepare import PreparationConfig, memory_bytes
+    from mltfr.storage.progress import show_progress
 
     settings = PreparationConfig.parse(parse_overrides(set_ or []), "settings")
-    with stages() as tell:
-        prepared = prepare_set(
-            file,
-            out,
-            filters=settings.filters,
-            split=settings.split,
-            format=format,
-            user_column=user_column,
-            item_column=item_column,
-            timestamp_column=timestamp_column,
-            skip_invalid=skip_invalid,
-            memory=memory_bytes(memory),
-            tell=tell,
-        )
+    prepared = prepare_set(
+        file,
+        out,
+        filters=settings.filters,
+        split=settings.split,
+        format=format,
+        user_column=user_column,
+        item_column=item_column,
+        timestamp_column=timestamp_column,
+        skip_invalid=skip_invalid,
+        memory=memory_bytes(memory),
+        progress=show_progress(),
+    )
     users, items = len(prepared.split.user_ids), len(prepared.split.vocabulary)
     typer.echo(f"{users:,} users, {items:,} items, {len(prepared):,} interactions prepared in {out}. "
                f"Next: mltfr fit {out} --out RUN")
@@ -100,7 +99,7 @@ def describe(
 
     from mltfr.cli.output import print_facts
     from mltfr.interactions import PreparedSet, load_interactions
-    from mltfr.interactions.prepared import PreparedStatistics, describe_prepared
+    from mltfr.interactions.statistics import PreparedStatistics, describe_prepared
     from mltfr.interactions.statistics import describe as statistics_of
 
     log = load_interactions(

@@ -5,9 +5,10 @@ from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.histories import PADDING, UNKNOWN, Histories
 from mltfr.interactions.load import FORMATS, load_interactions
 from mltfr.interactions.log import InteractionLog
-from mltfr.interactions.prepared import PreparedSet, prepare
+from mltfr.interactions.prepare import prepare
+from mltfr.interactions.prepared import PreparedSet
 from mltfr.interactions.split import Examples, Split
-from mltfr.interactions.splitters import SplitConfig, split
+from mltfr.interactions.splits import SplitConfig, split
 from mltfr.interactions.statistics import Statistics, describe
 from mltfr.interactions.vocabulary import Vocabulary
 

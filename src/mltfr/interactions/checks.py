@@ -2,36 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
-from mltfr.interactions.timestamps import parse_timestamps
+from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
+from mltfr.interactions.timestamps import EXPECTED, TimeReader, found_time
 
-ROW = "Every row needs user_id and item_id."
 ONCE = "An interaction with its time must stand once."
+_IDS = "Every row needs user_id and item_id."
+
+
+class RowChecks:
+    """The checks of single rows, over all pieces of a table: ids that are not empty, and usable times.
+
+    Every piece goes through `ids`; when all have, `require` raises; then every piece goes through `times`.
+    """
+
+    def __init__(self) -> None:
+        self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(EXPECTED)}
+        self.reader = TimeReader()
+        self._last: tuple[pl.DataFrame, pl.Series] | None = None  # so that a table in one piece is parsed once
+
+    @property
+    def skipped(self) -> int:
+        """Number of rejected rows."""
+        return sum(rejected.count for rejected in self.rejected.values())
+
+    def ids(self, piece: pl.DataFrame) -> pl.DataFrame:
+        """Return a piece without rows that lack an id, after a look at its times."""
+        for column in (USER, ITEM):
+            piece = self.rejected[column].drop(piece, _is_empty(piece[column]), partial(_empty, column))
+        if TIME in piece.columns:
+            self._last = piece, piece[TIME]
+            self.reader.look(self._last[1])
+        return piece
+
+    def times(self, piece: pl.DataFrame) -> pl.DataFrame:
+        """Return a piece with its times as Int64, or Float64 where there are fractions, without unusable ones."""
+        if TIME not in piece.columns:
+            return piece
+        given = self._last[1] if self._last is not None and self._last[0] is piece else piece[TIME]
+        parsed = self.reader.read(given)
+        read = piece.with_columns(parsed.alias(TIME))
+        return self.rejected[TIME].drop(read, parsed.is_null(), lambda row: found_time(given[row]))
+
+    def require(self, name: str, place: Callable[[int], str], skip_invalid: bool) -> None:
+        """Raise DataError about the first row that was rejected, unless such rows are skipped."""
+        for rejected in self.rejected.values():
+            if rejected.count and not skip_invalid:
+                raise rejected.error(name, place)
 
 
 def check(table: RawTable, skip_invalid: bool) -> RawTable:
-    """Return the table with string ids and numeric times, in stable order of time.
+    """Return a table in memory with string ids and numeric times, in stable order of time.
 
     Raises:
         DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
             `skip_invalid` is off; or no row is left.
     """
-    for column in (USER, ITEM):
-        table = table.reject(is_empty(table.frame[column]), partial(_empty, column), ROW, skip_invalid)
-    if TIME in table.frame.columns:
-        table = _without_repeats(parse_timestamps(table, skip_invalid), skip_invalid)
+    checks = RowChecks()
+    frame = checks.ids(table.frame)
+    checks.require(table.name, table.place, skip_invalid)
+    frame = checks.times(frame)
+    checks.require(table.name, table.place, skip_invalid)
+    table = RawTable(table.name, frame, table.place, table.skipped + checks.skipped)
+    if TIME in frame.columns:
+        table = _without_repeats(table, skip_invalid)
     if table.frame.is_empty():
-        dropped = f" ({table.skipped:,} invalid ones were dropped)" if table.skipped else ""
-        raise DataError(f"{table.name}: no usable rows{dropped}. Expected at least one user and item.")
-    return _sorted(table)
+        raise no_rows(table.name, table.skipped)
+    if TIME not in frame.columns or table.frame[TIME].is_sorted():
+        return table
+    return RawTable(table.name, table.frame.sort(TIME, maintain_order=True), table.place, table.skipped)
 
 
-def is_empty(ids: pl.Series) -> pl.Series:
+def no_rows(name: str, skipped: int) -> DataError:
+    """Return the error about a table that holds nothing."""
+    dropped = f" ({skipped:,} invalid ones were dropped)" if skipped else ""
+    return DataError(f"{name}: no usable rows{dropped}. Expected at least one user and item.")
+
+
+def found_repeat(place: str, user: str, item: str, time: float) -> str:
+    """Return what a row that repeats the one at `place` is said to be."""
+    return f"repeats {place} (user {user!r}, item {item!r}, timestamp {time})"
+
+
+def _is_empty(ids: pl.Series) -> pl.Series:
     """Say of every id whether it is missing or blank."""
     return ids.is_null() | ~ids.fill_null("").str.contains(r"\S")
 
@@ -46,7 +104,6 @@ def _without_repeats(table: RawTable, skip_invalid: bool) -> RawTable:
     Without times, repeats are kept: buying an item again is an interaction.
     """
     frame = table.frame
-    repeats = repeats_of(frame.select(USER, ITEM, TIME))
 
     def found(row: int) -> str:
         user, item, time = frame.select(USER, ITEM, TIME).row(row)
@@ -54,15 +111,10 @@ def _without_repeats(table: RawTable, skip_invalid: bool) -> RawTable:
         first = frame.select(same.arg_max()).item()
         return found_repeat(table.place(first), user, item, time)
 
-    return table.reject(repeats, found, ONCE, skip_invalid)
+    return table.reject(_repeats(frame.select(USER, ITEM, TIME)), found, ONCE, skip_invalid)
 
 
-def found_repeat(place: str, user: str, item: str, time: float) -> str:
-    """Return what a row that repeats the one at `place` is said to be."""
-    return f"repeats {place} (user {user!r}, item {item!r}, timestamp {time})"
-
-
-def repeats_of(frame: pl.DataFrame) -> pl.Series:
+def _repeats(frame: pl.DataFrame) -> pl.Series:
     """Say of every row whether an equal one stands before it; rows are compared only where hashes meet."""
     hashes = frame.hash_rows()
     repeats = pl.repeat(False, len(frame), eager=True)
@@ -71,9 +123,3 @@ def repeats_of(frame: pl.DataFrame) -> pl.Series:
     alike = hashes.is_duplicated().arg_true()
     first = frame[alike].select(pl.struct(pl.all()).is_first_distinct()).to_series()
     return repeats.scatter(alike.filter(~first), True)
-
-
-def _sorted(table: RawTable) -> RawTable:
-    if TIME not in table.frame.columns or table.frame[TIME].is_sorted():
-        return table
-    return RawTable(table.name, table.frame.sort(TIME, maintain_order=True), table.place, table.skipped)

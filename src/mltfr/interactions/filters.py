@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import polars as pl
 from pydantic import NonNegativeInt, field_validator, model_validator
 
 from mltfr.config import Config
 from mltfr.errors import DataError
-from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.log import Condition, OrderedLog
 from mltfr.interactions.raw import ITEM, TIME, USER
 from mltfr.interactions.timestamps import numbers
+
+Log = TypeVar("Log", bound=OrderedLog)
 
 
 class FilterConfig(Config):
@@ -72,32 +74,29 @@ class FilterReport:
     steps: tuple[FilterStep, ...]
 
 
-def apply_filters(log: InteractionLog, config: FilterConfig) -> tuple[InteractionLog, FilterReport]:
+def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
     """Return the log without what the config excludes, and what each filter left.
 
     Raises:
-        DataError: nothing is left, times are needed and missing, or the log has a given test part, which a
+        DataError: nothing is left, times are needed and missing, or the log has a given test split, which a
             filter would no longer fit.
     """
-    frame = log.frame
-    steps = [_step("before", frame)]
-    for name, keep in _filters(config):
-        if log.test is not None:
+    steps = [FilterStep("before", *log.totals())]
+    for name, condition in _filters(config):
+        if log.has_test:
             raise DataError(f"{log.source}: has a given test part, so '{name}' cannot be applied. Filter the files.")
         if name in ("since", "until") and not log.has_timestamps:
             raise DataError(f"{log.source}: '{name}' needs timestamps, and the log has none. Leave it out.")
-        frame = _core(frame, config.core) if name == "core" else frame.filter(keep)
-        steps.append(_step(name, frame))
-        if frame.is_empty():
-            raise nothing_left(log.source, name, steps[-2].interactions)
-    return replace(log, frame=frame), FilterReport(tuple(steps))
-
-
-def nothing_left(source: str, name: str, before: int) -> DataError:
-    """Return the error about a filter that left nothing."""
-    return DataError(
-        f"{source}: no interaction is left after '{name}' ({before:,} before it). Loosen that filter."
-    )
+        size, log = len(log), log.keep(condition)
+        while name == "core" and len(log) != size:  # who was enough may not be any more
+            size, log = len(log), log.keep(condition)
+        steps.append(FilterStep(name, *log.totals()))
+        if not len(log):
+            raise DataError(
+                f"{log.source}: no interaction is left after '{name}' ({steps[-2].interactions:,} before it). "
+                "Loosen that filter."
+            )
+    return log, FilterReport(tuple(steps))
 
 
 def moment(value: float | str | None) -> float | None:
@@ -105,34 +104,30 @@ def moment(value: float | str | None) -> float | None:
     return float(numbers(pl.Series([value]))[0]) if isinstance(value, str) else value
 
 
-def _filters(config: FilterConfig) -> Iterator[tuple[str, pl.Expr]]:
-    since, until = moment(config.since), moment(config.until)
+def _filters(config: FilterConfig) -> Iterator[tuple[str, Condition]]:
+    since, until, k = moment(config.since), moment(config.until), config.core
     if since is not None:
-        yield "since", pl.col(TIME) >= since
+        yield "since", Condition(pl.col(TIME) >= since, f"time >= '{since!r}'::DOUBLE")
     if until is not None:
-        yield "until", pl.col(TIME) < until
+        yield "until", Condition(pl.col(TIME) < until, f"time < '{until!r}'::DOUBLE")
     if config.consecutive_repeats == "drop":
-        yield "consecutive_repeats", (pl.col(ITEM) != pl.col(ITEM).shift(1).over(USER)).fill_null(True)
+        changes = (pl.col(ITEM) != pl.col(ITEM).shift(1).over(USER)).fill_null(True)
+        before = "lag(item) OVER (PARTITION BY user ORDER BY place)"
+        yield "consecutive_repeats", Condition(changes, f"item IS DISTINCT FROM {before}")
     if config.min_user_interactions:
-        yield "min_user_interactions", pl.len().over(USER) >= config.min_user_interactions
+        yield "min_user_interactions", _frequent(USER, "user", config.min_user_interactions)
     if config.min_item_interactions:
-        yield "min_item_interactions", pl.len().over(ITEM) >= config.min_item_interactions
-    if config.core:
-        yield "core", pl.lit(True)
+        yield "min_item_interactions", _frequent(ITEM, "item", config.min_item_interactions)
+    if k:
+        user, item = _frequent(USER, "user", k), _frequent(ITEM, "item", k)
+        yield "core", Condition(user.expression & item.expression, f"{user.sql} AND {item.sql}")
     if config.most_recent:
         place = pl.int_range(pl.len(), dtype=pl.Int64).over(USER)
-        yield "most_recent", place >= pl.len().over(USER).cast(pl.Int64) - config.most_recent
+        last = place >= pl.len().over(USER).cast(pl.Int64) - config.most_recent
+        number = "row_number() OVER (PARTITION BY user ORDER BY place DESC)"
+        yield "most_recent", Condition(last, f"{number} <= {config.most_recent}")
 
 
-def _core(frame: pl.DataFrame, k: int) -> pl.DataFrame:
-    """Remove users and items with fewer than `k` interactions until every one left has them."""
-    enough = (pl.len().over(USER) >= k) & (pl.len().over(ITEM) >= k)
-    size = -1
-    while len(frame) != size:
-        size = len(frame)
-        frame = frame.filter(enough)
-    return frame
-
-
-def _step(name: str, frame: pl.DataFrame) -> FilterStep:
-    return FilterStep(name, len(frame), frame[USER].n_unique(), frame[ITEM].n_unique())
+def _frequent(column: str, name: str, least: int) -> Condition:
+    sql = f"{name} IN (SELECT {name} FROM log GROUP BY {name} HAVING count(*) >= {least})"  # noqa: S608
+    return Condition(pl.len().over(column) >= least, sql)

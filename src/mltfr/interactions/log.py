@@ -4,15 +4,78 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from mltfr.interactions.raw import TIME
+from mltfr.interactions.raw import ITEM, TIME, USER
 
 SLICE = 1 << 20
 """Rows of a piece of the checksum."""
+
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is asked of every interaction, for a log in memory and for one in a database.
+
+    Attributes:
+        expression: over the columns `user_id`, `item_id` and `timestamp`, rows in order.
+        sql: the same, over the columns `user`, `item`, `time` and `place` (in the order) of a table `log`.
+    """
+
+    expression: pl.Expr
+    sql: str
+
+
+class OrderedLog(Protocol):
+    """What filters and splits ask of a log, wherever its interactions are."""
+
+    def __len__(self) -> int: ...
+    @property
+    def source(self) -> str:
+        """Where it came from, for people."""
+    @property
+    def has_timestamps(self) -> bool:
+        """Whether the interactions carry a time."""
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a given test split."""
+    def keep(self, condition: Condition) -> Self:
+        """Return the log without the interactions that do not meet a condition."""
+    def totals(self) -> tuple[int, int, int]:
+        """Return the numbers of interactions, users and items."""
+    def counts_by_user(self, *conditions: Condition) -> Ints:
+        """Return how many interactions of every user meet each condition, `[C, U]`; users as they appear first."""
+    def time_at(self, place: int) -> int | float:
+        """Return the time of the interaction at a place in the order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """Interactions gathered by user, each user's oldest first; users in order of first appearance.
+
+    Attributes:
+        user_ids: id of every user.
+        users: int32 `[T]`; index in `user_ids` of every ungrouped row.
+        offsets: int64 `[U + 1]`; user `u` owns rows `offsets[u]:offsets[u + 1]`.
+        order: int64 `[T]`; ungrouped row that stands at every place.
+        item_ids: id of every distinct item, in order of first appearance.
+        items: int32 `[T]`; index in `item_ids` at every place.
+    """
+
+    user_ids: pl.Series
+    users: npt.NDArray[np.int32]
+    offsets: Ints
+    order: Ints
+    item_ids: pl.Series
+    items: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +87,8 @@ class InteractionLog:
             Float64; seconds where the source had dates).
         source: where it came from, for people ("log.csv").
         format: name of the format it was read from.
-        test: the given test part, where the source has one: `user_id`, `item_id`, in order.
-        skipped: invalid rows that were dropped on the user's wish.
+        test: the given test split, where the source has one: `user_id`, `item_id`, in order.
+        skipped: invalid rows that were dropped, with `skip_invalid`.
     """
 
     frame: pl.DataFrame
@@ -41,6 +104,41 @@ class InteractionLog:
     def has_timestamps(self) -> bool:
         """Whether the interactions carry a time."""
         return TIME in self.frame.columns
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a given test split."""
+        return self.test is not None
+
+    def keep(self, condition: Condition) -> Self:
+        """Return the log without the interactions that do not meet a condition."""
+        return replace(self, frame=self.frame.filter(condition.expression))
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return the numbers of interactions, users and items."""
+        return len(self.frame), self.frame[USER].n_unique(), self.frame[ITEM].n_unique()
+
+    def counts_by_user(self, *conditions: Condition) -> Ints:
+        """Return how many interactions of every user meet each condition, `[C, U]`; users as they appear first."""
+        grouped, size = self.grouped, len(self.grouped.user_ids)
+        met = self.frame.select(condition.expression.alias(str(n)) for n, condition in enumerate(conditions))
+        return np.array([np.bincount(grouped.users[m.to_numpy()], minlength=size) for m in met], np.int64)
+
+    def time_at(self, place: int) -> int | float:
+        """Return the time of the interaction at a place in the order."""
+        time: int | float = self.frame[TIME][place]
+        return time
+
+    @cached_property
+    def grouped(self) -> Grouped:
+        """The interactions gathered by user."""
+        user_ids, users = _codes(self.frame[USER])
+        item_ids, items = _codes(self.frame[ITEM])
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(users, minlength=len(user_ids)))])
+        keys = (users.astype(np.int64) << 32) | np.arange(len(users))  # sorting keys is faster than a stable argsort
+        keys.sort()
+        order = keys & 0xFFFF_FFFF
+        return Grouped(user_ids, users, offsets, order, item_ids, items[order])
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the content; it does not depend on the format or the file's name."""
@@ -63,7 +161,7 @@ def update_digest(
 
     Args:
         digest: the SHA-256 so far.
-        part: "log", or "test" for a given test part.
+        part: "log", or "test" for a given test split.
         schema: types of the columns, in their order.
         rows: how many rows there are.
         pieces: all of them, `SLICE` at a time.
@@ -73,3 +171,11 @@ def update_digest(
         if TIME in piece.columns:  # as bytes: a float's text depends on the library's version
             digest.update(piece[TIME].to_numpy().tobytes())
         digest.update(piece.drop(TIME, strict=False).write_csv(include_header=False).encode())
+
+
+def _codes(ids: pl.Series) -> tuple[pl.Series, npt.NDArray[np.int32]]:
+    """Return the distinct ids in order of first appearance, and every row's index among them."""
+    distinct = ids.unique(maintain_order=True)
+    known = pl.DataFrame({"id": distinct}).with_row_index("code")
+    rows = ids.alias("id").to_frame().join(known, on="id", how="left", maintain_order="left")
+    return distinct, rows["code"].cast(pl.Int32).to_numpy()

@@ -1,4 +1,4 @@
-"""Rows as a reader found them, before the checks, and how a row is rejected."""
+"""Unchecked rows as a reader found them, and how a row is rejected."""
 
 from __future__ import annotations
 
@@ -11,6 +11,46 @@ import polars as pl
 from mltfr.errors import DataError
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
+ROW = "row"
+"""Place of every row in the source: a column of tables that are read in pieces."""
+
+
+@dataclass
+class Rejected:
+    """The rows that one check rejects, over all pieces of a table: how many, and the first.
+
+    Attributes:
+        expected: what should stand in a row, a sentence.
+        count: rejected rows so far.
+        row: place of the first in the source.
+        found: what stands in the first.
+    """
+
+    expected: str
+    count: int = 0
+    row: int = -1
+    found: str = ""
+
+    def drop(self, piece: pl.DataFrame, bad: pl.Series, found: Callable[[int], str]) -> pl.DataFrame:
+        """Return a piece without its bad rows, and count them.
+
+        Args:
+            piece: some rows, with the column `row` unless they are all of the table.
+            bad: one bool per row.
+            found: says what stands in a bad row of the piece.
+        """
+        count = int(bad.sum())
+        if not count:
+            return piece
+        if not self.count:
+            first = int(bad.arg_max() or 0)
+            self.row, self.found = int(piece[ROW][first]) if ROW in piece.columns else first, found(first)
+        self.count += count
+        return piece.filter(~bad)
+
+    def error(self, name: str, place: Callable[[int], str]) -> DataError:
+        """Return the error about the first rejected row; see `RawTable` for the arguments."""
+        return invalid_row(name, place(self.row), self.found, self.expected, self.count)
 
 
 @dataclass(frozen=True)
@@ -21,7 +61,7 @@ class RawTable:
         name: the file, or "in-memory table", for messages.
         frame: columns `user_id`, `item_id` and, where there is one, `timestamp`.
         place: says where a row of `frame` stands ("line 7"); called for errors only.
-        skipped: rows that were dropped on the user's wish.
+        skipped: invalid rows that were dropped, with `skip_invalid`.
     """
 
     name: str
@@ -41,13 +81,11 @@ class RawTable:
         Raises:
             DataError: there is a bad row and `skip_invalid` is off.
         """
-        count = int(bad.sum())
-        if not count:
-            return self
-        if skip_invalid:
-            return replace(self, frame=self.frame.filter(~bad), skipped=self.skipped + count)
-        row = int(bad.arg_max() or 0)
-        raise invalid_row(self.name, self.place(row), found(row), expected, count)
+        rejected = Rejected(expected)
+        frame = rejected.drop(self.frame, bad, found)
+        if rejected.count and not skip_invalid:
+            raise rejected.error(self.name, self.place)
+        return replace(self, frame=frame, skipped=self.skipped + rejected.count)
 
 
 def invalid_row(name: str, place: str, found: str, expected: str, count: int | None = None) -> DataError:

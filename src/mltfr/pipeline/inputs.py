@@ -24,7 +24,7 @@ from mltfr.interactions import (
     apply_filters,
     split,
 )
-from mltfr.interactions.item_vectors import read_item_vectors
+from mltfr.interactions.item_features import read_item_vectors
 from mltfr.pipeline.config import RunConfig
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, describe, load_tables

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import RawTable
-from mltfr.interactions.readers.delimited import read_table
-from mltfr.interactions.readers.text import head
+from mltfr.interactions.readers.delimited import Layout, read_table
+from mltfr.interactions.readers.text import head_line
 
 TYPED = re.compile(r"^[^\s:]+:(token|token_seq|float|float_seq)$")
 
@@ -19,14 +19,13 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     Raises:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
-    first = head(path).decode("utf-8-sig", errors="replace").splitlines()[0]
-    return read_table(path, *columns_of(first), columns, skip_invalid, quote=None)
+    return read_table(path, layout(head_line(path)), columns, skip_invalid)
 
 
-def columns_of(header: str) -> tuple[str, list[str]]:
-    """Return what separates the columns of an atomic file, and their names without types."""
+def layout(header: str) -> Layout:
+    """Return the layout of an atomic file from its first line; names are without their types."""
     delimiter = "\t" if "\t" in header else ","
-    return delimiter, [field.strip().rsplit(":", 1)[0] for field in header.split(delimiter)]
+    return Layout(delimiter, [field.strip().rsplit(":", 1)[0] for field in header.split(delimiter)], None)
 
 
 def is_typed_header(line: str) -> bool:

@@ -54,6 +54,15 @@ def head(path: Path) -> bytes:
         return file.read(HEAD)
 
 
+def head_line(path: Path) -> str:
+    """Return the first line of a file's content.
+
+    Raises:
+        DataError: the file is missing, empty or damaged.
+    """
+    return head(path).decode("utf-8-sig", errors="replace").splitlines()[0]
+
+
 def table_source(path: Path) -> Path | bytes:
     """Return what polars reads a table of text from: the path, or the unpacked bytes of a gzip file.
 

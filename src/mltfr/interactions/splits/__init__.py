@@ -1,24 +1,29 @@
-"""How a log is divided into training, validation and test: one file a way."""
+"""How a log is divided into training, validation and test: one file a method."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from dataclasses import replace
+from typing import Literal, Self, TypeVar
 
 from pydantic import PositiveInt, model_validator
 
 from mltfr.config import Config
-from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.log import InteractionLog, OrderedLog
 from mltfr.interactions.split import Split
-from mltfr.interactions.splitters.given import given
-from mltfr.interactions.splitters.global_time import global_time
-from mltfr.interactions.splitters.leave_last import leave_last
+from mltfr.interactions.splits.assemble import assemble
+from mltfr.interactions.splits.given import given
+from mltfr.interactions.splits.global_time import global_time
+from mltfr.interactions.splits.leave_last import leave_last
+from mltfr.interactions.splits.lengths import SplitLengths
+
+Log = TypeVar("Log", bound=OrderedLog)
 
 
 class SplitConfig(Config):
     """How the log is divided."""
 
     method: Literal["auto", "leave-one-out", "leave-last-n", "global-time", "given"] = "auto"
-    """Way of dividing; `auto` is the given split where the data has one, else leave-one-out."""
+    """Method; `auto` is the given split where the data has one, else leave-one-out."""
     n: PositiveInt = 1
     """Items held out per user and part, for `leave-last-n`."""
     validation_from: float = 0.8
@@ -50,20 +55,24 @@ def split(log: InteractionLog, config: SplitConfig | None = None) -> Split:
     Raises:
         DataError: the log is too small for the method, or lacks what it needs.
     """
-    config = config or SplitConfig()
+    method, kept, lengths = split_lengths(replace(log), config or SplitConfig())  # what a copy caches goes with it
+    return assemble(method, kept.grouped, lengths)
+
+
+def split_lengths(log: Log, config: SplitConfig) -> tuple[str, Log, SplitLengths]:
+    """Return how a split is called, with its parameters, the log of the users that are in it, and how it cuts them.
+
+    Raises:
+        DataError: the log lacks what the method needs.
+    """
     method = config.method
     if method == "auto":
-        method = "given" if log.test is not None else "leave-one-out"
+        method = "given" if log.has_test else "leave-one-out"
     if method == "given":
-        return given(log, method)
+        return method, *given(log)
     if method == "global-time":
         moments = (config.validation_from, config.test_from)
-        return global_time(log, *moments, as_quantiles=config.as_quantiles, method=name_of(config, method))
-    return leave_last(log, config.n, name_of(config, method))
-
-
-def name_of(config: SplitConfig, method: str) -> str:
-    """Return what a split is called, its parameters among it; `method` is what `auto` has become."""
-    if method == "global-time":
-        return f"global-time(validation_from={config.validation_from:g}, test_from={config.test_from:g})"
-    return f"leave-last-n(n={config.n})" if method == "leave-last-n" else method
+        name = "global-time(validation_from={:g}, test_from={:g})".format(*moments)
+        return name, *global_time(log, *moments, as_quantiles=config.as_quantiles)
+    name = f"leave-last-n(n={config.n})" if method == "leave-last-n" else method
+    return name, log, leave_last(log, config.n)

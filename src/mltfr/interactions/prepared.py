@@ -1,4 +1,14 @@
-"""A prepared set, opened: its histories stay on disk and are mapped into memory as they are read."""
+"""Prepared sets: logs that were read, checked, filtered and split once, whose histories are mapped from disk.
+
+    items.npy                  int32 [T]: item codes of all histories, one user after the other, oldest first
+    offsets.npy                int64 [U + 1]: where every user's begin
+    training_items.npy         int32: the training splits alone
+    training_lengths.npy       int64 [U]: how long they are
+    validation.npy, test.npy   int64 [2, E]: user and cut of every held-out prediction
+    users.parquet              user ids in their order
+    vocabulary.parquet         item ids in the order of their codes, with their training counts
+    manifest.json              settings, counts, and the checksum of every file; written last
+"""
 
 from __future__ import annotations
 
@@ -14,14 +24,25 @@ import polars as pl
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.filters import FilterConfig, FilterReport, FilterStep
 from mltfr.interactions.histories import Histories
-from mltfr.interactions.prepared import layout
 from mltfr.interactions.split import Examples, Split
-from mltfr.interactions.splitters import SplitConfig
-from mltfr.interactions.vocabulary import Vocabulary
+from mltfr.interactions.splits import SplitConfig
+from mltfr.interactions.splits.assemble import make_vocabulary
+from mltfr.storage.files import read_json
+from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
+
+ITEMS, OFFSETS = "items.npy", "offsets.npy"
+TRAINING_ITEMS, TRAINING_LENGTHS = "training_items.npy", "training_lengths.npy"
+VALIDATION, TEST = "validation.npy", "test.npy"
+USERS, VOCABULARY = "users.parquet", "vocabulary.parquet"
+FILES = (ITEMS, OFFSETS, TRAINING_ITEMS, TRAINING_LENGTHS, VALIDATION, TEST, USERS, VOCABULARY)
+WORK = ".work"
+"""Folder of temporary files while a set is made."""
+AGAIN = "Make it again: mltfr data prepare FILE --out {folder}"
+PREPARED = FolderFormat("prepared set", 1, DataError, AGAIN, kind="prepared interactions", sizes=True)
 
 
 class Ids(Sequence[str]):
-    """Ids in one column, which takes much less memory than as many Python texts."""
+    """Ids in one column, which takes much less memory than as many Python strings."""
 
     def __init__(self, column: pl.Series) -> None:
         self.column = column
@@ -75,18 +96,33 @@ class PreparedSet:
         return self.checksum
 
 
+def is_prepared(path: Path) -> bool:
+    """Say whether a path is a prepared set, finished or not."""
+    if not path.is_dir():
+        return False
+    if (path / WORK).is_dir() or (path / OFFSETS).is_file():
+        return True
+    try:
+        return bool(read_json(path / MANIFEST).get("kind") == PREPARED.kind)
+    except (OSError, ValueError):
+        return False
+
+
 def load_prepared(folder: Path) -> PreparedSet:
     """Open a prepared set, after checking every file.
 
     Raises:
         DataError: the set is not finished, of another format, or a file is missing or damaged.
     """
-    manifest = layout.read_manifest(folder)
-    try:
+    remedy = AGAIN.format(folder=folder)
+    if not (folder / MANIFEST).is_file():
+        raise DataError(f"{folder}: this prepared set is not finished. {remedy}")
+    manifest = PREPARED.read_manifest(folder, FILES)
+    with damaged(folder, DataError, remedy, (ConfigError, pl.exceptions.PolarsError)):
         steps = tuple(FilterStep(**step) for step in manifest["filter_steps"])
         return PreparedSet(
             folder=folder,
-            split=_split(folder, str(manifest["method"]), dict(manifest["left_out"])),
+            split=_open_split(folder, str(manifest["method"]), dict(manifest["left_out"])),
             filters=FilterConfig.parse(manifest["filters"]),
             split_config=SplitConfig.parse(manifest["split"]),
             report=FilterReport(steps),
@@ -95,29 +131,22 @@ def load_prepared(folder: Path) -> PreparedSet:
             skipped=int(manifest["skipped"]),
             checksum=str(manifest["data_fingerprint"]),
         )
-    except (KeyError, TypeError, ValueError, ConfigError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{folder}: damaged, or of another version ({' '.join(str(error).split())[:100]}). "
-            f"Make it again: mltfr data prepare FILE --out {folder}"
-        ) from error
 
 
-def _split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
-    users = pl.read_parquet(folder / layout.USERS)["user_id"]
-    items = pl.read_parquet(folder / layout.VOCABULARY)
-    counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
-    train_length = np.load(folder / layout.TRAINING_LENGTHS)
+def _open_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
+    items = pl.read_parquet(folder / VOCABULARY)
+    train_length = np.load(folder / TRAINING_LENGTHS)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(train_length)])
     return Split(
         method=method,
-        user_ids=Ids(users),
-        vocabulary=Vocabulary(tuple(items["item_id"]), counts),
-        histories=Histories(np.load(folder / layout.OFFSETS), _mapped(folder / layout.ITEMS)),
+        user_ids=Ids(pl.read_parquet(folder / USERS)["user_id"]),
+        vocabulary=make_vocabulary(items["item_id"], items["count"].to_numpy()),
+        histories=Histories(np.load(folder / OFFSETS), _mapped(folder / ITEMS)),
         train_length=train_length,
-        validation=Examples(*_mapped(folder / layout.VALIDATION)),
-        test=Examples(*_mapped(folder / layout.TEST)),
+        validation=Examples(*_mapped(folder / VALIDATION)),
+        test=Examples(*_mapped(folder / TEST)),
         left_out=left_out,
-        training=Histories(offsets, _mapped(folder / layout.TRAINING_ITEMS)),
+        training=Histories(offsets, _mapped(folder / TRAINING_ITEMS)),
     )
 
 

@@ -1,0 +1,99 @@
+"""A table of interactions read in pieces: CSV and its kin by way of a Parquet file, Parquet as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from mltfr.interactions.columns import Columns
+from mltfr.interactions.raw import ROW
+from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbole
+from mltfr.interactions.readers.text import compression, head_line
+
+LEAST_BLOCK = 1 << 12
+"""Bytes of text that are parsed together at least."""
+BLOCK_MEMORY = 8
+"""Bytes that a byte of text takes while it is parsed."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Unchecked interactions of one source, some rows at a time; see `RawTable` for the rest.
+
+    Attributes:
+        name: the file, for messages.
+        rows: yields so many rows at a time at most, with the column `row`; columns keep the order of the file.
+        place: says where a row stands.
+        skipped: invalid rows that were dropped.
+    """
+
+    name: str
+    rows: Callable[[int], Iterator[pl.DataFrame]]
+    place: Callable[[int], str]
+    skipped: int = 0
+
+
+def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
+    """Open a file to read it in pieces; formats other than delimited text and Parquet are read whole.
+
+    Args:
+        path: the file.
+        format: its format.
+        columns: names that were asked for.
+        skip_invalid: whether invalid rows are dropped instead of being an error.
+        work: a folder for what is parsed on the way.
+        memory: bytes to stay within, about.
+
+    Raises:
+        DataError: a column is missing, a row has the wrong length, or the file is damaged.
+    """
+    packed = compression(path)
+    if format == "parquet" and packed == "none":
+        return _parquet(path, columns)
+    if format in ("csv", "tsv", "recbole") and packed != "zstd":
+        first = head_line(path)
+        return _delimited(path, recbole.layout(first) if format == "recbole" else delimited.layout(first, columns),
+                          columns, skip_invalid, work, memory)  # fmt: skip
+    table = READERS[format](path, columns, skip_invalid)
+    return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped)
+
+
+def _parquet(path: Path, columns: Columns) -> Pieces:
+    with parquet.readable(path):
+        user, item, time = columns.resolve(list(pl.read_parquet_schema(path)), str(path))
+        table = pl.scan_parquet(path).select(name for name in (user, item, time) if name)
+
+    def rows(size: int) -> Iterator[pl.DataFrame]:
+        with parquet.readable(path):
+            for piece in _slices(table, 0, size):
+                yield frame.read(piece, Columns(user, item, time), False, str(path)).frame.with_columns(piece[ROW])
+
+    return Pieces(str(path), rows, lambda row: f"row {row} (the first is 0)")
+
+
+def _delimited(
+    path: Path, layout: delimited.Layout, columns: Columns, skip_invalid: bool, work: Path, memory: int
+) -> Pieces:
+    parsed = delimited.parse(path, layout, columns, skip_invalid, work, max(LEAST_BLOCK, memory // BLOCK_MEMORY))
+
+    def rows(size: int) -> Iterator[pl.DataFrame]:
+        for table, start in zip(parsed.tables, parsed.starts, strict=True):
+            for piece in _slices(table, start, size):
+                first, last = np.searchsorted(parsed.blank, (piece[ROW][0], piece[ROW][-1] + 1))
+                yield piece.filter(~pl.col(ROW).is_in(parsed.blank[first:last].tolist())) if first < last else piece
+
+    return Pieces(str(path), rows, lambda row: delimited.records_of(path, layout, [row])[row][0], parsed.skipped)
+
+
+def _slices(table: pl.LazyFrame, start: int, size: int) -> Iterator[pl.DataFrame]:
+    """Yield a table in slices, numbering its rows from `start`."""
+    rows = int(table.select(pl.len()).collect().item())
+    for first in range(0, rows, size):
+        piece = table.slice(first, size).collect()
+        row = pl.int_range(start + first, start + first + len(piece), dtype=pl.Int64)
+        yield piece.with_columns(row.alias(ROW))
