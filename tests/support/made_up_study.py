@@ -47,8 +47,8 @@ def write_study(
                     cell = f"{name}-{backbone}-{fusion}-{table_set}-{seed}-{protocol[:4]}"
                     row = {"cell": cell, **labels, "backbone": backbone, "fusion": fusion, "tables": table_set}
                     counts = {"seed": seed, "parameters": 1000 + 200 * bool(table_set), "best_epoch": 3, "epochs": 6}
-                    gain, luck = gains.get(fusion, -0.2), 0.005 * random.normal()
-                    values = np.clip(taste * 0.4 + 0.1 + gain + luck + 0.1 * random.normal(size=users), 0, 1)
+                    gain, of_seed = gains.get(fusion, -0.2), 0.005 * random.normal()
+                    values = np.clip(taste * 0.4 + 0.1 + gain + of_seed + 0.1 * random.normal(size=users), 0, 1)
                     for part in ("test", "validation", "zero_branch")[: 3 if fusion else 2]:
                         results += [
                             {**row, **counts, "seconds": float(random.random()), "part": part, "metric": metric,

@@ -25,7 +25,7 @@ def study(
         typer.Option(
             metavar="AXIS=LABELS",
             help="Run only these cells: data=, backbone=, fusion=, tables= or seed=, then labels separated by commas. "
-            "May be repeated. The tables are of all that is finished, so that a study can be run part by part.",
+            "May be repeated. The tables are of all that is finished, so that a study can be run in several steps.",
             show_default=False,
         ),
     ] = None,
