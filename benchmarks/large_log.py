@@ -117,14 +117,14 @@ def main() -> None:
         peak.tell(f"{given.path}: prepared within {given.memory}", size(given.path))
     else:
         from mltfr import Recommender
-        from mltfr.training import Reporter
+        from mltfr.training import Callback
 
         settings = ["backbone.hidden=16", "backbone.max_length=20", "training.samples=positions",
                     "training.validation_examples=1000", "loss.name=bce", "training.batch_size=4096"]
         recommender = Recommender(backbone="sasrec", fusion="none", tokens=[], epochs=1, settings=settings)
         prepared = load_interactions(given.path)
         with Peak() as peak:
-            recommender.fit(prepared, given.path.parent / "run", reporter=Reporter())
+            recommender.fit(prepared, given.path.parent / "run", callback=Callback())
         peak.tell(f"{given.path}: fitted", size(given.path))
 
 

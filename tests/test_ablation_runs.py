@@ -11,7 +11,7 @@ from mltfr import Recommender
 from mltfr.errors import ConfigError
 from mltfr.interactions import InteractionLog
 from mltfr.tokens import TokenStore, TokenTable
-from mltfr.training import Reporter
+from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 
 SMALL = (
@@ -51,7 +51,7 @@ def recommender(*settings: str) -> Recommender:
     ids=["user", "nobody, mean, own starts", "bidirectional"],
 )
 def test_a_run_scores_the_same_after_loading(log: InteractionLog, tmp_path: Path, settings: tuple[str, ...]) -> None:
-    fitted = recommender(*settings).fit(log, reporter=Reporter())
+    fitted = recommender(*settings).fit(log, callback=Callback())
     assert [record["round"] for record in fitted.fitted.history] == [1, 2]
     fitted.save(tmp_path / "run")
     before = fitted.recommend(users=["u1", "u2"], k=5)
@@ -60,4 +60,4 @@ def test_a_run_scores_the_same_after_loading(log: InteractionLog, tmp_path: Path
 
 def test_a_leak_is_refused_before_training(log: InteractionLog) -> None:
     with pytest.raises(ConfigError, match=r"Use training\.samples = 'prefixes'"):
-        recommender("fusion.filter.granularity=sequence", "training.samples=positions").fit(log, reporter=Reporter())
+        recommender("fusion.filter.granularity=sequence", "training.samples=positions").fit(log, callback=Callback())

@@ -16,7 +16,7 @@ from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_model
 from mltfr.tokens import TokenStore, TokenTable, load_tables
-from mltfr.training import Reporter, TrainingConfig
+from mltfr.training import Callback, TrainingConfig
 from mltfr.training.samples import PositionSamples
 from support.walks import as_log, rows, walks
 
@@ -54,7 +54,7 @@ def log():
 
 def fit(log, *, settings=MLTFR, tokens=TABLES, epochs=2, **arguments):
     recommender = Recommender(tokens=tokens, settings=settings, epochs=epochs, **arguments)
-    return recommender.fit(log, reporter=Reporter())
+    return recommender.fit(log, callback=Callback())
 
 
 def weights(recommender):

@@ -12,7 +12,7 @@ from mltfr.model import SequentialModel
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.tokens import PreparedTable
-from mltfr.training import Reporter, Reporters, Trained, train
+from mltfr.training import Callback, Callbacks, Trained, train
 from mltfr.training.batch import Batch
 from mltfr.training.callbacks import Record
 from mltfr.training.cuda_graphs import CapturedStep, can_capture
@@ -76,25 +76,25 @@ class Stepper:
         self.model.train()
 
 
-class EpochTimes(Reporter):
+class EpochTimes(Callback):
     """Takes the time of every epoch, from its first batch's making to its last update."""
 
     def __init__(self) -> None:
         self.watch = Stopwatch()
         self.times = Times([], [])
 
-    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+    def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Start the watch."""
         self.watch.lap()
 
-    def epoch_done(self, record: Record) -> None:
+    def on_epoch_end(self, record: Record) -> None:
         """Note the time and start again."""
         cpu, wall = self.watch.lap()
         self.times.cpu.append(cpu)
         self.times.wall.append(wall)
 
 
-class StepTimes(Reporter):
+class StepTimes(Callback):
     """Takes the time from one step's end to the next one's: making a batch, and training on it."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class StepTimes(Reporter):
         self.steps = 0
         self.times = Times([], [])
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         """Note the time; the first step has no step before it, and warms up."""
         cpu, wall = self.watch.lap()
         self.steps += 1
@@ -117,7 +117,7 @@ def train_epochs(
     epochs: int,
     tables: Sequence[PreparedTable] = (),
     users: int | None = None,
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
 ) -> tuple[SequentialModel, Times]:
     """Train whole epochs by the project's own loop, without validation.
 
@@ -127,7 +127,7 @@ def train_epochs(
         epochs: epochs of every round.
         tables: token tables.
         users: how many users to train on; all if not given.
-        reporter: hears of the progress besides.
+        callback: called on progress besides.
 
     Returns:
         The model, and the times of all epochs.
@@ -148,6 +148,6 @@ def train_epochs(
         training,
         seed=config.seed,
         objective=build_objective(config, len(split.vocabulary)),
-        reporter=Reporters([clock, reporter or Reporter()]),
+        callback=Callbacks([clock, callback or Callback()]),
     )
     return trained.model, clock.times

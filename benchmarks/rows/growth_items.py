@@ -27,7 +27,7 @@ def grow(settings: Settings) -> list[Result]:
     split = made_up_split(items, (STEPS + 1) * 128, settings.seed)
     config = configure(settings, loss="sampled_softmax")
     steps = StepTimes()
-    model, _ = train_epochs(config, split, 1, reporter=steps)
+    model, _ = train_epochs(config, split, 1, callback=steps)
     memory = peak_megabytes()
     parameters = sum(parameter.numel() for parameter in model.parameters())
     histories = [split.histories[user] for user in range(USERS)]

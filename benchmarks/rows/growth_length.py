@@ -25,7 +25,7 @@ def grow(settings: Settings) -> list[Result]:
     split = made_up_split(ITEMS, (STEPS + 1) * BATCH, settings.seed, length + 3, length + 3)
     config = configure(settings, f"backbone.max_length={length}", f"training.batch_size={BATCH}")
     steps = StepTimes()
-    model, _ = train_epochs(config, split, 1, reporter=steps)
+    model, _ = train_epochs(config, split, 1, callback=steps)
     memory = peak_megabytes()
     scorer = ModelScorer(ready_model(config, split))
     histories = [split.histories[user] for user in range(USERS)]

@@ -37,7 +37,7 @@ def _measure(settings: Settings, tables: Sequence[PreparedTable], axis: str, siz
     split = read_split(settings)
     config = configure(settings, "fusion.consensus_weight=0", loss="cross_entropy", fusion="mltfr", tables=tables)
     steps = StepTimes()  # of the same batches at every point, so their mean compares
-    train_epochs(config, split, 1, tables, users=USERS, reporter=steps)
+    train_epochs(config, split, 1, tables, users=USERS, callback=steps)
     refreshed = measure(partial(Stepper(config, split, tables).refresh, settings.seed), settings.repeats)
     read = _read(settings, config, split, tables)
 

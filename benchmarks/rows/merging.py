@@ -12,12 +12,12 @@ from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import get_tables
 from harness.trainer import train_epochs
-from mltfr.training import Reporter
+from mltfr.training import Callback
 
 USERS = 2048
 
 
-class Between(Reporter):
+class Between(Callback):
     """Notes the time from the end of round 1 to the start of round 2."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Between(Reporter):
         """Hear that the estimate begins."""
         self.begun = time.process_time()
 
-    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+    def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Hear that a round begins."""
         if number == 2:
             self.seconds = time.process_time() - self.begun
@@ -39,7 +39,7 @@ def merge(settings: Settings) -> list[Result]:
     tables, origin = get_tables(settings, 3)
     config = configure(settings, loss="cross_entropy", fusion="mltfr", tables=tables)
     between = Between()
-    model, _ = train_epochs(config, split, 1, tables, users=USERS, reporter=between)
+    model, _ = train_epochs(config, split, 1, tables, users=USERS, callback=between)
     peak = peak_megabytes()
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     least = floor_megabytes(settings, parameters, len(split.histories.items))

@@ -14,7 +14,7 @@ from harness.result import Budget, Result
 from harness.settings import Settings
 from harness.tables import NAMES, get_tables, stored
 
-# What the command does, with a reporter that ends it at the first step.
+# What the command does, with a callback that ends it at the first step.
 CHILD = """
 import sys, time
 from mltfr.cli.main import app
@@ -26,14 +26,14 @@ from mltfr.training import Console
 class Done(Exception): pass
 
 class Watch(Console):
-    def batch_done(self, epoch, batch):
+    def on_batch_end(self, epoch, batch):
         print(time.process_time(), flush=True)
         raise Done
 
 file, out, fusion, tokens = sys.argv[1:]
 settings = resolve(fusion=fusion, tokens=tokens.split(",") if tokens else [])
 try:
-    Recommender(config=settings).fit(load_interactions(file), out, reporter=Watch())
+    Recommender(config=settings).fit(load_interactions(file), out, callback=Watch())
 except Done:
     pass
 """

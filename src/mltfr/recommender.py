@@ -30,7 +30,7 @@ from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import FittedModel, RunConfig, check_new, estimate_fit, fit, load_artifact, resolve, save_artifact
 from mltfr.storage.progress import SILENT, Progress
-from mltfr.training import Console, Reporter
+from mltfr.training import Callback, Console
 
 
 class Recommender:
@@ -114,7 +114,7 @@ class Recommender:
         out: str | Path | None = None,
         *,
         resume: bool = False,
-        reporter: Reporter | None = None,
+        callback: Callback | None = None,
         stop: Event | None = None,
     ) -> Self:
         """Split the log, train on its training part, choose on validation, and score test once.
@@ -123,7 +123,7 @@ class Recommender:
             log: an `InteractionLog`, a `PreparedSet`, or whatever `load_interactions` takes.
             out: run folder to write, with checkpoints on the way; None keeps everything in memory.
             resume: continue an interrupted run in `out`.
-            reporter: hears of the progress; by default the console (stderr).
+            callback: called on progress; by default the console (stderr).
             stop: when set, training writes a checkpoint and raises `mltfr.training.Interrupted`.
 
         Raises:
@@ -133,7 +133,7 @@ class Recommender:
         """
         log = log if isinstance(log, InteractionLog | PreparedSet) else load_interactions(log)
         folder = Path(out) if out is not None else None
-        self._fitted = fit(self.config, log, folder, resume=resume, reporter=reporter or Console(), stop=stop)
+        self._fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._folder = folder
         self.config = self._fitted.config  # a prepared set has its own filters and split
         return self

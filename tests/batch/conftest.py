@@ -9,7 +9,7 @@ import pytest
 
 from mltfr import Recommender
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
-from mltfr.training import Reporter
+from mltfr.training import Callback
 
 SETTINGS = ["backbone.hidden=16", "backbone.max_length=10"]
 
@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     late = {"user_id": "u0003", "item_id": "only once", "timestamp": log.frame["timestamp"].max() + 1}
     frame = pl.concat([log.frame, pl.DataFrame([late], schema=log.frame.schema)])
     recommender = Recommender(backbone="sasrec", fusion="none", tokens=[], settings=SETTINGS, epochs=1)
-    recommender.fit(frame, reporter=Reporter())
+    recommender.fit(frame, callback=Callback())
     folder = tmp_path_factory.mktemp("batch") / "run"
     recommender.save(folder)
     return folder

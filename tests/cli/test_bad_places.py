@@ -117,14 +117,14 @@ def test_a_disk_that_fills_up_later_keeps_what_can_be_continued(tmp_path: Path, 
     run(*arguments, "--out", tmp_path / "straight", home=store)
     first_epochs = 300  # bytes of log.jsonl, so that a later line no longer fits
     with pytest.MonkeyPatch.context() as patch:
-        write = JsonLines.epoch_done
+        write = JsonLines.on_epoch_end
 
         def fill_up(self: JsonLines, record: dict) -> None:
             if self.file.tell() > first_epochs:
                 raise OutputError(f"{self.path}: the disk is full.")
             write(self, record)
 
-        patch.setattr(JsonLines, "epoch_done", fill_up)
+        patch.setattr(JsonLines, "on_epoch_end", fill_up)
         done = run(*arguments, home=store, check=False)
     assert done.returncode == 2
     assert (tmp_path / "run" / "checkpoint" / "state.json").exists()

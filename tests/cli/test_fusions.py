@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mltfr.recommender import Recommender
-from mltfr.training import Interrupted, Reporter
+from mltfr.training import Callback, Interrupted
 from support.command_line import refused, run
 from support.walks import write_log
 
@@ -171,13 +171,13 @@ def test_item_vectors_that_cannot_be_used(folder: Path, store: Path, tmp_path: P
     assert manifest(tmp_path / "run")["item_vectors"]["missing"] == 5
 
 
-class StopAt(Reporter):
+class StopAt(Callback):
     """Asks to stop after some batches."""
 
     def __init__(self, batches: int) -> None:
         self.left, self.stop = batches, Event()
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         self.left -= 1
         if self.left == 0:
             self.stop.set()
@@ -192,9 +192,9 @@ def test_direct_resumed_ends_with_the_same_bits(
         fit(folder, store, "direct", straight.name, "--set", "training.samples=positions", epochs="4")
     monkeypatch.setenv("MLTFR_HOME", str(store))
     recommender = Recommender(config=straight / "config.toml")
-    reporter = StopAt(batches)
+    callback = StopAt(batches)
     with pytest.raises(Interrupted):
-        recommender.fit(str(folder / "log.csv"), tmp_path / "run", reporter=reporter, stop=reporter.stop)
+        recommender.fit(str(folder / "log.csv"), tmp_path / "run", callback=callback, stop=callback.stop)
     resumed = ("--config", straight / "config.toml", "--resume")
     run("fit", folder / "log.csv", "--out", tmp_path / "run", *resumed, home=store)
     assert (tmp_path / "run/weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()

@@ -11,7 +11,7 @@ from mltfr.errors import ConfigError
 from mltfr.interactions import FilterConfig, SplitConfig, prepare
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.pipeline import data
-from mltfr.training import Reporter
+from mltfr.training import Callback
 
 SMALL = ["backbone.hidden=16", "backbone.max_length=10", "training.batch_size=64"]
 FACTS = ("data_fingerprint", "filters", "split", "left_out", "source", "best_epoch", "parameters", "seed")
@@ -41,7 +41,7 @@ def test_a_prepared_set_gives_the_run_of_its_file(tmp_path, folder, settings):
     asked = [*settings.get("settings", []), "filters.core=3"]
     for name, source, more in (("file", "log.csv", asked), ("set", "set", settings.get("settings", []))):
         recommender = Recommender(**{**settings, "settings": more}, **epochs)
-        recommender.fit(load_interactions(folder / source), tmp_path / name, reporter=Reporter())
+        recommender.fit(load_interactions(folder / source), tmp_path / name, callback=Callback())
         assert recommender.config.filters.core == 3
     for name in ("weights.safetensors", "metrics.json", "config.toml", "histories.parquet", "items.parquet",
                  "examples.parquet"):  # fmt: skip
@@ -63,12 +63,12 @@ def test_other_settings_than_the_sets_are_refused(folder):
     ):
         recommender = Recommender(backbone="popularity", settings=[setting])
         with pytest.raises(ConfigError, match=message):
-            recommender.fit(log, reporter=Reporter())
-    Recommender(backbone="popularity", settings=["filters.core=3"]).fit(log, reporter=Reporter())
+            recommender.fit(log, callback=Callback())
+    Recommender(backbone="popularity", settings=["filters.core=3"]).fit(log, callback=Callback())
 
 
 def test_a_path_is_enough(folder):
-    recommender = Recommender(backbone="popularity").fit(folder / "set", reporter=Reporter())
+    recommender = Recommender(backbone="popularity").fit(folder / "set", callback=Callback())
     assert recommender.fitted.facts["filters"][1]["name"] == "core"
 
 

@@ -17,9 +17,9 @@ from mltfr.model import SequentialModel
 from mltfr.testing.fusion import random_table
 from mltfr.training import (
     AdvancedTrainingConfig,
+    Callback,
     Checkpoints,
     Interrupted,
-    Reporter,
     TrainingConfig,
     load_checkpoint,
     train,
@@ -117,8 +117,8 @@ def test_two_rounds_are_trained_and_logged() -> None:
 def test_an_interrupted_training_goes_on(tmp_path) -> None:
     stop = Event()
 
-    class StopAt(Reporter):
-        def batch_done(self, epoch: int, batch: int) -> None:
+    class StopAt(Callback):
+        def on_batch_end(self, epoch: int, batch: int) -> None:
             if (epoch, batch) == (2, 4):
                 stop.set()
 
@@ -127,7 +127,7 @@ def test_an_interrupted_training_goes_on(tmp_path) -> None:
     straight = run(config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run(config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
+        run(config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
     resumed = run(config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for one, other in zip(straight.history, resumed.history, strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)

@@ -11,7 +11,7 @@ from mltfr.errors import ConfigError, MltfrError, RunError
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.training import Checkpoints, Console, Interrupted, Reporter, TrainingConfig, load_checkpoint, train
+from mltfr.training import Callback, Checkpoints, Console, Interrupted, TrainingConfig, load_checkpoint, train
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(start + step) % ITEMS + 1 for step in range(6)] for start in range(40)])
@@ -50,11 +50,11 @@ def test_it_learns():
 def test_it_keeps_the_best_epoch_and_stops_when_patience_ends():
     weights = {}
 
-    class Watch(Reporter):
-        def epoch_done(self, record):
+    class Watch(Callback):
+        def on_epoch_end(self, record):
             weights[record["epoch"]] = None
 
-    trained = run([0.1, 0.5, 0.2, 0.3, 0.4, 0.9], config={"epochs": 6, "patience": 3}, reporter=Watch())
+    trained = run([0.1, 0.5, 0.2, 0.3, 0.4, 0.9], config={"epochs": 6, "patience": 3}, callback=Watch())
     assert (trained.best_epoch, trained.validation) == (2, 0.5)
     assert list(weights) == [1, 2, 3, 4, 5]
     best = run([0.1, 0.5], config={"epochs": 2})
@@ -92,8 +92,8 @@ def test_a_stop_request_ends_the_step_and_resumes_to_the_same_bits(tmp_path):
 
     stop = Event()
 
-    class StopAt(Reporter):
-        def batch_done(self, epoch, batch):
+    class StopAt(Callback):
+        def on_batch_end(self, epoch, batch):
             if (epoch, batch) == (2, 3):
                 stop.set()
 
@@ -101,7 +101,7 @@ def test_a_stop_request_ends_the_step_and_resumes_to_the_same_bits(tmp_path):
     straight = run([0.1, 0.2, 0.3], config=config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
+        run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
     saved = load_checkpoint(checkpoints, "")
     assert (saved.state.epoch, saved.state.batch, saved.state.best_epoch) == (1, 3, 1)
     assert saved.state.elapsed >= saved.state.history[0]["seconds"] + saved.state.seconds - 0.001
@@ -147,8 +147,8 @@ def test_no_checkpoint_holds_weights_that_have_diverged(tmp_path):
     """The weights turn into NaN in the middle of an epoch, though its loss was a number until then."""
     models = []
 
-    class Poison(Reporter):
-        def batch_done(self, epoch, batch):
+    class Poison(Callback):
+        def on_batch_end(self, epoch, batch):
             if batch == 4:
                 with torch.no_grad():
                     models[-1].item_vectors.weight.fill_(float("nan"))
@@ -160,26 +160,26 @@ def test_no_checkpoint_holds_weights_that_have_diverged(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     config = TrainingConfig(**SMALL, epochs=1, advanced={"checkpoint_seconds": 0})
     with pytest.raises(ConfigError, match="no longer a number in epoch 1"):
-        train(keep, loss(), HISTORIES, lambda model: {}, config, seed=0, checkpoints=checkpoints, reporter=Poison())
+        train(keep, loss(), HISTORIES, lambda model: {}, config, seed=0, checkpoints=checkpoints, callback=Poison())
     saved = load_checkpoint(checkpoints, "")
     assert saved.state.batch == 3
     assert all(tensor.isfinite().all() for name, tensor in saved.tensors.items() if name.startswith("model."))
 
 
 def test_the_console_says_how_many_epochs_there_are_at_most(capsys):
-    run([0.1, 0.2], config={"epochs": 2}, reporter=Console())
+    run([0.1, 0.2], config={"epochs": 2}, callback=Console())
     assert "epoch 2 of at most 2: loss" in capsys.readouterr().err
 
 
 def test_a_terminal_shows_the_batches_of_all_epochs(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    reporter = Console("demo")
-    reporter.round_started(1, 2, epochs=3, batches=2)
+    callback = Console("demo")
+    callback.on_round_start(1, 2, epochs=3, batches=2)
     for epoch in (1, 2):
         for batch in (1, 2):
-            reporter.batch_done(epoch, batch)
-    reporter.close()
+            callback.on_batch_end(epoch, batch)
+    callback.close()
     shown = capsys.readouterr().err
     assert "demo round 1 of 2, epoch 1 of at most 3" in shown
     assert "4/6" in shown

@@ -15,7 +15,7 @@ from mltfr.model import SequentialModel
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.testing.fusion import random_table
-from mltfr.training import Checkpoints, Interrupted, Reporter, load_checkpoint, train
+from mltfr.training import Callback, Checkpoints, Interrupted, load_checkpoint, train
 from mltfr.training.merge import merge_experts
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss
@@ -72,8 +72,8 @@ def test_without_weight_it_trains_as_sasrec_does_to_the_bit(backbone):
 def test_interrupted_and_resumed_it_ends_with_the_same_bits(tmp_path, backbone):
     stop = Event()
 
-    class StopAt(Reporter):
-        def batch_done(self, epoch, batch):
+    class StopAt(Callback):
+        def on_batch_end(self, epoch, batch):
             if (epoch, batch) == (2, 3):
                 stop.set()
 
@@ -81,7 +81,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bits(tmp_path, backbone):
     straight = run(config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run(config, checkpoints=checkpoints, reporter=StopAt(), stop=stop)
+        run(config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
     resumed = run(config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for name, value in weights(straight).items():
         assert torch.equal(value, weights(resumed)[name]), name

@@ -9,7 +9,7 @@ from mltfr.errors import ConfigError
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.training import Checkpoints, Interrupted, ProcessGroup, Reporter, TrainingConfig, load_checkpoint, train
+from mltfr.training import Callback, Checkpoints, Interrupted, ProcessGroup, TrainingConfig, load_checkpoint, train
 from mltfr.training.distributed import ShardedGradient
 from mltfr.training.samples import make_samples
 from mltfr.training.step import OptimizationStep, TrainingLoss
@@ -65,8 +65,8 @@ def fit(shards, folder=None, stop_at=None, checkpoint=None):
 
     stop = Event()
 
-    class StopThere(Reporter):
-        def batch_done(self, epoch, batch):
+    class StopThere(Callback):
+        def on_batch_end(self, epoch, batch):
             if (epoch, batch) == stop_at:
                 stop.set()
 
@@ -74,7 +74,7 @@ def fit(shards, folder=None, stop_at=None, checkpoint=None):
     config = TrainingConfig(batch_size=32, device="cpu", epochs=2, shards=shards)
     return train(
         lambda: build(0.3), loss("sampled_softmax"), HISTORIES, lambda model: {"ndcg@10": next(scores), "hr@10": 0.0},
-        config, seed=0, checkpoints=folder, checkpoint=checkpoint, reporter=StopThere(), stop=stop,
+        config, seed=0, checkpoints=folder, checkpoint=checkpoint, callback=StopThere(), stop=stop,
     ).model.state_dict()  # fmt: skip
 
 

@@ -16,26 +16,26 @@ from mltfr.evaluation import evaluate
 from mltfr.inference import ModelScorer, top_k
 from mltfr.interactions import UNKNOWN, Examples, Histories, Split, Vocabulary
 from mltfr.model import SequentialModel
-from mltfr.training import Reporter
+from mltfr.training import Callback
 
 
 class FirstStep(Exception):
     """Ends the training after its first step."""
 
 
-class OneStep(Reporter):
+class OneStep(Callback):
     """Raises after the first step."""
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         raise FirstStep
 
 
-class Counter(Reporter):
+class Counter(Callback):
     """Counts the batches."""
 
     batches = 0
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         self.batches += 1
 
 
@@ -62,17 +62,17 @@ class Mltfr:
 
     def count(self) -> int:
         counter = Counter()
-        train_epochs(self.config, self.split, 1, reporter=counter)
+        train_epochs(self.config, self.split, 1, callback=counter)
         return counter.batches
 
     def train(self, batches: int | None) -> Epoch:
         if batches is not None:
             try:
-                train_epochs(self.config, self.split, 1, reporter=OneStep())
+                train_epochs(self.config, self.split, 1, callback=OneStep())
             except FirstStep:
                 return Epoch(0.0, 0.0, 1)
         counter = Counter()
-        self.model, times = train_epochs(self.config, self.split, 1, reporter=counter)
+        self.model, times = train_epochs(self.config, self.split, 1, callback=counter)
         return Epoch(times.cpu[0], times.wall[0], counter.batches)
 
     def evaluate(self) -> dict[str, float]:

@@ -40,9 +40,9 @@ def demo(
 
     arguments: dict[str, Any] = {"seed": seed, "epochs": EPOCHS, "settings": SETTINGS}
     bare = Recommender(fusion="none", **arguments)
-    bare.fit(log, out / "bare", reporter=Console("bare sasrec"))
+    bare.fit(log, out / "bare", callback=Console("bare sasrec"))
     full = Recommender(tokens=tables, **arguments)
-    full.fit(log, out / "mltfr", reporter=Console("mltfr"))
+    full.fit(log, out / "mltfr", callback=Console("mltfr"))
     frame = full.recommend(k=10)
     from mltfr.cli.files import write_frame
 

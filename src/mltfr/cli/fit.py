@@ -134,7 +134,7 @@ def fit(
     settings = with_shards(settings, workers or processes)
     from mltfr.cli.output import print_scores
     from mltfr.interactions import load_interactions
-    from mltfr.training import Console, Interrupted, Reporter, stop_request
+    from mltfr.training import Callback, Console, Interrupted, stop_request
 
     reading: dict[str, Any] = {
         "format": format,
@@ -153,8 +153,8 @@ def fit(
                 from mltfr.pipeline import fit as fit_here
 
                 log = load_interactions(file, **reading)
-                reporter = Reporter() if rank else Console()
-                metrics = fit_here(settings, log, out, resume=resume, reporter=reporter, stop=stop).metrics
+                callback = Callback() if rank else Console()
+                metrics = fit_here(settings, log, out, resume=resume, callback=callback, stop=stop).metrics
         except Interrupted:
             if not rank:
                 typer.echo(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)

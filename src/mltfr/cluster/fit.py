@@ -19,7 +19,7 @@ from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
 from mltfr.pipeline.artifact import METRICS
 from mltfr.storage.folder import MANIFEST
-from mltfr.training import Console, Interrupted, LostProcessError, Reporter
+from mltfr.training import Callback, Console, Interrupted, LostProcessError
 
 MAX_FAILURES = 3
 """Times that lost workers are replaced within one command."""
@@ -61,7 +61,7 @@ def fit_with_ray(
     address: str | None = None,
     *,
     resume: bool = False,
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
     stop: Event | None = None,
 ) -> dict[str, Any]:
     """Fit a recommender with processes on a Ray cluster, and return the document of `metrics.json`.
@@ -76,7 +76,7 @@ def fit_with_ray(
         workers: number of processes, a divisor of `training.shards`.
         address: of the cluster; None for a local one.
         resume: continue an interrupted run in `out`.
-        reporter: receives the progress; by default the console (stderr).
+        callback: receives the progress; by default the console (stderr).
         stop: when set, a checkpoint is written, and `Interrupted` raised.
 
     Raises:
@@ -86,7 +86,7 @@ def fit_with_ray(
     """
     check_new(out, resume)
     out, stop = out.absolute(), stop or Event()
-    reporter = reporter or Console()
+    callback = callback or Console()
     with connected(address, workers), shared_storage(out.parent) as token:
         import ray
 
@@ -96,7 +96,7 @@ def fit_with_ray(
         running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, status)
         try:
             for method, values in stream_events(running, status, stop):
-                getattr(reporter, method)(*values)
+                getattr(callback, method)(*values)
         except ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1][:300]
             raise RunError(
@@ -104,7 +104,7 @@ def fit_with_ray(
                 "If they were killed, run the same command with --resume."
             ) from error
         finally:
-            reporter.close()
+            callback.close()
             shutil.rmtree(_storage(job), ignore_errors=True)
     if not (out / MANIFEST).exists():
         raise Interrupted
@@ -142,10 +142,10 @@ def _work(config: Mapping[str, Any]) -> None:
         require_shared([job.token, job.file])
         with suppress(OSError):
             os.chdir(job.here)
-        reporter = StatusReporter(status) if ray.train.get_context().get_world_rank() == 0 else Reporter()
+        callback = StatusReporter(status) if ray.train.get_context().get_world_rank() == 0 else Callback()
         with stop_on_request(status) as stop:
             log = load_interactions(job.file, **job.reading)
-            fit(job.settings, log, job.out, resume=True, reporter=reporter, stop=stop)
+            fit(job.settings, log, job.out, resume=True, callback=callback, stop=stop)
     except Interrupted:
         return
     except LostProcessError:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mltfr import errors
 from mltfr.errors import MissingExtraError, MltfrError, RunError
-from mltfr.training import Reporter
+from mltfr.training import Callback
 from mltfr.training.callbacks import Record
 
 POLL = 0.5
@@ -30,7 +30,7 @@ class StatusActor:
         self._error: tuple[str, str] | None = None
 
     def post(self, method: str, *values: Any) -> None:
-        """Queue an event: the name of a `Reporter`'s method with its arguments."""
+        """Queue an event: the name of a `Callback`'s method with its arguments."""
         self._events.append((method, values))
 
     def drain(self) -> list[tuple[str, tuple[Any, ...]]]:
@@ -55,7 +55,7 @@ class StatusActor:
         return self._error
 
 
-class StatusReporter(Reporter):
+class StatusReporter(Callback):
     """Sends the progress of a training to the status actor; batches twice a second at most.
 
     Args:
@@ -70,19 +70,19 @@ class StatusReporter(Reporter):
         """Send a remark."""
         self.status.post.remote("message", text)
 
-    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+    def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Send the start of a round."""
-        self.status.post.remote("round_started", number, rounds, epochs, batches)
+        self.status.post.remote("on_round_start", number, rounds, epochs, batches)
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         """Send the number of batches done."""
         if time.monotonic() - self.sent >= POLL:
             self.sent = time.monotonic()
-            self.status.post.remote("batch_done", epoch, batch)
+            self.status.post.remote("on_batch_end", epoch, batch)
 
-    def epoch_done(self, record: Record) -> None:
+    def on_epoch_end(self, record: Record) -> None:
         """Send an epoch's result."""
-        self.status.post.remote("epoch_done", record)
+        self.status.post.remote("on_epoch_end", record)
 
 
 def start_status_actor() -> Any:

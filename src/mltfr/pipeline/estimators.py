@@ -26,11 +26,11 @@ from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.inputs import Tables
 from mltfr.pipeline.models import Model, NeuralModel
 from mltfr.training import (
+    Callback,
     Checkpoint,
     Checkpoints,
     Interrupted,
     ProcessGroup,
-    Reporter,
     add_consensus,
     make_process_group,
     train,
@@ -42,14 +42,14 @@ class Session:
     """What surrounds a fit.
 
     Attributes:
-        reporter: receives the progress.
+        callback: receives the progress.
         stop: when set, the fit is interrupted; None where nothing interrupts it.
         checkpoints: where a training's state is kept; None keeps none.
         checkpoint: the checkpoint to continue from; None begins anew.
         fingerprint: hash of all that a checkpoint depends on.
     """
 
-    reporter: Reporter
+    callback: Callback
     stop: Event | None = None
     checkpoints: Checkpoints | None = None
     checkpoint: Checkpoint | None = None
@@ -133,7 +133,7 @@ class BaselineEstimator:
         model = self.entry.cls.fit(self.config, data.train_histories(), data.vocabulary.counts)
         if session.stop is not None and session.stop.is_set():
             raise Interrupted
-        session.reporter.message(f"{self.entry.name} fitted in {time.monotonic() - started:.1f} s")
+        session.callback.message(f"{self.entry.name} fitted in {time.monotonic() - started:.1f} s")
         return Fit(model, {"rounds": 0})
 
     def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> Baseline:
@@ -194,7 +194,7 @@ class NeuralEstimator:
             checkpoints=session.checkpoints,
             checkpoint=session.checkpoint,
             fingerprint=session.fingerprint,
-            reporter=session.reporter,
+            callback=session.callback,
             stop=session.stop,
         )
         model = cast(NeuralModel, trained.model.eval())

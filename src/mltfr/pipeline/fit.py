@@ -27,10 +27,10 @@ from mltfr.pipeline.report_metrics import score
 from mltfr.storage.files import write_text
 from mltfr.training import (
     CHECKPOINT_FORMAT,
+    Callback,
+    Callbacks,
     Checkpoints,
     JsonLines,
-    Reporter,
-    Reporters,
     TensorBoard,
     launched,
     load_checkpoint,
@@ -44,7 +44,7 @@ def fit(
     folder: Path | None = None,
     *,
     resume: bool = False,
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
     stop: Event | None = None,
     measure: Callable[[FittedModel, str | None], dict[str, Any]] = score,
 ) -> FittedModel:
@@ -60,7 +60,7 @@ def fit(
         log: the interaction log, or a prepared set, whose filters and split then are the run's.
         folder: run folder to write, with checkpoints on the way; None keeps everything in memory.
         resume: continue an interrupted run in `folder`.
-        reporter: hears of the progress.
+        callback: called on progress.
         stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
         measure: returns the document of `metrics.json`; a search of settings passes `score_validation`.
 
@@ -76,7 +76,7 @@ def fit(
     started = time.monotonic()
     rank, _ = launched()
     folder = None if rank else folder  # the main process writes
-    reporter = reporter or Reporter()
+    callback = callback or Callback()
     if folder is not None:
         check_new(folder, resume)
 
@@ -86,7 +86,7 @@ def fit(
     estimator = make_estimator(config)
     estimator.check(data)
     with estimator.main_process_first():  # it fetches what is missing
-        tables = read_tables(config, data.vocabulary, reporter)
+        tables = read_tables(config, data.vocabulary, callback)
     facts |= tables.facts
     # 3. model: what it takes, and whether it continues from a checkpoint
     fingerprint = _fingerprint(config, facts)
@@ -98,12 +98,12 @@ def fit(
     if memory is not None and not rank:
         if config.training.check_memory:
             memory.require()
-        reporter.message(str(memory))
+        callback.message(str(memory))
         facts["estimate"] = memory.to_json()
     with open_run(folder) if folder is not None else nullcontext(), explain_out_of_memory(memory):
         # 4. train
         history = checkpoint.state.history if checkpoint is not None else []
-        with _reporters(config, folder, reporter, history) as everybody:
+        with _reporters(config, folder, callback, history) as everybody:
             session = Session(everybody, stop, checkpoints, checkpoint, fingerprint)
             result = estimator.fit(data, tables, session)
         facts |= result.facts
@@ -137,16 +137,16 @@ def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> Traini
 
 @contextmanager
 def _reporters(
-    config: RunConfig, folder: Path | None, reporter: Reporter, history: list[dict[str, Any]]
-) -> Iterator[Reporter]:
-    """Yield the reporter, with those beside it that write into the run folder; close them afterwards."""
-    reporters = [reporter]
+    config: RunConfig, folder: Path | None, callback: Callback, history: list[dict[str, Any]]
+) -> Iterator[Callback]:
+    """Yield the callback, with those beside it that write into the run folder; close them afterwards."""
+    callbacks = [callback]
     if folder is not None:
         write_text(folder / CONFIG, dump_toml(config))
-        reporters.append(JsonLines(folder / LOG, history))
+        callbacks.append(JsonLines(folder / LOG, history))
         if config.training.tensorboard:
-            reporters.append(TensorBoard(folder / TENSORBOARD))
-    everybody = Reporters(reporters)
+            callbacks.append(TensorBoard(folder / TENSORBOARD))
+    everybody = Callbacks(callbacks)
     try:
         yield everybody
     finally:

@@ -21,7 +21,7 @@ from mltfr.interactions import InteractionLog
 from mltfr.model import SequentialModel
 from mltfr.pipeline import RunConfig, fit, load_artifact
 from mltfr.testing.fusion import random_table
-from mltfr.training import Interrupted, Reporter
+from mltfr.training import Callback, Interrupted
 
 HIDDEN = 16
 ITEMS = 30
@@ -29,7 +29,7 @@ LENGTH = 6
 TABLES = tuple(random_table(name, 60, 12) for name in ("a", "b"))
 
 
-class StopAfter(Reporter):
+class StopAfter(Callback):
     """Asks training to stop after a number of batches.
 
     Args:
@@ -40,7 +40,7 @@ class StopAfter(Reporter):
         self.left = batches
         self.stop = Event()
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         """Count a batch."""
         self.left -= 1
         if self.left == 0:
@@ -160,7 +160,7 @@ class PairContract:
         batches = straight.history[-1]["step"] // straight.history[-1]["epoch"]
         interrupt = StopAfter(batches * (len(straight.history) - 1) + batches // 2)
         with pytest.raises(Interrupted):
-            fit(config, log, tmp_path / "stopped", reporter=interrupt, stop=interrupt.stop)
+            fit(config, log, tmp_path / "stopped", callback=interrupt, stop=interrupt.stop)
         fit(config, log, tmp_path / "stopped", resume=True)
         bits = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("straight", "stopped")]
         assert bits[0] == bits[1]

@@ -20,7 +20,7 @@ from mltfr.testing.planted import PlantedSignal
 from mltfr.tokens.controls import control_vectors
 from mltfr.tokens.matrix import unit_rows
 from mltfr.tokens.table import PreparedTable
-from mltfr.training import Reporter, train
+from mltfr.training import Callback, train
 
 Kind = Literal["bare", "mltfr", "random", "shuffled"]
 SETTINGS = (
@@ -55,7 +55,7 @@ class PlantedTrial:
 
 
 def planted_trial(
-    signal: PlantedSignal, kind: Kind, seed: int = 0, settings: Sequence[str] = (), reporter: Reporter | None = None
+    signal: PlantedSignal, kind: Kind, seed: int = 0, settings: Sequence[str] = (), callback: Callback | None = None
 ) -> PlantedTrial:
     """Train on the signal's training users, choose the epoch on validation, and score test once.
 
@@ -64,7 +64,7 @@ def planted_trial(
         kind: the bare backbone, mltfr with the table, or mltfr with a control in its place.
         seed: seed of the training and of the control.
         settings: further settings, as `"training.epochs=20"` texts.
-        reporter: hears of the progress.
+        callback: called on progress.
     """
     bare = kind == "bare"
     config = resolve(
@@ -82,7 +82,7 @@ def planted_trial(
         config.training,
         seed=seed,
         objective=build_objective(config, len(signal.split.vocabulary)),
-        reporter=reporter,
+        callback=callback,
     )
     model = trained.model.eval()
     hits = chance = 0.0

@@ -1,6 +1,6 @@
 """The training loop, its rounds, batches, checkpoints and callbacks."""
 
-from mltfr.training.callbacks import Console, JsonLines, Reporter, Reporters, TensorBoard
+from mltfr.training.callbacks import Callback, Callbacks, Console, JsonLines, TensorBoard
 from mltfr.training.checkpoint import CHECKPOINT_FORMAT, Checkpoint, Checkpoints, load_checkpoint
 from mltfr.training.config import AdvancedTrainingConfig, TrainingConfig
 from mltfr.training.device import launched
@@ -11,6 +11,8 @@ from mltfr.training.rounds import Trained, add_consensus, train
 __all__ = [
     "CHECKPOINT_FORMAT",
     "AdvancedTrainingConfig",
+    "Callback",
+    "Callbacks",
     "Checkpoint",
     "Checkpoints",
     "Console",
@@ -18,8 +20,6 @@ __all__ = [
     "JsonLines",
     "LostProcessError",
     "ProcessGroup",
-    "Reporter",
-    "Reporters",
     "TensorBoard",
     "Trained",
     "TrainingConfig",

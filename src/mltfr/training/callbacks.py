@@ -15,73 +15,73 @@ Record = dict[str, Any]
 """One epoch: round, epoch, step, loss, validation metrics, learning rate, seconds, diagnostics."""
 
 
-class Reporter(Progress):
-    """Hears everything and says nothing; the others override what they care about."""
+class Callback(Progress):
+    """Called during training; does nothing. Subclasses override the events that they need."""
 
     def message(self, text: str) -> None:
-        """Hear a remark."""
+        """Called with a log message."""
 
-    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
-        """Hear that a round begins, with how many epochs at most and how many batches in each."""
+    def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+        """Called when a round begins, with its maximum number of epochs and the batches of each."""
 
-    def batch_done(self, epoch: int, batch: int) -> None:
-        """Hear that a batch is done."""
+    def on_batch_end(self, epoch: int, batch: int) -> None:
+        """Called after a batch, with its epoch and its number, from 1."""
 
-    def epoch_done(self, record: Record) -> None:
-        """Hear an epoch's result."""
+    def on_epoch_end(self, record: Record) -> None:
+        """Called after an epoch and its validation, with its record."""
 
     def close(self) -> None:
-        """Let go of files and screens."""
+        """Called at the end of training: close files and displays."""
 
 
-class Reporters(Reporter):
-    """Passes everything on to several reporters."""
+class Callbacks(Callback):
+    """Calls several callbacks, one after the other."""
 
-    def __init__(self, reporters: Sequence[Reporter]) -> None:
-        self.reporters = reporters
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.callbacks = callbacks
 
     def message(self, text: str) -> None:
-        """Pass on a remark."""
-        for reporter in self.reporters:
-            reporter.message(text)
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.message(text)
 
-    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
-        """Pass on the start of a round."""
-        for reporter in self.reporters:
-            reporter.round_started(number, rounds, epochs, batches)
+    def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.on_round_start(number, rounds, epochs, batches)
 
-    def batch_done(self, epoch: int, batch: int) -> None:
-        """Pass on a batch."""
-        for reporter in self.reporters:
-            reporter.batch_done(epoch, batch)
+    def on_batch_end(self, epoch: int, batch: int) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.on_batch_end(epoch, batch)
 
-    def epoch_done(self, record: Record) -> None:
-        """Pass on an epoch."""
-        for reporter in self.reporters:
-            reporter.epoch_done(record)
+    def on_epoch_end(self, record: Record) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.on_epoch_end(record)
 
     def close(self) -> None:
         """Close them all."""
-        for reporter in self.reporters:
-            reporter.close()
+        for callback in self.callbacks:
+            callback.close()
 
 
-class Console(ConsoleProgress, Reporter):
+class Console(ConsoleProgress, Callback):
     """Writes to stderr: one line an epoch, and on a terminal a bar with the time left of the round."""
 
-    def round_started(self, number: int, rounds: int, epochs: int, batches: int) -> None:
+    def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Remember the extent of the round."""
         self.round = f"round {number} of {rounds}, " if rounds > 1 else ""
         self.epochs, self.batches, self.epoch = epochs, batches, 0
 
-    def batch_done(self, epoch: int, batch: int) -> None:
+    def on_batch_end(self, epoch: int, batch: int) -> None:
         """Move the bar; its steps are the batches of all epochs."""
         if epoch != self.epoch:
             self.epoch = epoch
             self.start(self._epoch(epoch), self.epochs * self.batches, (epoch - 1) * self.batches + batch - 1)
         self.advance()
 
-    def epoch_done(self, record: Record) -> None:
+    def on_epoch_end(self, record: Record) -> None:
         """Print one line."""
         scores = ", ".join(f"{name} {value:.4f}" for name, value in record.get("validation", {}).items())
         star = " *" if record.get("best") else ""
@@ -95,17 +95,17 @@ class Console(ConsoleProgress, Reporter):
         return f"{self.round}epoch {number} of at most {self.epochs}"
 
 
-class JsonLines(Reporter):
+class JsonLines(Callback):
     """Writes one JSON line an epoch into the run folder."""
 
     def __init__(self, path: Path, history: Sequence[Record]) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = path.open("w", encoding="utf-8")
-        for record in history:  # what a resumed run has already been through
-            self.epoch_done(record)
+        for record in history:  # of a resumed run
+            self.on_epoch_end(record)
 
-    def epoch_done(self, record: Record) -> None:
+    def on_epoch_end(self, record: Record) -> None:
         """Write one line.
 
         Raises:
@@ -126,7 +126,7 @@ class JsonLines(Reporter):
             self.file.close()
 
 
-class TensorBoard(Reporter):
+class TensorBoard(Callback):
     """Writes TensorBoard event files."""
 
     def __init__(self, folder: Path) -> None:
@@ -136,7 +136,7 @@ class TensorBoard(Reporter):
             raise MissingExtraError("tensorboard", "tensorboard") from error
         self.writer: Any = SummaryWriter(str(folder))
 
-    def epoch_done(self, record: Record) -> None:
+    def on_epoch_end(self, record: Record) -> None:
         """Write every number of the record."""
         for name, value in flatten(record).items():
             self.writer.add_scalar(name, value, record["step"])

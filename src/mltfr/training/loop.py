@@ -15,7 +15,7 @@ from mltfr.errors import ConfigError
 from mltfr.objectives.base import Indices
 from mltfr.prefixes import under_prefix, with_prefix
 from mltfr.training.batch import Batch
-from mltfr.training.callbacks import Record, Reporter
+from mltfr.training.callbacks import Callback, Record
 from mltfr.training.checkpoint import (
     Checkpoints,
     TrainerState,
@@ -53,10 +53,10 @@ class Round:
         epochs: maximum number of epochs of this round.
         state: where to begin; a fresh one unless a checkpoint is resumed.
         seed: seed of order, masks and dropout.
-        rounds: total number of rounds, for the reporter.
+        rounds: total number of rounds, for the callback.
         checkpoints: where checkpoints are saved; None saves none.
         fingerprint: of data and settings, written into the checkpoint.
-        reporter: called on progress.
+        callback: called on progress.
         stop: when set, the round saves a checkpoint and raises.
     """
 
@@ -74,13 +74,13 @@ class Round:
         rounds: int = 1,
         checkpoints: Checkpoints | None = None,
         fingerprint: str = "",
-        reporter: Reporter | None = None,
+        callback: Callback | None = None,
         stop: Event | None = None,
     ) -> None:
         self.group, self.loss, self.samples, self.validate, self.config = group, loss, samples, validate, config
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.fingerprint = checkpoints, fingerprint
-        self.reporter = reporter or Reporter()
+        self.callback = callback or Callback()
         self.stop = stop or Event()
         self.model = loss.model
         capture = can_capture(loss, config, group.device)
@@ -109,7 +109,7 @@ class Round:
         """
         state = self.state
         self.group.broadcast_module(self.model)
-        self.reporter.round_started(state.round, self.rounds, self.epochs, self.batches)
+        self.callback.on_round_start(state.round, self.rounds, self.epochs, self.batches)
         while not state.finished:
             self._epoch()
             self._validate()
@@ -148,7 +148,7 @@ class Round:
             loss_sum += self._train_on(plan[state.batch])
             state.batch += 1
             state.step += 1
-            self.reporter.batch_done(state.epoch + 1, state.batch)
+            self.callback.on_batch_end(state.epoch + 1, state.batch)
             stop, due = self.group.any(self.stop.is_set(), self.group.is_main and self._is_due())
             if state.batch < len(plan) and (due or stop):
                 self._update_state(loss_sum, begun)
@@ -203,7 +203,7 @@ class Round:
         record["seconds"] = round(state.seconds, 3)
         record |= self.model.fusion.diagnostics() if self.model.fusion is not None else {}
         state.history.append(record)
-        self.reporter.epoch_done(record)
+        self.callback.on_epoch_end(record)
         state.epoch, state.batch, state.loss_sum, state.seconds = epoch, 0, 0.0, 0.0
         state.finished = last or state.stale >= config.patience
 

@@ -16,7 +16,7 @@ from mltfr.losses import Loss
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective
 from mltfr.prefixes import under_prefix
-from mltfr.training.callbacks import Record, Reporter
+from mltfr.training.callbacks import Callback, Record
 from mltfr.training.checkpoint import Checkpoint, Checkpoints, TrainerState
 from mltfr.training.config import TrainingConfig
 from mltfr.training.distributed import ProcessGroup, make_process_group
@@ -61,7 +61,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     checkpoint: Checkpoint | None = None,
     fingerprint: str = "",
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
     stop: Event | None = None,
 ) -> Trained:
     """Train a model through all of its fusion's rounds.
@@ -82,14 +82,14 @@ def train(
         checkpoints: where checkpoints are saved; None saves none, as in all processes but the main one.
         checkpoint: where to continue, of the main process; None begins anew.
         fingerprint: of data, settings and versions, written into every checkpoint.
-        reporter: called on progress.
+        callback: called on progress.
         stop: when set, training saves a checkpoint and raises.
 
     Raises:
         Interrupted: `stop` was set.
         ConfigError: settings that do not fit together.
     """
-    reporter = reporter or Reporter()
+    callback = callback or Callback()
     group = group or make_process_group(config)
     model = build().to(group.device)
     loss = loss.to(group.device)
@@ -115,7 +115,7 @@ def train(
             rounds=rounds,
             checkpoints=checkpoints,
             fingerprint=fingerprint,
-            reporter=reporter,
+            callback=callback,
             stop=stop,
         )
         if tensors is not None:
@@ -125,7 +125,7 @@ def train(
             break
         del one_round
         gc.collect()  # its optimiser: a round holds references to itself
-        reporter.message("estimating the experts' Fisher information")
+        callback.message("estimating the experts' Fisher information")
         consensus = group.broadcast_tensors(merge_experts(model, loss, samples, config, seed)) or {}
         model = build().to(group.device)
         if config.second_round == "warm":
