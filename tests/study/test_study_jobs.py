@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mltfr.pipeline import load_artifact, resolve
+from mltfr.pipeline import fit, load_artifact, resolve
 from mltfr.storage.progress import SILENT
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
+from mltfr.study.data import open_log
 from mltfr.study.fingerprint import difference, fingerprint_of, inputs_of
 from mltfr.study.folder import KEPT, clean_up
 from mltfr.study.inputs import StudyInputs
@@ -38,7 +39,7 @@ def named(metrics, run):
     return json.loads(json.dumps(metrics).replace('"run": "straight"', f'"run": "{run}"'))
 
 
-def test_an_interrupted_cell_continues_where_it_stopped(tmp_path, spec):
+def test_an_interrupted_cell_ends_as_an_uninterrupted_one_and_as_a_fit(tmp_path, spec):
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     train(straight, spec, Event())
     stop = Event()
@@ -53,7 +54,9 @@ def test_an_interrupted_cell_continues_where_it_stopped(tmp_path, spec):
             assert (broken / "checkpoint/state.json").exists()
             assert not is_finished(broken, spec)
     assert interruptions == 3
-    assert (broken / "weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()
+    fit(spec.config, open_log(spec.data), tmp_path / "fitted")
+    for run in (broken, tmp_path / "fitted"):
+        assert (run / "weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()
     assert read_run(broken).metrics == named(read_run(straight).metrics, "broken")
     assert_frame_equal(pl.read_parquet(broken / "users.parquet"), pl.read_parquet(straight / "users.parquet"))
 

@@ -164,7 +164,7 @@ def test_a_trial_never_scores_test(tmp_path, monkeypatch):
         parts.append(part)
         return original(scorer, split, part, *arguments, **more)
 
-    for name in ("mltfr.pipeline.fit", "mltfr.pipeline.report_metrics"):
+    for name in ("mltfr.pipeline.estimators", "mltfr.pipeline.report_metrics"):
         module = import_module(name)
         monkeypatch.setattr(module, "evaluate", partial(spy, module.evaluate))
     tuning, _ = search(tmp_path, fusion="none")
