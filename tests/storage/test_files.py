@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from mltfr.errors import OutputError, RunError
-from mltfr.storage.files import atomic_file, atomic_folder, check_new, home, read_json, remove_partial, write_json
+from mltfr.storage.files import (
+    atomic_file,
+    check_new,
+    home,
+    read_json,
+    read_json_lines,
+    remove_partial,
+    write_json,
+    write_json_lines,
+)
 
 
 def break_off(destination: Path, error: Exception) -> None:
@@ -93,29 +102,10 @@ def test_json_comes_back_and_must_be_an_object(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
 
 
-def test_a_folder_appears_when_it_is_published(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path / "all") as folder:
-        (folder.path / "x").write_text("1")
-        assert [path.name for path in (tmp_path / "all").iterdir()] == [folder.path.name]
-        folder.publish("one")
-    assert [path.name for path in (tmp_path / "all").iterdir()] == ["one"]
-    assert (tmp_path / "all" / "one" / "x").read_text() == "1"
-
-
-def test_a_folder_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path) as folder:
-        (folder.path / "x").write_text("1")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("repair", [False, True])
-def test_the_first_of_two_folders_stands_unless_it_is_damaged(tmp_path: Path, repair: bool) -> None:
-    for text in ("first", "second"):
-        with atomic_folder(tmp_path) as folder:
-            (folder.path / "x").write_text(text)
-            folder.publish("one", repair=repair)
-    assert (tmp_path / "one" / "x").read_text() == ("second" if repair else "first")
-    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+def test_lines_of_json_come_back(tmp_path: Path) -> None:
+    write_json_lines(tmp_path / "log.jsonl", [{"a": 1}, {"a": None}])
+    assert (tmp_path / "log.jsonl").read_text() == '{"a": 1}\n{"a": null}\n'
+    assert read_json_lines(tmp_path / "log.jsonl") == [{"a": 1}, {"a": None}]
 
 
 def test_a_new_folder_may_be_missing_empty_or_hold_hidden_and_ignored_files(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
 from mltfr.pipeline.artifact import METRICS
+from mltfr.storage.files import read_json
 from mltfr.storage.folder import MANIFEST
 from mltfr.training import Callback, Console, Interrupted, LostProcessError
 
@@ -108,7 +108,7 @@ def fit_with_ray(
             shutil.rmtree(_storage(job), ignore_errors=True)
     if not (out / MANIFEST).exists():
         raise Interrupted
-    return json.loads((out / METRICS).read_text(encoding="utf-8"))
+    return read_json(out / METRICS)
 
 
 def _run_trainer(job: TrainingJob, status: Any) -> None:

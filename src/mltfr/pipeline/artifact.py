@@ -15,7 +15,6 @@ The manifest is written last: a folder without one is not a finished run.
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -39,7 +38,15 @@ from mltfr.pipeline.estimators import make_estimator
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
 from mltfr.pipeline.inputs import Tables, load_run_tables, placeholder_tables
 from mltfr.storage import files
-from mltfr.storage.files import atomic_file, write_json, write_text
+from mltfr.storage.files import (
+    atomic_file,
+    read_json,
+    read_json_lines,
+    remove_partial,
+    write_json,
+    write_json_lines,
+    write_text,
+)
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
 from mltfr.training.checkpoint import STATE
 
@@ -92,12 +99,11 @@ def save_artifact(fitted: FittedModel, folder: Path) -> None:
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
     """
-    for leftover in folder.glob(".*.partial"):  # of a process that was killed
-        leftover.unlink()
+    remove_partial(folder)
     write_text(folder / CONFIG, dump_toml(fitted.config))
     save_split(folder, fitted.split)
     write_json(folder / METRICS, fitted.metrics)
-    write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in fitted.history))
+    write_json_lines(folder / LOG, fitted.history)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
     with atomic_file(folder / WEIGHTS) as path:
         save_file(weights, path)
@@ -160,8 +166,7 @@ def damage(path: Path) -> AbstractContextManager[None]:
 
 def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the metrics and the log of training."""
-    history = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-    return json.loads((folder / METRICS).read_text(encoding="utf-8")), history
+    return read_json(folder / METRICS), read_json_lines(folder / LOG)
 
 
 def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) -> InferenceModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from mltfr.errors import RunError
+from mltfr.storage.files import read_json_lines
+from mltfr.storage.folder import damaged
 
 Row = Mapping[str, Any]
 """A row of a frame, by column."""
@@ -120,10 +121,8 @@ def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: damaged ({error}). Remove its cell, and run the study again.") from error
+    with damaged(path, RunError, "Remove its cell, and run the study again."):
+        return read_json_lines(path)
 
 
 def _numbers(record: Mapping[str, Any]) -> list[dict[str, Any]]:

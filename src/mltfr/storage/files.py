@@ -1,4 +1,4 @@
-"""Atomic writes: a file or a folder appears complete under its name, or not at all."""
+"""Files: written atomically (complete under their name, or not at all), JSON, checksums, and refusals to write."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
-import time
-from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from filecmp import cmp
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +27,6 @@ _FORBIDDEN = (
     errno.EIO,
     errno.ENAMETOOLONG,
 )
-_STALE_AFTER = 24 * 3600.0
-"""Seconds after which a temporary folder must come from a process that was killed."""
 
 
 def home() -> Path:
@@ -79,6 +74,21 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(document, indent=2) + "\n")
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the JSON objects of a file, one a line; empty lines are skipped.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line holds no JSON.
+    """
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON objects atomically, one a line; see `atomic_file`."""
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
 @contextmanager
 def atomic_file(destination: Path) -> Iterator[Path]:
     """Yield a temporary path beside `destination`; on success the file written there replaces `destination`.
@@ -108,65 +118,6 @@ def remove_partial(folder: Path) -> None:
     """Remove the temporary files that a killed process left in a folder; nobody else may be writing there."""
     for path in folder.glob(".*.partial"):
         path.unlink(missing_ok=True)
-
-
-class AtomicFolder:
-    """A folder under construction, see `atomic_folder`.
-
-    Attributes:
-        path: the temporary folder to write into.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def publish(self, name: str, repair: bool = False) -> None:
-        """Flush the files to the disk and rename the folder to `name`.
-
-        If `name` exists already, because another process was first, the existing folder is kept: names are
-        addresses of contents, so both hold the same.
-
-        Args:
-            name: name of the folder beside the temporary one.
-            repair: compare the two, and replace the existing one where they differ: it is damaged.
-        """
-        for path in (*sorted(self.path.iterdir()), self.path):
-            flush(path)
-        destination = self.path.with_name(name)
-        if repair and destination.is_dir() and not _same_files(self.path, destination):
-            damaged = self.path.with_suffix(".damaged.partial")
-            destination.rename(damaged)
-            shutil.rmtree(damaged, ignore_errors=True)
-        try:
-            self.path.rename(destination)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-        flush(destination.parent)
-
-
-@contextmanager
-def atomic_folder(parent: Path, remedy: str = "") -> Iterator[AtomicFolder]:
-    """Yield a temporary folder in `parent` that gets its name, and its place, by `publish`.
-
-    A folder that is not published is removed, and so are those that killed processes left behind a day ago.
-
-    Args:
-        parent: where the folder is made; made itself if missing.
-        remedy: what to do if it cannot be written.
-
-    Raises:
-        OutputError: the folder cannot be written, or the disk is full.
-    """
-    temporary = parent / f".{os.getpid()}-{secrets.token_hex(4)}.partial"
-    with output_errors(parent, remedy):
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(parent)
-            temporary.mkdir()
-            yield AtomicFolder(temporary)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -259,18 +210,3 @@ def _mode_of_new_file(path: Path) -> int:
     mode = stat.S_IMODE(path.stat().st_mode)
     path.unlink()
     return mode
-
-
-def _same_files(folder: Path, other: Path) -> bool:
-    files = sorted(path.name for path in folder.iterdir())
-    try:
-        return all(cmp(folder / file, other / file, shallow=False) for file in files)
-    except FileNotFoundError:
-        return False
-
-
-def _remove_stale(parent: Path) -> None:
-    for path in parent.glob(".*.partial"):
-        with suppress(FileNotFoundError):  # its owner removed it just now
-            if time.time() - path.stat().st_mtime > _STALE_AFTER:
-                shutil.rmtree(path, ignore_errors=True)

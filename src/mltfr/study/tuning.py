@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from mltfr.errors import ConfigError, RunError
 from mltfr.pipeline import RunConfig
-from mltfr.storage.files import write_text
+from mltfr.storage.files import read_json_lines, write_json_lines
+from mltfr.storage.folder import damaged
 from mltfr.study.plan import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
@@ -106,7 +106,7 @@ class GroupTuning:
             "fingerprint": self._fingerprint(settings),
         }
         self._learn(record)
-        write_text(self.file, "".join(json.dumps(each) + "\n" for each in self.records))
+        write_json_lines(self.file, self.records)
         self._clean_up()
 
     def best(self) -> dict[str, Any] | None:
@@ -166,10 +166,8 @@ class GroupTuning:
     def _read(self) -> list[dict[str, Any]]:
         if not self.file.exists():
             return []
-        try:
-            records = [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines()]
+        with damaged(self.file, RunError, "Remove it, and continue with --resume."):
+            records = read_json_lines(self.file)
             if [record["trial"] for record in records] != list(range(len(records))):
                 raise ValueError("the trials do not follow each other")
             return [{**record, "settings": dict(record["settings"])} for record in records]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.file}: damaged ({error}). Remove it, and continue with --resume.") from error

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
-from mltfr.storage.files import atomic_folder, home, output_errors, read_json, sha256, write_text
+from mltfr.storage.atomic_folder import atomic_folder
+from mltfr.storage.files import home, output_errors, read_json, sha256, write_text
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.table import PreparedTable, TokenTable
 from mltfr.tokens.table_files import (

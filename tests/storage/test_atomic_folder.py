@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mltfr.storage.atomic_folder import atomic_folder
+
+
+def test_a_folder_appears_when_it_is_published(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "all") as folder:
+        (folder.path / "x").write_text("1")
+        assert [path.name for path in (tmp_path / "all").iterdir()] == [folder.path.name]
+        folder.publish("one")
+    assert [path.name for path in (tmp_path / "all").iterdir()] == ["one"]
+    assert (tmp_path / "all" / "one" / "x").read_text() == "1"
+
+
+def test_a_folder_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path) as folder:
+        (folder.path / "x").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_the_first_of_two_folders_stands_unless_it_is_damaged(tmp_path: Path, repair: bool) -> None:
+    for text in ("first", "second"):
+        with atomic_folder(tmp_path) as folder:
+            (folder.path / "x").write_text(text)
+            folder.publish("one", repair=repair)
+    assert (tmp_path / "one" / "x").read_text() == ("second" if repair else "first")
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
