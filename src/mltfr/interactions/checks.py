@@ -1,4 +1,4 @@
-"""What must hold of every interaction, whatever file it came from."""
+"""Checks of interactions: ids, timestamps and repeats, whatever file they came from."""
 
 from __future__ import annotations
 

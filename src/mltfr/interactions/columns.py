@@ -1,4 +1,4 @@
-"""Which column holds the user, the item and the time."""
+"""Names of the user, item and timestamp columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which format a file has, told from its content."""
+"""Format detection from a file's content."""
 
 from __future__ import annotations
 

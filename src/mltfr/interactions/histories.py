@@ -1,4 +1,4 @@
-"""Histories as two flat arrays: the form in which interactions leave this room."""
+"""Histories as two flat arrays: offsets and item codes."""
 
 from __future__ import annotations
 

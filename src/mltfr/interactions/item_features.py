@@ -1,4 +1,4 @@
-"""Item vectors that the user supplies, such as embeddings of texts or images: one for every item id.
+"""Item features that the user supplies, such as embeddings of texts or images: one vector for every item id.
 
 Parquet: a column of item ids (`item_id`, or a usual synonym) and either one column of lists, or numeric columns,
 each a component in the order of the file. safetensors: one tensor `[W]` for every item, named by its id.
@@ -28,7 +28,7 @@ EXPECTED = "Expected an item_id column and one column of lists, or numeric colum
 
 
 @dataclass(frozen=True)
-class ItemVectors:
+class ItemFeatures:
     """One vector for every item that training knows.
 
     Attributes:
@@ -44,7 +44,7 @@ class ItemVectors:
     sha256: str
 
     def report(self) -> dict[str, Any]:
-        """Return what a run records of them."""
+        """Return the fields of the manifest that describe them."""
         items = len(self.vectors) - 1
         return {
             "source": self.source,
@@ -55,7 +55,7 @@ class ItemVectors:
         }
 
 
-def read_item_vectors(path: Path, vocabulary: Vocabulary, missing: Literal["error", "zero"] = "error") -> ItemVectors:
+def read_item_features(path: Path, vocabulary: Vocabulary, missing: Literal["error", "zero"] = "error") -> ItemFeatures:
     """Read the vectors of the items that training knows; those of other items are left out.
 
     Args:
@@ -88,7 +88,7 @@ def read_item_vectors(path: Path, vocabulary: Vocabulary, missing: Literal["erro
         raise DataError(f"{path}: the vector of item '{item}' holds a value that is no finite number. Correct it.")
     vectors = np.zeros((len(vocabulary) + 1, found.shape[1]), np.float32)
     vectors[codes] = found[rows]
-    return ItemVectors(vectors, absent, path.name, sha256(path))
+    return ItemFeatures(vectors, absent, path.name, sha256(path))
 
 
 def _read_parquet(path: Path) -> tuple[list[str], Floats]:

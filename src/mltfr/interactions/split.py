@@ -1,4 +1,4 @@
-"""What a split is; how one is made stands in the modules beside this one."""
+"""A split log; see `splits/` for how one is made."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Split:
     Attributes:
         method: how it was made ("leave-one-out"), with its parameters; part of the protocol.
         user_ids: the id of every row of `histories`.
-        vocabulary: the items of the training part, and no others.
+        vocabulary: the items of the training split, and no others.
         histories: everything each user did, oldest first, coded by `vocabulary`.
-        train_length: int64 `[U]`; the first `train_length[u]` interactions are the training part.
+        train_length: int64 `[U]`; the first `train_length[u]` interactions are the training split.
         validation: examples to choose everything on.
         test: examples to score once.
-        left_out: why and how many users are missing from a part ("too short for test": 3).
-        training: the training part alone, where it is stored; else it is made on demand.
+        left_out: why and how many users are missing from a split ("too short for test": 3).
+        training: the training histories alone, where they are stored; else they are made on demand.
     """
 
     method: str
@@ -65,7 +65,7 @@ class Split:
         return self.histories.items[self.histories.offsets[examples.user] + examples.cut]
 
     def train_histories(self) -> Histories:
-        """Return the training part alone; held-out items are not in it."""
+        """Return the training histories alone, without held-out items."""
         if self.training is not None:
             return self.training
         starts = self.histories.offsets[:-1]

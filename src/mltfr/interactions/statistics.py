@@ -20,7 +20,7 @@ QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "9
 
 @dataclass(frozen=True)
 class Statistics:
-    """Numbers about an interaction log.
+    """Statistics of an interaction log.
 
     Attributes:
         source: where the log came from.
@@ -35,9 +35,9 @@ class Statistics:
         first_timestamp: earliest time, None without times.
         last_timestamp: latest time, None without times.
         repeats: share of the interactions whose user chose that item before.
-        test_interactions: rows of the given test part, 0 where there is none.
+        test_interactions: rows of the given test split, 0 where there is none.
         test_users: users with a test item under the default split (the given one, else leave-one-out).
-        cold_test_items: share of those test items that the training part lacks; None without test users.
+        cold_test_items: share of those test items that the training split lacks; None without test users.
         skipped: invalid rows that were dropped.
         fingerprint: SHA-256 of the content.
     """
@@ -62,7 +62,7 @@ class Statistics:
 
 
 def describe(log: InteractionLog) -> Statistics:
-    """Return the statistics of a log; those of histories and items leave a given test part out."""
+    """Return the statistics of a log; those of histories and items leave a given test split out."""
     frame = log.frame
     lengths = frame.group_by(USER).len()["len"].to_numpy()
     popularity = frame.group_by(ITEM).len()["len"].to_numpy()
@@ -95,22 +95,22 @@ def describe(log: InteractionLog) -> Statistics:
 
 @dataclass(frozen=True)
 class PreparedStatistics:
-    """Numbers about a prepared set; items are those of the training part.
+    """Statistics of a prepared set; items are those of the training split.
 
     Attributes:
         folder: where it is.
         source: name of the file that it was made from.
         split: how it was divided.
         users: users.
-        items: items that training knows.
+        items: items of the training split.
         interactions: interactions after the filters.
-        training_interactions: those of the training part.
+        training_interactions: those of the training split.
         history_length: quantiles of the interactions per user.
         item_popularity: quantiles of the training interactions per item.
         item_gini: Gini coefficient of the items' training interactions.
         validation_examples: held-out predictions to choose by.
         test_examples: held-out predictions to score once.
-        cold_test_items: share of the test items that the training part lacks.
+        cold_test_items: share of the test items that the training split lacks.
         filters: interactions left after each filter.
         skipped: invalid rows that were dropped.
         bytes: size of the files.

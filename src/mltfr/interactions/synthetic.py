@@ -1,4 +1,4 @@
-"""A made-up log with planted structure, for tests and for demonstrations without a network."""
+"""Synthetic interaction logs with planted structure, for tests and demonstrations without a network."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mltfr.interactions.raw import ITEM, TIME, USER
 
 
 class SyntheticConfig(Config):
-    """Size and structure of a made-up log."""
+    """Size and structure of a synthetic log."""
 
     users: PositiveInt = 1000
-    """Users."""
+    """Number of users."""
     items: PositiveInt = 400
-    """Items."""
+    """Number of items."""
     topics: PositiveInt = 10
     """Latent topics; every item has one."""
     mean_length: float = Field(12.0, ge=4)
@@ -35,7 +35,7 @@ class SyntheticConfig(Config):
 
 @dataclass(frozen=True)
 class SyntheticLog:
-    """A made-up log and the truth behind it.
+    """A synthetic log and the truth behind it.
 
     Attributes:
         log: the interactions, with times.

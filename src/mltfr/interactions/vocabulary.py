@@ -1,4 +1,4 @@
-"""The items that training knows, and their codes."""
+"""The vocabulary: items of the training split and their codes."""
 
 from __future__ import annotations
 

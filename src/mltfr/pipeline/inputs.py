@@ -24,7 +24,7 @@ from mltfr.interactions import (
     apply_filters,
     split,
 )
-from mltfr.interactions.item_features import read_item_vectors
+from mltfr.interactions.item_features import read_item_features
 from mltfr.pipeline.config import RunConfig
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, describe, load_tables
@@ -96,7 +96,7 @@ def read_tables(config: RunConfig, vocabulary: Vocabulary, progress: Progress = 
     facts: dict[str, Any] = {"tables": describe(tokens)}
     if not isinstance(config.fusion, AdapterConfig):
         return Tables(tokens, None, facts)
-    found = read_item_vectors(Path(config.fusion.vectors), vocabulary, config.fusion.missing)
+    found = read_item_features(Path(config.fusion.vectors), vocabulary, config.fusion.missing)
     items, width = len(vocabulary), found.vectors.shape[1]
     there = items - len(found.missing)
     progress.message(f"item vectors of {found.source}: {there:,} of {items:,} items, width {width}")

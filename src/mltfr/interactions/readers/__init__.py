@@ -1,4 +1,4 @@
-"""One reader a format; each returns the rows as they stand, the checks come after."""
+"""Readers, one a format; each returns unchecked rows."""
 
 from __future__ import annotations
 

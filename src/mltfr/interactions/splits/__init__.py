@@ -25,7 +25,7 @@ class SplitConfig(Config):
     method: Literal["auto", "leave-one-out", "leave-last-n", "global-time", "given"] = "auto"
     """Method; `auto` is the given split where the data has one, else leave-one-out."""
     n: PositiveInt = 1
-    """Items held out per user and part, for `leave-last-n`."""
+    """Items held out per user and split, for `leave-last-n`."""
     validation_from: float = 0.8
     """Where validation starts, for `global-time`: a share of the interactions (below 1), or a timestamp."""
     test_from: float = 0.9

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from mltfr.errors import DataError
 from mltfr.interactions import Vocabulary
-from mltfr.interactions.item_features import read_item_vectors
+from mltfr.interactions.item_features import read_item_features
 
 IDS = ("b", "a", "7")
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
@@ -43,7 +43,7 @@ def as_tensors(path: Path) -> None:
 def test_every_form_gives_the_same_vectors(tmp_path: Path, write) -> None:
     path = tmp_path / ("v.safetensors" if write is as_tensors else "v.parquet")
     write(path)
-    found = read_item_vectors(path, VOCABULARY)
+    found = read_item_features(path, VOCABULARY)
     assert found.vectors.dtype == np.float32
     np.testing.assert_array_equal(found.vectors[1:], VALUES[1:])
     assert not found.vectors[0].any()
@@ -54,7 +54,7 @@ def test_every_form_gives_the_same_vectors(tmp_path: Path, write) -> None:
 
 def test_whole_numbers_are_ids(tmp_path: Path) -> None:
     pl.DataFrame({"item_id": [8, 7], "v": [[1.0], [2.0]]}).write_parquet(tmp_path / "v.parquet")
-    found = read_item_vectors(tmp_path / "v.parquet", Vocabulary(("7", "8"), np.array([0, 1, 1])))
+    found = read_item_features(tmp_path / "v.parquet", Vocabulary(("7", "8"), np.array([0, 1, 1])))
     assert found.vectors.ravel().tolist() == [0, 2, 1]
 
 
@@ -64,14 +64,14 @@ def test_a_missing_item_is_an_error_or_zeros(tmp_path: Path) -> None:
     more = Vocabulary((*IDS, "c", "d", "e", "f"), np.ones(8, np.int64))
     message = r"4 of the 7 items have no vector \(first: c, d, e\)\. Add them, or set fusion\.missing = 'zero'"
     with pytest.raises(DataError, match=message):
-        read_item_vectors(path, more)
-    found = read_item_vectors(path, more, missing="zero")
+        read_item_features(path, more)
+    found = read_item_features(path, more, missing="zero")
     assert found.missing == ("c", "d", "e", "f")
     assert found.report()["coverage"] == pytest.approx(3 / 7)
     assert not found.vectors[4:].any()
     np.testing.assert_array_equal(found.vectors[1:4], VALUES[1:])
     with pytest.raises(DataError, match=r"2 of the 2 items have no vector \(first: x, y\)\. Add them\.$"):
-        read_item_vectors(path, Vocabulary(("x", "y"), np.ones(3, np.int64)), missing="zero")
+        read_item_features(path, Vocabulary(("x", "y"), np.ones(3, np.int64)), missing="zero")
 
 
 FRAMES = {
@@ -99,13 +99,13 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, case: str) -> None:
     frame, message = FRAMES[case]
     frame.write_parquet(tmp_path / "v.parquet")
     with pytest.raises(DataError, match=rf"v\.parquet: .*{message}"):
-        read_item_vectors(tmp_path / "v.parquet", VOCABULARY)
+        read_item_features(tmp_path / "v.parquet", VOCABULARY)
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     def refused(name: str) -> str:
         with pytest.raises(DataError) as error:
-            read_item_vectors(tmp_path / name, VOCABULARY)
+            read_item_features(tmp_path / name, VOCABULARY)
         return str(error.value)
 
     assert "no such file. Check the path of the item vectors." in refused("nope.parquet")
