@@ -345,11 +345,11 @@ def method() -> str:
     drawn += [f'<path class="way" marker-end="url(#end)" d="{line}"/>' for line in lines]
     drawn += [
         f'<text class="note" x="{(at + filters) / 2}" y="{over - 6}">query: mean of the history so far</text>',
-        box(at, middle, "history", "hidden states x", "Use", 116),
+        box(at, middle, "history", "stack's input x", "Use", 116),
         box(x["expert"], under, "consensus", "merged, frozen", "Product", 124),
         way(router + 58, middle, out - 58, middle),
         box(router, middle, "router", "weighs the experts", "Method", 116),
-        box(out, middle, "x + delta", "next block", "Use", 116),
+        box(out, middle, "h + delta", "into the next block", "Use", 116),
     ]
     return svg(drawn, 322, "How MLTFR corrects the hidden states of a backbone")
 

@@ -185,6 +185,28 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
             assert anchor in slugs, target
 
 
+BANNED = (
+    "Board", "bulletin", "Bulletin", "by_hand", "catch_up", "chosen_by", "equalise", "Fabric", "from_first", "hears",
+    "install_consensus", "lay_over", "linears_of_each", "luck", "Material", "notices", "recordable", "remedies",
+    "Remembered", "RoundState", "row_dot", "row_sum", "RowAdam", "set_rate", "side_by_side", "spread_queries",
+    "sum_gradients", "tidy", "wanted_places", "watched", "wishes",
+)  # fmt: skip
+"""Words and names that the glossary replaces by the field's own."""
+SOURCES = [*sorted((ROOT / "src").rglob("*.py")), ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_one_word_one_thing() -> None:
+    """The words that were given up for the field's do not come back: see the glossary in docs/concepts.md."""
+    pattern = re.compile(rf"\b({'|'.join(BANNED)})\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text("utf-8").split("\n"), 1)
+        for match in pattern.finditer(line)
+    ]
+    assert found == []
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text("utf-8")

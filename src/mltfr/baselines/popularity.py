@@ -34,7 +34,7 @@ class Popularity(Baseline):
 
     @classmethod
     def of_counts(cls, counts: Counts) -> Self:
-        """Return popularity where only the counts are at hand, which is all that it needs."""
+        """Return popularity where only the counts are known, which is all that it needs."""
         return cls(PopularityConfig(), {"counts": torch.from_numpy(np.array(counts, np.int64))})
 
     @property

@@ -142,10 +142,10 @@ def _scored(
     scorer: PartScorer, users: Users, parts: list[Part], progress: Progress, stop: Event | None
 ) -> Iterator[tuple[Part, Scored]]:
     """Yield parts with their recommendations."""
-    watched = _Stoppable(progress, stop)
+    stoppable = _Stoppable(progress, stop)
     for part in parts:
-        watched.advance(0)
-        yield part, scorer.score(users.read(part.start, part.stop), watched)
+        stoppable.advance(0)
+        yield part, scorer.score(users.read(part.start, part.stop), stoppable)
 
 
 class _Stoppable(Progress):

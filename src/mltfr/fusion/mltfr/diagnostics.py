@@ -59,7 +59,8 @@ class Statistics:
             values = {name: read[quantity][0] for name, read in found.items() if quantity in read}
             if values:
                 result[f"filter_{quantity}"] = values
-        scales = {name: float(each.scale()) for name, each in self.filters.items() if isinstance(each, HasScale)}
+        learned = {name: each for name, each in self.filters.items() if isinstance(each, HasScale)}
+        scales = {name: float(each.scale().detach()) for name, each in learned.items()}
         return result | ({"filter_scale": scales} if scales else {})
 
     def _watch_router(self, router: nn.Module, inputs: tuple[Tensor], weights: Tensor) -> None:
