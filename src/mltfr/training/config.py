@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from mltfr.config import Config
 
-_REMOVED = {
+REMOVED_SETTINGS = {
     "refresh_every": "shortlists are refreshed before every epoch",
     "refresh_histories": "fusion.filter.refresh_queries says how many users' queries choose the shortlists",
 }
+"""Settings of earlier versions that are gone, and what stands in their place."""
 
 
 class AdvancedTrainingConfig(Config):
@@ -96,8 +97,8 @@ class TrainingConfig(Config):
         for name in values if isinstance(values, dict) else ():
             if name in AdvancedTrainingConfig.model_fields:
                 raise ValueError(f"{name} is now training.advanced.{name}: write it under [training.advanced].")
-            if name in _REMOVED:
-                raise ValueError(f"{name} is no longer a setting: {_REMOVED[name]}. Remove it.")
+            if name in REMOVED_SETTINGS:
+                raise ValueError(f"{name} is no longer a setting: {REMOVED_SETTINGS[name]}. Remove it.")
         return values
 
     @field_validator("precision", mode="before")

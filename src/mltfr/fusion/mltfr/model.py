@@ -42,8 +42,7 @@ from mltfr.kernels.gathered import GatherIndex, gather_dot, gather_sum
 from mltfr.kernels.softmax import log_softmax, softmax
 from mltfr.tokens.table import PreparedTable
 
-START_SCALE = 14.0
-LARGEST_SCALE = 100.0
+START_SCALE, LARGEST_SCALE = 14.0, 100.0
 
 
 class TokenFilterConfig(Config):
@@ -237,11 +236,9 @@ class MltfrFusion(MltfrRounds):
         self.widths = {name: table.shape[1] for name, table in tables.items()}
         self.group = consensus_group(config.consensus_group, tables)
         self.in_group = [number for number, name in enumerate(tables) if name in self.group]
-        asks = config.filter
-        self.queries = make_queries(asks.granularity, asks.query, asks.query_decay, inputs.is_causal)
+        self.queries = make_queries(config.filter, inputs.is_causal)
         self.needs_prefixes = inputs.is_causal and self.queries.one_per_sequence
-        filters: dict[str, TokenSelector] = {}
-        experts: dict[str, Expert] = {}
+        filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():
             with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
                 experts[name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
@@ -253,8 +250,8 @@ class MltfrFusion(MltfrRounds):
                 if not config.common_start:
                     experts[name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
         self.filters, self.experts = ByTable(filters), ByTable(experts)
+        router = Router if config.router == "learned" else MeanRouter
         with seeded(inputs.seed):
-            router = Router if config.router == "learned" else MeanRouter
             self.router: nn.Module = router(inputs.hidden, len(tables))
         self.consensus: ConsensusExpert | None = None
         self.statistics = Statistics(self.router, filters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -82,26 +83,36 @@ class PrefixDecay(Queries):
         return (weight @ (x * observed)) / torch.where(total > 0, total, 1.0)
 
 
-def make_queries(granularity: str, query: str, decay: float, is_causal: bool) -> Queries:
-    """Return how a filter asks.
+class QueryConfig(Protocol):
+    """The settings of a filter that say how it asks."""
 
-    Args:
-        granularity: "position", "sequence" or "static", as in the settings.
-        query: "mean" or "exponential".
-        decay: of the exponential query.
-        is_causal: whether no position of the backbone sees a later one.
+    @property
+    def granularity(self) -> str:
+        """What tokens are kept for: "position", "sequence" or "static"."""
+
+    @property
+    def query(self) -> str:
+        """Form of the query: "mean" or "exponential"."""
+
+    @property
+    def query_decay(self) -> float:
+        """Weight of an item relative to the next one in the exponential query."""
+
+
+def make_queries(config: QueryConfig, is_causal: bool) -> Queries:
+    """Return how a filter asks.
 
     Raises:
         ConfigError: the exponential query with a bidirectional backbone.
     """
-    if query == "exponential":
+    if config.query == "exponential":
         if not is_causal:
             raise ConfigError(
                 "query = 'exponential' looks back from a position, but the backbone is bidirectional. "
                 "Set query to 'mean'."
             )
-        return PrefixDecay(decay)
-    return PrefixMean() if is_causal and granularity != "sequence" else HistoryMean()
+        return PrefixDecay(config.query_decay)
+    return PrefixMean() if is_causal and config.granularity != "sequence" else HistoryMean()
 
 
 @torch.no_grad()

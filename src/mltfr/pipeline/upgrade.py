@@ -1,0 +1,38 @@
+"""Settings of earlier versions in the words of this one, so that runs that were fitted then can be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from mltfr.fusion import FUSIONS
+from mltfr.training.config import REMOVED_SETTINGS, AdvancedTrainingConfig
+
+_GRANULARITY = {"position": "position", "user": "sequence", "nobody": "static"}
+"""What `fusion.filter.chosen_by` said, as `granularity` says it."""
+
+
+def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's nested settings with what was renamed or moved; settings of this version stay as they are."""
+    upgraded = deepcopy(dict(settings))
+    training = upgraded.get("training", {})
+    moved = {name: training.pop(name) for name in AdvancedTrainingConfig.model_fields if name in training}
+    if moved:
+        training["advanced"] = {**moved, **training.get("advanced", {})}
+    for name in REMOVED_SETTINGS:
+        training.pop(name, None)
+    fusion = upgraded.get("fusion", {})
+    token_filter = fusion.get("filter", {})
+    if "chosen_by" in token_filter:
+        token_filter["granularity"] = _GRANULARITY[token_filter.pop("chosen_by")]
+    control = upgraded.get("tokens", {}).pop("control", "none")
+    if control != "none":
+        fusion["name"] = _control_of(fusion["name"], control)
+    return upgraded
+
+
+def _control_of(name: str, control: str) -> str:
+    """Return the registered fusion that is the control of another one."""
+    fusion = FUSIONS.get(name).cls
+    return next(entry.name for entry in FUSIONS if issubclass(entry.cls, fusion) and entry.cls.control == control)

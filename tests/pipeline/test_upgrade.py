@@ -1,0 +1,46 @@
+"""Settings of earlier versions are read in the words of this one."""
+
+from __future__ import annotations
+
+import pytest
+
+from mltfr.pipeline import resolve
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.upgrade import upgrade_settings
+
+
+def former(**tables: dict[str, object]) -> dict[str, object]:
+    return {"backbone": {"name": "sasrec"}, "fusion": {"name": "mltfr"}, **tables}
+
+
+def test_flat_training_settings_are_advanced_now() -> None:
+    settings = former(training={"epochs": 3, "bucket": 64, "refresh_every": 1, "refresh_histories": 2048})
+    config = RunConfig.parse(upgrade_settings(settings))
+    assert config.training.epochs == 3
+    assert config.training.advanced.bucket == 64
+
+
+@pytest.mark.parametrize(("before", "after"), [("position", "position"), ("user", "sequence"), ("nobody", "static")])
+def test_who_chose_is_the_granularity_now(before: str, after: str) -> None:
+    settings = former(fusion={"name": "mltfr", "filter": {"chosen_by": before}})
+    assert upgrade_settings(settings)["fusion"]["filter"] == {"granularity": after}
+    assert settings["fusion"] == {"name": "mltfr", "filter": {"chosen_by": before}}, "the argument was changed"
+
+
+@pytest.mark.parametrize(
+    ("fusion", "control", "name"),
+    [
+        ("mltfr", "random", "random"),
+        ("mltfr", "shuffled", "shuffled"),
+        ("mltfr-reference", "random", "random-reference"),
+    ],
+)
+def test_a_control_is_a_fusion_now(fusion: str, control: str, name: str) -> None:
+    upgraded = upgrade_settings(former(fusion={"name": fusion}, tokens={"control": control}))
+    assert upgraded["fusion"]["name"] == name
+    assert upgraded["tokens"] == {}
+
+
+def test_settings_of_this_version_stay_as_they_are() -> None:
+    settings = resolve(overrides=["training.advanced.bucket=32"]).model_dump(mode="json")
+    assert upgrade_settings(settings) == settings
