@@ -203,6 +203,22 @@ def test_other_formats_are_read_whole(tmp_path, frame, form):
     assert prepared.split.method == ("given" if form == "folder" else "leave-one-out")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+@pytest.mark.parametrize("size", [2_000, 15_000, 30_000])
+def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(tmp_path, frame, size):
+    import resource
+
+    path = write(frame, tmp_path / "log", "text")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # fails as a full disk does
+    try:
+        with pytest.raises(OutputError, match=r"set: (the disk is full|cannot be written)"):
+            prepare(path, tmp_path / "set", memory=LITTLE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "set").exists()
+
+
 def test_without_duckdb_the_extra_is_named(tmp_path, frame, monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mltfr\[large\]'"):

@@ -52,7 +52,7 @@ def open_database(work: Path, memory: int) -> Iterator[DuckDBPyConnection]:
             yield connection
     except duckdb.OutOfMemoryException as error:
         raise ConfigError(f"{memory >> 20}M of memory are too little for this log. Raise --memory.") from error
-    except duckdb.IOException as error:
+    except duckdb.OperationalError as error:  # also of a transaction that could not be written
         reason = " ".join(str(error).split())[:200]
         raise OutputError(f"{work.parent}: cannot be written ({reason}). Nothing was kept; free some space.") from error
 
