@@ -109,7 +109,7 @@ def test_a_disk_that_fills_up_while_importing(tmp_path: Path, store: Path) -> No
     with full_disk(1000):
         source = (tmp_path / "x.npy", "--vocabulary", tmp_path / "v.json")
         error = refused(tmp_path, store, "tokens", "import", "mine", *source)
-    assert re.search(r"cannot be written .*Nothing was kept", error)
+    assert re.search(r"the disk is full .*Nothing was kept", error)
 
 
 def test_a_disk_that_fills_up_later_keeps_what_can_be_continued(tmp_path: Path, store: Path, finished: Path) -> None:

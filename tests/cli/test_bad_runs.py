@@ -101,7 +101,7 @@ def test_a_damaged_checkpoint(tmp_path: Path, store: Path, finished: Path, state
     arguments = ("fit", finished / "log.csv", "--out", tmp_path / "run", *FIT)
     assert "holds an interrupted run. Continue it with --resume" in refused(tmp_path, store, *arguments)
     error = refused(tmp_path, store, *arguments, "--resume")
-    assert re.search(r"state.json: damaged .*Remove the run folder and start again without --resume", error)
+    assert re.search(r"state.json: damaged.*Remove the run folder and start again without --resume", error)
 
 
 EXPECTED = r'expected \{"user_id": "u1", "items": \["a", "b"\]\}'

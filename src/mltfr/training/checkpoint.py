@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mltfr.errors import OutputError, RunError
 from mltfr.storage.files import atomic_file, read_json, sha256, write_text
-from mltfr.storage.folder import damaged, is_intact
+from mltfr.storage.folder import damaged
 from mltfr.training.callbacks import Record
 
 CHECKPOINT_FORMAT = 1
@@ -74,7 +74,7 @@ class Checkpoints:
         with damaged(path, RunError, REMEDY, (SafetensorError,)):
             state = read_json(path)
             file = self.folder / state.pop("tensors")
-            if not is_intact(file, state.pop("sha256")):
+            if sha256(file) != state.pop("sha256"):
                 raise RunError(f"{file}: damaged (its checksum differs). {REMEDY}")
             return load_file(file), state
 
