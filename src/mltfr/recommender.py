@@ -42,8 +42,8 @@ class Recommender:
         fusion: name of the fusion; "none" for the bare backbone, and always with a baseline.
         tokens: names of token tables, as a list or separated by commas; by default three that need no account.
         preset: "default", or "reference" for the published arithmetic and settings.
-        seed: seed of everything random.
-        epochs: most epochs of a round.
+        seed: random seed.
+        epochs: maximum number of epochs of a round.
         settings: further settings as `"training.batch_size=128"` texts, as on the command line.
         config: complete settings, or the path of a TOML file with some; the other arguments override a file,
             and cannot be given beside complete settings.
@@ -117,7 +117,7 @@ class Recommender:
         callback: Callback | None = None,
         stop: Event | None = None,
     ) -> Self:
-        """Split the log, train on its training part, choose on validation, and score test once.
+        """Split the log, train on its training split, choose on validation, and score test once.
 
         Args:
             log: an `InteractionLog`, a `PreparedSet`, or whatever `load_interactions` takes.
@@ -246,7 +246,7 @@ class Recommender:
     def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
 
-        Of the baselines, item-knn and ease give the items that this one speaks for most, as rows
+        Of the baselines, item-knn and ease give the items of the largest weights, as rows
         `rank, item_id, weight`; fewer than k where fewer have a weight.
 
         Raises:

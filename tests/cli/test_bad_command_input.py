@@ -29,7 +29,7 @@ LOGS: dict[str, tuple[str | bytes, str]] = {
     "one-item users": (HEADER + "".join(f"u{n},i{n},{n}\n" for n in range(9)),
                        r"no test example among 9 users.*too short for test: 9.*at least two interactions"),
     "two-item users": (HEADER + "".join(f"u{n},i{m},{m}\n" for n in range(9) for m in range(2)),
-                       r"The validation part is empty.*longer histories"),
+                       r"The validation split is empty.*longer histories"),
     "latin-1": ((GOOD + "ü,i,5\n").encode("latin-1"), r"log, line 22: byte 0xfc is not UTF-8.*iconv"),
     "utf-16": (GOOD.encode("utf-16"), r"log: binary content of no known format. Expected CSV or TSV with a header"),
     "broken JSON": ('{"user_id": "a", "item_id": "b"}\n{"user_id": "a"\n', r"log, line 2: found .*one JSON object"),

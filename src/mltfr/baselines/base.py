@@ -25,7 +25,7 @@ class BaselineConfig(ComponentConfig):
 
 
 class Baseline(ABC):
-    """Scores items from what was counted in, or solved for on, the training part: a `Scorer`.
+    """Scores items by counts of the training split, or by what is solved from it: a `Scorer`.
 
     It consists of its settings and its state, a few named tensors: built from both, it scores as it did when it was
     fitted. Item codes are 1..I outside; matrices inside have I rows and columns and no padding.
@@ -44,11 +44,11 @@ class Baseline(ABC):
     @classmethod
     @abstractmethod
     def state_of(cls, config: Any, histories: Histories, counts: Counts) -> dict[str, Tensor]:
-        """Return the state that the training part gives; the same data give the same state.
+        """Return the state that the training split gives; the same data give the same state.
 
         Args:
             config: the settings.
-            histories: the training part, and nothing else.
+            histories: the training split, and nothing else.
             counts: int64 `[I + 1]`, training interactions of every code.
 
         Raises:

@@ -84,7 +84,7 @@ class EASE(Baseline):
         return dense_columns(queries, start, stop)
 
     def similarity(self, code: int) -> Tensor:
-        """Return the weights by which an item speaks for the others, float32 `[I]`."""
+        """Return the weights of an item for the scores of all others, float32 `[I]`."""
         return torch.from_numpy(self._weights[[code - 1]].toarray()[0])
 
 

@@ -22,7 +22,7 @@ class MarkovConfig(BaselineConfig):
 
     name: Literal["markov"] = "markov"
     smoothing: float = Field(300.0, gt=0)
-    """Interactions that popularity counts for: an item that was left this many times is believed half."""
+    """Weight of popularity, in interactions: transitions of an item that occurred this often count half."""
     newest: int = Field(1, ge=1)
     """Items of a history, from its end, whose transitions are mixed; 1 is the first-order chain."""
     decay: float = Field(0.5, gt=0, le=1)

@@ -25,7 +25,7 @@ MARKER = "demo.txt"
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo in it is replaced.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
     """Fit MLTFR and its bare backbone on MovieLens 100K with three real LLM token tables, and compare them.
 

@@ -83,10 +83,12 @@ def fit(
             "--set", metavar="KEY=VALUE", help="One setting, as in training.batch_size=128; may come several times."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="0")] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Most epochs of a round; validation usually ends it earlier.", show_default="100"),
+        typer.Option(
+            help="Maximum number of epochs of a round; validation usually ends it earlier.", show_default="100"
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in the same folder.")] = False,
     engine: Engine = None,

@@ -30,7 +30,7 @@ class EvaluationConfig(Config):
     remove_seen: bool = True
     """Whether items of the history are no candidates, in evaluation and in recommendations."""
     max_examples: int | None = Field(None, ge=1)
-    """Examples of a part that are measured at most, drawn once, the same for every run; all of them if not given."""
+    """Maximum number of examples of a split that are measured, drawn once for all runs; all if not given."""
 
 
 class RunConfig(Config):
@@ -39,11 +39,11 @@ class RunConfig(Config):
     preset: Preset = "default"
     """Preset that the settings began from; the settings below are complete without it."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Seed of everything random."""
+    """Random seed."""
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
     split: SplitConfig = SplitConfig()
-    """How the log is divided into training, validation and test."""
+    """How the log is split into training, validation and test."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How scores are measured."""
     tokens: TokensConfig = TokensConfig()

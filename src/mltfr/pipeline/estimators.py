@@ -159,7 +159,7 @@ class NeuralEstimator:
         """Raise ConfigError where the validation split is empty."""
         if not len(data.validation):
             raise ConfigError(
-                "The validation part is empty, so no epoch can be chosen. Give a log with longer histories."
+                "The validation split is empty, so no epoch can be chosen. Give a log with longer histories."
             )
 
     def main_process_first(self) -> AbstractContextManager[None]:

@@ -48,9 +48,9 @@ def fit(
     stop: Event | None = None,
     measure: Callable[[FittedModel, str | None], dict[str, Any]] = score,
 ) -> FittedModel:
-    """Split the log, train on its training part, choose on validation, and score test once.
+    """Split the log, train on its training split, choose on validation, and score test once.
 
-    A baseline is fitted to the training part in one pass; nothing is chosen, and there is nothing to continue.
+    A baseline is fitted to the training split in one pass; nothing is chosen, and there is nothing to continue.
 
     Under torchrun or Ray Train every process calls this with the same arguments; the first one alone writes the run
     folder and scores test, and the others return an unscored recommender.
@@ -85,10 +85,10 @@ def fit(
     # 2. tables
     estimator = make_estimator(config)
     estimator.check(data)
-    with estimator.main_process_first():  # it fetches what is missing
+    with estimator.main_process_first():  # it downloads what is missing
         tables = read_tables(config, data.vocabulary, callback)
     facts |= tables.facts
-    # 3. model: what it takes, and whether it continues from a checkpoint
+    # 3. model: the memory it takes, and the checkpoint it continues from
     fingerprint = _fingerprint(config, facts)
     estimator.check_processes(fingerprint)
     checkpoints = Checkpoints(folder / CHECKPOINT) if folder is not None else None
