@@ -1,4 +1,4 @@
-"""Training on a GPU: steps launched one operation at a time against recorded ones, and cells that share the card."""
+"""Training on a GPU: steps launched one operation at a time against captured ones, and cells that share the card."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def steps_cross_entropy_prefixes(settings: Settings) -> list[Result]:
 
 
 def epochs(settings: Settings) -> list[Result]:
-    """Whole epochs by the training loop, the making of batches and the recording of steps included."""
+    """Whole epochs by the training loop, the making of batches and the capture of steps included."""
     split = read_split(settings)
     name = _card()
     results = []
@@ -86,9 +86,9 @@ def _steps(settings: Settings, loss: str, samples: str, *more: str) -> list[Resu
         tables, _ = get_tables(settings, number) if number else ([], "")
         for graphs in (False, True):
             fusion = "mltfr" if number else "none"
-            recorded = f"training.advanced.cuda_graphs={str(graphs).lower()}"
+            captured = f"training.advanced.cuda_graphs={str(graphs).lower()}"
             config = configure(
-                settings, ON_GPU, recorded, *more, loss=loss, samples=samples, fusion=fusion, tables=tables
+                settings, ON_GPU, captured, *more, loss=loss, samples=samples, fusion=fusion, tables=tables
             )
             steppers[number, graphs] = stepper = Stepper(config, split, tables)
             stepper.refresh(settings.seed)
@@ -97,7 +97,7 @@ def _steps(settings: Settings, loss: str, samples: str, *more: str) -> list[Resu
     times = alternate(sides, settings.repeats, warm_up=2)
     results = []
     for (number, graphs), found in times.items():
-        way = "recorded" if graphs else "operation by operation"
+        way = "captured" if graphs else "operation by operation"
         what = f"step on a GPU, {way}: {', '.join([loss, f'samples = {samples}', *more, f'{number} table(s)'])}"
         results.append(Result(what, "ms", [1000 * wall / BATCHES for wall in found.wall], "wall", note=name))
         if graphs:

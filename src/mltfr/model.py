@@ -21,7 +21,7 @@ class SequentialModel(nn.Module):
         backbone: the sequence encoder.
         fusion: the correction of its hidden states; None for the bare backbone.
         site: block after whose output `delta` is added; -1 is the last one.
-        hides_items: whether code I + 1 stands for an item that a training objective hides.
+        hides_items: whether code I + 1 is an item that a training objective hides.
 
     Raises:
         ValueError: `site` is not a block of the backbone.
@@ -58,7 +58,7 @@ class SequentialModel(nn.Module):
 
         Args:
             items: right-aligned codes `[B, L]`.
-            last: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, are returned; all if not given.
             prepared: what the fusion's `prepare` returned for the weights as they are; None to compute it here.
 
         Returns:
@@ -142,5 +142,5 @@ class SequentialModel(nn.Module):
             delta = self.fusion(x, observed, *more)                    # [B, L, D]
         else:
             delta = self.fusion.last(x, observed, last, *more)       # [B, last, D]
-        corrected = observed if self.mask_token is None else mask  # a hidden item is read by nobody
+        corrected = observed if self.mask_token is None else mask  # outputs at hidden items are never read
         return delta * corrected[:, -last:].unsqueeze(-1)

@@ -36,7 +36,7 @@ def mask(items: Codes, share: float, token: int, rng: np.random.Generator) -> Co
     Args:
         items: `[B, L]`.
         share: how much of a row is replaced (gamma); below 1, so that an item stays.
-        token: what stands for a hidden item.
+        token: code of a hidden item.
         rng: draws which items.
     """
     keys = np.where(items > 0, rng.random(items.shape), np.inf)       # [B, L], padding last

@@ -44,7 +44,7 @@ class Objective(ABC):
     """
 
     hides_items: ClassVar[bool] = False
-    """Whether its views hold the code I + 1, which stands for an item that is hidden."""
+    """Whether its views hold the code I + 1, a hidden item."""
 
     def __init__(self, config: ObjectiveConfig, items: int) -> None:
         self.items = items

@@ -93,5 +93,5 @@ class CapturedStep:
 def can_capture(loss: TrainingLoss, config: TrainingConfig, device: torch.device) -> bool:
     """Return whether steps can be captured: on a CUDA device, where no shape depends on the values of a batch."""
     fusion = loss.model.fusion
-    wanted = config.advanced.cuda_graphs and config.shards == 1 and device.type == "cuda"
-    return wanted and not loss.sparse and loss.objective is None and (fusion is None or fusion.supports_cuda_graph)
+    enabled = config.advanced.cuda_graphs and config.shards == 1 and device.type == "cuda"
+    return enabled and not loss.sparse and loss.objective is None and (fusion is None or fusion.supports_cuda_graph)

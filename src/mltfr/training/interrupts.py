@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class Interrupted(Exception):
-    """Training was asked to stop, and its checkpoint is written."""
+    """Training was asked to stop, and its checkpoint is saved."""
 
 
 @contextmanager

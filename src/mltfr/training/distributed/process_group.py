@@ -184,5 +184,5 @@ def _communication() -> Iterator[None]:
             raise
         raise LostProcessError(
             f"Another process of this training has ended ({' '.join(str(error).split())[:120]}). "
-            "What went wrong stands in its own message. Then run the same command with --resume."
+            "Its own message says what went wrong. Then run the same command with --resume."
         ) from error

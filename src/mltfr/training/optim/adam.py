@@ -1,4 +1,4 @@
-"""torch's Adam and AdamW, without importing torch's compiler: see docs/decisions/optimizers.md."""
+"""torch's Adam and AdamW, without importing torch's compiler: see docs/decisions/training-step.md."""
 
 from __future__ import annotations
 

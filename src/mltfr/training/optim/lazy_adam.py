@@ -121,8 +121,8 @@ class LazyAdam(Adam):
 def clip_sparse_grad_norm_(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
     """Scale all gradients so that their norm over all parameters is at most `max_norm`.
 
-    As `torch.nn.utils.clip_grad_norm_`, for parameters of which some have a sparse gradient; its repeated rows are
-    summed first, so that it counts as the dense gradient that it stands for.
+    As `torch.nn.utils.clip_grad_norm_`, for parameters of which some have a sparse gradient: its repeated rows are
+    summed first, so that its norm is that of the equal dense gradient.
     """
     numbers: list[Tensor] = []
     for parameter in parameters:
