@@ -38,7 +38,7 @@ class PartScorer:
     """Scores tables of users; made once in every process that scores.
 
     Args:
-        served: the fitted model with its items, as `mltfr.pipeline.load_inference_model` returns it.
+        model: the fitted model with its items, as `mltfr.pipeline.load_inference_model` returns it.
         spec: what every user gets. "exact" and "dense" are the same here: 8-bit vectors are for lone requests.
         run: the run folder, where an approximate index is kept; None to hold it in memory only.
 
@@ -49,12 +49,12 @@ class PartScorer:
         DataError: training has seen none of the items that may be recommended.
     """
 
-    def __init__(self, served: InferenceModel, spec: RecommendationSpec, run: Path | None = None) -> None:
-        vocabulary = served.vocabulary
+    def __init__(self, model: InferenceModel, spec: RecommendationSpec, run: Path | None = None) -> None:
+        vocabulary = model.vocabulary
         self.spec = replace(spec, index="dense") if spec.index == "exact" else spec
         self._vocabulary = vocabulary
-        self._retriever = Retriever(served.scorer, folder=run)
-        self._rules, self.unknown_in_filters = spec.rules(vocabulary, served.config.evaluation.remove_seen)
+        self._retriever = Retriever(model.scorer, folder=run)
+        self._rules, self.unknown_in_filters = spec.rules(vocabulary, model.config.evaluation.remove_seen)
         self._codes = pl.DataFrame({"item": pl.Series(vocabulary.item_ids, dtype=pl.String)}).with_columns(
             pl.int_range(1, len(vocabulary) + 1, dtype=pl.Int32).alias("code")
         )

@@ -99,7 +99,7 @@ def recommend(
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
-    served = load_inference_model(run)
+    model = load_inference_model(run)
     recipients = given if given is not None else _users_of_the_run(run, users)
     spec = RecommendationSpec(
         k,
@@ -108,7 +108,7 @@ def recommend(
         read_ids(deny) if deny is not None else (),
         index,
     )
-    scorer = PartScorer(served, spec, run)
+    scorer = PartScorer(model, spec, run)
     size = part_users or PART_USERS
     try:
         with stop_request() as stop, show_progress() as progress:
