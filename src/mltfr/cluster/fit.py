@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 from mltfr.cluster.connection import connected, require_shared, shared_storage
-from mltfr.cluster.status import StatusReporter, start_status_actor, stop_on_request, stream_events
+from mltfr.cluster.status import StatusCallback, start_status_actor, stop_on_request, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
@@ -142,7 +142,7 @@ def _work(config: Mapping[str, Any]) -> None:
         require_shared([job.token, job.file])
         with suppress(OSError):
             os.chdir(job.here)
-        callback = StatusReporter(status) if ray.train.get_context().get_world_rank() == 0 else Callback()
+        callback = StatusCallback(status) if ray.train.get_context().get_world_rank() == 0 else Callback()
         with stop_on_request(status) as stop:
             log = load_interactions(job.file, **job.reading)
             fit(job.settings, log, job.out, resume=True, callback=callback, stop=stop)

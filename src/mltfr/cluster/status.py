@@ -55,7 +55,7 @@ class StatusActor:
         return self._error
 
 
-class StatusReporter(Callback):
+class StatusCallback(Callback):
     """Sends the progress of a training to the status actor; batches twice a second at most.
 
     Args:
