@@ -131,7 +131,7 @@ def test_a_process_takes_what_was_estimated(updates):
 def test_training_that_does_not_fit_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
     built = []
-    monkeypatch.setattr(sys.modules["mltfr.pipeline.fit"], "train", lambda *args, **more: built.append(1))
+    monkeypatch.setattr(sys.modules["mltfr.pipeline.estimators"], "train", lambda *args, **more: built.append(1))
     with pytest.raises(ConfigError, match=r"more memory, and 1 MB are available, for .* items") as error:
         fit(settings(), LOG, tmp_path / "run")
     assert "training.check_memory=false" in str(error.value)
@@ -160,7 +160,7 @@ def accelerator():
 
 @pytest.mark.parametrize("allocate", [numpy_array, torch_tensor, accelerator])
 def test_where_memory_runs_out_the_same_settings_are_named(allocate, monkeypatch, tmp_path):
-    monkeypatch.setattr(sys.modules["mltfr.pipeline.fit"], "train", lambda *args, **more: allocate())
+    monkeypatch.setattr(sys.modules["mltfr.pipeline.estimators"], "train", lambda *args, **more: allocate())
     with pytest.raises(ConfigError, match=r"memory ran out .*What would need less: .*--set ") as error:
         fit(settings("backbone.hidden=1024", "training.batch_size=4096"), LOG, tmp_path / "run")
     assert error.value.exit_code == 2
