@@ -113,6 +113,7 @@ print(json.dumps({"peak": peak, "estimate": fitted.facts["estimate"]["peak_bytes
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("updates", ["dense", "sparse"])
 def test_a_process_takes_what_was_estimated(updates):

@@ -29,7 +29,7 @@ def test_out_that_is_taken(tmp_path: Path, store: Path, finished: Path) -> None:
     assert "taken: is not empty and not a run" in fit(tmp_path / "taken")
     assert "log.csv: is a file. Give --out the name of a new folder" in fit(finished / "log.csv")
     assert "log.csv/run: cannot be made (Not a directory)" in fit(finished / "log.csv" / "run")
-    assert "run: holds something that is no demo" in refused(tmp_path, store, "demo", "--out", finished / "run")
+    assert "run: holds files that are not a demo's" in refused(tmp_path, store, "demo", "--out", finished / "run")
     assert "log.csv: is a file" in refused(tmp_path, store, "demo", "--out", finished / "log.csv")
 
 

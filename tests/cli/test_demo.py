@@ -43,7 +43,7 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, what: str, error: MltfrError) ->
 def test_what_cannot_be_reached_is_made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str) -> None:
     monkeypatch.chdir(tmp_path)
     failing_at(monkeypatch, what, FetchError("no network"))
-    _, tables, line = demo._material()
+    _, tables, line = demo._data()
     assert tables == ["synthetic"]
     assert line.startswith(OFFLINE)
 
@@ -54,7 +54,7 @@ def test_a_missing_table_is_made_up_where_fetching_is_forbidden(
     monkeypatch.setenv("MLTFR_OFFLINE", "1")
     monkeypatch.setattr(catalogue, "get_data", lambda name, progress: log)
     (log := tmp_path / "log.csv").write_text("user_id,item_id\nu,a\nu,b\n")
-    assert demo._material()[2].startswith(OFFLINE)
+    assert demo._data()[2].startswith(OFFLINE)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_damage_remains_an_error(
     monkeypatch.chdir(tmp_path)
     failing_at(monkeypatch, what, error)
     with pytest.raises(type(error), match=str(error)):
-        demo._material()
+        demo._data()
 
 
 def test_the_chosen_epoch_is_the_best_of_the_last_round() -> None:

@@ -13,7 +13,7 @@ from mltfr.fusion import FusionInputs
 from mltfr.fusion.adapter import AdapterConfig, AdapterFusion
 from mltfr.fusion.whitening import whiten
 from mltfr.model import SequentialModel
-from mltfr.testing.fusion import HIDDEN, ITEMS, FusionContract, ToyBidirectional
+from mltfr.testing.fusion import HIDDEN, ITEMS, FusionContract, ToyBidirectional, fusion_batch
 
 
 class TestLinear(FusionContract):
@@ -51,7 +51,7 @@ def awake(values: torch.Tensor, **settings: object) -> AdapterFusion:
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    x, mask = FusionContract().batch()
+    x, mask = fusion_batch()
     codes = torch.randint(1, ITEMS + 1, mask.shape, generator=torch.Generator().manual_seed(2))
     return x, mask, codes * mask
 

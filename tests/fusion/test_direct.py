@@ -12,7 +12,7 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.direct import DirectConfig, DirectFusion
 from mltfr.fusion.prototypes import Prototypes
-from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
+from mltfr.testing.fusion import HIDDEN, FusionContract, fusion_batch, random_table
 
 SMALL: dict[str, Any] = {"layers": [20, 11, 6]}
 
@@ -43,7 +43,7 @@ def numpy_of(linear: torch.nn.Linear) -> tuple[np.ndarray, np.ndarray | float]:
 def test_delta_equals_a_plain_formula() -> None:
     tables = [random_table("a", 40, 8), random_table("b.2", 30, 12)]
     fusion = awake(tables).eval()
-    x, mask = FusionContract().batch()
+    x, mask = fusion_batch()
     expected = np.zeros(x.shape)
     for table in tables:
         injection = fusion.injections.of(table.name)
@@ -87,7 +87,7 @@ def test_prototypes_are_made_once_for_inference_and_anew_after_training(monkeypa
     compute = Prototypes.compute
     monkeypatch.setattr(Prototypes, "compute", lambda self: calls.append(1) or compute(self))
     fusion = awake([random_table("a", 40, 8)])
-    x, mask = FusionContract().batch()
+    x, mask = fusion_batch()
     before = fusion.eval()(x, mask)
     fusion(x, mask)
     fusion.train().eval()(x, mask)

@@ -12,7 +12,7 @@ import torch
 from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.external import ExternalConfig, ExternalFusion
-from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
+from mltfr.testing.fusion import HIDDEN, FusionContract, fusion_batch, random_table
 from mltfr.tokens.neighbours import with_neighbours
 from mltfr.tokens.table import PreparedTable
 from mltfr.tokens.words import find_words
@@ -68,7 +68,7 @@ def test_what_was_found_is_reported() -> None:
     report = build([table()]).report()["words"]["t"]
     assert (report["whole_words"], report["words_in_pieces"], report["missing_words"]) == (2, 0, ["quartz"])
     fusion = build([table(), table(name="u")]).train()
-    fusion(*FusionContract().batch())
+    fusion(*fusion_batch())
     assert fusion.diagnostics()["router_share"] == {"t": pytest.approx(0.5), "u": pytest.approx(0.5)}
 
 

@@ -15,7 +15,7 @@ from mltfr.fusion.fisher import estimate_fisher
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
 from mltfr.fusion.tables import ByTable
 from mltfr.kernels import plain_twins
-from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
+from mltfr.testing.fusion import HIDDEN, fusion_batch, random_table
 from mltfr.tokens.table import PreparedTable
 
 TABLES = [random_table("a", 40, 8), random_table("b.2", 30, 12), random_table("c", 50, 12)]
@@ -37,7 +37,7 @@ def awake(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settin
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
-    return FusionContract().batch()
+    return fusion_batch()
 
 
 def test_router_weights_sum_to_one_and_can_exceed_nine_tenths() -> None:

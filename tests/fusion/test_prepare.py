@@ -11,7 +11,7 @@ import torch
 
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.testing.fusion import HIDDEN, FusionContract, random_table
+from mltfr.testing.fusion import HIDDEN, fusion_batch, random_table
 
 TABLES = [random_table("a", 140, 8), random_table("b.2", 30, 12), random_table("c", 130, 12)]
 FILTER = {"keep": 3, "shortlist": 128}
@@ -30,7 +30,7 @@ def build(is_causal: bool = True, consensus: bool = True, **settings: object) ->
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
-    return FusionContract().batch()
+    return fusion_batch()
 
 
 def delta(fusion: MltfrFusion) -> torch.Tensor:
@@ -49,7 +49,7 @@ def replace_consensus(fusion: MltfrFusion) -> None:
 
 
 def refresh(fusion: MltfrFusion) -> None:
-    fusion.refresh([FusionContract().batch(seed=8)])
+    fusion.refresh([fusion_batch(seed=8)])
 
 
 @pytest.mark.parametrize("is_causal", [True, False])

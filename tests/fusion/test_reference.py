@@ -18,7 +18,7 @@ import torch
 from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.reference import ReferenceConfig, ReferenceFusion
-from mltfr.testing.fusion import HIDDEN, LENGTH, FusionContract, random_table
+from mltfr.testing.fusion import HIDDEN, LENGTH, FusionContract, fusion_batch, random_table
 
 TABLES = [random_table("a", 30, 8), random_table("b", 40, 12), random_table("c", 50, 12)]
 
@@ -39,7 +39,7 @@ def build(tables=TABLES, **settings) -> ReferenceFusion:
 
 
 def batch(users: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
-    return FusionContract().batch(users)
+    return fusion_batch(users)
 
 
 def uniform(users: int) -> dict[str, torch.Tensor]:

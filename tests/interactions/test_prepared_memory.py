@@ -49,6 +49,7 @@ def peak(*arguments: Path) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_memory_does_not_grow_with_the_log(tmp_path):
     sizes = [write_log(tmp_path / name, rows) for name, rows in (("small", 200_000), ("large", 800_000))]

@@ -43,6 +43,7 @@ def tables_of(out):
     return results, pl.read_parquet(out / "users.parquet")
 
 
+@pytest.mark.slow
 def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     file = write(tmp_path, **LONG)
     straight, broken = tmp_path / "straight", tmp_path / "broken"
@@ -75,6 +76,7 @@ def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     assert len(reports) == 2
 
 
+@pytest.mark.slow
 def test_a_study_runs_part_by_part(tmp_path, reports):
     file, out = write(tmp_path), tmp_path / "out"
     first = run_study(file, out, jobs=1, only=["fusion=none"])
@@ -84,6 +86,7 @@ def test_a_study_runs_part_by_part(tmp_path, reports):
     assert set(pl.read_parquet(out / "results.parquet")["fusion"]) == {"none", "mltfr"}
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypatch, capsys):
     bad = {"fusion": {"name": "mltfr", "site": 1}}
     file, out = write(tmp_path, fusions__bad=bad, fusions__mltfr=None), tmp_path / "out"
@@ -116,6 +119,7 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
     assert (out / "results.parquet").stat().st_mtime_ns > finished
 
 
+@pytest.mark.slow
 def test_a_killed_cell_is_told_and_continued_later(tmp_path, reports):
     file, out = write(tmp_path), tmp_path / "out"
 
@@ -133,6 +137,7 @@ def test_a_killed_cell_is_told_and_continued_later(tmp_path, reports):
     assert run_study(file, out, jobs=2, resume=True).done == 2
 
 
+@pytest.mark.slow
 def test_a_study_tunes_before_it_compares(tmp_path, reports):
     space = {"training.learning_rate": {"low": 1e-3, "high": 5e-2, "log": True}}
     file = write(tmp_path, fusions__mltfr=None, tables=None, tuning={"trials": 2, "space": space})

@@ -41,6 +41,7 @@ print([name for name in ("torch._dynamo", "sympy", "lightning_fabric") if name i
 """
 
 
+@pytest.mark.slow
 def test_training_does_not_load_the_compiler() -> None:
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

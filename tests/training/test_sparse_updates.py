@@ -154,6 +154,7 @@ def run(scores, updates="sparse", shards=1, **more):
     return train(build, make_loss(), HISTORIES, metric, config, seed=0, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 3])
 def test_a_sparse_training_is_the_dense_one(shards):
     sparse, dense = (run([0.1, 0.2, 0.3], updates, shards) for updates in ("sparse", "dense"))

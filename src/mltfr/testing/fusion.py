@@ -71,6 +71,15 @@ def random_table(name: str, size: int = 60, width: int = 12, seed: int = 0) -> P
     return PreparedTable(name, vectors, tuple(f"word{index}" for index in range(size)))
 
 
+def fusion_batch(users: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return `x` `[B, L, D]`, zero at padding, and the mask of right-aligned histories."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, LENGTH + 1, (users, 1), generator=generator)
+    mask = torch.arange(LENGTH) >= LENGTH - lengths
+    x = torch.randn(users, LENGTH, HIDDEN, generator=generator)
+    return x * mask.unsqueeze(-1), mask
+
+
 class FusionContract:
     """What every fusion must satisfy. A subclass sets `name`, and `settings` where it needs some.
 
@@ -130,14 +139,6 @@ class FusionContract:
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
         return fusion
 
-    def batch(self, users: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Return `x` `[B, L, D]`, zero at padding, and the mask of right-aligned histories."""
-        generator = torch.Generator().manual_seed(seed)
-        lengths = torch.randint(1, LENGTH + 1, (users, 1), generator=generator)
-        mask = torch.arange(LENGTH) >= LENGTH - lengths
-        x = torch.randn(users, LENGTH, HIDDEN, generator=generator)
-        return x * mask.unsqueeze(-1), mask
-
     def model(self, fusion: Fusion | None, is_causal: bool) -> SequentialModel:
         """Return a model on the toy backbone; its item vectors are the same every time."""
         torch.manual_seed(0)
@@ -145,7 +146,7 @@ class FusionContract:
 
     def histories(self) -> Tensor:
         """Return codes `[B, L]`, right-aligned."""
-        _, mask = self.batch(users=6)
+        _, mask = fusion_batch(users=6)
         codes = torch.randint(1, ITEMS + 1, mask.shape, generator=torch.Generator().manual_seed(2))
         return codes * mask
 
@@ -162,7 +163,7 @@ class FusionContract:
 
     def test_scores_do_not_depend_on_the_batch(self, tables: list[PreparedTable], is_causal: bool) -> None:
         fusion = self.awake(tables, is_causal).eval()
-        x, mask = self.batch()
+        x, mask = fusion_batch()
         together = self.delta(fusion, x, mask) * mask.unsqueeze(-1)
         for user in range(len(x)):
             own = mask[user]
@@ -173,7 +174,7 @@ class FusionContract:
         self, tables: list[PreparedTable], is_causal: bool
     ) -> None:
         fusion = self.awake(tables, is_causal).eval()
-        x, mask = self.batch()
+        x, mask = fusion_batch()
         longer = self.delta(fusion, nn.functional.pad(x, (0, 0, 4, 0)), nn.functional.pad(mask, (4, 0)))[:, 4:]
         torch.testing.assert_close(longer[mask], self.delta(fusion, x, mask)[mask], rtol=1e-5, atol=1e-5)
 
@@ -183,7 +184,7 @@ class FusionContract:
         self, tables: list[PreparedTable], is_causal: bool, count: int, gradient: bool
     ) -> None:
         fusion = self.awake(tables, is_causal).eval()
-        x, mask = self.batch()
+        x, mask = fusion_batch()
         x = x.requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             torch.manual_seed(9)  # the same noise in both, where some is drawn at evaluation
@@ -223,7 +224,7 @@ class FusionContract:
         self, tables: list[PreparedTable], is_causal: bool
     ) -> None:
         fusion = self.awake(tables, is_causal).eval()
-        x, mask = self.batch()
+        x, mask = fusion_batch()
         assert torch.equal(self.delta(fusion, x, mask), self.delta(fusion, x, mask))
 
     def test_every_parameter_gets_a_gradient_from_the_second_step_on(
@@ -259,7 +260,7 @@ class FusionContract:
         fusion = self.awake(tables, is_causal).eval()
         if not fusion.tables_in_state:
             pytest.skip("its state does not hold what scoring needs of the tables")
-        x, mask = self.batch()
+        x, mask = fusion_batch()
         fusion.refresh([(x, mask)])
         placeholders = [PreparedTable.placeholder(t.name, *t.shape) for t in tables]
         nothing = torch.zeros_like(self.item_vectors())
@@ -274,14 +275,14 @@ class FusionContract:
         for order in (tables, tables[::-1]):
             fusion = self.build(order, is_causal)
             self.train(fusion, is_causal, steps=2)
-            deltas.append(self.delta(fusion.eval(), *self.batch()))
+            deltas.append(self.delta(fusion.eval(), *fusion_batch()))
         torch.testing.assert_close(deltas[0], deltas[1], rtol=1e-6, atol=1e-6)
 
     @pytest.mark.parametrize("count", [1, 2, 3])
     def test_any_number_of_tables_works(self, tables: list[PreparedTable], count: int) -> None:
         fusion = self.build(tables[:count], is_causal=True)
         self.train(fusion, is_causal=True, steps=2)
-        delta = self.delta(fusion.eval(), *self.batch())
+        delta = self.delta(fusion.eval(), *fusion_batch())
         assert delta.shape == (5, LENGTH, HIDDEN)
         assert torch.isfinite(delta).all()
 
