@@ -38,6 +38,7 @@ CAPTIONS = {
     "fusion": "MLTFR and peers",
     "backbones": "SASRec and others",
     "kernels": "gathers, dropout",
+    "prefixes": "of tensor names",
     "tokens": "token tables of LLMs",
     "interactions": "log to split",
     "config": "settings, registry",
