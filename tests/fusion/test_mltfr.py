@@ -131,10 +131,9 @@ def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     for token_filter in fusion.filters.each():
         tokens = token_filter.tokens(token_filter.shortlist.vectors)
         choice = token_filter(query, tokens, users, len(x))
-        cosine = query @ tokens.T                                               # [P, M]
-        score = token_filter.scale() * cosine.gather(1, choice.kept.rows)
-        torch.testing.assert_close(choice.log_weight, score.log_softmax(-1))
-        assert not torch.equal(choice.kept.rows.sort().values, cosine.topk(3).indices.sort().values)
+        score = query @ tokens.T                                                # [P, M]
+        torch.testing.assert_close(choice.log_weight, score.gather(1, choice.kept.rows).log_softmax(-1))
+        assert not torch.equal(choice.kept.rows.sort().values, score.topk(3).indices.sort().values)
 
 
 def test_noise_is_gumbels_and_follows_the_seed() -> None:
@@ -142,7 +141,7 @@ def test_noise_is_gumbels_and_follows_the_seed() -> None:
     torch.manual_seed(0)
     noise = token_filter.gumbel(1000, 300)
     assert torch.isfinite(noise).all()
-    standard = noise * token_filter.scale().detach() / 2.0
+    standard = noise / 2.0
     assert abs(standard.mean().item() - 0.5772) < 0.01
     assert abs(standard.std().item() - math.pi / 6**0.5) < 0.01
     for value in (-1.5, 0.0, 1.0, 4.0):
@@ -328,7 +327,7 @@ def test_kept_tokens_are_the_best_of_the_shortlist(is_causal: bool) -> None:
     query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1).expand_as(x)
     for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
         token_filter = fusion.filters.of(name)
-        score = token_filter.scale() * query @ token_filter.tokens(token_filter.shortlist.vectors).T  # [B, L, M]
+        score = query @ token_filter.tokens(token_filter.shortlist.vectors).T  # [B, L, M]
         best = score.topk(SMALL["keep"], dim=-1)
         order = weights.argsort(dim=-1, descending=True)
         assert torch.equal(ids.gather(-1, order)[mask], token_filter.shortlist.ids[best.indices][mask])

@@ -25,6 +25,7 @@ HIDDEN = 8
 SHAPES = {"a": (20, 6), "b.2": (9, 8), "c": (24, 6), "d": (16, 5)}
 FILES = sorted((Path(__file__).parent / "fusions").glob("*.safetensors"))
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+pytestmark = pytest.mark.filterwarnings("ignore:The published consensus expert")
 
 
 def table(name: str) -> PreparedTable:

@@ -34,11 +34,11 @@ from mltfr.fusion.mltfr.ablations import FixedTokens, MeanRouter
 from mltfr.fusion.mltfr.diagnostics import Statistics
 from mltfr.fusion.mltfr.queries import EXPONENTIAL_PER_SEQUENCE, make_queries
 from mltfr.fusion.mltfr.rounds import MltfrRounds
-from mltfr.fusion.mltfr.shortlist import Choice, Shortlist, TokenSelector, best_tokens
+from mltfr.fusion.mltfr.shortlist import Choice, Shortlist, TokenSelector, keep_best
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.tables import ByTable, by_name, consensus_group
 from mltfr.kernels.dropout import Dropout
-from mltfr.kernels.gathered import GatherIndex, gather_dot, gather_sum
+from mltfr.kernels.gathered import gather_dot, gather_sum
 from mltfr.kernels.softmax import log_softmax, softmax
 from mltfr.tokens.table import PreparedTable
 
@@ -97,7 +97,7 @@ class MltfrConfig(FusionConfig):
 
 
 class Rows(NamedTuple):
-    """What is the same for all positions: one table's unit tokens, and its expert's keys and values, `[M, D]` each."""
+    """What is the same for all positions: one table's tokens, and its expert's keys and values, `[M, D]` each."""
 
     tokens: Tensor
     key: Tensor
@@ -122,20 +122,19 @@ class TokenFilter(TokenSelector):
         return self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
 
     def tokens(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
-        """Return tokens as queries meet them, unit norm."""
-        return normalize(self.projection(vectors), dim=-1)
+        """Return tokens whose dot products with unit queries are scores."""
+        return self.scale() * normalize(self.projection(vectors), dim=-1)
 
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:  # [Q, D], [M, D], [Q]
         """Return the tokens kept by every query; choosing them needs no gradient, weighing them does."""
         noise = self.gumbel(batch, len(tokens)) if self.training and self.noise else None      # [B, M]
-        kept = GatherIndex(best_tokens(query, tokens, self.keep, noise, users), len(tokens))
-        cosine = gather_dot(query, tokens, kept).squeeze(1)                     # [Q, K]
-        return Choice(kept, log_softmax(self.scale() * cosine))
+        kept, score = keep_best(query, tokens, self.keep, noise, users)         # [Q, K], [Q, K]
+        return Choice(kept, log_softmax(score))
 
     def gumbel(self, batch: int, tokens: int) -> Tensor:  # -> [B, M]
-        """Draw noise for the cosines, once per user and token: one position's noise tells nothing of a later one."""
+        """Draw noise for the scores, once per user and token: one position's noise tells nothing of a later one."""
         uniform = torch.rand(batch, tokens, device=self.noise_level.device)
-        return -(-uniform.log()).log() * (self.noise_level / self.scale().detach())
+        return -(-uniform.log()).log() * self.noise_level
 
     def refresh(self, queries: Tensor) -> float:  # [Q, D]
         """Choose the shortlist that covers the queries, and return the share of the old one that stays."""
@@ -290,9 +289,9 @@ class MltfrFusion(MltfrRounds):
         choices = self.choose(query, rows, positions, count)                    # [P, K] each
         at = pack(x, positions)                                                 # [P, D]
         weights = self.router(at)                                               # [P, N]
-        parts = zip(self.experts.each(), rows, choices, strict=True)
-        read = [expert.core(at, table.key, table.value, choice) for expert, table, choice in parts]     # [P, D] each
-        delta = (weights.unsqueeze(-1) * torch.stack(read, dim=1)).sum(1)       # [P, D]
+        delta = torch.zeros_like(at)
+        for expert, table, choice, weight in zip(self.experts.each(), rows, choices, weights.split(1, 1), strict=True):
+            delta = torch.addcmul(delta, weight, expert.core(at, table.key, table.value, choice))       # [P, D]
         if self.consensus is not None and of_consensus is not None:
             consensus = self.consensus(at, *of_consensus, [choices[number] for number in self.in_group])
             delta = delta + self.config.consensus_weight * consensus

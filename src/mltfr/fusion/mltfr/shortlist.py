@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
-from mltfr.kernels.gathered import GatherIndex
+from mltfr.kernels.gathered import GatherIndex, gather_dot
 from mltfr.kernels.products import large_products
 from mltfr.kernels.top_k import top_k
 from mltfr.tokens.table import PreparedTable
@@ -52,11 +52,11 @@ class Shortlist(nn.Module):
         """Take the tokens that cover the queries, and return the share of the old ones that stays.
 
         The rule: a token comes first the more queries have it among their best `keep` of the whole vocabulary; then
-        the higher its best cosine with any query; then the lower its id.
+        the higher its best score with any query; then the lower its id.
 
         Args:
             queries: `[Q, D]`, unit norm.
-            project: maps vectors `[v, W]` to unit vectors `[v, D]`.
+            project: maps vectors `[v, W]` to tokens `[v, D]`, whose dot products with queries are scores.
         """
         if len(self.ids) == self.table.shape[0]:
             return 1.0
@@ -129,32 +129,47 @@ class TokenSelector(nn.Module):
         self.noise_level.fill_(level)
 
 
-@torch.no_grad()
-def best_tokens(query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor) -> Tensor:
-    """Return the `keep` tokens with the highest cosine plus noise, exact, int64 `[Q, keep]`, in no order.
+def keep_best(
+    query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
+) -> tuple[GatherIndex, Tensor]:
+    """Return the `keep` tokens with the highest score plus noise, and their scores without it, `[Q, keep]` each.
 
-    Cosines are computed in full precision, under autocast too.
+    A score is the dot product of query and token, exact, in full precision under autocast too. The choice has no
+    gradient; the scores of the kept have one.
 
     Args:
-        query: unit queries `[Q, D]`.
-        tokens: unit tokens `[M, D]`.
+        query: queries `[Q, D]`.
+        tokens: tokens `[M, D]`.
         keep: number of tokens.
-        noise: what is added to the cosines, `[B, M]`.
+        noise: what is added to the scores, `[B, M]`.
         users: whose noise a query gets, `[Q]`.
     """
-    if len(query) > QUERIES_AT_ONCE:  # so few that their cosines stay in a processor's cache
+    chosen, found = _best_tokens(query.detach(), tokens.detach(), keep, noise, users)
+    kept = GatherIndex(chosen, len(tokens))
+    known = noise is None and not torch.is_grad_enabled()
+    return kept, found.to(query.dtype) if known else gather_dot(query, tokens, kept).squeeze(1)
+
+
+@torch.no_grad()
+def _best_tokens(
+    query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the best tokens, int64 `[Q, keep]`, in no order, and their scores plus noise."""
+    if len(query) > QUERIES_AT_ONCE:  # so few that their scores stay in a processor's cache
         parts = zip(torch.split(query, QUERIES_AT_ONCE), torch.split(users, QUERIES_AT_ONCE), strict=True)
-        return torch.cat([best_tokens(part, tokens, keep, noise, owners) for part, owners in parts])
+        ids, scores = zip(*(_best_tokens(part, tokens, keep, noise, owners) for part, owners in parts), strict=True)
+        return torch.cat(ids), torch.cat(scores)
     with torch.autocast(query.device.type, enabled=False), large_products(len(query)):
         query, columns = query.float(), tokens.float().T                        # [Q, D], [D, M]
-        cosine = query @ columns if noise is None else torch.addmm(noise[users], query, columns)    # [Q, M]
-    return top_k(cosine, keep)                                                  # [Q, K]
+        score = query @ columns if noise is None else torch.addmm(noise[users], query, columns)     # [Q, M]
+    best = top_k(score, keep)                                                   # [Q, K]
+    return best, score.gather(1, best)
 
 
 def token_coverage(
     queries: Tensor, table: PreparedTable, project: Callable[[Tensor], Tensor], keep: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return how many queries have each token among their best `keep`, and its best cosine: `[V]`, `[V]`.
+    """Return how many queries have each token among their best `keep`, and its best score: `[V]`, `[V]`.
 
     Memory is bounded by the chunk sizes, whatever the number of tokens and queries.
     """
@@ -169,10 +184,10 @@ def token_coverage(
         stop = start + len(vectors)
         for index, group in enumerate(groups):
             with large_products(len(group)):
-                cosine = group @ projected.T                                    # [q, v]
-            best[start:stop] = torch.maximum(best[start:stop], cosine.amax(0).cpu())
-            ids = top_k(cosine, min(keep, len(vectors)))                        # [q, K]
-            candidates = torch.cat([scores[index], cosine.gather(1, ids)], dim=1)   # [q, 2K]
+                score = group @ projected.T                                     # [q, v]
+            best[start:stop] = torch.maximum(best[start:stop], score.amax(0).cpu())
+            ids = top_k(score, min(keep, len(vectors)))                        # [q, K]
+            candidates = torch.cat([scores[index], score.gather(1, ids)], dim=1)   # [q, 2K]
             names = torch.cat([tokens[index], ids + start], dim=1)              # [q, 2K]
             scores[index], order = candidates.topk(keep, dim=1)
             tokens[index] = names.gather(1, order)
