@@ -187,6 +187,12 @@ def test_without_a_filter_everybody_keeps_the_same_random_tokens(is_causal: bool
     assert "filter_scale" not in found
 
 
+def test_without_a_filter_there_is_no_stability() -> None:
+    fusion = awake(tables=[random_table("as-wide", 40, HIDDEN)], filter={"granularity": "static"}).train()
+    fusion(*batch())
+    assert "filter_stability" not in fusion.diagnostics()
+
+
 def test_tokens_that_nobody_chose_follow_from_the_seed() -> None:
     config = MltfrConfig.parse({"filter": {**SMALL, "granularity": "static"}})
     drawn = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.fisher import estimate_fisher
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.mltfr.shortlist import keep_best
 from mltfr.fusion.tables import ByTable
 from mltfr.kernels import plain_twins
 from mltfr.testing.fusion import HIDDEN, fusion_batch, random_table
@@ -134,6 +136,16 @@ def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
         score = query @ tokens.T                                                # [P, M]
         torch.testing.assert_close(choice.log_weight, score.gather(1, choice.kept.rows).log_softmax(-1))
         assert not torch.equal(choice.kept.rows.sort().values, score.topk(3).indices.sort().values)
+
+
+@pytest.mark.parametrize("twins", [nullcontext, plain_twins])
+def test_scores_keep_full_precision_under_autocast(twins: Callable[[], AbstractContextManager[None]]) -> None:
+    query, tokens = torch.randn(40, 64), 14 * torch.nn.functional.normalize(torch.randn(50, 64), dim=-1)
+    tokens.requires_grad_()
+    with twins(), torch.autocast("cpu", dtype=torch.bfloat16):
+        kept, score = keep_best(query, tokens, 8, None, torch.zeros(40, dtype=torch.long))
+    torch.testing.assert_close(score, (query @ tokens.T).gather(1, kept.rows))
+    assert score.requires_grad
 
 
 def test_noise_is_gumbels_and_follows_the_seed() -> None:
@@ -272,6 +284,14 @@ def test_diagnostics_of_training() -> None:
     assert fusion.diagnostics()["dead_experts"] == 1
     fusion.eval()(*batch())
     assert "router_share" not in fusion.diagnostics(), "averages start again, and only training counts"
+
+
+def test_without_noise_the_choice_is_stable_under_autocast_too() -> None:
+    fusion = awake(tables=[random_table("w", 400, 16)], filter={"keep": 8, "shortlist": 400, "noise": 0.0}).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for seed in range(16):  # two of which count
+            fusion(torch.randn(4, 8, HIDDEN, generator=torch.Generator().manual_seed(seed)), torch.ones(4, 8).bool())
+    assert fusion.diagnostics()["filter_stability"] == {"w": 1.0}
 
 
 def test_stability_does_not_count_padding() -> None:

@@ -75,6 +75,9 @@ def test_in_half_precision_and_under_autocast_the_plain_twins_compute(rows: torc
     index = GatherIndex(rows, R)
     assert torch.equal(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
     assert torch.equal(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
+    query, weight, table = inputs(2, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert gather_dot(query, table, index, 2).dtype == gather_sum(weight, table, index).dtype == torch.bfloat16
 
 
 def test_under_vmap_the_plain_twins_compute(rows: torch.Tensor) -> None:

@@ -109,7 +109,7 @@ def gather_sum(weight: Tensor, table: Tensor, index: GatherIndex) -> Tensor:
 def _worthwhile(positions: Tensor, table: Tensor) -> bool:
     one_type = positions.dtype == table.dtype and table.dtype in (torch.float32, torch.float64)
     many = torch.is_grad_enabled() or len(positions) > FEW_POSITIONS
-    return one_type and many and use_kernels(table.device)
+    return one_type and many and use_kernels(table.device) and not torch.is_autocast_enabled("cpu")
 
 
 class _GatherDot(torch.autograd.Function):

@@ -76,7 +76,7 @@ class Statistics:
             return
         query, tokens = inputs[:2]                                              # [Q, D], [M, D]
         averages.add("entropy", mean_entropy(choice.log_weight.exp(), query.any(-1)))
-        if tokens.shape[1] == query.shape[1] and len(query):
+        if isinstance(token_filter, HasScale) and len(query):
             averages.add("stability", stability(query, tokens, choice.kept.rows))
 
 
@@ -90,6 +90,8 @@ def stability(query: Tensor, tokens: Tensor, chosen: Tensor) -> Tensor:  # [Q, D
     asks = query.any(-1)                                                        # [Q]
     order = asks.to(torch.uint8).argsort(descending=True, stable=True)          # [Q], those that ask come first
     some = order[torch.arange(SAMPLED_QUERIES, device=query.device) * asks.sum() // SAMPLED_QUERIES]    # [q]
-    without = (query[some] @ tokens.T).topk(chosen.shape[1], dim=-1).indices    # [q, K]
+    with torch.autocast(query.device.type, enabled=False):  # as they are chosen
+        score = query[some].float() @ tokens.float().T                          # [q, M]
+    without = score.topk(chosen.shape[1], dim=-1).indices                       # [q, K]
     same = without.unsqueeze(-1) == chosen[some].unsqueeze(-2)                  # [q, K, K]
     return same.any(-1).float().mean()

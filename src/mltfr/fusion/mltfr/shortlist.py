@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
+from mltfr.kernels import use_kernels
 from mltfr.kernels.gathered import GatherIndex, gather_dot
 from mltfr.kernels.products import large_products
 from mltfr.kernels.top_k import top_k
@@ -146,8 +147,11 @@ def keep_best(
     """
     chosen, found = _best_tokens(query.detach(), tokens.detach(), keep, noise, users)
     kept = GatherIndex(chosen, len(tokens))
-    known = noise is None and not torch.is_grad_enabled()
-    return kept, found.to(query.dtype) if known else gather_dot(query, tokens, kept).squeeze(1)
+    if noise is None and not torch.is_grad_enabled():
+        return kept, found.to(query.dtype)
+    with torch.autocast(query.device.type, enabled=False):
+        full = torch.promote_types(query.dtype, torch.float32)
+        return kept, gather_dot(query.to(full), tokens.to(full), kept).squeeze(1)
 
 
 @torch.no_grad()
@@ -155,7 +159,7 @@ def _best_tokens(
     query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the best tokens, int64 `[Q, keep]`, in no order, and their scores plus noise."""
-    if len(query) > QUERIES_AT_ONCE:  # so few that their scores stay in a processor's cache
+    if len(query) > QUERIES_AT_ONCE and use_kernels(query.device):  # so few that their scores stay in a CPU's cache
         parts = zip(torch.split(query, QUERIES_AT_ONCE), torch.split(users, QUERIES_AT_ONCE), strict=True)
         ids, scores = zip(*(_best_tokens(part, tokens, keep, noise, owners) for part, owners in parts), strict=True)
         return torch.cat(ids), torch.cat(scores)
