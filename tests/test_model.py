@@ -48,12 +48,12 @@ def test_a_site_must_be_a_block(site: int) -> None:
         sasrec(site=site)
 
 
-def test_item_vectors() -> None:
-    assert sasrec().item_vectors.weight.shape == (ITEMS + 1, 8)
-    assert bert4rec().item_vectors.weight.shape == (ITEMS + 2, 8)
+def test_item_embedding() -> None:
+    assert sasrec().item_embedding.weight.shape == (ITEMS + 1, 8)
+    assert bert4rec().item_embedding.weight.shape == (ITEMS + 2, 8)
     for model in (sasrec(), bert4rec()):
-        assert not model.item_vectors.weight[0].any()
-        assert model.item_vectors.weight[1:].std().item() == pytest.approx(0.02, rel=0.2)
+        assert not model.item_embedding.weight[0].any()
+        assert model.item_embedding.weight[1:].std().item() == pytest.approx(0.02, rel=0.2)
 
 
 def test_no_fusion_equals_the_bare_backbone_to_the_bit(items: Tensor) -> None:
@@ -65,7 +65,7 @@ def test_no_fusion_equals_the_bare_backbone_to_the_bit(items: Tensor) -> None:
 def test_delta_is_added_after_the_block_at_the_site(items: Tensor, site: int) -> None:
     model = sasrec(Spy(), site)
     mask = items != 0
-    x, context = model.backbone.encode_input(model.item_vectors(items), mask)
+    x, context = model.backbone.encode_input(model.item_embedding(items), mask)
     for index, block in enumerate(model.backbone.blocks):
         x = block(x, context)
         if index == site:
@@ -141,7 +141,7 @@ def test_bert4rec_is_read_at_an_appended_mask_token(items: Tensor) -> None:
     torch.testing.assert_close(model.user_embedding(items), model.encode(masked)[:, -1])
     moved = bert4rec()
     with torch.no_grad():
-        moved.item_vectors.weight[ITEMS + 1] += torch.arange(8) / 10
+        moved.item_embedding.weight[ITEMS + 1] += torch.arange(8) / 10
     assert not torch.allclose(moved.user_embedding(items), model.user_embedding(items))
 
 
@@ -177,7 +177,7 @@ def test_an_item_bias_is_one_more_column(items: Tensor) -> None:
     hidden, matrix = model.user_embedding(items), model.scoring_matrix()
     assert hidden.shape == (2, 9)
     assert matrix.shape == (ITEMS + 1, 9)
-    wanted = hidden[:, :8] @ model.item_vectors.weight[: ITEMS + 1].T + model.item_bias
+    wanted = hidden[:, :8] @ model.item_embedding.weight[: ITEMS + 1].T + model.item_bias
     torch.testing.assert_close(hidden @ matrix.T, wanted)
     assert isinstance(model.item_bias, nn.Parameter)
 
@@ -186,8 +186,8 @@ def test_a_hidden_item_is_no_candidate_and_not_observed(items: Tensor) -> None:
     torch.manual_seed(0)
     spy = Spy()
     model = SequentialModel(ITEMS, SASRec(SASRecConfig(hidden=8, max_length=6)), spy, hides_items=True).eval()
-    assert model.item_vectors.weight.shape == (ITEMS + 2, 8)
-    assert model.item_vectors.weight[-1].std() > 0
+    assert model.item_embedding.weight.shape == (ITEMS + 2, 8)
+    assert model.item_embedding.weight[-1].std() > 0
     assert model.scoring_matrix().shape == (ITEMS + 1, 8)
     items[:, -2] = ITEMS + 1
     model.encode(items)

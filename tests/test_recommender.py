@@ -78,7 +78,7 @@ def fitted(log, tmp_path_factory):
 def test_the_same_seed_gives_the_same_weights_and_another_one_does_not(log, fitted):
     assert_same_weights(fit(log), fitted)
     other = weights(fit(log, seed=1))
-    assert not torch.equal(other["item_vectors.weight"], weights(fitted)["item_vectors.weight"])
+    assert not torch.equal(other["item_embedding.weight"], weights(fitted)["item_embedding.weight"])
 
 
 def test_the_order_of_the_tables_does_not_matter(log, fitted):
@@ -270,7 +270,7 @@ def test_similar_items(fitted):
     frame = fitted.similar_items("i3", k=5)
     assert frame.columns == ["rank", "item_id", "cosine"]
     assert "i3" not in frame["item_id"]
-    vectors = weights(fitted)["item_vectors.weight"]
+    vectors = weights(fitted)["item_embedding.weight"]
     codes = fitted.fitted.split.vocabulary.codes
     expected = torch.cosine_similarity(vectors[codes["i3"]], vectors[codes[frame["item_id"][0]]], dim=0)
     assert frame["cosine"][0] == pytest.approx(float(expected), abs=1e-6)

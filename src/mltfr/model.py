@@ -41,15 +41,15 @@ class SequentialModel(nn.Module):
         self.items = items
         self.mask_token = items + 1 if backbone.uses_mask_token else None
         rows = items + 1 + int(backbone.uses_mask_token)
-        self.item_vectors = nn.Embedding(rows, backbone.hidden, padding_idx=0)
+        self.item_embedding = nn.Embedding(rows, backbone.hidden, padding_idx=0)
         self.item_bias = nn.Parameter(torch.zeros(items + 1)) if backbone.uses_item_bias else None
         self.backbone = backbone
         self.fusion = fusion
         self.site = site % len(backbone.blocks)
         self._fusion_off = False
         with torch.no_grad():
-            backbone.reset_item_vectors(self.item_vectors.weight)
-            self.item_vectors.weight[0] = 0
+            backbone.reset_item_embedding(self.item_embedding.weight)
+            self.item_embedding.weight[0] = 0
         if hides_items:
             self._add_hidden_item()
 
@@ -66,7 +66,7 @@ class SequentialModel(nn.Module):
         """
         last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
-        x, context = self.backbone.encode_input(self.item_vectors(items), mask)  # [B, L, D]
+        x, context = self.backbone.encode_input(self.item_embedding(items), mask)  # [B, L, D]
         final = len(self.backbone.blocks) - 1
         needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
         delta = self._delta(x, items, mask, needed, prepared)          # [B, needed, D] or None
@@ -93,14 +93,14 @@ class SequentialModel(nn.Module):
 
     def scoring_matrix(self) -> Tensor:
         """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""
-        weight = self.item_vectors.weight[: self.items + 1]
+        weight = self.item_embedding.weight[: self.items + 1]
         if self.item_bias is None:
             return weight
         return torch.cat([weight, self.item_bias.unsqueeze(-1)], dim=-1)
 
     def score_weights(self, codes: Tensor) -> Tensor:
         """Return the rows of `scoring_matrix()` that codes `[...]` name, `[..., D]`, without making the matrix."""
-        rows: Tensor = self.item_vectors(codes)                        # [..., D]
+        rows: Tensor = self.item_embedding(codes)                        # [..., D]
         if self.item_bias is None:
             return rows
         return torch.cat([rows, self.item_bias[codes].unsqueeze(-1)], dim=-1)
@@ -108,7 +108,7 @@ class SequentialModel(nn.Module):
     def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions."""
         mask = items != 0
-        x, _ = self.backbone.encode_input(self.item_vectors(items), mask)
+        x, _ = self.backbone.encode_input(self.item_embedding(items), mask)
         return x, self._observed(items, mask)
 
     @contextmanager
@@ -121,13 +121,13 @@ class SequentialModel(nn.Module):
             self._fusion_off = before
 
     def _observed(self, items: Tensor, mask: Tensor) -> Tensor:
-        return mask if len(self.item_vectors.weight) == self.items + 1 else mask & (items <= self.items)
+        return mask if len(self.item_embedding.weight) == self.items + 1 else mask & (items <= self.items)
 
     def _add_hidden_item(self) -> None:
         """Append the vector of a hidden item; drawn last, so that all others start as they would without it."""
-        weight = self.item_vectors.weight.detach()                     # [I + 1, D]
+        weight = self.item_embedding.weight.detach()                     # [I + 1, D]
         row = torch.randn(1, weight.shape[1]) * weight[1:].std()       # [1, D]
-        self.item_vectors = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+        self.item_embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
             torch.cat([weight, row]), freeze=False, padding_idx=0
         )
 

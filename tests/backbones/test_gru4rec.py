@@ -72,5 +72,5 @@ def test_initial_values_are_those_of_the_authors_code() -> None:
         assert 0.24 < weight.abs().max().item() <= 0.25  # the root of 6 / (48 + 48)
     assert not layer.input.bias.any()
     vectors = torch.zeros(552, 48)
-    backbone.reset_item_vectors(vectors)
+    backbone.reset_item_embedding(vectors)
     assert 0.09 < vectors.abs().max().item() <= 0.1  # the root of 6 / (552 + 48)

@@ -140,7 +140,7 @@ def test_weights_that_changed_are_read_again() -> None:
     for _ in range(3):
         found.top_k(history, 5, Rules())
     with torch.no_grad():
-        network.item_vectors.weight.mul_(-torch.rand(ITEMS + 1, 1, generator=torch.Generator().manual_seed(0)))
+        network.item_embedding.weight.mul_(-torch.rand(ITEMS + 1, 1, generator=torch.Generator().manual_seed(0)))
     expected = top_k(ModelScorer(network), history, 5, Rules())
     for _ in range(3):
         np.testing.assert_array_equal(found.top_k(history, 5, Rules()).codes, expected.codes)

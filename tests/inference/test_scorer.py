@@ -58,7 +58,7 @@ class MaskedToy(Toy):
 def model(backbone: type[Toy] = Toy, items: int = 30) -> SequentialModel:
     torch.manual_seed(0)
     network = SequentialModel(items, backbone(BackboneConfig(name="toy", hidden=8, max_length=4, dropout=0.9)))
-    nn.init.normal_(network.item_vectors.weight)
+    nn.init.normal_(network.item_embedding.weight)
     if network.item_bias is not None:
         nn.init.normal_(network.item_bias)
     return network

@@ -29,6 +29,7 @@ ARGUMENTS = {
 def test_the_same_log_and_seed_give_the_same_recommender(name: str, store: Path, tmp_path: Path) -> None:
     run("fit", RUNS / "log.csv", "--out", tmp_path / "run", *ARGUMENTS[name], "--epochs", "3", home=store)
     before, after = (load_file(folder / "weights.safetensors") for folder in (RUNS / name, tmp_path / "run"))
+    before["item_embedding.weight"] = before.pop("item_vectors.weight")
     assert after.keys() == before.keys()
     for key, weights in before.items():  # equal to the bit on one processor; rounding differs between processors
         np.testing.assert_allclose(after[key].astype(float), weights.astype(float), atol=1e-3, err_msg=key)

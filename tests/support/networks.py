@@ -26,17 +26,17 @@ class Network(nn.Module):
         super().__init__()
         self.items = len(vectors) - 1
         self.backbone = Encoder()
-        self.item_vectors = nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
+        self.item_embedding = nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
 
     def prepare(self) -> None:
         """Prepare nothing."""
 
     def user_embedding(self, batch: Tensor, prepared: None) -> Tensor:
         """Read a history as the sum of its items' vectors."""
-        return (self.item_vectors(batch) * (batch > 0).unsqueeze(-1)).sum(1)
+        return (self.item_embedding(batch) * (batch > 0).unsqueeze(-1)).sum(1)
 
     def scoring_matrix(self) -> Tensor:
-        return self.item_vectors.weight
+        return self.item_embedding.weight
 
 
 def retriever_of(network: Network, folder: Path | None = None) -> Retriever:

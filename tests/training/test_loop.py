@@ -151,7 +151,7 @@ def test_no_checkpoint_holds_weights_that_have_diverged(tmp_path):
         def on_batch_end(self, epoch, batch):
             if batch == 4:
                 with torch.no_grad():
-                    models[-1].item_vectors.weight.fill_(float("nan"))
+                    models[-1].item_embedding.weight.fill_(float("nan"))
 
     def keep():
         models.append(build())
@@ -191,13 +191,13 @@ def test_bf16_trains_nearly_the_same():
         for precision in ("32", "bf16")
     )
     assert mixed.history[-1]["loss"] == pytest.approx(exact.history[-1]["loss"], rel=0.1)
-    assert mixed.model.item_vectors.weight.dtype == torch.float32
+    assert mixed.model.item_embedding.weight.dtype == torch.float32
 
 
 def test_scores_that_are_no_numbers_are_an_error():
     model = build()
     with torch.no_grad():
-        model.item_vectors.weight.fill_(float("nan"))
+        model.item_embedding.weight.fill_(float("nan"))
     from mltfr.inference import ModelScorer, top_k
 
     with pytest.raises(MltfrError, match="diverged"):

@@ -60,10 +60,10 @@ def test_the_sparse_gradient_is_the_dense_one(loss, backbone):
     value, sparse, which = gradients(True, loss, backbone)
     wanted, dense, nothing = gradients(False, loss, backbone)
     assert torch.equal(value, wanted)
-    assert (which, nothing) == (["item_vectors.weight"], [])
+    assert (which, nothing) == (["item_embedding.weight"], [])
     for name in dense:
         torch.testing.assert_close(sparse[name], dense[name], rtol=1e-4, atol=1e-7)
-    assert (sparse["item_vectors.weight"][0] == 0).all()
+    assert (sparse["item_embedding.weight"][0] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["cl4srec", "duorec"])
@@ -73,7 +73,7 @@ def test_an_objective_keeps_the_gradient_sparse(name):
     value, sparse, which = gradients(True, "bce", objective=objective)
     wanted, dense, _ = gradients(False, "bce", objective=objective)
     assert torch.equal(value, wanted)
-    assert which == ["item_vectors.weight"]
+    assert which == ["item_embedding.weight"]
     for parameter in dense:
         torch.testing.assert_close(sparse[parameter], dense[parameter], rtol=1e-4, atol=1e-6)
 
@@ -162,7 +162,7 @@ def test_a_sparse_training_is_the_dense_one(shards):
         assert record["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
     for name, value in dense.model.state_dict().items():
         torch.testing.assert_close(sparse.model.state_dict()[name], value, rtol=1e-2, atol=1e-3)
-    moved = (sparse.model.item_vectors.weight != build().item_vectors.weight).any(1)
+    moved = (sparse.model.item_embedding.weight != build().item_embedding.weight).any(1)
     assert moved[1 : ITEMS - 20].all()
     assert not moved[0]
 
@@ -171,7 +171,7 @@ def test_validation_sees_every_row_up_to_date():
     seen = []
 
     def metric(model):
-        seen.append(model.item_vectors.weight.detach().clone())
+        seen.append(model.item_embedding.weight.detach().clone())
         return {"ndcg@10": len(seen), "hr@10": 0.0}
 
     for updates in ("sparse", "dense"):
@@ -195,5 +195,5 @@ def test_a_sparse_training_resumes_to_the_same_bits(tmp_path):
     resumed = run([0.2, 0.3], checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for name, value in straight.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
-    assert not straight.model.item_vectors.sparse
-    assert not straight.model.item_vectors._forward_pre_hooks
+    assert not straight.model.item_embedding.sparse
+    assert not straight.model.item_embedding._forward_pre_hooks

@@ -50,7 +50,7 @@ def test_nothing_in_a_step_asks_for_a_value(backbone: str, loss: str, monkeypatc
     step = make_step(backbone, loss).to(META)
     value = step(on_meta(make_batch().to(torch.device("cpu"))))
     value.backward()
-    assert step.model.item_vectors.weight.grad is not None
+    assert step.model.item_embedding.weight.grad is not None
 
 
 def test_the_test_would_notice() -> None:

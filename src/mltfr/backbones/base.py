@@ -65,7 +65,7 @@ class Backbone(nn.Module, ABC):
     def project_output(self, x: Tensor, mask: Tensor) -> Tensor:
         """Turn the stack's output `[B, L, D]` into what is compared with item vectors, `[B, L, D]`."""
 
-    def reset_item_vectors(self, weight: Tensor) -> None:
+    def reset_item_embedding(self, weight: Tensor) -> None:
         """Initialise the item vectors `[rows, D]` in place, as the backbone's paper does."""
         nn.init.normal_(weight, std=0.02)
 

@@ -102,6 +102,6 @@ class GRU4Rec(Backbone):
         """Return the states, which have the width of the item vectors already."""
         return x
 
-    def reset_item_vectors(self, weight: Tensor) -> None:
+    def reset_item_embedding(self, weight: Tensor) -> None:
         """Draw the item vectors `[rows, D]` as the authors' code does (Glorot)."""
         nn.init.xavier_uniform_(weight)

@@ -104,7 +104,7 @@ class ModelScorer:
 
     def _version(self) -> tuple[int, int]:
         """Return where the item vectors lie, and how often any weight was written to."""
-        return self.model.item_vectors.weight.data_ptr(), sum(tensor._version for tensor in self._tensors)
+        return self.model.item_embedding.weight.data_ptr(), sum(tensor._version for tensor in self._tensors)
 
 
 class FallbackScorer:

@@ -37,7 +37,7 @@ from mltfr.pipeline.data import check_split, load_split, load_vocabulary, save_s
 from mltfr.pipeline.estimators import make_estimator
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
 from mltfr.pipeline.inputs import Tables, load_run_tables, placeholder_tables
-from mltfr.pipeline.upgrade import upgrade_settings
+from mltfr.pipeline.upgrade import upgrade_settings, upgrade_weights
 from mltfr.storage import files
 from mltfr.storage.files import (
     atomic_file,
@@ -175,7 +175,7 @@ def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) 
         config = RunConfig.parse(upgrade_settings(load_toml(folder / CONFIG)))
     tables = _tables(folder, config, manifest, len(vocabulary))
     with damage(folder / WEIGHTS):
-        model = make_estimator(config).restore(len(vocabulary), tables, load_file(folder / WEIGHTS))
+        model = make_estimator(config).restore(len(vocabulary), tables, upgrade_weights(load_file(folder / WEIGHTS)))
     facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
     return InferenceModel(config, model, vocabulary, facts)
 

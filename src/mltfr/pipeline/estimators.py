@@ -218,7 +218,7 @@ class NeuralEstimator:
             max_examples=self.config.training.validation_examples,
             sample_seed=self.config.seed,
         )
-        scorer = ModelScorer(model, model.item_vectors.weight.device)
+        scorer = ModelScorer(model, model.item_embedding.weight.device)
         return dict(evaluate(scorer, data, "validation", protocol, shard=shard).metrics)
 
 

@@ -37,9 +37,9 @@ class NeuralModel(SequentialModel):
 
     def scorer(self) -> ModelScorer:
         """Return a scorer on the device of the weights."""
-        return ModelScorer(self, self.item_vectors.weight.device)
+        return ModelScorer(self, self.item_embedding.weight.device)
 
     def item_similarity(self, code: int) -> tuple[str, Tensor]:
         """Return the cosines of the item embeddings."""
-        vectors = normalize(self.item_vectors.weight.detach()[1 : self.items + 1], dim=-1)  # [I, D]
+        vectors = normalize(self.item_embedding.weight.detach()[1 : self.items + 1], dim=-1)  # [I, D]
         return "cosine", vectors @ vectors[code - 1]                     # [I]

@@ -1,4 +1,4 @@
-"""Settings of earlier versions in the words of this one, so that runs that were fitted then can be opened."""
+"""Settings and weights of earlier versions in the words of this one, so that runs fitted then can be opened."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from torch import Tensor
+
 from mltfr.fusion import FUSIONS
 from mltfr.training.config import REMOVED_SETTINGS, AdvancedTrainingConfig
 
 _GRANULARITY = {"position": "position", "user": "sequence", "nobody": "static"}
 """What `fusion.filter.chosen_by` said, as `granularity` says it."""
+_RENAMED_WEIGHTS = {"item_vectors.weight": "item_embedding.weight"}
 
 
 def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +33,11 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if control != "none":
         fusion["name"] = _control_of(fusion["name"], control)
     return upgraded
+
+
+def upgrade_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a run's tensors under the names that a model of this version has."""
+    return {_RENAMED_WEIGHTS.get(name, name): tensor for name, tensor in weights.items()}
 
 
 def _control_of(name: str, control: str) -> str:

@@ -57,10 +57,10 @@ class BackboneContract:
         backbone = entry.cls(entry.config.model_validate({**given, **self.settings}))
         model = SequentialModel(ITEMS, backbone, fusion, site)
         with torch.no_grad():
-            for part in (model.backbone, model.item_vectors):
+            for part in (model.backbone, model.item_embedding):
                 for parameter in part.parameters():
                     parameter.add_(0.3 * torch.randn(parameter.shape))
-            model.item_vectors.weight[0] = 0
+            model.item_embedding.weight[0] = 0
         return model.eval()
 
     @pytest.fixture
@@ -86,7 +86,7 @@ class BackboneContract:
     def test_the_input_of_the_stack_is_zero_at_padding(self, items: Tensor) -> None:
         model = self.model()
         mask = items != 0
-        x, _ = model.backbone.encode_input(model.item_vectors(items), mask)
+        x, _ = model.backbone.encode_input(model.item_embedding(items), mask)
         assert (x[~mask] == 0).all()
         assert (x[mask] != 0).any()
 
@@ -99,7 +99,7 @@ class BackboneContract:
     def test_what_stands_at_padding_changes_nothing(self, items: Tensor) -> None:
         model = self.model()
         mask = items != 0
-        clean = model.item_vectors(items)
+        clean = model.item_embedding(items)
         dirty = torch.where(mask.unsqueeze(-1), clean, torch.full_like(clean, 100.0))
         torch.testing.assert_close(self.run(model, dirty, mask)[mask], self.run(model, clean, mask)[mask])
 
@@ -155,8 +155,8 @@ class BackboneContract:
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
             assert parameter.grad.abs().max() > 0, name
-        assert model.item_vectors.weight.grad is not None
-        assert (model.item_vectors.weight.grad[0] == 0).all()
+        assert model.item_embedding.weight.grad is not None
+        assert (model.item_embedding.weight.grad[0] == 0).all()
 
     def test_a_fusion_fits_at_every_site(self, items: Tensor) -> None:
         bare = self.model()

@@ -48,7 +48,7 @@ class ObjectiveContract:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.3 * torch.randn(parameter.shape))
-            model.item_vectors.weight[0] = 0
+            model.item_embedding.weight[0] = 0
         return model
 
     def training_loss(self, objective: Objective, dropout: float = 0.0) -> TrainingLoss:
@@ -117,8 +117,8 @@ class ObjectiveContract:
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all(), name
             assert parameter.grad.abs().max() > 0, name
-        assert model.item_vectors.weight.grad is not None
-        assert (model.item_vectors.weight.grad[0] == 0).all()
+        assert model.item_embedding.weight.grad is not None
+        assert (model.item_embedding.weight.grad[0] == 0).all()
 
     def test_the_order_of_the_batch_does_not_matter(self, samples: Samples) -> None:
         objective = self.build()

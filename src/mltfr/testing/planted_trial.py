@@ -99,7 +99,7 @@ def _control(table: PreparedTable, kind: Kind, seed: int) -> PreparedTable:
 
 
 def _score(model: SequentialModel, signal: PlantedSignal, split: SplitName) -> dict[str, float]:
-    scorer = ModelScorer(model, model.item_vectors.weight.device)
+    scorer = ModelScorer(model, model.item_embedding.weight.device)
     return dict(evaluate(scorer, signal.split, split, EvaluationProtocol(split=signal.split.method)).metrics)
 
 

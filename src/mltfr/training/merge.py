@@ -45,7 +45,7 @@ def merge_experts(
         chosen = random.choice(len(samples), count, replace=False)
         chosen = chosen[np.argsort(samples.lengths(chosen), kind="stable")]
         plan = np.array_split(chosen, -(-count // config.batch_size))
-    device = model.item_vectors.weight.device
+    device = model.item_embedding.weight.device
     batches = (samples.batch(chunk, random).to(device) for chunk in plan)
     if fusion.fisher_estimator == "batch":
         pairs = ((batch.items, batch.targets) for batch in batches)

@@ -134,7 +134,7 @@ def train(
             model.fusion.add_consensus(consensus)
         elapsed = time.monotonic() - begun
         state, tensors = TrainerState(round=number + 1, elapsed=elapsed, history=state.history), None
-    model.item_vectors.sparse = False
+    model.item_embedding.sparse = False
     return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
 
 

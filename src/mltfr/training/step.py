@@ -39,7 +39,7 @@ class TrainingLoss(nn.Module):
         self.model = model
         self.loss = loss
         self.objective = objective
-        model.item_vectors.sparse = self.sparse = sparse
+        model.item_embedding.sparse = self.sparse = sparse
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the mean loss over the positions with a target, and what the objective adds to it, a scalar.
@@ -83,7 +83,7 @@ class OptimizationStep:
         self.optimizer = make_optimizer(config, loss.parameters(), loss.sparse, capturable)
         self.lazy = self.optimizer if isinstance(self.optimizer, LazyAdam) else None
         if self.lazy is not None:
-            self.lazy.track(loss.model.item_vectors)
+            self.lazy.track(loss.model.item_embedding)
         inner = max((min(each.shape) for each in loss.parameters() if each.dim() == 2), default=0)
         self._inner_width = inner if device.type == "cpu" else 0
 
