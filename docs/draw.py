@@ -11,10 +11,10 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
 from pathlib import Path
+
+from layout import BOX, WIDTH, placed, reduced
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {"cli": "Product", "training": "Use", "model": "Method", "tokens": "Data", "config": "Ground"}
@@ -45,9 +45,7 @@ CAPTIONS = {
     "storage": "files, folders, locks",
     "errors": "what goes wrong",
 }
-WIDTH, LEFT, BOX, HIGH, GAP, ROW, LANE = 920.0, 90.0, 134.0, 40.0, 16.0, 72.0, 14.0
-CENTRE = 0.4
-"""Pull of the middle on every place, beside 1 of a room that it is joined to."""
+HIGH, ROW = 40.0, 72.0
 STYLE = """
   svg { font-family: -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; --ink: #1f2328; --soft: #656d76;
         --line: #9aa4af; --paper: #ffffff; --band: #f6f8fa; --Product: #8250df; --Use: #0969da; --Method: #bf5b04;
@@ -102,30 +100,7 @@ def _modules(node: ast.AST) -> Iterator[str]:
         yield from _modules(child)
 
 
-def reduced(graph: Mapping[str, set[str]], order: Sequence[str]) -> dict[str, set[str]]:
-    """Return the edges that do not follow from others (transitive reduction)."""
-    below: dict[str, set[str]] = {}
-    kept: dict[str, set[str]] = {}
-    for room in reversed(order):
-        indirect = set().union(*(below[other] for other in graph[room]))
-        kept[room] = graph[room] - indirect
-        below[room] = graph[room] | indirect
-    return kept
-
-
 # --- where things stand ------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Place:
-    """A room, or the lane of a long edge that passes a row."""
-
-    name: str
-    row: int
-    width: float
-    x: float = 0.0
-    above: list[Place] = field(default_factory=list)
-    below: list[Place] = field(default_factory=list)
 
 
 def floors(order: Sequence[str]) -> dict[str, str]:
@@ -150,82 +125,6 @@ def rows(order: Sequence[str], graph: Mapping[str, set[str]], floor: Mapping[str
         found |= {room: base + highest - depth[room] for room in inside}
         base += highest + 1
     return found
-
-
-def placed(order: Sequence[str], graph: Mapping[str, set[str]], row: Mapping[str, int]) -> list[list[Place]]:
-    """Return the rows of places, ordered so that edges cross little, with their x set."""
-    count = 1 + max(row.values())
-    table: list[list[Place]] = [[] for _ in range(count)]
-    rooms = {room: Place(room, row[room], BOX) for room in order}
-    for room in order:
-        table[row[room]].append(rooms[room])
-    for room in order:
-        for other in sorted(graph[room], key=order.index):
-            last = rooms[room]
-            for level in range(row[room] + 1, row[other]):
-                lane = Place(f"{room}>{other}", level, LANE)
-                table[level].append(lane)
-                last.below.append(lane)
-                lane.above.append(last)
-                last = lane
-            last.below.append(rooms[other])
-            rooms[other].above.append(last)
-    best, fewest = table, sum(len(line) for line in table) ** 3
-    for sweep in range(40):
-        down = sweep % 2 == 0
-        for line in table if down else reversed(table):
-            index = {id(place): number for other in table for number, place in enumerate(other)}
-            line.sort(key=lambda place: _mean([index[id(other)] for other in (place.above if down else place.below)]
-                                              or [index[id(place)]]))  # fmt: skip
-        if (crossed := _crossings(table)) < fewest:
-            best, fewest = [list(line) for line in table], crossed
-    for line in best:
-        spread = [(number + 0.5) * (WIDTH - LEFT) / len(line) + LEFT for number in range(len(line))]
-        _line_up(line, spread, [1.0] * len(line))
-    for sweep in range(80):
-        for line in best if sweep % 2 == 0 else reversed(best):
-            middle = (CENTRE, (LEFT + WIDTH) / 2)
-            pulls = [[middle, *((_pull(place, other), other.x) for other in place.above + place.below)]
-                     for place in line]  # fmt: skip
-            weights = [sum(weight for weight, _ in pull) for pull in pulls]
-            wanted = [sum(weight * x for weight, x in pull) / total for pull, total in zip(pulls, weights, strict=True)]
-            _line_up(line, wanted, weights)
-    return best
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _crossings(table: Sequence[Sequence[Place]]) -> int:
-    total = 0
-    for upper, lower in pairwise(table):
-        at = {id(place): number for number, place in enumerate(lower)}
-        ends = [(number, at[id(other)]) for number, place in enumerate(upper) for other in place.below]
-        total += sum((a - c) * (b - d) < 0 for i, (a, b) in enumerate(ends) for c, d in ends[:i])
-    return total
-
-
-def _pull(place: Place, other: Place) -> float:
-    """Return how much an edge wants to be straight: most between lanes, which have nothing else to be near to."""
-    return (1.0, 2.0, 8.0)[(place.width == LANE) + (other.width == LANE)]
-
-
-def _line_up(line: Sequence[Place], wanted: Sequence[float], weights: Sequence[float]) -> None:
-    """Set x as near to what is wanted as order, widths and gaps allow (pool adjacent violators)."""
-    offsets = [0.0]
-    for before, place in pairwise(line):
-        offsets.append(offsets[-1] + before.width / 2 + GAP + place.width / 2)
-    pools: list[tuple[float, float, int]] = []  # weighted sum of wants, sum of weights, number of places
-    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
-        pools.append(((want - offset) * weight, weight, 1))
-        while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:
-            last, before_last = pools.pop(), pools.pop()
-            pools.append((last[0] + before_last[0], last[1] + before_last[1], last[2] + before_last[2]))
-    starts = [total / weight for total, weight, number in pools for _ in range(number)]
-    low, high = LEFT + line[0].width / 2, WIDTH - 12 - line[-1].width / 2 - offsets[-1]
-    for place, start, offset in zip(line, starts, offsets, strict=True):
-        place.x = min(max(start, low), max(high, low)) + offset
 
 
 # --- what is drawn -----------------------------------------------------------------------------------------------

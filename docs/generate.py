@@ -7,17 +7,15 @@ code is 1 if a file is out of date.
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import typer
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from mltfr import Recommender, load_interactions
 from mltfr.backbones import BACKBONES
@@ -34,68 +32,10 @@ from mltfr.pipeline import resolve
 from mltfr.pipeline.config import RunConfig
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
+from settings_tables import allowed, settings_table, table, value
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "docs/reference.md")
-SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-NOT_SET = "not set"
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(header)]
-    lines.append(["---"] * len(lines[0]))
-    lines += [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def value(given: Any) -> str:
-    """Return a setting as it is written in TOML."""
-    if isinstance(given, BaseModel):
-        given = given.model_dump(mode="json")
-    if isinstance(given, tuple):
-        given = list(given)
-    return NOT_SET if given is None else f"`{json.dumps(given, ensure_ascii=False)}`"
-
-
-def allowed(field: FieldInfo) -> str:
-    """Return what a setting may be: its choices, its range, or its type."""
-    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
-    optional = get_origin(field.annotation) is not tuple and type(None) in get_args(field.annotation)
-    kind = kinds[0] if optional and len(kinds) == 1 else field.annotation
-    if get_origin(kind) is Literal:
-        return ", ".join(value(choice) for choice in get_args(kind))
-    metadata = [*field.metadata, *getattr(kind, "__metadata__", ())]
-    kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
-    names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
-    if kind == tuple[str, ...]:
-        text = "list of texts"
-    elif get_origin(kind) is tuple:
-        text = "list of whole numbers"
-    else:
-        text = names.get(kind, " or ".join(names.get(part, "") for part in kinds).strip())
-    limits = [f"{SIGNS[sign]} {getattr(m, sign):,}" for m in metadata for sign in SIGNS if hasattr(m, sign)]
-    patterns = [f"`{m.pattern}`" for m in metadata if getattr(m, "pattern", None)]
-    return ", ".join([text, *limits, *patterns])
-
-
-def settings(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]]:
-    """Yield a row for every setting of a config model; those of nested models get dotted keys."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if name == "name":
-            continue
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from settings(kind, f"{prefix}{name}.")
-            continue
-        default = "required" if field.is_required() else value(field.get_default(call_default_factory=True))
-        yield [f"`{prefix}{name}`", default, allowed(field), field.description or ""]
-
-
-def settings_table(model: type[BaseModel], prefix: str = "") -> str:
-    """Return the table of a model's settings, or a line that says there are none."""
-    rows = list(settings(model, prefix))
-    return table(("key", "default", "allowed", "meaning"), rows) if rows else "It has no settings."
 
 
 def config_keys() -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
-import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import typer
 
+import draw
+import generate
 from mltfr.cli.main import app
 from mltfr.errors import ConfigError
 from mltfr.pipeline import resolve
@@ -25,17 +25,6 @@ STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 BACKBONE_OF = {"mltfr-reference": "sasrec", "sasrec-original": "sasrec", "esasrec": "ligr"}  # else the file's name
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FIT_FLAGS = {"--backbone": "backbone", "--fusion": "fusion", "--preset": "preset"}
-
-
-def load(script: str) -> ModuleType:
-    """Return `docs/SCRIPT.py` as a module."""
-    spec = importlib.util.spec_from_file_location(f"docs_{script}", ROOT / "docs" / f"{script}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def commands_of(text: str) -> list[list[str]]:
@@ -56,17 +45,16 @@ COMMANDS = [
 @pytest.mark.parametrize("name", ["README.md", "docs/reference.md"])
 def test_generated_parts_are_up_to_date(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
-    assert load("generate").updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"
+    assert generate.updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"
 
 
 @pytest.mark.parametrize("name", ["docs/architecture.svg", "docs/method.svg"])
 def test_pictures_are_up_to_date(name: str) -> None:
-    drawn = load("draw").PICTURES[name]()
+    drawn = draw.PICTURES[name]()
     assert (ROOT / name).read_text("utf-8") == drawn, f"{name} is out of date. Run: python docs/draw.py"
 
 
 def test_the_picture_stands_every_room_on_a_floor_above_what_it_imports() -> None:
-    draw = load("draw")
     order = draw.layers()
     graph = draw.imports(order)
     row = draw.rows(order, graph, draw.floors(order))
@@ -77,15 +65,13 @@ def test_the_picture_stands_every_room_on_a_floor_above_what_it_imports() -> Non
 
 
 def test_the_picture_leaves_out_what_follows() -> None:
-    draw = load("draw")
     graph = {"a": {"b", "c", "d"}, "b": {"c"}, "c": set(), "d": set()}
     assert draw.reduced(graph, "abcd") == {"a": {"b", "d"}, "b": {"c"}, "c": set(), "d": set()}
 
 
 def test_the_generator_sees_what_is_stale() -> None:
-    generator = load("generate")
     stale = "before\n<!-- begin:data -->\nold\n<!-- end:data -->\nafter\n"
-    fresh = generator.updated(stale)
+    fresh = generate.updated(stale)
     assert "ml-100k" in fresh
     assert "old" not in fresh
     assert (fresh.startswith("before\n"), fresh.endswith("\nafter\n")) == (True, True)
@@ -115,9 +101,8 @@ def test_the_study_file_in_the_help_is_a_toml_block_of_the_reference() -> None:
 
 
 def test_verbatim_paragraphs_of_a_help_text_become_code_blocks() -> None:
-    generator = load("generate")
     text = "Do it.\n\n\b\n    [a.b]\n    c = \\[1]\n\nMore.\n\n\b\n    no code at all"
-    assert generator.fenced(generator.without_markup(text)) == (
+    assert generate.fenced(generate.without_markup(text)) == (
         "Do it.\n\n```toml\n[a.b]\nc = [1]\n```\n\nMore.\n\n```text\nno code at all\n```"
     )
 
@@ -220,3 +205,15 @@ def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text("utf-8")
     assert [page.name for page in sorted(folder.glob("*.md")) if f"({page.name})" not in index] == ["README.md"]
+
+
+def test_no_file_is_longer_than_300_lines() -> None:
+    files = [path for folder in ("src", "docs", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): path.read_text("utf-8").count("\n") for path in files}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Test files are no packages: pytest imports each by its name alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, number in names.items() if number > 1] == []

@@ -15,7 +15,7 @@ from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
 from mltfr.interactions import Histories
 from mltfr.kernels import plain_twins
 from mltfr.model import SequentialModel
-from mltfr.testing.fusion import HIDDEN, ToyBackbone, fusion_batch, random_table
+from mltfr.testing.toy import HIDDEN, ToyBackbone, fusion_batch, random_table
 from mltfr.tokens.table import PreparedTable
 from mltfr.training import TrainingConfig
 from mltfr.training.samples import PositionSamples, PrefixSamples, make_samples

@@ -13,7 +13,8 @@ from mltfr.fusion import FusionInputs
 from mltfr.fusion.adapter import AdapterConfig, AdapterFusion
 from mltfr.fusion.whitening import whiten
 from mltfr.model import SequentialModel
-from mltfr.testing.fusion import HIDDEN, ITEMS, FusionContract, ToyBidirectional, fusion_batch
+from mltfr.testing.fusion import FusionContract
+from mltfr.testing.toy import HIDDEN, ITEMS, ToyBidirectional, fusion_batch
 
 
 class TestLinear(FusionContract):

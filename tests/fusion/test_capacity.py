@@ -9,7 +9,8 @@ import pytest
 from mltfr.fusion import FusionInputs, TwoRoundFusion
 from mltfr.fusion.capacity import CapacityConfig, CapacityFusion, trained_parameters
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.testing.fusion import FusionContract, random_table
+from mltfr.testing.fusion import FusionContract
+from mltfr.testing.toy import random_table
 
 SMALL: dict[str, Any] = {"filter": {"shortlist": 16, "keep": 4}}
 

@@ -12,7 +12,8 @@ from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.direct import DirectConfig, DirectFusion
 from mltfr.fusion.prototypes import Prototypes
-from mltfr.testing.fusion import HIDDEN, FusionContract, fusion_batch, random_table
+from mltfr.testing.fusion import FusionContract
+from mltfr.testing.toy import HIDDEN, fusion_batch, random_table
 
 SMALL: dict[str, Any] = {"layers": [20, 11, 6]}
 

@@ -12,7 +12,8 @@ import torch
 from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.external import ExternalConfig, ExternalFusion
-from mltfr.testing.fusion import HIDDEN, FusionContract, fusion_batch, random_table
+from mltfr.testing.fusion import FusionContract
+from mltfr.testing.toy import HIDDEN, fusion_batch, random_table
 from mltfr.tokens.neighbours import with_neighbours
 from mltfr.tokens.table import PreparedTable
 from mltfr.tokens.words import find_words

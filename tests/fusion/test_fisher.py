@@ -10,7 +10,7 @@ from mltfr.fusion import FusionInputs
 from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches, merge_by_fisher
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
 from mltfr.model import SequentialModel
-from mltfr.testing.fusion import HIDDEN, ITEMS, LENGTH, ToyBackbone, ToyBidirectional, random_table
+from mltfr.testing.toy import HIDDEN, ITEMS, LENGTH, ToyBackbone, ToyBidirectional, random_table
 
 
 @pytest.mark.parametrize("is_causal", [True, False])

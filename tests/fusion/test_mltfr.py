@@ -1,4 +1,4 @@
-"""The default preset: routing, rounds, noise and configuration."""
+"""The default fusion: routing, noise, diagnostics and configuration."""
 
 from __future__ import annotations
 
@@ -11,40 +11,18 @@ import torch
 
 from mltfr.config import Config
 from mltfr.errors import ConfigError
-from mltfr.fusion import FusionInputs
 from mltfr.fusion.fisher import estimate_fisher
-from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.fusion.mltfr.shortlist import keep_best
 from mltfr.fusion.tables import ByTable
 from mltfr.kernels import plain_twins
-from mltfr.testing.fusion import HIDDEN, fusion_batch, random_table
-from mltfr.tokens.table import PreparedTable
-
-TABLES = [random_table("a", 40, 8), random_table("b.2", 30, 12), random_table("c", 50, 12)]
-SMALL = {"keep": 3, "shortlist": 12}
-
-
-def build(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settings: object) -> MltfrFusion:
-    config = MltfrConfig.parse({"filter": SMALL, **settings})
-    return MltfrFusion(config, FusionInputs(HIDDEN, is_causal, tables, seed=1))
-
-
-def awake(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settings: object) -> MltfrFusion:
-    fusion = build(is_causal, tables, **settings)
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in fusion.parameters():
-            parameter += 0.3 * torch.randn_like(parameter)
-    return fusion
-
-
-def batch() -> tuple[torch.Tensor, torch.Tensor]:
-    return fusion_batch()
+from mltfr.testing.toy import HIDDEN, fusion_batch, random_table
+from support.small_mltfr import SMALL, TABLES, awake, build
 
 
 def test_router_weights_sum_to_one_and_can_exceed_nine_tenths() -> None:
     fusion = build()
-    x, _ = batch()
+    x, _ = fusion_batch()
     weights = fusion.router(x)
     torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
     torch.testing.assert_close(weights, torch.full_like(weights, 1 / 3))
@@ -58,7 +36,7 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
     """The whole of round 1 and 2 from the definitions, one position at a time, in double precision."""
     fusion = awake(is_causal, consensus_group=["a", "c"], consensus_weight=0.3).eval().double()
     fusion.add_consensus({k: v + 0.1 for k, v in fusion.merge_experts(fusion.fisher_parameters()).items()})
-    x, mask = batch()
+    x, mask = fusion_batch()
     x = x.double()
     delta = fusion(x, mask)
 
@@ -103,7 +81,7 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
 
 def test_exponential_query_decays_over_the_prefix() -> None:
     fusion = build(filter={**SMALL, "query": "exponential", "query_decay": 0.5})
-    x, mask = batch()
+    x, mask = fusion_batch()
     query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)
     user = int(mask.sum(1).argmax())
     places = mask[user].nonzero().flatten()
@@ -115,7 +93,7 @@ def test_exponential_query_decays_over_the_prefix() -> None:
 
 def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0, "noise_epochs": 2.0}, dropout=0.0)
-    x, mask = batch()
+    x, mask = fusion_batch()
     quiet = fusion.eval()(x, mask)[mask]
     fusion.train()
     assert not torch.allclose(fusion(x, mask)[mask], quiet)
@@ -127,7 +105,7 @@ def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
 
 def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0}).train()
-    x, mask = batch()
+    x, mask = fusion_batch()
     query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)[mask]
     users = mask.nonzero()[:, 0]
     for token_filter in fusion.filters.each():
@@ -169,7 +147,7 @@ def test_kernels_change_no_result(is_causal: bool) -> None:
     settings = {"keep": 3, "shortlist": 128, "noise": 0.0}  # enough for the kernel of top_k
     fusion = awake(is_causal, tables=tables, filter=settings, dropout=0.0, consensus_group=["a", "c"])
     fusion.add_consensus(fusion.merge_experts(fusion.fisher_parameters()))
-    x, mask = batch()
+    x, mask = fusion_batch()
     results = []
     for twins in (False, True):
         leaf = x.clone().requires_grad_()
@@ -197,80 +175,10 @@ def test_kernels_change_no_result(is_causal: bool) -> None:
         torch.testing.assert_close(fisher, expected[name], rtol=1e-4, atol=1e-6)
 
 
-def test_round_2_adds_a_frozen_merged_expert() -> None:
-    first = awake()
-    fisher = {name: torch.rand_like(value) for name, value in first.fisher_parameters().items()}
-    tensors = first.merge_experts(fisher)
-    second = build()
-    assert set(fisher) <= set(second.state_dict())
-    second.add_consensus(tensors)
-    trainable = set(dict(build().named_parameters()))
-    assert set(dict(second.named_parameters())) == trainable, "the consensus expert has parameters that train"
-    state = second.state_dict()
-    for name, value in tensors.items():
-        assert torch.equal(state[f"consensus.{name}"], value)
-    assert {n for n in state if n.startswith("consensus.")} == {f"consensus.{name}" for name in tensors}
-    adapter = first.experts.of("b.2").adapter.weight
-    assert torch.equal(second.consensus.adapters.of("b.2").weight, adapter)
-    x, mask = batch()
-    delta = second.eval()(x, mask)
-    assert delta.abs().max() > 0
-    routed = build().eval()(x, mask)  # zero: a fresh fusion
-    rows, (key, value) = second.prepare()
-    query = torch.nn.functional.normalize(second.queries(x, mask, x.shape[1]), dim=-1)
-    everywhere = torch.arange(mask.numel())
-    choices = second.choose(query, rows, everywhere, x.shape[1])
-    consensus = second.consensus(x.flatten(0, 1), key, value, choices).view_as(x)
-    torch.testing.assert_close(delta[mask], (routed + 0.1 * consensus)[mask])
-
-
-def test_round_2_state_scores_after_loading() -> None:
-    first = awake()
-    second = awake()
-    second.add_consensus(first.merge_experts(first.fisher_parameters()))
-    state = second.state_dict()
-    loaded = build(tables=[PreparedTable.placeholder(t.name, *t.shape) for t in TABLES])
-    prefix = "consensus."
-    loaded.add_consensus({n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)})
-    loaded.load_state_dict(state)
-    x, mask = batch()
-    assert torch.equal(loaded.eval()(x, mask), second.eval()(x, mask))
-
-
-def test_adding_the_consensus_keeps_the_mode_and_draws_no_random_numbers() -> None:
-    fusion = build().eval()
-    before = torch.get_rng_state()
-    fusion.add_consensus(awake().merge_experts(awake().fisher_parameters()))
-    torch.manual_seed(1)
-    assert not any(module.training for module in fusion.modules())
-    torch.set_rng_state(before)
-    build()
-    assert torch.equal(torch.get_rng_state(), before), "building a fusion moves the global random state"
-
-
-def test_all_cores_and_adapters_of_one_width_start_the_same() -> None:
-    experts = build().experts
-    for name, value in experts.of("a").core.state_dict().items():
-        assert torch.equal(value, experts.of("b.2").core.state_dict()[name])
-    assert torch.equal(experts.of("b.2").adapter.weight, experts.of("c").adapter.weight)
-
-
-def test_a_table_starts_the_same_whatever_the_others_are() -> None:
-    alone, together = build(tables=TABLES[1:2]).state_dict(), build().state_dict()
-    own = [name for name in alone if "b%2e2" in name]
-    assert own
-    assert all(torch.equal(alone[name], together[name]) for name in own)
-
-
-def test_rounds_follow_from_the_consensus_weight() -> None:
-    assert build().rounds == 2
-    assert build(consensus_weight=0).rounds == 1
-
-
 def test_diagnostics_of_training() -> None:
     fusion = awake().train()
     for _ in range(3):
-        fusion(*batch())
+        fusion(*fusion_batch())
     found = fusion.diagnostics()
     assert sum(found["router_share"].values()) == pytest.approx(1.0)
     assert 0 <= found["router_entropy"] <= math.log(3) + 1e-6
@@ -280,9 +188,9 @@ def test_diagnostics_of_training() -> None:
     assert list(found["filter_scale"]) == ["a", "b.2", "c"]
     with torch.no_grad():
         fusion.router.gate.bias[0] = -20.0
-    fusion(*batch())
+    fusion(*fusion_batch())
     assert fusion.diagnostics()["dead_experts"] == 1
-    fusion.eval()(*batch())
+    fusion.eval()(*fusion_batch())
     assert "router_share" not in fusion.diagnostics(), "averages start again, and only training counts"
 
 
@@ -298,7 +206,7 @@ def test_stability_does_not_count_padding() -> None:
     """Where all positions are computed, as on a GPU, most of them are padding."""
     fusion = awake(filter={**SMALL, "noise": 1e-3}).train()
     query = torch.zeros(40, HIDDEN)
-    query[[20, 39]] = torch.nn.functional.normalize(batch()[0][0, -2:], dim=-1)
+    query[[20, 39]] = torch.nn.functional.normalize(fusion_batch()[0][0, -2:], dim=-1)
     for token_filter in fusion.filters.each():
         token_filter(query, token_filter.tokens(token_filter.shortlist.vectors), torch.arange(40) // 10, 4)
     assert fusion.diagnostics()["filter_stability"] == dict.fromkeys(fusion.widths, 1.0)
@@ -343,7 +251,7 @@ def test_table_names_stay_distinct_in_state_dict() -> None:
 @pytest.mark.parametrize("is_causal", [True, False])
 def test_kept_tokens_are_the_best_of_the_shortlist(is_causal: bool) -> None:
     fusion = awake(is_causal).eval()
-    x, mask = batch()
+    x, mask = fusion_batch()
     query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1).expand_as(x)
     for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
         token_filter = fusion.filters.of(name)

@@ -11,7 +11,7 @@ import torch
 
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
-from mltfr.testing.fusion import HIDDEN, fusion_batch, random_table
+from mltfr.testing.toy import HIDDEN, fusion_batch, random_table
 
 TABLES = [random_table("a", 140, 8), random_table("b.2", 30, 12), random_table("c", 130, 12)]
 FILTER = {"keep": 3, "shortlist": 128}

@@ -18,7 +18,8 @@ import torch
 from mltfr.errors import ConfigError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.reference import ReferenceConfig, ReferenceFusion
-from mltfr.testing.fusion import HIDDEN, LENGTH, FusionContract, fusion_batch, random_table
+from mltfr.testing.fusion import FusionContract
+from mltfr.testing.toy import HIDDEN, LENGTH, fusion_batch, random_table
 
 TABLES = [random_table("a", 30, 8), random_table("b", 40, 12), random_table("c", 50, 12)]
 

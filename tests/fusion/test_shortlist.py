@@ -11,7 +11,7 @@ from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion, shortlist
 from mltfr.fusion.mltfr.model import TokenFilter, TokenFilterConfig
 from mltfr.fusion.mltfr.queries import sample_queries
 from mltfr.fusion.mltfr.shortlist import Shortlist
-from mltfr.testing.fusion import HIDDEN, random_table
+from mltfr.testing.toy import HIDDEN, random_table
 from mltfr.tokens.table import PreparedTable
 
 TABLE = random_table("t", 300, 12)

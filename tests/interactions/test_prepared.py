@@ -1,24 +1,19 @@
-"""A prepared set holds what the log gives in memory, and says of bad input what reading it in memory says."""
+"""Preparing a set: it holds what the log gives in memory, and says of bad input what reading it in memory says."""
 
 from __future__ import annotations
 
-import gzip
 import importlib
-import json
-import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from mltfr.errors import DataError, MissingExtraError, MltfrError, OutputError
+from mltfr.errors import MissingExtraError, MltfrError, OutputError
 from mltfr.interactions import FilterConfig, SplitConfig, apply_filters, database, load_interactions, prepare, split
 from mltfr.interactions import prepared as layout
 from mltfr.interactions.prepare import memory_bytes
-from mltfr.interactions.statistics import describe, describe_prepared
-from mltfr.interactions.synthetic import SyntheticConfig, synthetic
+from support.log_files import files_of, shuffled_frame, walks, write
 
 LITTLE = 20_000
 """Bytes of memory that a preparation is given."""
@@ -27,46 +22,7 @@ making = importlib.import_module("mltfr.interactions.prepare")
 
 @pytest.fixture(scope="module")
 def frame() -> pl.DataFrame:
-    log = synthetic(SyntheticConfig(users=250, items=90, mean_length=9), seed=5).log.frame
-    place = pl.int_range(pl.len()).over("user_id")
-    start = pl.col("timestamp").first().over("user_id") % 10
-    log = log.with_columns(timestamp=1_700_000_000 + place * 1_000_000 + start * 100_000)  # many share a time
-    return log.unique(maintain_order=True).sample(fraction=1, shuffle=True, seed=2)
-
-
-def write(frame: pl.DataFrame, path: Path, form: str) -> Path:
-    """Write a log as text or Parquet, its times as the form says."""
-    time = pl.col("timestamp")
-    if form == "floats":
-        frame = frame.with_columns(time + 0.25)
-    elif form == "dates":
-        moments = pl.from_epoch("timestamp", time_unit="s")
-        frame = frame.with_columns(moments.dt.strftime("%Y-%m-%dT%H:%M:%S")).sort("timestamp", descending=True)
-    elif form == "moments":
-        frame = frame.with_columns(pl.from_epoch("timestamp", time_unit="s"))
-    elif form == "no times":
-        frame = frame.drop("timestamp")
-    elif form == "another order":
-        frame = frame.select("timestamp", pl.lit("x").alias("note"), "item_id", "user_id")
-    elif form == "numbers":
-        numbers = [pl.col(name).str.slice(1).cast(pl.Int32) for name in ("user_id", "item_id")]
-        frame = frame.with_columns(numbers)
-    if form in ("moments", "numbers"):
-        frame.write_parquet(path, row_group_size=300)
-    elif form == "gzip":
-        path.write_bytes(gzip.compress(frame.write_csv(separator="\t").encode()))
-    elif form == "recbole":
-        names = {"user_id": "user_id:token", "item_id": "item_id:token", "timestamp": "timestamp:float"}
-        frame.rename(names).write_csv(path, separator="\t")
-    elif form == "blank lines":
-        path.write_text(frame.write_csv().replace("\nu0007,", "\n\nu0007,") + "\n\n")
-    else:
-        frame.write_csv(path, quote_style="always" if form == "quoted" else "necessary")
-    return path
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return shuffled_frame()
 
 
 FORMS = ("text", "floats", "dates", "moments", "no times", "another order", "numbers", "gzip", "recbole", "blank lines",
@@ -170,31 +126,6 @@ def test_what_is_wrong_is_said_in_the_same_words(tmp_path, frame, case, skip):
     assert isinstance(found, int) == (tmp_path / "set").exists()
 
 
-def walks(frame, path: Path, form: str) -> Path:
-    """Write a log without times in a form that is read whole."""
-    histories = frame.sort("timestamp", maintain_order=True).group_by("user_id", maintain_order=True).agg("item_id")
-    lines = [(user, " ".join(items)) for user, items in histories.iter_rows()]
-    if form == "jsonl":
-        frame.write_ndjson(path)
-    elif form == "zstd":
-        path.write_bytes(zstandard(frame.write_csv().encode()))
-    elif form == "pairs":
-        path.write_text("".join(f"{user} {item}\n" for user, item, _ in frame.iter_rows()))
-    elif form == "folder":
-        path.mkdir()
-        (path / "train.txt").write_text("a 1 2 3\nb 2 3\n")
-        (path / "test.txt").write_text("a 4\nb 1\n")
-    else:
-        path.write_text("".join(f"{user}{' : ' if form == 'colon' else ' '}{items}\n" for user, items in lines))
-    return path
-
-
-def zstandard(content: bytes) -> bytes:
-    import pyarrow
-
-    return pyarrow.compress(content, "zstd", asbytes=True)
-
-
 @pytest.mark.parametrize("form", ["jsonl", "zstd", "pairs", "sequence", "colon", "folder"])
 def test_other_formats_are_read_whole(tmp_path, frame, form):
     path = walks(frame, tmp_path / "log", form)
@@ -224,92 +155,6 @@ def test_without_duckdb_the_extra_is_named(tmp_path, frame, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"pip install 'mltfr\[large\]'"):
         prepare(write(frame, tmp_path / "log", "text"), tmp_path / "set")
     assert not (tmp_path / "set").exists()
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, frame) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    prepare(write(frame, folder / "log.csv", "text"), folder / "set", filters=FilterConfig(core=2))
-    return folder
-
-
-def test_load_interactions_opens_a_set(made):
-    prepared = load_interactions(made / "set")
-    assert prepared.folder == made / "set"
-    assert prepared.filters == FilterConfig(core=2)
-    assert prepared.source == "log.csv"
-    assert isinstance(prepared.split.histories.items.base, np.memmap | np.ndarray)
-    assert not prepared.split.histories.items.flags.writeable
-    with pytest.raises(DataError, match=r"is a prepared set, read and checked before. Leave out the options"):
-        load_interactions(made / "set", format="csv")
-
-
-def test_description(made):
-    found, log = describe_prepared(load_interactions(made / "set")), load_interactions(made / "log.csv")
-    expected = describe(apply_filters(log, FilterConfig(core=2))[0])
-    assert (found.users, found.interactions) == (expected.users, expected.interactions)
-    assert found.history_length == expected.history_length
-    assert found.test_examples == expected.test_users
-    assert found.cold_test_items == expected.cold_test_items
-    assert found.filters["before"] == len(log)
-    assert found.fingerprint == log.fingerprint()
-
-
-def change(name, value):
-    def damage(folder):
-        manifest = json.loads((folder / "manifest.json").read_text())
-        manifest[name] = value
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-
-    return damage
-
-
-def flip(folder):
-    content = bytearray((folder / "items.npy").read_bytes())
-    content[-3] ^= 1
-    (folder / "items.npy").write_bytes(content)
-
-
-def interrupt(folder):
-    (folder / "manifest.json").unlink()
-    (folder / ".work").mkdir()
-
-
-DAMAGE = {
-    "a bit": (flip, r"items.npy: damaged \(its checksum differs .*\). Make it again: mltfr data prepare FILE --out"),
-    "cut": (lambda f: (f / "users.parquet").write_bytes(b"PAR1"), r"users.parquet: damaged"),
-    "missing": (lambda f: (f / "offsets.npy").unlink(), r"offsets.npy: missing, though the manifest lists it"),
-    "format": (change("format", 99), r"written in prepared set format 99 by mltfr .*; this is mltfr .*reads format 1"),
-    "no files": (change("files", 3), r"manifest.json: damaged, or of another version"),
-    "filters": (change("filters", {"cores": 1}), r"damaged, or of another version .*unknown setting 'cores'"),
-    "unfinished": (interrupt, r"this prepared set is not finished. Make it again: mltfr data prepare FILE --out"),
-    "killed while finishing": (lambda f: (f / "manifest.json").unlink(), r"this prepared set is not finished"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", DAMAGE)
-def test_damaged_and_unfinished_sets(tmp_path, made, case):
-    damage, message = DAMAGE[case]
-    shutil.copytree(made / "set", tmp_path / "set")
-    damage(tmp_path / "set")
-    with pytest.raises(DataError, match=message):
-        load_interactions(tmp_path / "set")
-
-
-def test_places_that_are_taken(tmp_path, made):
-    log = made / "log.csv"
-    with pytest.raises(OutputError, match="holds something finished"):
-        prepare(log, made / "set")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is not empty and not an unfinished prepared set"):
-        prepare(log, tmp_path / "other")
-    with pytest.raises(OutputError, match="is a file"):
-        prepare(log, log)
-    shutil.copytree(made / "set", tmp_path / "set")
-    interrupt(tmp_path / "set")
-    prepare(log, tmp_path / "set", filters=FilterConfig(core=2))
-    assert files_of(tmp_path / "set") == files_of(made / "set")
 
 
 def test_amounts_of_memory():

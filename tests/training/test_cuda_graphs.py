@@ -14,7 +14,7 @@ from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.testing.fusion import random_table
+from mltfr.testing.toy import random_table
 from mltfr.training import (
     AdvancedTrainingConfig,
     Callback,

@@ -10,7 +10,7 @@ from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.testing.fusion import HIDDEN, ToyBackbone, random_table
+from mltfr.testing.toy import HIDDEN, ToyBackbone, random_table
 from mltfr.training import TrainingConfig, merge
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss

@@ -14,7 +14,7 @@ from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_loss, build_model, build_objective
-from mltfr.testing.fusion import random_table
+from mltfr.testing.toy import random_table
 from mltfr.training import Callback, Checkpoints, Interrupted, load_checkpoint, train
 from mltfr.training.merge import merge_experts
 from mltfr.training.samples import make_samples

@@ -20,7 +20,7 @@ from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import InteractionLog
 from mltfr.model import SequentialModel
 from mltfr.pipeline import RunConfig, fit, load_artifact
-from mltfr.testing.fusion import random_table
+from mltfr.testing.toy import random_table
 from mltfr.training import Callback, Interrupted
 
 HIDDEN = 16
