@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mltfr.errors import ConfigError
 from mltfr.pipeline import resolve
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.upgrade import upgrade_settings
@@ -33,12 +34,18 @@ def test_who_chose_is_the_granularity_now(before: str, after: str) -> None:
         ("mltfr", "random", "random"),
         ("mltfr", "shuffled", "shuffled"),
         ("mltfr-reference", "random", "random-reference"),
+        ("none", "random", "none"),
     ],
 )
 def test_a_control_is_a_fusion_now(fusion: str, control: str, name: str) -> None:
     upgraded = upgrade_settings(former(fusion={"name": fusion}, tokens={"control": control}))
     assert upgraded["fusion"]["name"] == name
     assert upgraded["tokens"] == {}
+
+
+def test_a_control_that_is_no_fusion_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fusion 'external' has no control 'shuffled' any more"):
+        upgrade_settings(former(fusion={"name": "external"}, tokens={"control": "shuffled"}))
 
 
 def test_settings_of_this_version_stay_as_they_are() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.training.config import REMOVED_SETTINGS, AdvancedTrainingConfig
 
@@ -17,7 +18,11 @@ _RENAMED_WEIGHTS = {"item_vectors.weight": "item_embedding.weight"}
 
 
 def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's nested settings with what was renamed or moved; settings of this version stay as they are."""
+    """Return a run's nested settings with what was renamed or moved; settings of this version stay as they are.
+
+    Raises:
+        ConfigError: they name a control that no fusion is any more.
+    """
     upgraded = deepcopy(dict(settings))
     training = upgraded.get("training", {})
     moved = {name: training.pop(name) for name in AdvancedTrainingConfig.model_fields if name in training}
@@ -41,6 +46,15 @@ def upgrade_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _control_of(name: str, control: str) -> str:
-    """Return the registered fusion that is the control of another one."""
+    """Return the registered fusion that is the control of another one; itself where it reads no tables.
+
+    Raises:
+        ConfigError: there is none.
+    """
     fusion = FUSIONS.get(name).cls
-    return next(entry.name for entry in FUSIONS if issubclass(entry.cls, fusion) and entry.cls.control == control)
+    if not fusion.needs_tables:
+        return name
+    controls = [entry.name for entry in FUSIONS if issubclass(entry.cls, fusion) and entry.cls.control == control]
+    if not controls:
+        raise ConfigError(f"fusion '{name}' has no control '{control}' any more")
+    return controls[0]
