@@ -1,6 +1,6 @@
 """MLTFR, preset `default` (arXiv 2604.18200): token filter, experts, router, consensus expert.
 
-At position t of a history, for tables n = 1..N with tokens e, P the filter's projection and A the expert's adapter:
+At position t of a history, for tables n = 1..N with tokens e of norm sqrt(W), P the filter's projection, A the adapter:
 
     query_t     = unit(mean of x over the history up to t)               (over all of it where positions see later ones)
     score_tnm   = scale_n cos(query_t, P_n e_nm)                         for every token m of table n's shortlist
