@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -85,6 +86,23 @@ def test_kernels_change_no_result(settings: dict[str, object]) -> None:
         results.append([delta.detach(), *(parameter.grad.clone() for parameter in fusion.parameters())])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_causal", [True, False])
+@pytest.mark.parametrize("settings", [{}, *ABLATIONS.values()], ids=["default", *ABLATIONS])
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_nothing_in_a_step_asks_for_a_value(
+    settings: dict[str, Any], is_causal: bool, noise: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On torch's `meta` device nothing has one: a CUDA graph captures no step that does. Diagnostics included."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # torch knows none of this device
+    fusion = awake(is_causal, **{**settings, "filter": {**settings.get("filter", {}), "noise": noise}})
+    fusion.add_consensus(fusion.merge_experts(fusion.fisher_parameters()))
+    fusion.train().to("meta")
+    x, mask = (tensor.to("meta") for tensor in fusion_batch())
+    fusion(x, mask).sum().backward()
+    fusion.last(x, mask, 1).sum().backward()
+    assert all(parameter.grad is not None for parameter in fusion.parameters())
 
 
 def test_without_a_router_all_experts_count_the_same() -> None:

@@ -61,10 +61,13 @@ class FusionContract:
         vectors[0] = 0
         return vectors
 
-    def delta(self, fusion: Fusion, x: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
+    def delta(
+        self, fusion: Fusion, x: Tensor, mask: Tensor, last: int | None = None, prepared: Any = None
+    ) -> Tensor:
         """Return `delta` as a model gets it; item codes, where they are read, follow from `x`."""
         codes = (x[..., 0].detach().abs() * 1000).long() % ITEMS + 1            # [B, L]
         more = (codes * mask,) if fusion.reads_items else ()
+        more = more if prepared is None else (*more, prepared)
         if last is not None:
             return fusion.last(x, mask, last, *more)
         return fusion(x, mask, *more)
@@ -158,6 +161,17 @@ class FusionContract:
             torch.manual_seed(9)
             after = model.encode(changed)[:, :place]
             torch.testing.assert_close(before, after, rtol=1e-5, atol=1e-5)
+
+    def test_what_is_prepared_changes_no_result(self, tables: list[PreparedTable], is_causal: bool) -> None:
+        fusion = self.awake(tables, is_causal).eval()
+        x, mask = fusion_batch()
+        with torch.inference_mode():
+            prepared = fusion.prepare()
+            if prepared is None:
+                pytest.skip("it prepares nothing")
+            for last in (None, 1):
+                held = self.delta(fusion, x, mask, last, prepared)
+                torch.testing.assert_close(held, self.delta(fusion, x, mask, last), rtol=1e-5, atol=1e-5)
 
     def test_two_identical_requests_get_identical_answers(
         self, tables: list[PreparedTable], is_causal: bool
