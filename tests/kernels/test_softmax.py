@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mltfr.kernels.softmax import FEW, log_softmax, softmax
+from mltfr.kernels.softmax import VECTORIZED_FROM as WIDE
+from mltfr.kernels.softmax import log_softmax, softmax
 
 
-@pytest.mark.parametrize("shape", [(5,), (7, 1), (7, 4), (3, 5, 2, 8), (2, 6, FEW - 1), (2, 6, FEW), (0, 4)])
+@pytest.mark.parametrize("shape", [(5,), (7, 1), (7, 4), (3, 5, 2, 8), (2, 6, WIDE - 1), (2, 6, WIDE), (0, 4)])
 @pytest.mark.parametrize("logarithm", [False, True])
 def test_equals_torch(shape: tuple[int, ...], logarithm: bool) -> None:
     torch.manual_seed(0)

@@ -51,7 +51,7 @@ class LearnedFilter(nn.Module):
 
         Args:
             x: the last T positions, `[B, T, D]`, zero at padding.
-            last: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, to return; all if not given.
 
         Returns:
             `[B, last or T, D]`.

@@ -57,7 +57,7 @@ def corner(matrix: Tensor, length: int, last: int | None) -> Tensor:
     Args:
         matrix: `[L, L]`.
         length: positions from the end that are not zero, T.
-        last: positions from the end that are wanted, R; all T if not given.
+        last: positions from the end to return, R; all T if not given.
 
     Returns:
         `[R, T]`.

@@ -59,7 +59,7 @@ class GRULayer(nn.Module):
         Args:
             x: `[B, L, D]`.
             mask: float `[B, L, 1]`, 0 at padding.
-            last: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, to return; all if not given.
 
         Returns:
             `[B, last or L, D]`.
@@ -74,8 +74,8 @@ class GRULayer(nn.Module):
             candidate = torch.addcmul(gate[:, 2 * hidden :], reset, carried[:, 2 * hidden :]).tanh()
             state = torch.lerp(candidate, state, update)
             states.append(state)
-        wanted = states if last is None else states[-last:]
-        return self.dropout(torch.stack(wanted, dim=1))                   # [B, T, D]
+        returned = states if last is None else states[-last:]
+        return self.dropout(torch.stack(returned, dim=1))                  # [B, T, D]
 
 
 @register_backbone("gru4rec", GRU4RecConfig)

@@ -76,10 +76,10 @@ class LinearAttention(nn.Module):
         size, length, hidden = x.shape
         width = hidden // self.heads
         by_head = (size, -1, self.heads, width)
-        wanted = x if last is None else x[:, -last:]
+        reading = x if last is None else x[:, -last:]                            # [B, T, D]
         key, value = self.key_value(x).chunk(2, dim=-1)                          # 2 x [B, L, D]
         key = (elu(key) * mask).view(by_head)                                    # [B, L, H, d]
-        query = elu(self.query(wanted)).view(by_head)                            # [B, T, H, d]
+        query = elu(self.query(reading)).view(by_head)                            # [B, T, H, d]
         query = query * _inverse_norm(query, dim=-1) * (self.scale * _inverse_norm(key, dim=1))
         readers = query.transpose(1, 2)                                          # [B, H, T, d]
         keys = key.permute(0, 2, 3, 1)                                           # [B, H, d, L]

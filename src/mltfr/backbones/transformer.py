@@ -109,7 +109,7 @@ class TransformerBlock(nn.Module):
         Args:
             x: `[B, L, D]`.
             bias: what `attention_bias` returns, `[B, 1, L, L]`.
-            last: how many positions, from the end, are wanted; all if not given.
+            last: how many positions, from the end, to return; all if not given.
 
         Returns:
             `[B, last or L, D]`.

@@ -1,4 +1,4 @@
-"""What a baseline is: a scorer that is counted or solved for, and not trained."""
+"""What a baseline is: a scorer from counts or a closed form, without training."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Markov(Baseline):
     the item's share of all training interactions, and `m` the setting `smoothing`: a Dirichlet prior centred on
     popularity (MacKay & Peto, Natural Language Engineering 1995; Zhai & Lafferty, TOIS 2004, "Dirichlet prior").
     Among transitions that never occurred the more popular item thus comes first. With `newest` above 1 the score is
-    the mean of `P(j | i)` over the newest items i, weighted by `decay ** age`.
+    the mean of `P(j | i)` over the last `newest` items i, weighted by `decay ** age`.
     """
 
     def __init__(self, config: MarkovConfig, state: Mapping[str, Tensor]) -> None:
@@ -86,7 +86,7 @@ class Markov(Baseline):
         return int(self._seen.shape[0])
 
     def queries(self, histories: Sequence[History]) -> MarkovQueries:
-        """Look up the transitions of the newest items; popularity alone where there is none."""
+        """Look up the transitions of the last items; popularity alone where there is none."""
         weights = recency_weights(histories, self.items, self.config.decay, self.config.newest)  # [B, I]
         total = np.asarray(weights.sum(axis=1), np.float32)              # [B]
         weights = sparse.csr_array(sparse.diags_array(1 / np.maximum(total, np.float32(1e-30))) @ weights)

@@ -30,24 +30,24 @@ def user_item_matrix(histories: Histories, items: int) -> sparse.csr_array:
 
 
 def recency_weights(
-    histories: Sequence[History], items: int, decay: float, newest: int | None = None
+    histories: Sequence[History], items: int, decay: float, last: int | None = None
 ) -> sparse.csr_array:
     """Return the weights of the items of B histories, float32 `[B, I]`.
 
     An item weighs `decay ** age`, its age being the number of known items after it; one that came several
-    times counts once, at its newest place.
+    times counts once, at its last position.
 
     Args:
         histories: B histories; unknown items are left out.
         items: number of items I.
         decay: weight of an item over that of the next newer one; 1 for equal weights.
-        newest: how many items, from the end, count; all if not given.
+        last: how many items, from the end, count; all if not given.
     """
     rows, codes = known_items(histories)                                 # [T], [T]
     lengths = np.bincount(rows, minlength=len(histories))                # [B]
-    age = np.cumsum(lengths)[rows] - 1 - np.arange(len(rows))            # [T], 0 at the newest item
-    if newest is not None:
-        kept = age < newest
+    age = np.cumsum(lengths)[rows] - 1 - np.arange(len(rows))            # [T], 0 at the last item
+    if last is not None:
+        kept = age < last
         rows, codes, age = rows[kept], codes[kept], age[kept]
     cells, place = np.unique((rows * items + codes - 1)[::-1], return_index=True)
     weights = np.power(float(decay), age[::-1][place]).astype(np.float32)

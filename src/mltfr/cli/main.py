@@ -41,8 +41,8 @@ app.command()(study)
 app.command()(doctor)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"mltfr {__version__}")
         raise typer.Exit
 

@@ -73,7 +73,7 @@ class Fusion(nn.Module, ABC):
         Args:
             x: the stack's input `[B, L, D]`, zero at padding.
             mask: bool `[B, L]`, True where the position holds an observed item: False at padding, at a mask
-                token, and at an item that an objective hides. Of these, `delta` is wanted at mask tokens only.
+                token, and at an item that an objective hides. Of these, `delta` is needed at mask tokens only.
         """
 
     def last(self, x: Tensor, mask: Tensor, count: int, *more: Any) -> Tensor:

@@ -16,7 +16,7 @@ from mltfr.kernels.dropout import Dropout
 
 
 class CapacityConfig(MltfrConfig):
-    """Settings of mltfr, whose parameters are counted; dropout is the control's own too."""
+    """Settings of mltfr, whose number of parameters this fusion matches; dropout is its own too."""
 
     name: Literal["capacity"] = "capacity"  # type: ignore[assignment]
 
@@ -40,9 +40,9 @@ class CapacityFusion(Fusion):
         super().__init__()
         settings = MltfrConfig.model_validate({**config.model_dump(), "name": "mltfr"})
         with torch.device("meta"):  # shapes only
-            self.wanted = trained_parameters(MltfrFusion(settings, inputs))
+            self.mltfr_parameters = trained_parameters(MltfrFusion(settings, inputs))
         hidden = inputs.hidden
-        width = max(1, round((self.wanted - hidden) / (2 * hidden + 1)))
+        width = max(1, round((self.mltfr_parameters - hidden) / (2 * hidden + 1)))
         with seeded(inputs.seed):
             self.inner = variance_preserving(nn.Linear(hidden, width))
             self.output = zero(nn.Linear(width, hidden))
@@ -58,7 +58,8 @@ class CapacityFusion(Fusion):
 
     def report(self) -> dict[str, Any]:
         """Return how many parameters mltfr trains with these settings, and how many more there are here."""
-        return {"mltfr_parameters": self.wanted, "more_parameters": trained_parameters(self) - self.wanted}
+        more = trained_parameters(self) - self.mltfr_parameters
+        return {"mltfr_parameters": self.mltfr_parameters, "more_parameters": more}
 
 
 def trained_parameters(module: nn.Module) -> int:

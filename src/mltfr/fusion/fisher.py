@@ -44,7 +44,7 @@ def estimate_fisher(
 
     Args:
         module: holds the parameters; `loss` must use this very object.
-        parameters: those whose Fisher is wanted, named as in `module.named_parameters()`.
+        parameters: those whose Fisher information is estimated, named as in `module.named_parameters()`.
         loss: called with the tensors of one example, each with a batch dimension of 1; returns a scalar.
             It runs under `torch.func.vmap`: no shape in it may depend on values.
         batches: tensors with the examples along dimension 0.
@@ -87,7 +87,7 @@ def estimate_fisher_of_batches(
 
     Args:
         module: holds the parameters; `loss` must use this very object.
-        parameters: those whose Fisher is wanted, named as in `module.named_parameters()`.
+        parameters: those whose Fisher information is estimated, named as in `module.named_parameters()`.
         loss: called with the members of one batch; returns a scalar.
         batches: what `loss` is called with.
 

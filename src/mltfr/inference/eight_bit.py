@@ -84,7 +84,7 @@ class EightBitVectors:
     """Item vectors with one byte a number: 6 bytes an item more than D, beside the true ones' 4 D.
 
     Args:
-        vectors: float32 `[I + 1, D]` on the CPU, finite; row 0 is padding. Kept, not copied.
+        vectors: float32 `[I + 1, D]` on the CPU, finite; row 0 is padding. It is not copied.
     """
 
     def __init__(self, vectors: Tensor) -> None:

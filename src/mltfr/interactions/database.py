@@ -126,7 +126,10 @@ class DatabaseLog:
         return self.user_ids.gather(found["user"]), found["size"].astype(np.int64)
 
     def by_user(self) -> Iterator[tuple[npt.NDArray[np.int32], Ints]]:
-        """Yield item numbers and places, gathered by user in order of first appearance, oldest first, in pieces."""
+        """Yield pieces of item numbers and positions in the order of time.
+
+        They are gathered by user, in order of first appearance, oldest first.
+        """
         file = self.work / "by-user.parquet"
         if not file.exists():
             first = "SELECT user, min(place) AS first FROM log GROUP BY user"

@@ -63,7 +63,7 @@ class PreparationConfig(Config):
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
     split: SplitConfig = SplitConfig()
-    """How the log is divided into training, validation and test."""
+    """How the log is split into training, validation and test."""
 
 
 def memory_bytes(text: str) -> int:
@@ -102,7 +102,7 @@ def prepare(
         path: the log, as for `load_interactions`.
         out: folder to write; it must be new, empty, or an unfinished prepared set, which is made anew.
         filters: which interactions are kept; all by default.
-        split: how the log is divided.
+        split: how the log is split.
         format: format of the file, recognised by its content if not given.
         user_column: name of the users' column.
         item_column: name of the items' column.
@@ -192,7 +192,7 @@ def _write(
         user_ids: in the order of the set.
         sizes: interactions of every user, int64 `[U]`.
         item_ids: by item number.
-        by_user: pieces of item numbers and places in the order of time, gathered by user; iterated three times.
+        by_user: pieces of item numbers and positions in the order of time, gathered by user; iterated three times.
 
     Raises:
         DataError: no user has a test example, or there is no training split.
@@ -203,15 +203,15 @@ def _write(
 
     def pieces() -> Iterator[tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.bool_]]]:
         done = 0
-        for items, places in by_user:
+        for items, positions in by_user:
             row = np.arange(done, done + len(items))
             user = np.searchsorted(offsets, row, "right") - 1
-            yield items, places, row < training_end[user]
+            yield items, positions, row < training_end[user]
             done += len(items)
 
     training = TrainingItems(len(item_ids))
-    for items, places, in_training in pieces():
-        training.add(items[in_training], places[in_training])
+    for items, positions, in_training in pieces():
+        training.add(items[in_training], positions[in_training])
     known, codes = training.codes()
     total, trained = int(offsets[-1]), int(lengths.train.sum())
     _write_array(folder / ITEMS, np.int32, (total,), (codes[items] for items, _, _ in pieces()))

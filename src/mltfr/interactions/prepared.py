@@ -68,9 +68,9 @@ class PreparedSet:
 
     Attributes:
         folder: where it is.
-        split: the log, divided; histories and examples are mapped from disk.
+        split: the split log; histories and examples are mapped from disk.
         filters: the filters that were applied.
-        split_config: how it was divided.
+        split_config: how it was split.
         report: what each filter left.
         source: name of the file that it was made from.
         format: that file's format.

@@ -31,7 +31,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Split:
-    """An interaction log divided into training, validation and test.
+    """An interaction log, split into training, validation and test.
 
     Attributes:
         method: how it was made ("leave-one-out"), with its parameters; part of the protocol.

@@ -100,7 +100,7 @@ class PreparedStatistics:
     Attributes:
         folder: where it is.
         source: name of the file that it was made from.
-        split: how it was divided.
+        split: how it was split.
         users: users.
         items: items of the training split.
         interactions: interactions after the filters.

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import dropout
 
 _LEVELS = 1 << 16
-_PLACES = 31
+_BITS_USED = 31
 """Elements that a word of 32 bits decides about: as many of its bits a shift to the left brings to that of `_TWO`."""
 _TWO = 0x40000000
 """The bits of the float32 number 2; as it is a single bit, any word has the number 2 or zero left under it."""
@@ -43,7 +43,7 @@ class Dropout(nn.Module):
             return dropout(x, self.probability)
         if 2 * self.kept != _LEVELS:
             return x * _thresholds(x, self.kept)
-        words = _random_bits(-(-x.numel() // (2 * _PLACES))).view(torch.int32)
+        words = _random_bits(-(-x.numel() // (2 * _BITS_USED))).view(torch.int32)
         if x.numel() < _LARGE:
             return x * _coins(words, x)
         return _LargeDropout.apply(x, words)  # type: ignore[no-untyped-call]
@@ -70,8 +70,8 @@ class _LargeDropout(torch.autograd.Function):
 
 def _coins(words: Tensor, like: Tensor) -> Tensor:
     """Return zeros and twos, one for each of 31 bits of every int32 word, in the shape and type of `like`."""
-    places = torch.arange(_PLACES, dtype=torch.int32).unsqueeze(1)
-    twos = torch.bitwise_left_shift(words, places).bitwise_and_(_TWO).view(torch.float32)
+    shift = torch.arange(_BITS_USED, dtype=torch.int32).unsqueeze(1)
+    twos = torch.bitwise_left_shift(words, shift).bitwise_and_(_TWO).view(torch.float32)
     return twos.flatten()[: like.numel()].view(like.shape).to(like.dtype)
 
 

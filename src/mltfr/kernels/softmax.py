@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mltfr.kernels import use_kernels
 
-FEW = 16
+VECTORIZED_FROM = 16
 """Entries from which on torch's softmax over the last dimension is vectorised; below, that over the first is."""
-FEW_ROWS = 64
+SMALL_BATCH_ROWS = 64
 """Rows up to which turning them over takes longer than it saves: those of a lone request."""
 
 
@@ -30,8 +30,8 @@ def log_softmax(scores: Tensor) -> Tensor:  # [..., K] -> [..., K]
 
 
 def _entry_by_entry(scores: Tensor) -> bool:
-    many = scores.numel() > FEW_ROWS * scores.shape[-1]
-    return scores.shape[-1] < FEW and scores.dim() > 1 and many and use_kernels(scores.device)
+    many = scores.numel() > SMALL_BATCH_ROWS * scores.shape[-1]
+    return scores.shape[-1] < VECTORIZED_FROM and scores.dim() > 1 and many and use_kernels(scores.device)
 
 
 def _turned(scores: Tensor) -> Tensor:  # [..., K] -> [K, R]

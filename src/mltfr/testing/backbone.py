@@ -104,12 +104,12 @@ class BackboneContract:
         torch.testing.assert_close(self.run(model, dirty, mask)[mask], self.run(model, clean, mask)[mask])
 
     @pytest.mark.parametrize("last", [1, 3, LENGTH])
-    def test_the_newest_positions_alone_are_the_same(self, items: Tensor, last: int) -> None:
+    def test_the_last_positions_alone_are_the_same(self, items: Tensor, last: int) -> None:
         blocks = len(self.model().backbone.blocks)
         for site in range(blocks):
             model = self.model(fusion=ToyFusion(0.5), site=site)
-            wanted = model.encode(items)[:, -last:]
-            torch.testing.assert_close(model.encode(items, last), wanted, rtol=1e-4, atol=1e-5)
+            expected = model.encode(items)[:, -last:]
+            torch.testing.assert_close(model.encode(items, last), expected, rtol=1e-4, atol=1e-5)
 
     def test_a_history_does_not_depend_on_the_batch(self, items: Tensor) -> None:
         model = self.model()

@@ -75,17 +75,17 @@ class LossContract:
         whole = self.evaluate(loss, *batch)
         torch.manual_seed(7)
         assert torch.allclose(loss(hidden, targets, items, torch.ones_like(hidden[:, 0])), whole)
-        counted = (torch.arange(POSITIONS) % 3 > 0).to(hidden.dtype)
-        some = targets * counted.long()
+        weight = (torch.arange(POSITIONS) % 3 > 0).to(hidden.dtype)
+        some = targets * weight.long()
         torch.manual_seed(7)
-        expected = loss.per_position(hidden, targets, items)[counted > 0].mean()
+        expected = loss.per_position(hidden, targets, items)[weight > 0].mean()
         torch.manual_seed(7)
-        value = loss(hidden, some, items, counted)
+        value = loss(hidden, some, items, weight)
         torch.testing.assert_close(value, expected)
         found = torch.autograd.grad(value, (hidden, items))
         torch.testing.assert_close(found, torch.autograd.grad(expected, (hidden, items)))
-        assert (found[0][counted == 0] == 0).all()
-        assert not loss(hidden, 0 * some, items, 0 * counted).isnan()
+        assert (found[0][weight == 0] == 0).all()
+        assert not loss(hidden, 0 * some, items, 0 * weight).isnan()
 
     def test_padding_is_no_candidate(self, loss: Loss, batch: Batch) -> None:
         hidden, targets, items = batch

@@ -87,8 +87,8 @@ class PlantedSignal:
         place = self.angles[self.token[user]]                                   # [E]
 
         def hits(part: slice, sense: int, turn: float) -> float:
-            wanted = _nearest(self.angles, sense * place[part] + turn)          # [e]
-            return float((kept[part] == wanted[:, None]).any(axis=1).mean())
+            expected = _nearest(self.angles, sense * place[part] + turn)          # [e]
+            return float((kept[part] == expected[:, None]).any(axis=1).mean())
 
         fitting, counting = slice(0, None, 2), slice(1, None, 2)
         orientations = [(sense, turn) for sense in (1, -1) for turn in np.linspace(0, 2 * np.pi, GRID, endpoint=False)]
@@ -118,8 +118,8 @@ def planted_signal(config: PlantedConfig | None = None, seed: int = 0) -> Plante
     table = _table(angles, known, config, rng)
 
     cue_places = _circle(2 * np.pi * rng.permutation(config.cue_items) / config.cue_items)         # [C, 2]
-    wanted = unit_rows(rng.standard_normal((config.answer_items, facts)))       # [J, 2F]
-    chance = _softmax(config.certainty * known @ wanted.T)                      # [V, J]
+    answers = unit_rows(rng.standard_normal((config.answer_items, facts)))       # [J, 2F]
+    chance = _softmax(config.certainty * known @ answers.T)                      # [V, J]
     # more users than are needed, since a place decides in which part a user can be
     enough = int(2 * (config.train_users / (1 - config.hidden_share) + 2 * config.held_out_users / config.hidden_share))
     places = _circle(rng.uniform(0, 2 * np.pi, enough))                         # [U, 2]

@@ -28,7 +28,7 @@ class Shortlist(nn.Module):
 
     Args:
         table: the prepared table, `[V, W]`; its vectors have unit norm.
-        size: tokens wanted; M is this, or V if the table has fewer.
+        size: tokens asked for; M is this, or V if the table has fewer.
         keep: tokens that are kept of it.
 
     Raises:

@@ -119,8 +119,8 @@ def parse(
     Raises:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
-    wanted = columns.resolve(layout.names, str(path))
-    roles = {layout.names.index(name): role for name, role in zip(wanted, (USER, ITEM, TIME), strict=True) if name}
+    resolved = columns.resolve(layout.names, str(path))
+    roles = {layout.names.index(name): role for name, role in zip(resolved, (USER, ITEM, TIME), strict=True) if name}
     indices = sorted(roles)
 
     def parsed() -> Iterator[tuple[pl.DataFrame, int]]:
@@ -225,12 +225,12 @@ def _read_exactly(
 def records_of(path: Path, layout: Layout, rows: Iterable[int]) -> dict[int, tuple[str, bool]]:
     """Return where rows stand and whether they are blank lines; quoted line breaks are counted right."""
     found: dict[int, tuple[str, bool]] = {}
-    wanted = set(rows)
+    numbers = set(rows)
     with open_text(path) as text:
         reader = _reader(text, layout)
         next(reader, None)
-        for row, record in enumerate(islice(reader, max(wanted) + 1)):
-            if row in wanted:
+        for row, record in enumerate(islice(reader, max(numbers) + 1)):
+            if row in numbers:
                 found[row] = (f"line {reader.line_num}", not record)
     return found
 

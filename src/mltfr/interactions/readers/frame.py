@@ -28,8 +28,8 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
         MissingExtraError: pandas needs pyarrow, which is not installed.
     """
     source = source.collect() if isinstance(source, pl.LazyFrame) else source
-    wanted = columns.resolve(_names(source), name)
-    roles = {role: column for role, column in zip((USER, ITEM, TIME), wanted, strict=True) if column}
+    found = columns.resolve(_names(source), name)
+    roles = {role: column for role, column in zip((USER, ITEM, TIME), found, strict=True) if column}
     parts: list[pl.Series] = []
     for role, column in roles.items():
         values = _column(source, column)

@@ -31,8 +31,8 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     names = list(dict.fromkeys(key for line in lines["line"].head(_SAMPLE) for key in _object(line) or {}))
     if not names:
         return _reject_broken(table, skip_invalid)
-    wanted = columns.resolve(names, str(path))
-    keys = {role: key for role, key in zip((USER, ITEM, TIME), wanted, strict=True) if key}
+    found = columns.resolve(names, str(path))
+    keys = {role: key for role, key in zip((USER, ITEM, TIME), found, strict=True) if key}
     shape = pl.Struct(dict.fromkeys(keys.values(), pl.String))
     try:
         decoded = lines["line"].str.json_decode(shape).struct.unnest()

@@ -27,8 +27,8 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     with readable(path):
         source = io.BytesIO(gzip.decompress(path.read_bytes())) if compression(path) == "gzip" else path
         names = pl.read_parquet_schema(source)
-        wanted = [name for name in columns.resolve(list(names), str(path)) if name]
-        table = pl.read_parquet(source, columns=wanted)
+        present = [name for name in columns.resolve(list(names), str(path)) if name]
+        table = pl.read_parquet(source, columns=present)
     return frame.read(table, columns, skip_invalid, str(path))
 
 

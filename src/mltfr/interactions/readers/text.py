@@ -66,7 +66,7 @@ def head_line(path: Path) -> str:
 def table_source(path: Path) -> Path | bytes:
     """Return what polars reads a table of text from: the path, or the unpacked bytes of a gzip file.
 
-    Gzip goes through the standard library because polars reads a truncated one without complaint in some
+    Gzip goes through the standard library because polars reads a truncated one without an error in some
     versions; zstd, which the standard library lacks, goes through polars.
 
     Raises:

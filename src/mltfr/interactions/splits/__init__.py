@@ -1,4 +1,4 @@
-"""How a log is divided into training, validation and test: one file a method."""
+"""How a log is split into training, validation and test: one file a method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Log = TypeVar("Log", bound=OrderedLog)
 
 
 class SplitConfig(Config):
-    """How the log is divided."""
+    """How the log is split."""
 
     method: Literal["auto", "leave-one-out", "leave-last-n", "global-time", "given"] = "auto"
     """Method; `auto` is the given split where the data has one, else leave-one-out."""

@@ -37,8 +37,8 @@ def global_time(log: Log, validation_from: float, test_from: float, as_quantiles
         raise DataError(f"{log.source}: a global-time split needs timestamps. Use leave-one-out, or add them.")
     if as_quantiles:
         size = len(log)
-        places = (min(size - 1, math.ceil(share * size)) for share in (validation_from, test_from))
-        validation_from, test_from = (float(log.time_at(place)) for place in places)
+        cuts = (min(size - 1, math.ceil(share * size)) for share in (validation_from, test_from))
+        validation_from, test_from = (float(log.time_at(cut)) for cut in cuts)
     first, last = log.time_at(0), log.time_at(len(log) - 1)
     if first >= validation_from:
         raise DataError(
