@@ -20,9 +20,8 @@ from torch import Tensor
 ROWS = 64
 """Rows of large products come in multiples of this: oneDNN compiles a program for every shape, in about 4 ms."""
 WIDE = 128
-"""Inner width from which on products of any shape gain more than compiling them costs."""
-COMPILED_BYTES = 400_000_000
-"""What the programs of all shapes of a training take, at most (measured: 340 MB): oneDNN keeps 1,024 of them."""
+"""Inner width from which on products of any shape gain more than compiling them costs (also 340 MB: oneDNN keeps 1,024
+programs)."""
 _EXACT = 1e-5
 """Largest relative error of a float32 product of a few hundred terms; one of bfloat16 factors has about 1e-3."""
 _lock = Lock()
@@ -57,11 +56,6 @@ def large_products(rows: int) -> Iterator[None]:
 def products_of_width(width: int) -> AbstractContextManager[None]:
     """Do the same for products of all shapes in a model of so many components, if it is wide enough to gain."""
     return large_products(ROWS) if width >= WIDE else nullcontext()
-
-
-def compiled_bytes(width: int) -> int:
-    """Return the memory that `products_of_width` costs a training, at most."""
-    return COMPILED_BYTES if width >= WIDE and _helps() else 0
 
 
 def padded_rows(tensor: Tensor) -> Tensor:  # [P, ...] -> [P', ...]
