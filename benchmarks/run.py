@@ -102,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="+", choices=ROWS, metavar="NAME", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--repeats", type=_positive, default=3, help="measurements of each figure")
     parser.add_argument("--threads", type=_positive, default=1, help="threads, where a budget names no other number")
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--large", action="store_true", help="also measure what takes long")
     parser.add_argument("--peers", action="store_true", help="also measure RePlay, RecTools and RecBole")
     parser.add_argument("--peer-batches", type=_positive, help="batches of a peer's epoch to run; all if not given")
