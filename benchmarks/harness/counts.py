@@ -3,7 +3,7 @@
 A matrix product of `[a, b]` and `[b, c]` has `2abc` floating-point operations. Training does three products for each
 one of the forward pass: the forward one, and one for the gradient of each factor. What is counted is what the
 mathematics asks for, at the true length `n` of every history: padding costs nothing, and norms, activations, dropout
-and residual sums cost nothing, since they can be done while a product's result is at hand.
+and residual sums cost nothing, since they can be done while a product's result is in the cache.
 
 SASRec, forward, a history of length n, width D, inner width F, T of whose positions are read at the end:
 
@@ -86,7 +86,7 @@ class Shapes:
 
         Args:
             lengths: of the histories `[N]`; only the last `length` items are read.
-            read: how many positions of each are wanted at the end `[N]`.
+            read: how many positions of each are read at the end `[N]`.
         """
         n = np.minimum(lengths, self.length).astype(np.float64)
         all_but_last = (self.blocks - 1) * (n * self._position() + 4 * n * n * self.hidden)
@@ -124,17 +124,17 @@ def training(
         parameters: trained parameters.
         batch: samples in a step.
     """
-    read, wanted = float(np.minimum(lengths, shapes.length).sum()), float(targets.sum())
+    read, predicted = float(np.minimum(lengths, shapes.length).sum()), float(targets.sum())
     steps = -(-len(lengths) // batch)
     work = Work(products=3 * shapes.encoder(lengths, targets), moved=shapes.gathered(read, trained=True))
     work += optimiser(parameters) * steps
-    compared = 3 * 2 * wanted * shapes.hidden  # times the candidates
+    compared = 3 * 2 * predicted * shapes.hidden  # times the candidates
     if loss == "cross_entropy":
-        return work + Work(logits=compared * shapes.items, exponentials=wanted * shapes.items)
+        return work + Work(logits=compared * shapes.items, exponentials=predicted * shapes.items)
     if loss == "sampled_softmax":
-        candidates = Work(products=compared * (1 + negatives), exponentials=wanted * negatives)
-        return work + candidates + Work(moved=shapes.gathered(wanted + steps * negatives, trained=True))
-    own = Work(products=compared * (1 + negatives), moved=shapes.gathered(wanted * (1 + negatives), trained=True))
+        candidates = Work(products=compared * (1 + negatives), exponentials=predicted * negatives)
+        return work + candidates + Work(moved=shapes.gathered(predicted + steps * negatives, trained=True))
+    own = Work(products=compared * (1 + negatives), moved=shapes.gathered(predicted * (1 + negatives), trained=True))
     return work + own
 
 
@@ -166,7 +166,7 @@ def fusion(
 
     Args:
         positions: positions of an epoch, or of all requests.
-        steps: steps of an epoch; 0 where the rows are at hand already.
+        steps: steps of an epoch; 0 where the rows are prepared already.
         hidden: width D.
         widths: width W of every table.
         shortlist: tokens M.

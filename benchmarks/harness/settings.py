@@ -14,7 +14,7 @@ class Settings:
         data: the interaction log; None for the synthetic one.
         repeats: measurements of each figure.
         threads: threads that a row may use.
-        seed: seed of everything random.
+        seed: random seed.
         wheels: folder that keeps downloaded wheels.
         named: whether the row was asked for by name.
         point: where on its axis a row that grows is to be measured.

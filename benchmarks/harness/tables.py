@@ -22,12 +22,12 @@ def get_tables(settings: Settings, number: int, raw: bool = False) -> tuple[list
         raw: as shipped, for the published arithmetic, instead of prepared.
     """
     store = TokenStore()
-    wanted = NAMES[:number]
-    real = [name for name in wanted if name in store]
+    names = NAMES[:number]
+    real = [name for name in names if name in store]
     config = TokensConfig(tables=tuple(real), prepare="raw" if raw else "default")
     found = {table.name: table for table in (load_tables(config, store) if real else [])}
-    tables = [found.get(name) or _random(name, settings.seed, config.width, raw) for name in wanted]
-    made_up = [name for name in wanted if name not in found]
+    tables = [found.get(name) or _random(name, settings.seed, config.width, raw) for name in names]
+    made_up = [name for name in names if name not in found]
     return tables, f"random values for {', '.join(made_up)}" if made_up else "real tables"
 
 

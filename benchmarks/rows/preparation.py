@@ -1,4 +1,4 @@
-"""From a file to a split: read, checked, filtered, divided."""
+"""From a file to a split: read, checked, filtered, split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log as it is handed to every adapter: item codes, divided leave-one-out."""
+"""The log as it is handed to every adapter: item codes, split leave-one-out."""
 
 from __future__ import annotations
 
