@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from colours import style
 from layout import BOX, WIDTH, placed, reduced
 
 ROOT = Path(__file__).parents[1]
@@ -46,27 +47,6 @@ CAPTIONS = {
     "errors": "what goes wrong",
 }
 HIGH, ROW = 40.0, 72.0
-STYLE = """
-  svg { font-family: -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; --ink: #1f2328; --soft: #656d76;
-        --line: #9aa4af; --paper: #ffffff; --band: #f6f8fa; --Product: #8250df; --Use: #0969da; --Method: #bf5b04;
-        --Data: #1a7f37; --Ground: #57606a; }
-  @media (prefers-color-scheme: dark) {
-    svg { --ink: #e6edf3; --soft: #9198a1; --line: #6e7781; --paper: #0d1117; --band: #161b22; --Product: #a98ef0;
-          --Use: #58a6ff; --Method: #f0883e; --Data: #3fb950; --Ground: #8b949e; }
-  }
-  .paper { fill: var(--paper); } .band { fill: var(--band); }
-  .name { font-size: 13px; font-weight: 600; fill: var(--ink); text-anchor: middle; }
-  .note { font-size: 10.5px; fill: var(--soft); text-anchor: middle; }
-  .title { font-size: 16px; font-weight: 600; fill: var(--ink); }
-  .floor { font-size: 14px; font-weight: 600; }
-  .box { fill: var(--paper); stroke-width: 1.6; }
-  .file { fill: var(--band); stroke: var(--line); stroke-dasharray: 4 3; }
-  .edge { fill: none; stroke: var(--line); stroke-width: 1.3; }
-  .way { fill: none; stroke: var(--soft); stroke-width: 2; }
-  .head { fill: var(--line); } .end { fill: var(--soft); }
-"""
-
-
 # --- what imports what -------------------------------------------------------------------------------------------
 
 
@@ -132,7 +112,7 @@ def rows(order: Sequence[str], graph: Mapping[str, set[str]], floor: Mapping[str
 
 def box(x: float, y: float, name: str, note: str, floor: str, width: float = BOX) -> str:
     """Return a box around (x, y); one without a floor is a file."""
-    kind = f'class="box" style="stroke: var(--{floor})"' if floor else 'class="file"'
+    kind = f'class="box {floor}"' if floor else 'class="file"'
     return (
         f'<rect {kind} x="{x - width / 2:.1f}" y="{y - HIGH / 2:.1f}" width="{width:.1f}" height="{HIGH:.1f}" rx="7"/>'
         f'<text class="name" x="{x:.1f}" y="{y - 3:.1f}">{escape(name)}</text>'
@@ -180,7 +160,7 @@ def house(order: Sequence[str], floor: Mapping[str, str], top: float) -> tuple[l
         levels = sorted({row[room] for room in order if floor[room] == title})
         start, end = y[levels[0]] - ROW / 2 + 3, y[levels[-1]] + ROW / 2 - 3
         drawn.append(f'<rect class="band" x="0" y="{start:.1f}" width="{WIDTH}" height="{end - start:.1f}" rx="8"/>')
-        drawn.append(f'<text class="floor" x="14" y="{start + 24:.1f}" style="fill: var(--{title})">{title}</text>')
+        drawn.append(f'<text class="floor {title}" x="14" y="{start + 24:.1f}">{title}</text>')
     for place in (place for line in table for place in line if place.name in row):
         leaving = sorted(place.below, key=lambda other: other.x)
         for number, step in enumerate(leaving):
@@ -264,7 +244,7 @@ def svg(drawn: Sequence[str], height: float, label: str) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" '
         f'aria-label="{label}">',
-        f"<style>{STYLE}</style>",
+        f"<style>{style(FLOORS.values())}</style>",
         f"<defs>{markers}</defs>",
         f'<rect class="paper" width="{WIDTH:.0f}" height="{height:.0f}"/>',
         *drawn,

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import typer
 
+import colours
 import draw
 import generate
 from mltfr.cli.main import app
@@ -52,6 +53,13 @@ def test_generated_parts_are_up_to_date(name: str) -> None:
 def test_pictures_are_up_to_date(name: str) -> None:
     drawn = draw.PICTURES[name]()
     assert (ROOT / name).read_text("utf-8") == drawn, f"{name} is out of date. Run: python docs/draw.py"
+
+
+@pytest.mark.parametrize("name", draw.PICTURES)
+def test_pictures_need_no_css_variables(name: str) -> None:
+    picture = draw.PICTURES[name]()
+    assert "--" not in picture
+    assert all(colour in picture for pair in colours.COLOURS.values() for colour in pair)
 
 
 def test_the_picture_stands_every_room_on_a_floor_above_what_it_imports() -> None:
