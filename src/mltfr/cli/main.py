@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from mltfr.cli import data, tokens
 from mltfr.cli.demo import demo
@@ -22,8 +23,18 @@ from mltfr.version import __version__
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
 
+
+class _Group(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # some versions of Typer turn it into a silent exit
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="mltfr",
+    cls=_Group,
     help="Sequential recommendation that draws on the token tables of several language models, without any text.",
     epilog="Start here: mltfr demo. Then: mltfr fit interactions.csv --out runs/mine",
     no_args_is_help=True,
