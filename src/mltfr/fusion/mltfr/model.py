@@ -96,7 +96,7 @@ class MltfrConfig(FusionConfig):
     """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
 
 
-class Rows(NamedTuple):
+class Projected(NamedTuple):
     """What is the same for all positions: one table's tokens, and its expert's keys and values, `[M, D]` each."""
 
     tokens: Tensor
@@ -104,8 +104,8 @@ class Rows(NamedTuple):
     value: Tensor
 
 
-Prepared: TypeAlias = tuple[list[Rows], tuple[Tensor, Tensor] | None]
-"""The rows of every table, and the consensus expert's keys and values."""
+Prepared: TypeAlias = tuple[list[Projected], tuple[Tensor, Tensor] | None]
+"""Every table's shortlist, projected, and the consensus expert's keys and values."""
 
 
 class TokenFilter(TokenSelector):
@@ -156,7 +156,7 @@ class Attention(nn.Module):
         self.dropout = Dropout(dropout)
         self.heads = heads
 
-    def rows(self, adapted: Tensor) -> tuple[Tensor, Tensor]:  # [M, D] -> [M, D], [M, D]
+    def keys_values(self, adapted: Tensor) -> tuple[Tensor, Tensor]:  # [M, D] -> [M, D], [M, D]
         """Return keys, divided by sqrt(d), and values."""
         return self.key(adapted) * (self.heads / adapted.shape[-1]) ** 0.5, self.value(adapted)
 
@@ -178,9 +178,9 @@ class Expert(nn.Module):
         self.core = Attention(hidden, heads, dropout)
         self.adapter = variance_preserving(nn.Linear(width, hidden))
 
-    def rows(self, vectors: Tensor) -> tuple[Tensor, Tensor]:  # [M, W] -> [M, D], [M, D]
+    def keys_values(self, vectors: Tensor) -> tuple[Tensor, Tensor]:  # [M, W] -> [M, D], [M, D]
         """Return the keys and values of a shortlist."""
-        return self.core.rows(self.adapter(vectors))
+        return self.core.keys_values(self.adapter(vectors))
 
 
 class Router(nn.Module):
@@ -203,10 +203,10 @@ class ConsensusExpert(nn.Module):
         self.core = Attention(hidden, heads, dropout=0.0)
         self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
 
-    def rows(self, vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:  # [M, W] each
+    def keys_values(self, vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:  # [M, W] each
         """Return the keys and values of all shortlists of the group, one after the other."""
         pairs = zip(self.adapters.each(), vectors, strict=True)
-        return self.core.rows(torch.cat([adapter(table) for adapter, table in pairs]))
+        return self.core.keys_values(torch.cat([adapter(table) for adapter, table in pairs]))
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, choices: Sequence[Choice]) -> Tensor:  # [P, D] -> [P, D]
         """Return the consensus; before the keys count, all tables of the group have the same share."""
@@ -266,13 +266,14 @@ class MltfrFusion(MltfrRounds):
         """Return what is the same for all positions, for as long as neither weights nor shortlists change."""
         filters, vectors = self.filters.each(), [each.shortlist.vectors for each in self.filters.each()]   # [M, W] each
         parts = zip(filters, self.experts.each(), vectors, strict=True)
-        rows = [Rows(each.tokens(table), *expert.rows(table)) for each, expert, table in parts]
-        return rows, self.consensus.rows([vectors[number] for number in self.in_group]) if self.consensus else None
+        tables = [Projected(each.tokens(table), *expert.keys_values(table)) for each, expert, table in parts]
+        group = [vectors[number] for number in self.in_group]
+        return tables, self.consensus.keys_values(group) if self.consensus else None
 
-    def choose(self, query: Tensor, rows: Sequence[Rows], positions: Tensor, count: int) -> list[Choice]:
+    def choose(self, query: Tensor, tables: Sequence[Projected], positions: Tensor, count: int) -> list[Choice]:
         """Return what is kept of every table, `[P, K]`, by queries `[B, count, D]` or, one a sequence, `[B, 1, D]`."""
         asks, users = self.queries.at(query, positions)                         # [Q, D], [Q]
-        pairs = zip(self.filters.each(), rows, strict=True)
+        pairs = zip(self.filters.each(), tables, strict=True)
         found = [each(asks, table.tokens, users, len(query)) for each, table in pairs]      # [Q, K] each
         return [self.queries.spread(choice, positions, count) for choice in found]
 
@@ -282,15 +283,16 @@ class MltfrFusion(MltfrRounds):
 
     def last(self, x: Tensor, mask: Tensor, count: int, prepared: Prepared | None = None) -> Tensor:
         """Return `delta` at the last `count` positions: `[B, L, D]`, `[B, L]` -> `[B, count, D]`."""
-        rows, of_consensus = prepared or self.prepare()
+        tables, of_consensus = prepared or self.prepare()
         query = normalize(self.queries(x, mask, count), dim=-1)                 # [B, count, D], or [B, 1, D]
         x, mask = x[:, -count:], mask[:, -count:]
         positions = corrected_positions(x, mask, self.is_causal)                # [P]
-        choices = self.choose(query, rows, positions, count)                    # [P, K] each
+        choices = self.choose(query, tables, positions, count)                  # [P, K] each
         at = pack(x, positions)                                                 # [P, D]
         weights = self.router(at)                                               # [P, N]
         delta = torch.zeros_like(at)
-        for expert, table, choice, weight in zip(self.experts.each(), rows, choices, weights.split(1, 1), strict=True):
+        parts = zip(self.experts.each(), tables, choices, weights.split(1, 1), strict=True)
+        for expert, table, choice, weight in parts:
             delta = torch.addcmul(delta, weight, expert.core(at, table.key, table.value, choice))       # [P, D]
         if self.consensus is not None and of_consensus is not None:
             consensus = self.consensus(at, *of_consensus, [choices[number] for number in self.in_group])

@@ -37,7 +37,7 @@ class MltfrRounds(TwoRoundFusion):
     statistics: Statistics
 
     @abstractmethod
-    def choose(self, query: Tensor, rows: Sequence[Any], positions: Tensor, count: int) -> list[Choice]:
+    def choose(self, query: Tensor, tables: Sequence[Any], positions: Tensor, count: int) -> list[Choice]:
         """Return what is kept of every table at the positions."""
 
     @torch.no_grad()
