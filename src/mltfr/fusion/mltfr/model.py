@@ -267,8 +267,7 @@ class MltfrFusion(MltfrRounds):
         filters, vectors = self.filters.each(), [each.shortlist.vectors for each in self.filters.each()]   # [M, W] each
         parts = zip(filters, self.experts.each(), vectors, strict=True)
         tables = [Projected(each.tokens(table), *expert.keys_values(table)) for each, expert, table in parts]
-        group = [vectors[number] for number in self.in_group]
-        return tables, self.consensus.keys_values(group) if self.consensus else None
+        return tables, self.consensus.keys_values([vectors[n] for n in self.in_group]) if self.consensus else None
 
     def choose(self, query: Tensor, tables: Sequence[Projected], positions: Tensor, count: int) -> list[Choice]:
         """Return what is kept of every table, `[P, K]`, by queries `[B, count, D]` or, one a sequence, `[B, 1, D]`."""
