@@ -133,7 +133,7 @@ def data_way(floor: Mapping[str, str], top: float) -> Iterator[str]:
         (4, 1, "inference", "scores, rules, top k", "inference"),
         (4, 0, "evaluation", "ranks, metrics", "evaluation"),
         (5, 0, "run folder", "weights, metrics", ""),
-        (5, 1, "recommendations", "user, rank, item", ""),
+        (5, 1, "top k lists", "user, rank, item", ""),
     ]
     ways = [(0, 0, 1, 0), (0, 1, 1, 1), (1, 1, 2, 1), (1, 0, 3, 0), (2, 1, 3, 0), (3, 0, 4, 1), (4, 0, 5, 0),
             (4, 1, 5, 1)]  # fmt: skip
