@@ -51,3 +51,8 @@ def test_a_control_that_is_no_fusion_is_refused() -> None:
 def test_settings_of_this_version_stay_as_they_are() -> None:
     settings = resolve(overrides=["training.advanced.bucket=32"]).model_dump(mode="json")
     assert upgrade_settings(settings) == settings
+
+
+def test_a_former_name_in_a_users_settings_says_what_it_is_now() -> None:
+    with pytest.raises(ConfigError, match=r"chosen_by is now fusion\.filter\.granularity; 'user' is 'seq"):
+        resolve(overrides=["fusion.filter.chosen_by=user"])

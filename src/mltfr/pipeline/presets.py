@@ -13,6 +13,7 @@ from mltfr.config.registry import Registry, lookup
 from mltfr.errors import ConfigError, one_of
 from mltfr.fusion import FUSIONS, Fusion
 from mltfr.pipeline.config import Preset, RunConfig
+from mltfr.pipeline.upgrade import refuse_former_names
 
 FOLDER = Path(__file__).with_name("presets")
 DEFAULT = "default"
@@ -99,6 +100,7 @@ def resolve(
             )
     if tokens is None and not FUSIONS.get(reader).cls.needs_tables:
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
+    refuse_former_names(values, where)
     return RunConfig.parse(values, where)
 
 

@@ -40,6 +40,19 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return upgraded
 
 
+def refuse_former_names(settings: Mapping[str, Any], where: str) -> None:
+    """Say where a setting of an earlier version is now, if a user's settings have one that only a fusion knows.
+
+    Raises:
+        ConfigError: they have.
+    """
+    fusion = settings.get("fusion")
+    token_filter = fusion.get("filter") if isinstance(fusion, Mapping) else None
+    if isinstance(token_filter, Mapping) and "chosen_by" in token_filter:
+        values = ", ".join(f"'{before}' is '{now}'" for before, now in _GRANULARITY.items() if before != now)
+        raise ConfigError(f"{where}: fusion.filter.chosen_by is now fusion.filter.granularity; {values}.")
+
+
 def upgrade_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a run's tensors under the names that a model of this version has."""
     return {_RENAMED_WEIGHTS.get(name, name): tensor for name, tensor in weights.items()}
