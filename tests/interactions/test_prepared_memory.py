@@ -57,4 +57,4 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     small, large = (peak(tmp_path / name, tmp_path / f"{name}-set") for name in ("small", "large"))
     assert more > 50e6
     assert large - small < more / 2  # a third at most, and what a busy machine's allocator adds
-    assert peak(tmp_path / "large") - large > 2 * more  # reading the log whole does take it
+    assert peak(tmp_path / "large") - large > more  # reading the log whole does take it

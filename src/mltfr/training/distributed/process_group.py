@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -167,7 +168,14 @@ def make_process_group(config: TrainingConfig) -> ProcessGroup:
     if size > 1 and not distributed.is_initialized():  # Ray Train does it itself
         with _communication():
             distributed.init_process_group("nccl" if group.device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        atexit.register(_leave)
     return group
+
+
+def _leave() -> None:
+    """Join the communication library's threads: a process that ends while they run can be aborted."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @contextmanager
