@@ -283,7 +283,7 @@ class MltfrFusion(MltfrRounds):
     def last(self, x: Tensor, mask: Tensor, count: int, prepared: Prepared | None = None) -> Tensor:
         """Return `delta` at the last `count` positions: `[B, L, D]`, `[B, L]` -> `[B, count, D]`."""
         tables, of_consensus = prepared or self.prepare()
-        query = normalize(self.queries(x, mask, count), dim=-1)                 # [B, count, D], or [B, 1, D]
+        query = self.queries(x, mask, count)                                    # [B, count, D], or [B, 1, D]
         x, mask = x[:, -count:], mask[:, -count:]
         positions = corrected_positions(x, mask, self.is_causal)                # [P]
         choices = self.choose(query, tables, positions, count)                  # [P, K] each

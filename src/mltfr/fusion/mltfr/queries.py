@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from mltfr.errors import ConfigError
 from mltfr.fusion.mltfr.shortlist import Choice
@@ -26,9 +27,13 @@ class Queries(ABC):
     one_per_sequence = False
     """Whether all positions of a sequence share one query, made of the whole of it."""
 
-    @abstractmethod
     def __call__(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
-        """Return the queries of the last positions: `[B, L, D]`, `[B, L]` -> `[B, last, D]`, or `[B, 1, D]`."""
+        """Return the unit queries of the last positions: `[B, L, D]`, `[B, L]` -> `[B, last, D]`, or `[B, 1, D]`."""
+        return normalize(self.mean(x, mask, last), dim=-1)
+
+    @abstractmethod
+    def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
+        """Return what the queries are the directions of, in their shape."""
 
     def at(self, query: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return the queries that are asked, `[Q, D]`, and whose they are, `[Q]`."""
@@ -44,7 +49,7 @@ class HistoryMean(Queries):
 
     one_per_sequence = True
 
-    def __call__(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
+    def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
         """Return the mean, `[B, 1, D]`."""
         weight = mask.unsqueeze(-1).to(x.dtype)                                 # [B, L, 1]
         return (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
@@ -61,7 +66,7 @@ class HistoryMean(Queries):
 class PrefixMean(Queries):
     """At each position the mean over the observed positions up to it, itself included."""
 
-    def __call__(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
+    def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
         """Return the means, `[B, last, D]`."""
         weight = mask.unsqueeze(-1).to(x.dtype)                                 # [B, L, 1]
         return _prefix_sums(x * weight, last) / _prefix_sums(weight, last).clamp(min=1)
@@ -73,7 +78,7 @@ class PrefixDecay(Queries):
     def __init__(self, decay: float) -> None:
         self.decay = decay
 
-    def __call__(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
+    def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
         """Return the weighted means, `[B, last, D]`."""
         position = torch.arange(x.shape[1], device=x.device)                    # [L]
         steps = position[-last:].unsqueeze(1) - position                        # [last, L]
@@ -145,5 +150,6 @@ def sample_queries(batches: Iterable[tuple[Tensor, Tensor]], limit: int) -> Tens
 def _prefix_sums(x: Tensor, last: int) -> Tensor:  # [B, L, W] -> [B, last, W]
     """Return the sums up to each of the last positions; what lies before them all is summed once."""
     first = x.shape[1] - last
-    before = x[:, : first + 1].sum(1, keepdim=True)                             # [B, 1, W]
-    return torch.cat([before, x[:, first + 1 :]], dim=1).cumsum(1)
+    if first > 0:
+        x = torch.cat([x[:, : first + 1].sum(1, keepdim=True), x[:, first + 1 :]], dim=1)
+    return x.cumsum(1)

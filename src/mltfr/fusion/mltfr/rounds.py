@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from mltfr.fusion.base import TwoRoundFusion
 from mltfr.fusion.fisher import merge_by_fisher
@@ -33,7 +32,6 @@ class MltfrRounds(TwoRoundFusion):
     experts: ByTable[Any]
     group: Sequence[str]
     widths: Mapping[str, int]
-    is_causal: bool
     statistics: Statistics
 
     @abstractmethod
@@ -43,7 +41,7 @@ class MltfrRounds(TwoRoundFusion):
     @torch.no_grad()
     def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Choose the shortlists again, from one query each of the first `refresh_queries` users."""
-        pairs = ((normalize(self.queries(x, mask, x.shape[1]), dim=-1).expand_as(x), mask) for x, mask in queries)
+        pairs = ((self.queries(x, mask, x.shape[1]).expand_as(x), mask) for x, mask in queries)
         asked = sample_queries(pairs, self.config.filter.refresh_queries)       # [Q, D]
         if len(asked):
             for name in self.widths:
@@ -93,7 +91,7 @@ class MltfrRounds(TwoRoundFusion):
             By table, token ids `[B, L, K]` and their weights `[B, L, K]`, which sum to 1 over K. Both are zero where
             nothing is observed.
         """
-        query = normalize(self.queries(x, mask, x.shape[1]), dim=-1)            # [B, L, D], or [B, 1, D]
+        query = self.queries(x, mask, x.shape[1])                               # [B, L, D], or [B, 1, D]
         positions = mask.flatten().nonzero().squeeze(1)                         # [P]
         found = {}
         for name, choice in zip(self.widths, self.choose(query, self.prepare()[0], positions, x.shape[1]), strict=True):
