@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +16,11 @@ from mltfr.config import Config
 from mltfr.errors import ConfigError
 from mltfr.interactions import split
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
-from mltfr.memory import TrainingMemory, explain_out_of_memory, readable
+from mltfr.memory import TrainingMemory, explain_out_of_memory
 from mltfr.pipeline import fit, resolve
 from mltfr.pipeline.build import training_memory
 from mltfr.recommender import Recommender
+from mltfr.storage.main_memory import readable
 
 LOG = synthetic(SyntheticConfig(users=60, items=40), seed=1).log
 LARGE = TrainingMemory(
@@ -185,43 +185,3 @@ def test_the_public_object_estimates_without_fitting():
     assert recommender.estimate(LOG) == found("training.batch_size=16")
     with pytest.raises(ConfigError, match="'popularity' is fitted in one pass"):
         Recommender("popularity").estimate(LOG)
-
-
-@pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "meminfo").write_text("MemTotal:  9000 kB\nMemAvailable:    5000 kB\n")
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CONTROL_GROUP", tmp_path)
-    return tmp_path
-
-
-def test_the_machine(system: Path) -> None:
-    assert memory.available_memory() == 5000 * 1024
-    (system / "memory.max").write_text("max\n")
-    (system / "memory.current").write_text("1000\n")
-    assert memory.available_memory() == 5000 * 1024
-
-
-def test_the_lower_limit_counts(system: Path) -> None:
-    (system / "memory.max").write_text("3000\n")
-    (system / "memory.current").write_text("1000\n")
-    assert memory.available_memory() == 2000
-
-
-def test_without_meminfo_all_of_the_memory_is_taken(system: Path) -> None:
-    (system / "meminfo").write_text("nonsense\n")
-    found = memory.available_memory()
-    assert found is None or found > 1 << 20
-
-
-def test_files_that_the_system_can_let_go_of_are_not_in_use(system: Path) -> None:
-    (system / "memory.max").write_text("3000\n")
-    (system / "memory.current").write_text("2500\n")
-    (system / "memory.stat").write_text("anon 1500\ninactive_file 900\n")
-    assert memory.available_memory() == 1400
-
-
-def test_what_the_process_holds(monkeypatch, tmp_path: Path) -> None:
-    assert memory.used_memory() > 10_000_000
-    monkeypatch.setattr(memory, "_STATM", tmp_path / "nothing")
-    assert memory.used_memory() == 0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from mltfr.errors import ConfigError
+from mltfr.storage.main_memory import available_memory, readable, used_memory
 
 FLOAT = 4
 ACTIVATIONS = 24  # floats kept per position, block and hidden unit (measured: 9 to 29, mostly 16), and their gradients
@@ -22,9 +21,6 @@ PROGRAM = 60_000_000  # bytes of code that training loads, and of small tensors 
 SAMPLED_NEGATIVES, SMALL_CHUNK, MIN_INTERACTIONS = 512, 8, 5
 WORTH_NAMING = 0.95  # a suggestion is named if it needs at most this share
 OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory")  # torch's, on a CPU and on MPS
-_MEMINFO = Path("/proc/meminfo")
-_CONTROL_GROUP = Path("/sys/fs/cgroup")
-_STATM = Path("/proc/self/statm")
 
 
 @dataclass(frozen=True)
@@ -154,46 +150,3 @@ def explain_out_of_memory(estimate: TrainingMemory | None) -> Iterator[None]:
             raise
         advice = estimate.advice() if estimate is not None else ""
         raise ConfigError(f"The memory ran out ({text or type(error).__name__}). {advice}") from error
-
-
-def readable(size: float) -> str:
-    """Return a number of bytes in MB or GB."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
-def available_memory() -> int | None:
-    """Return the bytes left of the machine or of its container's limit, the lower; None if the system does not say."""
-    found = [value for value in (_of_machine(), _of_control_group()) if value is not None]
-    return min(found) if found else None
-
-
-def used_memory() -> int:
-    """Return the bytes of main memory that this process holds; 0 where the system does not say."""
-    try:
-        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return 0
-
-
-def _of_machine() -> int | None:
-    try:
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _of_control_group() -> int | None:
-    """Return what the container has left; file pages that the system would give up count as available."""
-    try:
-        limit, used = (int((_CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # none, or "max"
-        return None
-    stat = _CONTROL_GROUP / "memory.stat"
-    lines = [line.split() for line in stat.read_text().splitlines()] if stat.exists() else []
-    return max(0, min(limit, limit - used + sum(int(line[1]) for line in lines if line[0] == "inactive_file")))

@@ -97,7 +97,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "latin-1": (b"user_id,item_id\nu,i\nv,caf\xe9\n", r"line 3: byte 0xe9 is not UTF-8.*iconv"),
     "latin-1 sequence": (b"u a b\nv caf\xe9 d\n", r"line 2: byte 0xe9 is not UTF-8"),
     "latin-1 json": (b'{"user_id": "caf\xe9", "item_id": 1}\n', r"line 1: byte 0xe9 is not UTF-8"),
-    "latin-1 in zstd": (zstd(b"user_id,item_id\nv,caf\xe9\n"), r"not UTF-8 text"),
+    "latin-1 in zstd": (zstd(b"user_id,item_id\nv,caf\xe9\n"), r"line 2: byte 0xe9 is not UTF-8"),
     "rubbish": (bytes(range(256)) * 20, r"binary content of no known format. Expected CSV"),
     "rubbish parquet": (b"PAR1" + bytes(500), r"not a readable Parquet file"),
     "truncated parquet": (PARQUET[:-100], r"not a readable Parquet file .*Copy or write it again"),

@@ -25,7 +25,7 @@ from mltfr.baselines.matrices import (
 )
 from mltfr.errors import ConfigError
 from mltfr.interactions import Histories, History
-from mltfr.memory import available_memory
+from mltfr.storage.main_memory import available_memory
 
 SPARE = 512 << 20
 """Bytes beside the matrix: blocks of rows, and what the process needs anyway."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ import polars as pl
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns, has_usual_names
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
-from mltfr.interactions.readers.text import compression, damage, head_line, not_text, open_text, table_source
+from mltfr.interactions.readers.text import head_line, not_text, open_bytes, open_text
 
 DELIMITERS = (",", "\t", ";", "|", " ")
 _PIECE = 1 << 18
@@ -124,7 +123,7 @@ def parse(
     indices = sorted(roles)
 
     def parsed() -> Iterator[tuple[pl.DataFrame, int]]:
-        for text in (table_source(path),) if work is None else _blocks(path, layout.quote, block):
+        for text in (_whole(path),) if work is None else _blocks(path, layout.quote, block):
             yield pl.read_csv(
                 text, separator=layout.delimiter, columns=indices, infer_schema=False, quote_char=layout.quote,
                 raise_if_empty=False,
@@ -132,8 +131,7 @@ def parse(
 
     names = [roles[index] for index in indices]
     try:
-        with damage(path):
-            found = _laid_down(parsed(), names, work)
+        found = _laid_down(parsed(), names, work)
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error).lower():
             raise not_text(path) from error
@@ -160,13 +158,18 @@ def _laid_down(pieces: Iterator[tuple[pl.DataFrame, int]], names: list[str], wor
     return Parsed(tables, sizes[:-1], np.concatenate(blank), skipped)
 
 
+def _whole(path: Path) -> bytes:
+    with open_bytes(path) as file:
+        return file.read()
+
+
 def _blocks(path: Path, quote: str | None, size: int) -> Iterator[bytes]:
     """Yield the text in blocks of whole rows, each with the header before it.
 
     A row ends with a line that an even number of quotes lies before, as polars has it.
     """
     mark = quote.encode() if quote is not None else b"\n"
-    with gzip.open(path) if compression(path) == "gzip" else path.open("rb") as file:
+    with open_bytes(path) as file:
         header = file.readline()
         while mark != b"\n" and header.count(mark) % 2 and (line := file.readline()):
             header += line

@@ -15,7 +15,7 @@ from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import frame
-from mltfr.interactions.readers.text import compression
+from mltfr.interactions.readers.unpack import compression
 
 
 def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:

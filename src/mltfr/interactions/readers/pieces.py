@@ -13,7 +13,8 @@ import polars as pl
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ROW
 from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbole
-from mltfr.interactions.readers.text import compression, head_line
+from mltfr.interactions.readers.text import head_line
+from mltfr.interactions.readers.unpack import compression
 
 LEAST_BLOCK = 1 << 12
 """Bytes of text that are parsed together at least."""
@@ -52,10 +53,9 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
     Raises:
         DataError: a column is missing, a row has the wrong length, or the file is damaged.
     """
-    packed = compression(path)
-    if format == "parquet" and packed == "none":
+    if format == "parquet" and compression(path) == "none":
         return _parquet(path, columns)
-    if format in ("csv", "tsv", "recbole") and packed != "zstd":
+    if format in ("csv", "tsv", "recbole"):
         first = head_line(path)
         return _delimited(path, recbole.layout(first) if format == "recbole" else delimited.layout(first, columns),
                           columns, skip_invalid, work, memory)  # fmt: skip
