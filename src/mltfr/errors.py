@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MAX_MESSAGE = 4000
+"""Characters of an error's text; what it quotes may be longer, and is cut then."""
+
 
 class MltfrError(Exception):
     """Base of all errors that mltfr raises on purpose; the command line prints them as one line."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        text, half = super().__str__(), MAX_MESSAGE // 2
+        return text if len(text) <= MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}"  # the remedy comes last
 
 
 class DataError(MltfrError):
@@ -51,9 +58,22 @@ class MltfrWarning(UserWarning):
     """Something was done otherwise than asked, and the user should know; printed as one line."""
 
 
+def shown(value: object, limit: int = 80) -> str:
+    """Return a value as an error message quotes it: as Python writes it, cut where it is longer than `limit`."""
+    if isinstance(value, str) and len(value) > limit:
+        value, end = value[:limit], "..."
+    else:
+        end = ""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; lists without end
+        return f"a {type(value).__name__} too long to show"
+    return text + end if len(text) <= 2 * limit else f"{text[:limit]}..."
+
+
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return a sentence, with a space before it, that names the closest allowed name; empty if none is close."""
-    close = get_close_matches(given, sorted(allowed), n=1)
+    close = get_close_matches(given[:80], sorted(allowed), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
 
 

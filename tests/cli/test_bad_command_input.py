@@ -84,6 +84,10 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "value": (("--set", "training.batch_size=many"), r"training.batch_size: .*valid integer.*got 'many'"),
     "part of a fusion": (("--set", "fusion.filter.kep=3"), r"unknown setting 'filter.kep'. Did you mean 'keep'\?"),
     "no value": (("--set", "training.epochs"), r"'training.epochs' is not KEY=VALUE. Example: --set training.ep"),
+    "100,000 levels": (("--set", "a" + ".a" * 100_000 + "=3"), r"--set 'a\.a\.a.{70,90}: a key has at most 64 parts"),
+    "100,000 brackets": (("--set", "seed=" + "[" * 100_000), r"seed: .*valid integer.*, got '\[{80}'\.\.\."),
+    "5,000 digits": (("--set", "seed=" + "1" * 5000), r"seed: .*exceeded maximum size, got '1{80}'\.\.\."),
+    "a long key": (("--set", "x" * 100_000 + "=3"), r"unknown setting 'x+ \.\.\. .*Known: .*training"),
     "no key": (("--set", "=3"), r"'=3' is not KEY=VALUE"),
     "two dots": (("--set", "training..epochs=3"), r"'training..epochs=3' is not KEY=VALUE"),
     "a value and a table": (("--set", "seed.x=3"), r"seed: .*valid integer, got \{'x': 3\}"),
@@ -113,6 +117,10 @@ CONFIGS: dict[str, tuple[str | bytes, str]] = {
     "unknown key": ("[training]\nepoch = 3\n", r"settings \(with .*x.toml\): unknown setting 'training.epoch'. Did"),
     "value for a table": ("training = 3\n", r"'training' is 3, but it is a table of settings, as in `\[training\]`"),
     "preset": ('preset = "refrence"\n', r"Unknown preset 'refrence'"),
+    "deep": ("seed = " + "[" * 100_000, r"x.toml: not a TOML file: it is nested deeper than 64 levels"),
+    "a deep key": ("a." * 100_000 + "a = 1", r"x.toml: not a TOML file: a key has more than 64 parts"),
+    "digits": ("seed = " + "1" * 5000, r"x.toml: not a TOML file: a number has too many digits"),
+    "without end": ("#" * 16_777_217, r"x.toml: longer than 16,777,216 characters"),
 }
 
 

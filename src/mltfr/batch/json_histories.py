@@ -14,6 +14,7 @@ import polars as pl
 
 from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
+from mltfr.storage.parse import parse_json
 
 STRIDE = 1 << 10
 """Users between two byte offsets that are kept."""
@@ -98,8 +99,8 @@ def _decode(path: Path, number: int, offset: int, content: bytes) -> tuple[str, 
         return None
     where = f"{path}, line {number}"
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line)
+    except ValueError as error:
         raise DataError(f"{where}: found {line.strip()[:80]}, which is not JSON; {_EXPECTED}.") from error
     if not isinstance(row, dict) or set(row) != {"user_id", "items"} or not isinstance(row["items"], list):
         raise DataError(f"{where}: found {line.strip()[:80]}; {_EXPECTED}.")

@@ -16,6 +16,7 @@ from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
 from mltfr.inference import RecommendationSpec
 from mltfr.pipeline import load_inference_model
+from mltfr.storage.parse import parse_json
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
 
@@ -160,4 +161,4 @@ def _distribute(job: BatchJob, parts: list[Part], workers: int, status: Any) -> 
     for row in rows.iter_rows():
         if ray.get(status.stopped.remote()):
             return
-        ray.get(status.post.remote("part", json.loads(row["done"])))
+        ray.get(status.post.remote("part", parse_json(row["done"])))

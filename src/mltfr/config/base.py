@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mltfr.errors import ConfigError, one_of
+from mltfr.errors import ConfigError, one_of, shown
 
 
 class Config(BaseModel):
@@ -46,7 +46,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ConfigError | ValueError):
         return f"{key}: {cause}{more}" if path else f"{cause}{more}"
-    return f"{key}: {first['msg']}, got {first.get('input')!r}{more}"
+    return f"{key}: {first['msg']}, got {shown(first.get('input'))}{more}"
 
 
 def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:

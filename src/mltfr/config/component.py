@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from mltfr.config.base import Config, explain
 from mltfr.config.registry import Registry, lookup
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, shown
 
 
 class ComponentConfig(Config):
@@ -31,7 +31,7 @@ def component(*registries: Registry[Any, Any]) -> BeforeValidator:
             return value
         settings = {"name": value} if isinstance(value, str) else value
         if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
-            raise ValueError(f"expected a {registries[0].kind}'s name or a table with one, got {value!r}")
+            raise ValueError(f"expected a {registries[0].kind}'s name or a table with one, got {shown(value)}")
         try:
             entry = lookup(settings["name"], *registries)
         except ConfigError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,27 @@ import tomli_w
 
 from mltfr.config.base import Config
 from mltfr.errors import ConfigError
+from mltfr.storage.parse import parse_toml
+
+MAX_LENGTH = 1 << 24
+"""Characters of a settings file at most; the largest hold some thousand words."""
 
 
 def load_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        ConfigError: the file is missing or is not TOML.
+        ConfigError: the file is missing, is not TOML, or is longer than `MAX_LENGTH`.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_LENGTH + 1)
+        if len(text) > MAX_LENGTH:
+            raise ConfigError(f"{path}: longer than {MAX_LENGTH:,} characters, so it is no file of settings.")
+        return parse_toml(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
 
 

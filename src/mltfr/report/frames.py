@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from polars.exceptions import PolarsError
 from mltfr.errors import RunError
 from mltfr.storage.files import read_json_lines
 from mltfr.storage.folder import damaged
+from mltfr.storage.parse import parse_toml
 
 Row = Mapping[str, Any]
 """A row of a frame, by column."""
@@ -99,7 +99,7 @@ def read_labels(folder: Path) -> Labels:
     if not path.is_file():
         return Labels()
     try:
-        study = tomllib.loads(path.read_text("utf-8"))
+        study = parse_toml(path.read_text("utf-8"))
         tables = {name: tuple(entry.get("tables", ())) for name, entry in study.get("tables", {}).items()}
         names = {key: tuple(study.get(key, ())) for key in ("data", "baselines", "backbones", "fusions")}
     except (OSError, ValueError, AttributeError, TypeError) as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import MltfrError, OutputError
+from mltfr.storage.parse import parse_json
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (
@@ -57,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
         ValueError: it holds no JSON object.
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = parse_json(path.read_text(encoding="utf-8"))
     if not isinstance(document, dict):
         raise ValueError("it holds no JSON object")
     return document
@@ -81,7 +82,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
         ValueError: a line holds no JSON.
     """
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -6,7 +6,6 @@ is above 1e-5, with 2 if the file cannot be used.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -26,6 +25,7 @@ from mltfr.errors import ConfigError, DataError, MltfrError
 from mltfr.fusion import FusionInputs
 from mltfr.fusion.fisher import estimate_fisher_of_batches
 from mltfr.fusion.reference import ReferenceConfig, ReferenceFusion
+from mltfr.storage.parse import parse_json
 from mltfr.tokens.table import PreparedTable
 
 TOLERANCE = 1e-5
@@ -76,10 +76,10 @@ def compare(path: Path) -> dict[str, float]:
     """
     arrays = _read(path)
     try:
-        meta = json.loads(str(arrays["meta"]))
+        meta = parse_json(str(arrays["meta"]))
     except KeyError as error:
         raise DataError(f"{path}: 'meta' is missing..") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise DataError(f"{path}: 'meta' is not JSON: {error}.") from error
     try:
         return _compare(arrays, GoldenMeta.parse(meta, "meta"))

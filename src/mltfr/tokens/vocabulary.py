@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
+from mltfr.storage.parse import parse_json
 
 VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "vocabulary.json", "vocabulary.txt")
 """Names of vocabulary files beside a table, in the order in which they are looked for."""
@@ -44,8 +44,8 @@ def read_vocabulary_file(path: Path) -> TokenStrings:
     if path.suffix != ".json":
         return TokenStrings(tuple(text.removesuffix("\n").split("\n")))
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise TokenTableError(f"{path}: damaged: not JSON ({error}). Fetch it again.") from error
     try:
         return _from_json(document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
 from mltfr.interactions.readers.mixed import KIND, kind_of, reject_mixed
 from mltfr.interactions.readers.text import read_lines
+from mltfr.storage.parse import parse_json
 
 OBJECT = 'Every line must hold one JSON object, as {"user_id": "u1", "item_id": "i1"}.'
 _SAMPLE = 100
@@ -49,7 +49,7 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
 
 def _object(line: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
+        value = parse_json(line)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

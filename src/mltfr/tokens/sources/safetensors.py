@@ -6,7 +6,6 @@ hands numpy no bfloat16, and maps the whole file into memory.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import TokenTableError
+from mltfr.storage.parse import parse_json
 from mltfr.tokens.sources.base import (
     OpenTable,
     TokenSource,
@@ -126,7 +126,7 @@ def read_index(path: Path) -> dict[str, str]:
         TokenTableError: the index is damaged, or names a file outside its folder.
     """
     try:
-        files = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+        files = dict(parse_json(path.read_text(encoding="utf-8"))["weight_map"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TokenTableError(f"{path}: damaged: not an index of shards. Fetch it again.") from error
     if any(Path(str(file)).name != file for file in files.values()):
@@ -148,7 +148,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
             length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
             if not 2 <= length <= path.stat().st_size - 8:
                 raise TokenTableError(f"{path}: damaged: the header is cut off. Fetch it again.")
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
     except OSError as error:
         raise TokenTableError(f"{path}: cannot be read ({error.strerror}).") from error
     except ValueError as error:

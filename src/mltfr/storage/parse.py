@@ -1,0 +1,75 @@
+"""JSON and TOML from text that anybody may have written: a value, or a ValueError, in bounded time."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import Any
+
+MAX_LEVELS = 64
+"""Levels of lists, objects and tables within each other; what people write has a dozen at most."""
+_KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"""(?<![\w-]){_KEY}(?:\.[ \t]*+{_KEY}){{{MAX_LEVELS}}}""")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value that a JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON, is nested deeper than `MAX_LEVELS`, holds a number of thousands of digits, or a
+            half of a surrogate pair, which is no text and cannot be written.
+    """
+    content = text if isinstance(text, str) else text.decode("utf-8")
+    try:
+        value = json.loads(content)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError(_DEEP) from None
+    except ValueError:
+        raise ValueError("a number has too many digits") from None
+    if content.count("[") + content.count("{") > MAX_LEVELS:  # fewer cannot be too deep
+        _check_levels(value)
+    if "\\u" in content and re.search(r"\\u[dD][89a-fA-F]", content):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half of a surrogate pair") from None
+    return value
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the table that a TOML text holds.
+
+    Raises:
+        ValueError: it is not TOML, is nested deeper than `MAX_LEVELS`, or holds a whole number beyond 64 bits.
+    """
+    if _LONG_KEY.search(text):  # parsing takes the square of its levels
+        raise ValueError(f"a key has more than {MAX_LEVELS} parts")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError(_DEEP) from None
+    except ValueError:
+        raise ValueError("a number has too many digits") from None
+    _check_levels(document, whole_numbers=True)
+    return document
+
+
+_DEEP = f"it is nested deeper than {MAX_LEVELS} levels"
+
+
+def _check_levels(value: Any, whole_numbers: bool = False) -> None:
+    """Check the depth of a value, level by level, and that whole numbers have 64 bits."""
+    level = [value]
+    for _ in range(MAX_LEVELS + 1):
+        if whole_numbers and any(isinstance(each, int) and each.bit_length() > 63 for each in level):
+            raise ValueError("a whole number is beyond 64 bits")
+        holders = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not holders:
+            return
+        level = [each for holder in holders for each in holder]
+    raise ValueError(_DEEP)
