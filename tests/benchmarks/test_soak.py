@@ -1,0 +1,34 @@
+"""The short form of the soak: some cases of every section, in one process that forks the others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECTIONS = {"kills": 5}
+"""The sections, and how many kinds each tries at least."""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Run the soak at a hundredth of its size."""
+    out = tmp_path_factory.mktemp("soak") / "soak.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / "soak.py"), "--scale", "0.01", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert out.is_file(), done.stderr
+    return list(json.loads(out.read_text())["rows"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("section", SECTIONS)
+def test_nothing_goes_wrong(found: list[dict[str, Any]], section: str) -> None:
+    rows = [row for row in found if row["section"] == section]
+    assert [wrong for row in rows for wrong in row["wrong"]] == []
+    assert len(rows) >= SECTIONS[section]
+    assert all(row["tried"] == sum(row["outcomes"].values()) > 0 for row in rows)
