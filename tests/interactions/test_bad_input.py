@@ -136,7 +136,7 @@ def test_tables_in_memory_name_the_row() -> None:
     with pytest.raises(DataError, match=r"row 2 .*user_id is a number \(3\)"):
         load_interactions(mixed)
     assert len(load_interactions(mixed, skip_invalid=True)) == 2
-    with pytest.raises(DataError, match=r"user_id has type Float64. Expected strings or whole numbers"):
+    with pytest.raises(DataError, match=r"column 'user' holds 1.5, not a whole number. Ids are texts or whole numbers"):
         load_interactions(pl.DataFrame({"user": [1.5], "item": ["a"]}))
     with pytest.raises(DataError, match=r"Cannot read interactions from a int"):
         load_interactions(7)

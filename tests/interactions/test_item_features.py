@@ -90,7 +90,7 @@ FRAMES = {
         pl.DataFrame({"item_id": [*IDS], "v": [[1.0], [float("nan")], [3.0]]}), r"vector of item 'a' .* no finite"
     ),
     "null": (pl.DataFrame({"item_id": [*IDS], "x": [1.0, 2.0, None]}), r"vector of item '7' .* no finite number"),
-    "float ids": (pl.DataFrame({"item_id": [0.5], "x": [1.0]}), r"item_id has type Float64"),
+    "float ids": (pl.DataFrame({"item_id": [0.5], "x": [1.0]}), r"item_id holds 0.5, not a whole number"),
 }  # fmt: skip
 
 

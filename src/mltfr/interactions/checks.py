@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
 
 from mltfr.errors import DataError
+from mltfr.interactions.ids import Strip
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
 from mltfr.interactions.timestamps import EXPECTED, TimeReader, found_time
 
@@ -18,13 +20,19 @@ _IDS = "Every row needs user_id and item_id."
 class RowChecks:
     """The checks of single rows, over all pieces of a table: ids that are not empty, and usable times.
 
-    Every piece goes through `ids`; when all have, `require` raises; then every piece goes through `times`.
+    Every piece goes through `ids`; when all have, `require` raises; then every piece goes through `strip` and `times`.
     """
 
     def __init__(self) -> None:
         self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(EXPECTED)}
         self.reader = TimeReader()
+        self.stripped = {USER: Strip(USER), ITEM: Strip(ITEM)}
         self._last: tuple[pl.DataFrame, pl.Series] | None = None  # so that a table in one piece is parsed once
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the ids."""
+        return tuple(note for strip in self.stripped.values() for note in strip.notes)
 
     @property
     def skipped(self) -> int:
@@ -34,11 +42,18 @@ class RowChecks:
     def ids(self, piece: pl.DataFrame) -> pl.DataFrame:
         """Return a piece without rows that lack an id, after a look at its times."""
         for column in (USER, ITEM):
-            piece = self.rejected[column].drop(piece, _is_empty(piece[column]), partial(_empty, column))
+            blank = self.stripped[column].look(piece[column])
+            piece = self.rejected[column].drop(piece, blank, partial(_empty, column))
         if TIME in piece.columns:
             self._last = piece, piece[TIME]
             self.reader.look(self._last[1])
         return piece
+
+    def strip(self, piece: pl.DataFrame) -> pl.DataFrame:
+        """Return a piece without white space around its ids."""
+        if not any(strip.count for strip in self.stripped.values()):
+            return piece
+        return piece.with_columns(strip.strip(piece[column]) for column, strip in self.stripped.items())
 
     def times(self, piece: pl.DataFrame) -> pl.DataFrame:
         """Return a piece with its times as Int64, or Float64 where there are fractions, without unusable ones."""
@@ -66,16 +81,16 @@ def check(table: RawTable, skip_invalid: bool) -> RawTable:
     checks = RowChecks()
     frame = checks.ids(table.frame)
     checks.require(table.name, table.place, skip_invalid)
-    frame = checks.times(frame)
+    frame = checks.times(checks.strip(frame))
     checks.require(table.name, table.place, skip_invalid)
-    table = RawTable(table.name, frame, table.place, table.skipped + checks.skipped)
+    table = replace(table, frame=frame, skipped=table.skipped + checks.skipped, notes=table.notes + checks.notes)
     if TIME in frame.columns:
         table = _without_repeats(table, skip_invalid)
     if table.frame.is_empty():
         raise no_rows(table.name, table.skipped)
     if TIME not in frame.columns or table.frame[TIME].is_sorted():
         return table
-    return RawTable(table.name, table.frame.sort(TIME, maintain_order=True), table.place, table.skipped)
+    return replace(table, frame=table.frame.sort(TIME, maintain_order=True))
 
 
 def no_rows(name: str, skipped: int) -> DataError:
@@ -87,11 +102,6 @@ def no_rows(name: str, skipped: int) -> DataError:
 def found_repeat(place: str, user: str, item: str, time: float) -> str:
     """Return what a row that repeats the one at `place` is said to be."""
     return f"repeats {place} (user {user!r}, item {item!r}, timestamp {time})"
-
-
-def _is_empty(ids: pl.Series) -> pl.Series:
-    """Say of every id whether it is missing or blank."""
-    return ids.is_null() | ~ids.fill_null("").str.contains(r"\S")
 
 
 def _empty(column: str, row: int) -> str:

@@ -71,6 +71,7 @@ class DatabaseLog:
         item_ids: ids by number.
         schema: names of the columns in their order, with the types that they have in memory.
         skipped: invalid rows that were dropped.
+        notes: as those of an `InteractionLog`.
         work: folder of the database, and of files that are passed to and fro.
     """
 
@@ -82,6 +83,7 @@ class DatabaseLog:
     skipped: int
     work: Path
     has_test: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.totals()[0]
@@ -182,7 +184,7 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
         DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
             `skip_invalid` is off; or no row is left.
     """
-    schema, skipped = _check(pieces, work, skip_invalid, size, progress)
+    schema, skipped, notes = _check(pieces, work, skip_invalid, size, progress)
     time = ", timestamp AS time" if TIME in schema else ""
     run = connection.execute
     progress.start("sorting")
@@ -193,7 +195,7 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
     run(f"CREATE TABLE log AS SELECT row, user, item{time} FROM read "
         "JOIN users ON user_id = users.id JOIN items ON item_id = items.id")  # fmt: skip
     empty = pl.Series(dtype=pl.String)
-    log = DatabaseLog(connection, pieces.name, empty, empty, schema, skipped, work)
+    log = DatabaseLog(connection, pieces.name, empty, empty, schema, skipped, work, notes=notes)
     log.user_ids, log.item_ids = log.ids("user"), log.ids("item")
     if log.has_timestamps:
         log.skipped += _drop_repeats(log, pieces, skip_invalid)
@@ -209,8 +211,8 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
 
 def _check(
     pieces: Pieces, work: Path, skip_invalid: bool, size: int, progress: Progress
-) -> tuple[dict[str, pl.DataType], int]:
-    """Write the checked rows to files; return the schema of the log, and how many rows were dropped."""
+) -> tuple[dict[str, pl.DataType], int, tuple[str, ...]]:
+    """Write the checked rows to files; return the schema of the log, how many rows were dropped, and the notes."""
     checks, files = RowChecks(), []
     progress.start("checking")
     for number, piece in enumerate(pieces.rows(size)):
@@ -220,7 +222,7 @@ def _check(
     checks.require(pieces.name, pieces.place, skip_invalid)
     schema: dict[str, pl.DataType] = {}
     for file in files:
-        piece = checks.times(pl.read_parquet(file, memory_map=False))
+        piece = checks.times(checks.strip(pl.read_parquet(file, memory_map=False)))
         piece.write_parquet(file)
         schema = {name: kind for name, kind in piece.schema.items() if name != ROW}
         progress.advance(len(piece))
@@ -228,7 +230,7 @@ def _check(
     skipped = pieces.skipped + checks.skipped
     if not files:
         raise no_rows(pieces.name, skipped)
-    return schema, skipped
+    return schema, skipped, (*pieces.notes, *checks.notes)
 
 
 def _drop_repeats(log: DatabaseLog, pieces: Pieces, skip_invalid: bool) -> int:

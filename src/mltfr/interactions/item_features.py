@@ -18,8 +18,7 @@ from safetensors.numpy import load_file
 
 from mltfr.errors import DataError
 from mltfr.interactions.columns import ITEM_NAMES, canonical
-from mltfr.interactions.raw import ITEM
-from mltfr.interactions.readers.frame import ids_of
+from mltfr.interactions.ids import WHITE_SPACE, id_texts
 from mltfr.interactions.vocabulary import Vocabulary
 from mltfr.storage.files import sha256
 
@@ -102,7 +101,7 @@ def _read_parquet(path: Path) -> tuple[list[str], Floats]:
     column = next((by_name[name] for name in map(canonical, ITEM_NAMES) if name in by_name), None)
     if column is None:
         raise DataError(f"{path}: no item column among {', '.join(frame.columns[:8]) or 'no columns'}. {EXPECTED}.")
-    ids = ids_of(frame[column], ITEM, str(path))
+    ids = id_texts(frame[column], f"{path}: {column}").str.strip_chars()
     if ids.null_count() or ids.is_duplicated().any():
         first = "empty" if ids.null_count() else f"'{ids.filter(ids.is_duplicated())[0]}' twice"
         raise DataError(f"{path}: {column} is {first}. Give every item one row.")
@@ -136,4 +135,7 @@ def _read_safetensors(path: Path) -> tuple[list[str], Floats]:
             f"{path}: expected one tensor [W] for every item, named by its id and all of one width; "
             f"found shapes {', '.join(map(str, sorted(shapes)[:3])) or 'of no tensor'}."
         )
-    return list(tensors), np.stack([tensor.astype(np.float32) for tensor in tensors.values()])
+    ids = [name.strip(WHITE_SPACE) for name in tensors]
+    if len(set(ids)) < len(ids) or "" in ids:
+        raise DataError(f"{path}: two tensors have one name but for white space, or one has none. Give each item one.")
+    return ids, np.stack([tensor.astype(np.float32) for tensor in tensors.values()])

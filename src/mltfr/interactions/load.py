@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
-from mltfr.errors import DataError, one_of
+from mltfr.errors import DataError, MltfrWarning, one_of
 from mltfr.interactions.checks import check
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import detect
@@ -19,6 +21,7 @@ from mltfr.interactions.readers import READERS, frame
 
 FORMATS = (*READERS, "folder")
 """Names that `format` may have."""
+Log = TypeVar("Log", InteractionLog, PreparedSet)
 
 
 def load_interactions(
@@ -44,13 +47,16 @@ def load_interactions(
     Returns:
         The log, stably sorted by time where there is one; a prepared set as it is.
 
+    Warns:
+        MltfrWarning: something was done to the rows that people should know (`InteractionLog.notes`).
+
     Raises:
         DataError: the source is not a usable log; the message names the line, what was found and the remedy.
     """
     columns = Columns(user_column, item_column, timestamp_column)
     if not isinstance(source, str | PathLike):
         table = check(frame.read(source, columns, skip_invalid), skip_invalid)
-        return InteractionLog(table.frame, skipped=table.skipped)
+        return _said(InteractionLog(table.frame, skipped=table.skipped, notes=table.notes))
     path = Path(source)
     if format is not None and format not in FORMATS:
         raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
@@ -60,8 +66,8 @@ def load_interactions(
         given = (format, user_column, item_column, timestamp_column, skip_invalid or None)
         if any(value is not None for value in given):
             raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
-        return load_prepared(path)
-    return read_interactions(path, format or detect(path, columns), columns, skip_invalid)
+        return _said(load_prepared(path))
+    return _said(read_interactions(path, format or detect(path, columns), columns, skip_invalid))
 
 
 def read_interactions(path: Path, name: str, columns: Columns, skip_invalid: bool) -> InteractionLog:
@@ -79,7 +85,7 @@ def read_interactions(path: Path, name: str, columns: Columns, skip_invalid: boo
     if name == "folder":
         return _load_folder(path, skip_invalid)
     table = check(_read(path, name, columns, skip_invalid), skip_invalid)
-    return InteractionLog(table.frame, str(path), name, skipped=table.skipped)
+    return InteractionLog(table.frame, str(path), name, skipped=table.skipped, notes=table.notes)
 
 
 def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -101,4 +107,16 @@ def _load_folder(path: Path, skip_invalid: bool) -> InteractionLog:
         parts[part] = check(_read(file, name, Columns(), skip_invalid), skip_invalid)
     test: pl.DataFrame = parts["test"].frame
     skipped = parts["train"].skipped + parts["test"].skipped
-    return InteractionLog(parts["train"].frame, str(path), "folder", test, skipped)
+    notes = tuple(f"{name}.txt: {note}" for name, part in parts.items() for note in part.notes)
+    return InteractionLog(parts["train"].frame, str(path), "folder", test, skipped, notes)
+
+
+def say(source: str, notes: Iterable[str]) -> None:
+    """Warn of what was done to the rows of a log."""
+    for note in notes:
+        warnings.warn(f"{source}: {note}", MltfrWarning, stacklevel=4)
+
+
+def _said(log: Log) -> Log:
+    say(log.source, log.notes)
+    return log

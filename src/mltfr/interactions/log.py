@@ -89,6 +89,7 @@ class InteractionLog:
         format: name of the format it was read from.
         test: the given test split, where the source has one: `user_id`, `item_id`, in order.
         skipped: invalid rows that were dropped, with `skip_invalid`.
+        notes: what was done to the rows that people should know and that is no error, a sentence each.
     """
 
     frame: pl.DataFrame
@@ -96,6 +97,7 @@ class InteractionLog:
     format: str = "memory"
     test: pl.DataFrame | None = None
     skipped: int = 0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -20,7 +20,7 @@ from mltfr.interactions.columns import Columns
 from mltfr.interactions.database import DatabaseLog, load, open_database
 from mltfr.interactions.detect import detect
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
-from mltfr.interactions.load import read_interactions
+from mltfr.interactions.load import read_interactions, say
 from mltfr.interactions.log import InteractionLog, Ints
 from mltfr.interactions.prepared import (
     FILES,
@@ -138,7 +138,9 @@ def prepare(
         progress.start("taking checksums")
         facts = {"source": source.name, "source_format": name, **facts}
         PREPARED.write_manifest(folder, facts, FILES)
-    return load_prepared(folder)
+    prepared = load_prepared(folder)
+    say(prepared.source, prepared.notes)
+    return prepared
 
 
 def _write_log(folder: Path, log: InteractionLog, settings: PreparationConfig) -> dict[str, Any]:
@@ -240,6 +242,7 @@ def _facts(
 ) -> dict[str, Any]:
     return {
         "skipped": log.skipped,
+        "notes": list(log.notes),
         "data_fingerprint": fingerprint,
         "filters": settings.filters.model_dump(mode="json"),
         "filter_steps": [asdict(step) for step in report.steps],

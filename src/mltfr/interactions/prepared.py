@@ -76,6 +76,7 @@ class PreparedSet:
         format: that file's format.
         skipped: invalid rows that were dropped.
         checksum: the log's fingerprint, before the filters.
+        notes: what was done to the rows that people should know and that is no error, a sentence each.
     """
 
     folder: Path
@@ -87,6 +88,7 @@ class PreparedSet:
     format: str
     skipped: int
     checksum: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.split.histories.items)
@@ -130,6 +132,7 @@ def load_prepared(folder: Path) -> PreparedSet:
             format=str(manifest["source_format"]),
             skipped=int(manifest["skipped"]),
             checksum=str(manifest["data_fingerprint"]),
+            notes=tuple(map(str, manifest["notes"])) if "notes" in manifest else (),
         )
 
 

@@ -62,12 +62,14 @@ class RawTable:
         frame: columns `user_id`, `item_id` and, where there is one, `timestamp`.
         place: says where a row of `frame` stands ("line 7"); called for errors only.
         skipped: invalid rows that were dropped, with `skip_invalid`.
+        notes: what was done to the rows that people should know and that is no error, a sentence each.
     """
 
     name: str
     frame: pl.DataFrame
     place: Callable[[int], str]
     skipped: int = 0
+    notes: tuple[str, ...] = ()
 
     def reject(self, bad: pl.Series, found: Callable[[int], str], expected: str, skip_invalid: bool) -> Self:
         """Return the table without the bad rows, or raise where they may not be skipped.

@@ -122,6 +122,7 @@ def _facts(
         "seed": config.seed,
         "source": Path(log.source).name,
         "data_fingerprint": log.fingerprint(),
+        "notes": list(log.notes),
         "filters": [asdict(step) for step in report.steps],
         "split": data.method,
         "left_out": dict(data.left_out),

@@ -1,88 +1,189 @@
-"""Tables that are typed already: in memory (polars, pandas, Arrow), or out of a Parquet file."""
+"""Tables that are typed already: in memory (polars, pandas, Arrow, ...), or out of a Parquet file."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from mltfr.errors import DataError, MissingExtraError
 from mltfr.interactions.columns import Columns
+from mltfr.interactions.ids import id_of, id_texts, kind_of
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
-from mltfr.interactions.readers.mixed import kind_of, kinds_of, reject_mixed
+from mltfr.interactions.readers.mixed import kinds_of, reject_mixed
 
 MEMORY = "in-memory table"
+EXPECTED = "Expected a path, or a polars, pandas or Arrow table."
+Column = pl.Series | list[Any]
+"""A column with its type, or Python objects where it has none of its own."""
 
 
 def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) -> RawTable:
     """Take the columns of user, item and time out of a table in memory.
 
     Args:
-        source: a polars, pandas or Arrow table.
+        source: a polars, pandas or Arrow table, a structured NumPy array, a mapping of names to columns, or what
+            offers itself as an Arrow stream. A pandas index is not a column.
         columns: names that were asked for.
         skip_invalid: whether ids of a wrong type are dropped instead of being an error.
         name: what the table is called in messages.
 
     Raises:
-        DataError: it is no table, a column is missing, or ids are neither strings nor whole numbers.
+        DataError: it is no table, a column is missing or there twice, or ids are neither texts nor whole numbers.
         MissingExtraError: pandas needs pyarrow, which is not installed.
     """
-    source = source.collect() if isinstance(source, pl.LazyFrame) else source
-    found = columns.resolve(_names(source), name)
-    roles = {role: column for role, column in zip((USER, ITEM, TIME), found, strict=True) if column}
+    names, column_at = open_table(source, name)
+    found = columns.resolve(names, name)
     parts: list[pl.Series] = []
-    for role, column in roles.items():
-        values = _column(source, column)
-        if isinstance(values, list):
-            parts.append(kinds_of(values, role)) if role != TIME else None
-            values = pl.Series([None if kind_of(v) is None else str(v) for v in values], dtype=pl.String)
-        elif role != TIME:
-            values = ids_of(values, role, name)
-        parts.append(values.alias(role))
+    for role, column in zip((USER, ITEM, TIME), found, strict=True):
+        if column is None:
+            continue
+        if names.count(column) > 1:
+            raise DataError(f"{name}: {names.count(column)} columns are called '{column}'. Rename or drop one.")
+        with _one_line(name, column):
+            values = column_at(names.index(column))
+            parts += _texts(values, role, f"{name}: column '{column}'")
+    if len({len(part) for part in parts}) > 1:
+        raise DataError(f"{name}: columns of different lengths ({', '.join(str(len(part)) for part in parts)}).")
     table = RawTable(name, pl.DataFrame(parts), lambda row: f"row {row} (the first is 0)")
     for role in (USER, ITEM):
         table = reject_mixed(table, role, skip_invalid)
     return table
 
 
-def _names(source: Any) -> list[str]:
-    columns = getattr(source, "column_names", None) or getattr(source, "columns", None)  # Arrow has both
-    if columns is None:
-        raise DataError(
-            f"Cannot read interactions from a {type(source).__name__}. "
-            "Expected a path, or a polars, pandas or Arrow table."
-        )
-    return [str(name) for name in columns]
+def open_table(source: Any, name: str = MEMORY) -> tuple[list[str], Callable[[int], Column]]:
+    """Return the names of a table's columns, and what returns the column at a place.
+
+    Raises:
+        DataError: it is no table.
+    """
+    pandas, arrow = sys.modules.get("pandas"), sys.modules.get("pyarrow")
+    if isinstance(source, pl.LazyFrame):
+        with _one_line(name):
+            source = source.collect()
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        frame = source
+        return [str(label) for label in frame.columns], lambda place: _of_pandas(frame.iloc[:, place])
+    if arrow is not None and isinstance(source, arrow.Table | arrow.RecordBatch):
+        table = source
+        return list(table.schema.names), lambda place: _of_arrow(table.column(place))
+    if isinstance(source, Mapping):
+        keys = list(source)
+        return [str(key) for key in keys], lambda place: as_column(source[keys[place]])
+    if isinstance(source, np.ndarray) and source.dtype.names and source.ndim == 1:
+        array = source
+        return list(array.dtype.names), lambda place: as_column(array[array.dtype.names[place]])
+    if not isinstance(source, pl.DataFrame | pl.Series) and hasattr(source, "__arrow_c_stream__"):
+        with _one_line(name):
+            source = pl.DataFrame(source)
+    if not isinstance(source, pl.DataFrame):
+        raise DataError(f"Cannot read interactions from a {type(source).__name__}. {EXPECTED}")
+    found = source
+    return found.columns, lambda place: _objects(found.to_series(place))
 
 
-def _column(source: Any, name: str) -> pl.Series | list[object]:
-    """Return a column, as Python objects where it has no type of its own."""
-    library = type(source).__module__.split(".")[0]
-    if library == "pandas":
-        column = source[name]
-        if column.dtype == object:
-            return list(column)
-        try:
-            column = pl.from_pandas(column)
-        except ImportError as error:
-            raise MissingExtraError("pyarrow", "pandas") from error
-    else:
-        column = source[name] if library == "polars" else pl.from_arrow(source[name])
-    if not isinstance(column, pl.Series):
-        raise DataError(f"Cannot read interactions from a {type(source).__name__}. Expected a table.")
+def is_table(value: object) -> bool:
+    """Say whether a value has columns with names: it is no list of values."""
+    if isinstance(value, pl.Series | Mapping) or (isinstance(value, np.ndarray) and not value.dtype.names):
+        return False
+    return isinstance(value, np.ndarray) or hasattr(value, "columns") or hasattr(value, "column_names")
+
+
+def as_column(values: Any) -> Column:
+    """Return what holds the values of one column: by place, never by label.
+
+    Raises:
+        DataError: it is no column.
+    """
+    pandas, arrow = sys.modules.get("pandas"), sys.modules.get("pyarrow")
+    if isinstance(values, pl.Series):
+        return _objects(values)
+    if pandas is not None and isinstance(values, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray):
+        return _of_pandas(values if isinstance(values, pandas.Series) else pandas.Series(values))
+    if arrow is not None and isinstance(values, arrow.Array | arrow.ChunkedArray):
+        return _of_arrow(values)
+    if isinstance(values, np.ndarray):
+        return list(values) if values.ndim != 1 or values.dtype.kind in "OSVm" else pl.Series(values)
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Sequence):
+        raise DataError(f"a {type(values).__name__} is no column. Give a list of values.")
+    return list(values)
+
+
+def _of_pandas(column: Any) -> Column:
+    import pandas
+
+    if isinstance(column.dtype, pandas.SparseDtype):
+        column = column.sparse.to_dense()
+    if isinstance(column.dtype, pandas.CategoricalDtype):
+        codes = pl.Series(column.cat.codes.to_numpy().astype(np.int64))
+        kinds = _of_pandas(pandas.Series(column.cat.categories))
+        if isinstance(kinds, list):
+            return [kinds[code] if code >= 0 else None for code in codes]
+        return kinds.gather(codes.replace(-1, None))
+    if column.dtype == object:
+        return list(column.array)
+    try:
+        return pl.from_pandas(column.reset_index(drop=True))
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "pandas") from error
+
+
+def _of_arrow(column: Any) -> Column:
+    import pyarrow as arrow
+
+    chunks = column.chunks if isinstance(column, arrow.ChunkedArray) else [column]
+    column = arrow.chunked_array([_plain(chunk) for chunk in chunks]) if chunks else arrow.nulls(0)
+    found = pl.from_arrow(column)
+    return _objects(found) if isinstance(found, pl.Series) else found.to_dicts()
+
+
+def _plain(chunk: Any) -> Any:
+    """Return an Arrow array without what stands around its values: extension types, dictionaries, runs."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    while True:
+        if isinstance(chunk, arrow.ExtensionArray):
+            chunk = chunk.storage
+        elif isinstance(chunk, arrow.DictionaryArray):
+            chunk = chunk.dictionary_decode()
+        elif isinstance(chunk, arrow.RunEndEncodedArray):
+            chunk = compute.run_end_decode(chunk)
+        else:
+            return chunk
+
+
+def _objects(column: pl.Series) -> Column:
     return column.to_list() if column.dtype == pl.Object else column
 
 
-def ids_of(values: pl.Series, role: str, name: str) -> pl.Series:
-    """Return a column of ids as strings.
+def _texts(values: Column, role: str, what: str) -> list[pl.Series]:
+    """Return a column under the name of its role; ids as texts, with their kinds where they have no type."""
+    if isinstance(values, pl.Series):
+        return [(values if role == TIME else id_texts(values, what)).alias(role)]
+    if set(map(type, values)) <= {str, type(None)}:
+        return [pl.Series(role, values, dtype=pl.String)]
+    if role == TIME:
+        return [pl.Series(role, [None if kind_of(value) is None else str(value) for value in values], dtype=pl.String)]
+    kinds = kinds_of(values, role)
+    texts = [id_of(v, what) if kind == "number" else v if kind == "string" else None if kind is None else repr(v)[:40]
+             for v, kind in zip(values, kinds, strict=True)]  # fmt: skip
+    return [pl.Series(role, texts, dtype=pl.String), kinds]
 
-    Raises:
-        DataError: they are neither strings nor whole numbers.
-    """
-    kind = values.dtype
-    if kind.is_float() and (values.drop_nulls().drop_nans() % 1 == 0).all():
-        values = values.fill_nan(None).cast(pl.Int64)  # integers with gaps, as pandas holds them
-        kind = values.dtype
-    if not (kind.is_integer() or kind in (pl.String, pl.Null) or isinstance(kind, pl.Categorical | pl.Enum)):
-        raise DataError(f"{name}: {role} has type {kind}. Expected strings or whole numbers; convert the column.")
-    return values.cast(pl.String)
+
+@contextmanager
+def _one_line(name: str, column: str | None = None) -> Iterator[None]:
+    """Turn what a library says of a value that it cannot hold into one line."""
+    where = f"{name}: column '{column}'" if column is not None else name
+    try:
+        yield
+    except DataError as error:
+        raise error if str(error).startswith(name) else DataError(f"{where}: {error}") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ArithmeticError, AttributeError, LookupError,
+            NotImplementedError, TypeError, ValueError) as error:  # fmt: skip
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{where} cannot be read ({reason}). Convert it to texts or whole numbers.") from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from mltfr.interactions.columns import Columns
+from mltfr.interactions.ids import kind_of
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
-from mltfr.interactions.readers.mixed import KIND, kind_of, reject_mixed
+from mltfr.interactions.readers.mixed import KIND, reject_mixed
 from mltfr.interactions.readers.text import read_lines
 from mltfr.storage.parse import parse_json
 
@@ -41,7 +43,7 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
         decoded = _decode_exactly(table.frame["line"], list(keys.values()))
     frame = decoded.rename({key: role for role, key in keys.items()})
     kinds = [_kinds(table.frame["line"], keys[role]).alias(role + KIND) for role in (USER, ITEM)]
-    table = RawTable(table.name, frame.with_columns(kinds), table.place, table.skipped)
+    table = replace(table, frame=frame.with_columns(kinds))
     for role in (USER, ITEM):
         table = reject_mixed(table, role, skip_invalid)
     return table

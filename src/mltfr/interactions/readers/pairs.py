@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -24,4 +25,4 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
         words.list.len() != 2, lambda row: f"the line has {len(words[row])} words", expected, skip_invalid
     )
     frame = table.frame.select(pl.col("words").list.get(0).alias(USER), pl.col("words").list.get(1).alias(ITEM))
-    return RawTable(table.name, frame, table.place, table.skipped)
+    return replace(table, frame=frame)

@@ -31,12 +31,14 @@ class Pieces:
         rows: yields so many rows at a time at most, with the column `row`; columns keep the order of the file.
         place: says where a row stands.
         skipped: invalid rows that were dropped.
+        notes: as those of a `RawTable`.
     """
 
     name: str
     rows: Callable[[int], Iterator[pl.DataFrame]]
     place: Callable[[int], str]
     skipped: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
@@ -60,7 +62,7 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
         return _delimited(path, recbole.layout(first) if format == "recbole" else delimited.layout(first, columns),
                           columns, skip_invalid, work, memory)  # fmt: skip
     table = READERS[format](path, columns, skip_invalid)
-    return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped)
+    return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped, table.notes)
 
 
 def _parquet(path: Path, columns: Columns) -> Pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,6 @@ def _read(path: Path, skip_invalid: bool, colon: bool) -> RawTable:
     items = table.frame.select(pl.col("words").list.first().alias(USER), pl.col("words").list.slice(start).alias(ITEM))
     ends = np.cumsum(items[ITEM].list.len().to_numpy())
     place = table.place
-    return RawTable(
-        table.name, items.explode(ITEM), lambda row: place(int(np.searchsorted(ends, row, "right"))), table.skipped
+    return replace(
+        table, frame=items.explode(ITEM), place=lambda row: place(int(np.searchsorted(ends, row, "right")))
     )

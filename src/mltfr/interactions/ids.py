@@ -1,0 +1,153 @@
+"""Ids: what an id of a user or an item is, and how values of any type become one.
+
+An id is a text without white space around it; white space is what Unicode calls so (`White_Space`), whichever library
+reads it. Whole numbers of any type are ids by their digits: 1, 1.0, `numpy.int64(1)` and `Decimal("1.00")` are "1".
+Missing values (None, NaN, `pandas.NA`, blank texts) are no id. All else is refused: truth values, fractions, bytes,
+lists, dates, and floats so large that neighbouring whole numbers are one float.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mltfr.errors import DataError
+
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What is stripped off ids: what polars strips by itself. Python's own idea of white space is wider."""
+EXPECTED = "Ids are texts or whole numbers."
+_EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
+_LONGEST = Decimal(10) ** 38
+
+
+def kind_of(value: Any) -> str | None:
+    """Return what a Python value is as an id: "string" or "number"; None if it is missing, else what it is instead."""
+    value = value.item() if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic) else value
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' missing values
+        return None
+    if isinstance(value, str):
+        return "string" if value.strip(WHITE_SPACE) else None
+    if isinstance(value, bool | np.bool_):
+        return "boolean"
+    if isinstance(value, Integral):
+        return "number"
+    if not isinstance(value, Real | Decimal):
+        return type(value).__name__
+    number: Any = value
+    if value.is_nan() if isinstance(value, Decimal) else value != value:
+        return None
+    if value in (float("inf"), float("-inf")):
+        return "infinite number"
+    limit = 2 ** (np.finfo(type(value)).nmant + 1) if isinstance(value, float | np.floating) else _LONGEST
+    if not -limit < number < limit:
+        return "number that is not exact"
+    return "number" if number == int(number) else "fraction"
+
+
+def id_of(value: Any, what: str) -> str | None:
+    """Return a Python value as an id, None if it is missing.
+
+    Args:
+        value: any value.
+        what: what it is the id of, for the message ("An item of user 'u1'").
+
+    Raises:
+        DataError: it is neither a text nor a whole number.
+    """
+    kind = kind_of(value)
+    if kind is None:
+        return None
+    if kind == "string":
+        return str.strip(value, WHITE_SPACE)
+    if kind == "number":
+        return str(int(value))
+    raise DataError(f"{what} is a {kind} ({str(value)[:40]}). {EXPECTED}")
+
+
+def id_texts(values: pl.Series, what: str) -> pl.Series:
+    """Return a typed column of ids as texts, before white space is stripped; missing values are null.
+
+    Args:
+        values: the column.
+        what: what it is, for the message ("log.parquet: user_id").
+
+    Raises:
+        DataError: it holds neither texts nor whole numbers.
+    """
+    kind = values.dtype
+    if kind.is_float():
+        values = values.fill_nan(None)
+        limit = next((limit for float_type, limit in _EXACT.items() if kind == float_type), 2**53)
+        _refuse(values, values.is_infinite() | (values % 1 != 0), what, "not a whole number", "convert the column")
+        merged = f"more than a {kind} holds exactly: different ids may have become one"
+        _refuse(values, values.abs() >= limit, what, merged, "write them as Int64 or texts at their source")
+        values = values.cast(pl.Int64)
+    elif isinstance(kind, pl.Decimal):
+        _refuse(values, values % 1 != 0, what, "not a whole number", "convert the column")
+        values = values.cast(pl.Int128)
+    elif not (kind.is_integer() or kind in (pl.String, pl.Null) or isinstance(kind, pl.Categorical | pl.Enum)):
+        raise DataError(f"{what} has type {kind}. {EXPECTED[:-1]}; convert the column.")
+    return values.cast(pl.String)
+
+
+class Strip:
+    """Strips white space off the ids of one column, over all its pieces, and remembers what it did.
+
+    Every piece goes through `look`; when all have, every piece goes through `strip`.
+
+    Args:
+        name: what the column is called in the note.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self._raw: list[pl.Series] = []    # distinct ids with white space around them
+        self._both: list[pl.Series] = []   # distinct ids that occur with it and without
+
+    def look(self, ids: pl.Series) -> pl.Series:
+        """Take a piece of the column into account, and say of every id whether it is missing or blank."""
+        stripped = ids.str.strip_chars()
+        changed = stripped.ne_missing(ids)
+        blank = (stripped == "").fill_null(True)
+        if changed.any():
+            raw = ids.filter(changed & ~blank)
+            self.count += len(raw)
+            self._raw.append(raw.unique(maintain_order=True))
+        return blank
+
+    def strip(self, ids: pl.Series) -> pl.Series:
+        """Return a piece without white space around its ids; the piece itself if no piece holds any."""
+        if not self.count:
+            return ids
+        stripped = ids.str.strip_chars()
+        plain = ids.filter(stripped == ids).unique()
+        self._both.append(plain.filter(plain.is_in(self._distinct().str.strip_chars().implode())))
+        return stripped
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was stripped, a sentence or two; nothing if nothing was."""
+        if not self.count:
+            return ()
+        raw = self._distinct()
+        stripped = raw.str.strip_chars()
+        merged = pl.concat([stripped.filter(stripped.is_duplicated()), *self._both]).unique()
+        note = f"white space around {self.count:,} values of {self.name} was stripped, as in {raw[0]!r}"
+        if len(merged):
+            first = raw.filter(stripped.is_in(merged.implode()))[0]
+            note += f"; {len(merged):,} ids were written in several ways, as {first!r}, and are one each now"
+        return (f"{note}.",)
+
+    def _distinct(self) -> pl.Series:
+        return pl.concat(self._raw).unique(maintain_order=True)
+
+
+def _refuse(values: pl.Series, bad: pl.Series, what: str, found: str, remedy: str) -> None:
+    if bad.any():
+        first = values.filter(bad.fill_null(False))[0]
+        raise DataError(f"{what} holds {first}, {found}. {EXPECTED[:-1]}; {remedy}.")

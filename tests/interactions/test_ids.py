@@ -1,0 +1,137 @@
+"""What an id is: the same text wherever it comes from."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from mltfr.errors import DataError, MltfrWarning
+from mltfr.interactions import load_interactions
+from mltfr.interactions.ids import WHITE_SPACE, Strip, id_of, id_texts, kind_of
+from mltfr.interactions.prepare import prepare
+
+
+def test_white_space_is_what_polars_strips() -> None:
+    letters = [chr(n) for n in range(sys.maxunicode + 1) if not 0xD800 <= n < 0xE000]
+    column = pl.Series(letters)
+    assert set(column.filter(column.str.strip_chars() == "")) == set(WHITE_SPACE)
+    assert len(set(WHITE_SPACE)) == len(WHITE_SPACE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1", " 1\u2009", 1, 1.0, np.int8(1), np.uint64(1), np.float32(1), np.str_("1"), Decimal("1.00"), Fraction(2, 2),
+     np.array(1)],
+)  # fmt: skip
+def test_whole_numbers_of_any_type_are_their_digits(value: object) -> None:
+    assert id_of(value, "x") == "1"
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), np.nan, pd.NA, pd.NaT, Decimal("nan"), "", " \u3000\n"])
+def test_missing_values_are_no_id(value: object) -> None:
+    assert id_of(value, "x") is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, np.True_, 1.5, Decimal("1.5"), b"1", [1], (1,), {"a": 1}, datetime.date(2024, 1, 1), float("inf"), 2.0**53,
+     np.float32(2**24), np.datetime64("2024-01-01"), np.array([1]), Decimal("1e1000000"), 1j],
+)  # fmt: skip
+def test_anything_else_is_refused(value: object) -> None:
+    with pytest.raises(DataError, match=r"An item is a .*Ids are texts or whole numbers"):
+        id_of(value, "An item")
+    assert kind_of(value) not in ("string", "number", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        *((kind, [1, 20, None]) for kind in (pl.Int8, pl.UInt64, pl.Int128, pl.Float32, pl.Float64, pl.Decimal(20, 2))),
+        *((kind, ["1", "20", None]) for kind in (pl.String, pl.Categorical, pl.Enum(["1", "20"]))),
+    ],
+)
+def test_typed_columns_become_the_same_texts(kind: pl.DataType, values: list[object]) -> None:
+    assert id_texts(pl.Series(values, dtype=kind), "x").to_list() == ["1", "20", None]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (pl.Series([2.0, 1.5]), "x holds 1.5, not a whole number"),
+        (pl.Series([float("inf")]), "x holds inf, not a whole number"),
+        (pl.Series([2.0**63, 2.0**64]), "x holds 9.2.*e\\+18, more than a Float64 holds exactly.*Int64"),
+        (pl.Series([2.0**24], dtype=pl.Float32), "more than a Float32 holds exactly"),
+        (pl.Series(["1.50"]).cast(pl.Decimal(10, 2)), "x holds 1.50, not a whole number"),
+        (pl.Series([True]), "x has type Boolean"),
+        (pl.Series([b"a"]), "x has type Binary"),
+        (pl.Series([[1]]), "x has type List"),
+        (pl.Series([datetime.date(2024, 1, 1)]), "x has type Date"),
+    ],
+)
+def test_other_columns_are_refused_in_one_line(values: pl.Series, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        id_texts(values, "x")
+
+
+def test_pieces_are_stripped_alike_and_it_is_said_which_became_one() -> None:
+    pieces = [pl.Series(piece) for piece in (["a", "b "], [" b", "c\u00a0", None, " "], ["a\t", "d"])]
+    strip = Strip("item_id")
+    assert [strip.look(piece).to_list() for piece in pieces] == [[False] * 2, [False, False, True, True], [False] * 2]
+    assert [strip.strip(piece).to_list() for piece in pieces] == [["a", "b"], ["b", "c", None, ""], ["a", "d"]]
+    note = "white space around 4 values of item_id was stripped, as in 'b '; "
+    assert strip.notes == (f"{note}2 ids were written in several ways, as 'b ', and are one each now.",)
+
+
+def test_nothing_is_said_of_clean_ids() -> None:
+    strip, clean = Strip("user_id"), pl.Series(["a b", "c"])
+    strip.look(clean)
+    assert strip.strip(clean) is clean
+    assert strip.notes == ()
+
+
+SPACED = "user_id,item_id,timestamp\nu1,i1 ,1\nu1,i2,2\nu1,i3,3\n u2,i1,4\nu2 ,i2,5\nu2,i3,6\n"
+NOTE = (
+    "white space around {} values of {} was stripped, as in {!r}; "
+    "1 ids were written in several ways, as {!r}, and are one each now."
+)
+
+
+def test_a_log_and_its_prepared_set_strip_ids_and_say_it(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(SPACED)
+    with pytest.warns(MltfrWarning, match=r"log.csv: white space around 1 values of item_id was stripped, as in 'i1 '"):
+        log = load_interactions(file)
+    assert log.totals() == (6, 2, 3)
+    assert log.notes == (NOTE.format(2, "user_id", " u2", " u2"), NOTE.format(1, "item_id", "i1 ", "i1 "))
+    with pytest.warns(MltfrWarning, match="white space around 2 values of user_id"):
+        made = prepare(file, tmp_path / "set")
+    assert made.notes == log.notes
+    assert made.fingerprint() == log.fingerprint()
+    with pytest.warns(MltfrWarning, match="white space around 2 values of user_id"):
+        assert load_interactions(tmp_path / "set").notes == log.notes
+
+
+def test_tables_of_any_kind_give_the_same_log(tmp_path: Path) -> None:
+    rows = {"user_id": [1, 1, 2], "item_id": [10, 11, 10]}
+    expected = load_interactions(pl.DataFrame(rows)).fingerprint()
+    frame = pd.DataFrame(rows, index=[7, 7, 3])
+    indexed = pd.Series([1, 1, 2], index=[2, 1, 0])
+    array = np.array([(1, 10), (1, 11), (2, 10)], dtype=[("user_id", "i8"), ("item_id", "i4")])
+    for table in (
+        rows, array, frame, frame.astype(float), frame.astype(str), frame.astype("Int64"), frame.astype("category"),
+        frame.astype(str).astype("category"), frame.astype(pd.SparseDtype(int, 0)), frame.astype("int64[pyarrow]"),
+        frame.astype(object), frame.map(np.int16).astype(object), {**rows, "user_id": indexed},
+        pd.DataFrame({**rows, "user_id": [1, 1.0, np.float32(2)]}, dtype=object), frame.astype("string"),
+        pl.DataFrame(rows).lazy(), pl.DataFrame(rows).to_arrow(), pl.DataFrame(rows).to_arrow().to_batches()[0],
+        pl.DataFrame(rows).cast(pl.String).cast(pl.Categorical).to_arrow(),
+        pl.DataFrame({name: pl.Series(column, dtype=pl.Object) for name, column in rows.items()}),
+    ):  # fmt: skip
+        assert load_interactions(table).fingerprint() == expected, table
