@@ -35,6 +35,8 @@ def load_interactions(
 ) -> InteractionLog | PreparedSet:
     """Read and check an interaction log, or open a prepared set.
 
+    What was done to the rows that people should know (`InteractionLog.notes`) is said by `MltfrWarning`s.
+
     Args:
         source: a file, a folder with `train.txt` and `test.txt`, a folder that `prepare` wrote, or a polars, pandas
             or Arrow table.
@@ -46,9 +48,6 @@ def load_interactions(
 
     Returns:
         The log, stably sorted by time where there is one; a prepared set as it is.
-
-    Warns:
-        MltfrWarning: something was done to the rows that people should know (`InteractionLog.notes`).
 
     Raises:
         DataError: the source is not a usable log; the message names the line, what was found and the remedy.
