@@ -34,7 +34,7 @@ def spread(
         attempt: tries one case; an error that it lets through is a wrong outcome.
         workers: processes at once.
         seconds: a case that takes longer is ended, and wrong.
-        memory: bytes that a case may take beyond what its process held; more is wrong. Several times as much ends it.
+        memory: bytes that a case may take beyond what its process held; more is wrong, and twice as much is refused.
     """
     left = [list(range(number, len(cases), workers)) for number in range(workers)]
     chosen = selectors.DefaultSelector()
@@ -107,8 +107,8 @@ class _Worker:
 
 def _work(cases: list[tuple[int, Case]], attempt: Attempt, memory: int | None, pipe: int) -> NoReturn:
     die_with_parent()
-    if memory is not None:  # far more than is allowed is refused by the system, so that the machine lives
-        resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + 4 * memory, resource.RLIM_INFINITY))
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + 2 * memory, resource.RLIM_INFINITY))
     for index, case in cases:
         os.write(pipe, json.dumps([index]).encode() + b"\n")
         before = _peak(reset=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,10 @@ def test_what_the_process_holds(monkeypatch, tmp_path: Path) -> None:
     assert memory.used_memory() > 10_000_000
     monkeypatch.setattr(memory, "_STATM", tmp_path / "nothing")
     assert memory.used_memory() == 0
+
+
+def test_the_limit_of_the_process_counts(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (1, resource.RLIM_INFINITY))  # less than is used already
+    assert memory.available_memory() == 0
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert memory.available_memory() == 5000 * 1024

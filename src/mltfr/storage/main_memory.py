@@ -16,8 +16,11 @@ def readable(size: float) -> str:
 
 
 def available_memory() -> int | None:
-    """Return the bytes left of the machine or of its container's limit, the lower; None if the system does not say."""
-    found = [value for value in (_of_machine(), _of_control_group()) if value is not None]
+    """Return the bytes left of the machine, its container's limit or the process's own (`ulimit -v`), the lowest.
+
+    None if the system does not say.
+    """
+    found = [value for value in (_of_machine(), _of_control_group(), _of_process()) if value is not None]
     return min(found) if found else None
 
 
@@ -51,3 +54,15 @@ def _of_control_group() -> int | None:
     stat = _CONTROL_GROUP / "memory.stat"
     lines = [line.split() for line in stat.read_text().splitlines()] if stat.exists() else []
     return max(0, min(limit, limit - used + sum(int(line[1]) for line in lines if line[0] == "inactive_file")))
+
+
+def _of_process() -> int | None:
+    """Return what the limit on the addresses of this process leaves."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError, ValueError, IndexError):
+        return None
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - used)
