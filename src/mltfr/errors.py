@@ -32,7 +32,11 @@ class TokenTableError(MltfrError):
 
 
 class FetchError(MltfrError):
-    """A file could not be fetched, or what arrived is not what was expected."""
+    """A file could not be fetched."""
+
+
+class ChecksumError(MltfrError):
+    """What was fetched is not the file that the catalogue knows; no other source makes up for that."""
 
 
 class RunError(MltfrError):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mltfr.errors import DataError, FetchError
+from mltfr.errors import ChecksumError, DataError, FetchError
 from mltfr.interactions import catalogue, load_interactions
-from mltfr.interactions.catalogue import CATALOGUE, DataSet, Source, get_data
+from mltfr.interactions.catalogue import CATALOGUE, DataSet, Source, ZipMember, get_data
 
 CONTENT = b"u a b\n"
 
@@ -61,6 +61,21 @@ def test_what_cannot_be_reached_is_a_fetch_error(entry: DataSet, monkeypatch: py
         get_data("tiny")
 
 
+def test_an_archive_is_checked_before_it_is_opened(
+    entry: DataSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer(url: str, path: Path, progress: object, limit: int, checksum: str) -> None:
+        assert (limit, checksum) == (7, "0" * 64)
+        raise ChecksumError("the archive is another one.")
+
+    monkeypatch.setattr(catalogue, "download_url", answer)
+    monkeypatch.setattr(catalogue, "copy_member", pytest.fail)
+    archive = ZipMember("https://example.org/x.zip", 7, "0" * 64, "x")
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"tiny": replace(entry, sources=(archive,))})
+    with pytest.raises(DataError, match=r"could not be fetched\. the archive is another one"):
+        get_data("tiny")
+
+
 def test_unknown_names_say_what_is_near() -> None:
     with pytest.raises(DataError, match=r"Unknown data set 'ml-100'. Did you mean 'ml-100k'\?"):
         get_data("ml-100")
@@ -71,6 +86,9 @@ def test_every_entry_says_its_licence_and_checksum() -> None:
         assert data.licence
         assert len(data.sha256) == 64
         assert data.sources
+        for source in data.sources:
+            checksum = source.sha256 if isinstance(source, ZipMember) else source.requirement.split("sha256:")[1]
+            assert len(checksum) == 64
 
 
 @pytest.mark.network

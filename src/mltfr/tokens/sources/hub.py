@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Literal, Protocol
 
 from mltfr.errors import FetchError, MissingExtraError, TokenTableError
 from mltfr.storage.files import home
+from mltfr.storage.scratch import scratch_folder
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source
 from mltfr.tokens.sources.safetensors import INDEX, SafetensorsConfig, SafetensorsSource, shard
 from mltfr.tokens.vocabulary import VOCABULARY_FILES, find_vocabulary
@@ -69,9 +69,7 @@ class HubSource(TokenSource):
         """Download the shard and the vocabulary and open them; the files are deleted when the block ends."""
         config = self.config
         client = self.client or _HuggingFace()
-        home().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home(), prefix=".hub-") as temporary:
-            folder = Path(temporary)
+        with scratch_folder(home(), "hub") as folder:
             commit, files = client.files(config.repository, config.revision)
             weights = self._weights(client, commit, files, folder)
             client.download(config.repository, weights, commit, folder)

