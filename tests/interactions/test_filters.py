@@ -25,7 +25,7 @@ def log_of(rows: list[Row]) -> InteractionLog:
         (FilterConfig(), [1, 2, 3, 4, 5, 6, 7]),
         (FilterConfig(since=3), [3, 4, 5, 6, 7]),
         (FilterConfig(until=3), [1, 2]),
-        (FilterConfig(since="1970-01-01T00:00:05", until=7), [5, 6]),
+        (FilterConfig(since=4.5, until="7"), [5, 6]),
         (FilterConfig(consecutive_repeats="drop"), [1, 3, 4, 5, 6, 7]),
         (FilterConfig(min_user_interactions=4), [1, 2, 4, 7]),
         (FilterConfig(min_item_interactions=2), [1, 2, 3, 4, 5, 7]),
@@ -90,10 +90,13 @@ def test_filters_that_do_not_fit_the_log_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"'soon' is neither a timestamp nor an ISO date"):
         FilterConfig.parse({"since": "soon"})
     with pytest.raises(ConfigError, match=r"since \(5.0\) must lie before until"):
-        FilterConfig.parse({"since": 5, "until": "1970-01-01"})
+        FilterConfig.parse({"since": 5, "until": "5"})
+    with pytest.raises(ConfigError, match=r"since \(2024-01-02\) must lie before until"):
+        FilterConfig.parse({"since": "2024-01-02", "until": "2024-01-01T12:00:00Z"})
 
 
 def test_dates_of_a_config_file_are_dates() -> None:
-    table = tomllib.loads("since = 1970-01-01\nuntil = 1970-01-01T00:00:03")
-    assert FilterConfig.parse(table) == FilterConfig(since="1970-01-01", until="1970-01-01T00:00:03")
-    assert len(apply_filters(log_of(LOG), FilterConfig.parse(table))[0]) == 2
+    table = tomllib.loads("since = 2023-11-14\nuntil = 2023-11-14T22:13:23")
+    assert FilterConfig.parse(table) == FilterConfig(since="2023-11-14", until="2023-11-14T22:13:23")
+    log = log_of([(user, item, 1_700_000_000 + time) for user, item, time in LOG])
+    assert len(apply_filters(log, FilterConfig.parse(table))[0]) == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimestampColumn, UserColumn
+from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimeFormat, TimestampColumn, UserColumn
 
 if TYPE_CHECKING:
     from mltfr.interactions.statistics import PreparedStatistics, Statistics
@@ -49,6 +49,7 @@ def prepare(
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
     timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
@@ -72,6 +73,7 @@ def prepare(
         user_column=user_column,
         item_column=item_column,
         timestamp_column=timestamp_column,
+        time_format=time_format,
         skip_invalid=skip_invalid,
         memory=memory_bytes(memory),
         progress=show_progress(),
@@ -91,6 +93,7 @@ def describe(
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
     timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Print the statistics of an interaction log, or of a prepared set."""
@@ -108,6 +111,7 @@ def describe(
         user_column=user_column,
         item_column=item_column,
         timestamp_column=timestamp_column,
+        time_format=time_format,
         skip_invalid=skip_invalid,
     )
     statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
@@ -143,7 +147,7 @@ def _rows_of_prepared(s: PreparedStatistics) -> dict[str, str | None]:
 
 
 def _rows(s: Statistics) -> dict[str, str | None]:
-    rows: dict[str, str | None] = {
+    return {
         "users": f"{s.users:,}",
         "items": f"{s.items:,}",
         "interactions": f"{s.interactions:,}",
@@ -153,24 +157,18 @@ def _rows(s: Statistics) -> dict[str, str | None]:
         "history length": _spread(s.history_length),
         "item popularity": _spread(s.item_popularity),
         "popularity Gini": f"{s.item_gini:.3f}",
-        "time span": f"{_moment(s.first_timestamp)} to {_moment(s.last_timestamp)}",
+        "time span": _span(s),
         "repeated choices": f"{s.repeats:.2%}",
         "users with a test item": f"{s.test_users:,}",
         "cold test items": None if s.cold_test_items is None else f"{s.cold_test_items:.2%}",
         "fingerprint": s.fingerprint[:16],
     }
-    if s.first_timestamp is None:
-        rows["time span"] = "no timestamps: rows are taken to stand in order"
-    return rows
 
 
-def _moment(timestamp: float | None) -> str:
-    """Return a time as a date where it can be one, in seconds or milliseconds."""
-    from datetime import UTC, datetime
+def _span(s: Statistics) -> str:
+    from mltfr.interactions.clock import shown
 
-    if timestamp is None:
-        return "-"
-    seconds = timestamp / 1000 if abs(timestamp) > 1e11 else timestamp
-    if not 1e8 < abs(seconds) < 1e11:  # a counter, not a clock
-        return f"{timestamp:g}"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    if s.first_timestamp is None or s.last_timestamp is None:
+        return "no timestamps: rows are taken to stand in order"
+    zone = "no known unit" if s.time_unit is None else "UTC"
+    return f"{shown(s.first_timestamp, s.time_unit)} to {shown(s.last_timestamp, s.time_unit)} ({zone})"

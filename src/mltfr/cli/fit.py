@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mltfr.cli.options import Address, Engine, Format, ItemColumn, SkipInvalid, TimestampColumn, UserColumn, Workers
+from mltfr.cli.options import (
+    Address,
+    Engine,
+    Format,
+    ItemColumn,
+    SkipInvalid,
+    TimeFormat,
+    TimestampColumn,
+    UserColumn,
+    Workers,
+)
 
 
 class FitCommand(TyperCommand):
@@ -98,6 +108,7 @@ def fit(
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
     timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Fit a recommender to an interaction log and score it.
@@ -143,6 +154,7 @@ def fit(
         "user_column": user_column,
         "item_column": item_column,
         "timestamp_column": timestamp_column,
+        "time_format": time_format,
         "skip_invalid": skip_invalid,
     }
     with stop_request() as stop:

@@ -19,6 +19,10 @@ Format = Annotated[
 UserColumn = Annotated[str | None, typer.Option(help="Column of the user ids; the usual names are known.")]
 ItemColumn = Annotated[str | None, typer.Option(help="Column of the item ids; the usual names are known.")]
 TimestampColumn = Annotated[str | None, typer.Option(help="Column of the times; the usual names are known.")]
+TimeFormat = Annotated[
+    str | None,
+    typer.Option(help="How the times are written, where that is not clear, as in %d/%m/%Y %H:%M.", show_default=False),
+]
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Drop invalid rows, and count them, instead of stopping.")
 ]

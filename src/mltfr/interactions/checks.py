@@ -11,9 +11,11 @@ import polars as pl
 from mltfr.errors import DataError
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
-from mltfr.interactions.timestamps import EXPECTED, TimeReader, found_time
+from mltfr.interactions.timestamps import EXPECTED, FORMAT, TimeReader, found_time
 
 ONCE = "An interaction with its time must stand once."
+UNUSABLE = 0.9
+"""Share of times that cannot be read from which on it is the column that is wrong, not a row."""
 _IDS = "Every row needs user_id and item_id."
 
 
@@ -21,12 +23,17 @@ class RowChecks:
     """The checks of single rows, over all pieces of a table: ids that are not empty, and usable times.
 
     Every piece goes through `ids`; when all have, `require` raises; then every piece goes through `strip` and `times`.
+
+    Args:
+        time_format: how dates are written, a pattern of strftime; recognised if not given.
     """
 
-    def __init__(self) -> None:
-        self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(EXPECTED)}
-        self.reader = TimeReader()
+    def __init__(self, time_format: str | None = None) -> None:
+        expected = EXPECTED if time_format is None else f"timestamp must be written as {time_format!r}."
+        self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(expected)}
+        self.reader = TimeReader(time_format)
         self.stripped = {USER: Strip(USER), ITEM: Strip(ITEM)}
+        self._timed = 0
         self._last: tuple[pl.DataFrame, pl.Series] | None = None  # so that a table in one piece is parsed once
 
     @property
@@ -61,29 +68,46 @@ class RowChecks:
             return piece
         given = self._last[1] if self._last is not None and self._last[0] is piece else piece[TIME]
         parsed = self.reader.read(given)
+        self._timed += len(given)
         read = piece.with_columns(parsed.alias(TIME))
         return self.rejected[TIME].drop(read, parsed.is_null(), lambda row: found_time(given[row]))
 
     def require(self, name: str, place: Callable[[int], str], skip_invalid: bool) -> None:
-        """Raise DataError about the first row that was rejected, unless such rows are skipped."""
+        """Raise DataError about a column of times, or the first row that was rejected, unless rows are skipped."""
+        problem, times = self.reader.problem(), self.rejected[TIME]
+        if problem is not None:
+            raise DataError(f"{name}: {problem}")
+        if times.count and times.count >= self._timed * (1 if skip_invalid else UNUSABLE):
+            empty = times.found == found_time(None)
+            remedy = "Name the column of the times with --timestamp-column, or leave it out." if empty else FORMAT
+            counts = f"{times.count:,} of {self._timed:,} rows have such times"
+            raise DataError(f"{name}, {place(times.row)}: {times.found}. {times.expected} {counts}. {remedy}")
         for rejected in self.rejected.values():
             if rejected.count and not skip_invalid:
                 raise rejected.error(name, place)
 
 
-def check(table: RawTable, skip_invalid: bool) -> RawTable:
+def check(table: RawTable, skip_invalid: bool, time_format: str | None = None) -> RawTable:
     """Return a table in memory with string ids and numeric times, in stable order of time.
+
+    Args:
+        table: what a reader found.
+        skip_invalid: drop invalid rows and count them instead of raising.
+        time_format: how dates are written, a pattern of strftime; recognised if not given.
 
     Raises:
         DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
             `skip_invalid` is off; or no row is left.
     """
-    checks = RowChecks()
+    checks = RowChecks(time_format)
     frame = checks.ids(table.frame)
     checks.require(table.name, table.place, skip_invalid)
     frame = checks.times(checks.strip(frame))
     checks.require(table.name, table.place, skip_invalid)
-    table = replace(table, frame=frame, skipped=table.skipped + checks.skipped, notes=table.notes + checks.notes)
+    table = replace(
+        table, frame=frame, skipped=table.skipped + checks.skipped, notes=table.notes + checks.notes,
+        clock=checks.reader.clock,
+    )  # fmt: skip
     if TIME in frame.columns:
         table = _without_repeats(table, skip_invalid)
     if table.frame.is_empty():

@@ -15,6 +15,7 @@ import polars as pl
 
 from mltfr.errors import ConfigError, MissingExtraError, OutputError
 from mltfr.interactions.checks import ONCE, RowChecks, found_repeat, no_rows
+from mltfr.interactions.clock import Clock
 from mltfr.interactions.log import SLICE, Condition, Ints, update_digest
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, invalid_row
 from mltfr.interactions.readers.pieces import Pieces
@@ -71,6 +72,7 @@ class DatabaseLog:
         item_ids: ids by number.
         schema: names of the columns in their order, with the types that they have in memory.
         skipped: invalid rows that were dropped.
+        clock: what is known of the times from reading them.
         notes: as those of an `InteractionLog`.
         work: folder of the database, and of files that are passed to and fro.
     """
@@ -81,6 +83,7 @@ class DatabaseLog:
     item_ids: pl.Series
     schema: dict[str, pl.DataType]
     skipped: int
+    clock: Clock
     work: Path
     has_test: bool = False
     notes: tuple[str, ...] = ()
@@ -116,6 +119,11 @@ class DatabaseLog:
         self.connection.execute("CREATE OR REPLACE TABLE times AS SELECT time FROM log ORDER BY time")
         time: int | float = self._one(f"SELECT time FROM times LIMIT 1 OFFSET {place}")[0]
         return time
+
+    def span(self) -> tuple[int | float, int | float]:
+        """Return the earliest and the latest time."""
+        first, last = self._one("SELECT min(time), max(time) FROM log")
+        return first, last
 
     def ids(self, name: Literal["user", "item"]) -> pl.Series:
         """Return the ids of users or items by number."""
@@ -168,8 +176,8 @@ class DatabaseLog:
 ORDERED = "ordered.parquet"
 
 
-def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invalid: bool, size: int,
-         progress: Progress) -> DatabaseLog:  # fmt: skip
+def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invalid: bool, time_format: str | None,
+         size: int, progress: Progress) -> DatabaseLog:  # fmt: skip
     """Check a table in pieces as `check` does, and put it into a database in stable order of time.
 
     Args:
@@ -177,6 +185,7 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
         connection: a new database.
         work: its folder.
         skip_invalid: whether invalid rows are dropped instead of being an error.
+        time_format: how dates are written, a pattern of strftime; recognised if not given.
         size: rows in memory at a time.
         progress: told of the rows that are checked.
 
@@ -184,7 +193,8 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
         DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
             `skip_invalid` is off; or no row is left.
     """
-    schema, skipped, notes = _check(pieces, work, skip_invalid, size, progress)
+    checks = RowChecks(time_format)
+    schema, skipped = _check(checks, pieces, work, skip_invalid, size, progress)
     time = ", timestamp AS time" if TIME in schema else ""
     run = connection.execute
     progress.start("sorting")
@@ -195,7 +205,8 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
     run(f"CREATE TABLE log AS SELECT row, user, item{time} FROM read "
         "JOIN users ON user_id = users.id JOIN items ON item_id = items.id")  # fmt: skip
     empty = pl.Series(dtype=pl.String)
-    log = DatabaseLog(connection, pieces.name, empty, empty, schema, skipped, work, notes=notes)
+    clock, notes = checks.reader.clock, pieces.notes + checks.notes
+    log = DatabaseLog(connection, pieces.name, empty, empty, schema, skipped, clock, work, notes=notes)
     log.user_ids, log.item_ids = log.ids("user"), log.ids("item")
     if log.has_timestamps:
         log.skipped += _drop_repeats(log, pieces, skip_invalid)
@@ -210,10 +221,10 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
 
 
 def _check(
-    pieces: Pieces, work: Path, skip_invalid: bool, size: int, progress: Progress
-) -> tuple[dict[str, pl.DataType], int, tuple[str, ...]]:
-    """Write the checked rows to files; return the schema of the log, how many rows were dropped, and the notes."""
-    checks, files = RowChecks(), []
+    checks: RowChecks, pieces: Pieces, work: Path, skip_invalid: bool, size: int, progress: Progress
+) -> tuple[dict[str, pl.DataType], int]:
+    """Write the checked rows to files; return the schema of the log, and how many rows were dropped."""
+    files = []
     progress.start("checking")
     for number, piece in enumerate(pieces.rows(size)):
         files.append(work / f"read-{number:06d}.parquet")
@@ -230,7 +241,7 @@ def _check(
     skipped = pieces.skipped + checks.skipped
     if not files:
         raise no_rows(pieces.name, skipped)
-    return schema, skipped, (*pieces.notes, *checks.notes)
+    return schema, skipped
 
 
 def _drop_repeats(log: DatabaseLog, pieces: Pieces, skip_invalid: bool) -> int:

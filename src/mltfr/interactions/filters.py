@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal, Self, TypeVar
 
 import polars as pl
@@ -12,9 +11,9 @@ from pydantic import NonNegativeInt, field_validator, model_validator
 
 from mltfr.config import Config
 from mltfr.errors import DataError
+from mltfr.interactions.borders import Border, as_border, before, in_order, not_before, threshold
 from mltfr.interactions.log import Condition, OrderedLog
-from mltfr.interactions.raw import ITEM, TIME, USER
-from mltfr.interactions.timestamps import numbers
+from mltfr.interactions.raw import ITEM, USER
 
 Log = TypeVar("Log", bound=OrderedLog)
 
@@ -22,10 +21,10 @@ Log = TypeVar("Log", bound=OrderedLog)
 class FilterConfig(Config):
     """Which interactions are kept; 0 and None keep all. The filters run in the order of these settings."""
 
-    since: float | str | None = None
-    """Earliest time that is kept: a timestamp, or an ISO date where the data has dates."""
-    until: float | str | None = None
-    """Time from which on nothing is kept: a timestamp, or an ISO date where the data has dates."""
+    since: Border | None = None
+    """Earliest time that is kept: a date or datetime (UTC), or a number as the log has it."""
+    until: Border | None = None
+    """Time from which on nothing is kept: a date or datetime (UTC), or a number as the log has it."""
     consecutive_repeats: Literal["keep", "drop"] = "keep"
     """Whether an item that a user chooses twice in a row counts twice."""
     min_user_interactions: NonNegativeInt = 0
@@ -39,20 +38,12 @@ class FilterConfig(Config):
 
     @field_validator("since", "until", mode="before")
     @classmethod
-    def _as_text(cls, value: object) -> object:
-        return value.isoformat() if isinstance(value, date) else value  # TOML has dates of its own
-
-    @field_validator("since", "until")
-    @classmethod
-    def _time(cls, value: float | str | None) -> float | str | None:
-        if isinstance(value, str) and numbers(pl.Series([value])).null_count():
-            raise ValueError(f"{value!r} is neither a timestamp nor an ISO date (2024-05-31)")
-        return value
+    def _time(cls, value: object) -> object:
+        return None if value is None else as_border(value)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        since, until = moment(self.since), moment(self.until)
-        if since is not None and until is not None and since >= until:
+        if self.since is not None and self.until is not None and not in_order(self.since, self.until):
             raise ValueError(f"since ({self.since}) must lie before until ({self.until})")
         return self
 
@@ -82,11 +73,8 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
             filter would no longer fit.
     """
     steps = [FilterStep("before", *log.totals())]
-    for name, condition in _filters(config):
-        if log.has_test:
-            raise DataError(f"{log.source}: has a given test part, so '{name}' cannot be applied. Filter the files.")
-        if name in ("since", "until") and not log.has_timestamps:
-            raise DataError(f"{log.source}: '{name}' needs timestamps, and the log has none. Leave it out.")
+    for name, condition in [*_borders(config, log), *_filters(config)]:
+        _refuse_given(log, name)
         size, log = len(log), log.keep(condition)
         while name == "core" and len(log) != size:  # who was enough may not be any more
             size, log = len(log), log.keep(condition)
@@ -99,17 +87,24 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
     return log, FilterReport(tuple(steps))
 
 
-def moment(value: float | str | None) -> float | None:
-    """Return a time as the log holds it."""
-    return float(numbers(pl.Series([value]))[0]) if isinstance(value, str) else value
+def _refuse_given(log: OrderedLog, name: str) -> None:
+    if log.has_test:
+        raise DataError(f"{log.source}: has a given test part, so '{name}' cannot be applied. Filter the files.")
+
+
+def _borders(config: FilterConfig, log: OrderedLog) -> Iterator[tuple[str, Condition]]:
+    """Yield the filters by time; the whole log tells the unit of its times."""
+    for name, border, condition in (("since", config.since, not_before), ("until", config.until, before)):
+        if border is None:
+            continue
+        _refuse_given(log, name)
+        if not log.has_timestamps:
+            raise DataError(f"{log.source}: '{name}' needs timestamps, and the log has none. Leave it out.")
+        yield name, condition(threshold(border, log, f"filters.{name}"))
 
 
 def _filters(config: FilterConfig) -> Iterator[tuple[str, Condition]]:
-    since, until, k = moment(config.since), moment(config.until), config.core
-    if since is not None:
-        yield "since", Condition(pl.col(TIME) >= since, f"time >= '{since!r}'::DOUBLE")
-    if until is not None:
-        yield "until", Condition(pl.col(TIME) < until, f"time < '{until!r}'::DOUBLE")
+    k = config.core
     if config.consecutive_repeats == "drop":
         changes = (pl.col(ITEM) != pl.col(ITEM).shift(1).over(USER)).fill_null(True)
         before = "lag(item) OVER (PARTITION BY user ORDER BY place)"

@@ -31,6 +31,7 @@ def load_interactions(
     user_column: str | None = None,
     item_column: str | None = None,
     timestamp_column: str | None = None,
+    time_format: str | None = None,
     skip_invalid: bool = False,
 ) -> InteractionLog | PreparedSet:
     """Read and check an interaction log, or open a prepared set.
@@ -44,6 +45,7 @@ def load_interactions(
         user_column: name of the users' column; by default the usual names are tried.
         item_column: name of the items' column.
         timestamp_column: name of the times' column; a log without one is taken to stand in order of time.
+        time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
         skip_invalid: drop invalid rows and count them (`InteractionLog.skipped`) instead of raising.
 
     Returns:
@@ -54,22 +56,24 @@ def load_interactions(
     """
     columns = Columns(user_column, item_column, timestamp_column)
     if not isinstance(source, str | PathLike):
-        table = check(frame.read(source, columns, skip_invalid), skip_invalid)
-        return _said(InteractionLog(table.frame, skipped=table.skipped, notes=table.notes))
+        table = check(frame.read(source, columns, skip_invalid), skip_invalid, time_format)
+        return _said(InteractionLog(table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock))
     path = Path(source)
     if format is not None and format not in FORMATS:
         raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Check the path.")
     if is_prepared(path):
-        given = (format, user_column, item_column, timestamp_column, skip_invalid or None)
+        given = (format, user_column, item_column, timestamp_column, time_format, skip_invalid or None)
         if any(value is not None for value in given):
             raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
         return _said(load_prepared(path))
-    return _said(read_interactions(path, format or detect(path, columns), columns, skip_invalid))
+    return _said(read_interactions(path, format or detect(path, columns), columns, skip_invalid, time_format))
 
 
-def read_interactions(path: Path, name: str, columns: Columns, skip_invalid: bool) -> InteractionLog:
+def read_interactions(
+    path: Path, name: str, columns: Columns, skip_invalid: bool, time_format: str | None
+) -> InteractionLog:
     """Read and check a file, or a folder with `train.txt` and `test.txt`.
 
     Args:
@@ -77,14 +81,17 @@ def read_interactions(path: Path, name: str, columns: Columns, skip_invalid: boo
         name: its format.
         columns: names that were asked for.
         skip_invalid: drop invalid rows and count them instead of raising.
+        time_format: how dates are written; recognised if None.
 
     Raises:
         DataError: it is not a usable log.
     """
     if name == "folder":
         return _load_folder(path, skip_invalid)
-    table = check(_read(path, name, columns, skip_invalid), skip_invalid)
-    return InteractionLog(table.frame, str(path), name, skipped=table.skipped, notes=table.notes)
+    table = check(_read(path, name, columns, skip_invalid), skip_invalid, time_format)
+    return InteractionLog(
+        table.frame, str(path), name, skipped=table.skipped, notes=table.notes, clock=table.clock
+    )
 
 
 def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:

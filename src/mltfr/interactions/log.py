@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock
 from mltfr.interactions.raw import ITEM, TIME, USER
 
 SLICE = 1 << 20
@@ -45,6 +46,9 @@ class OrderedLog(Protocol):
     def has_timestamps(self) -> bool:
         """Whether the interactions carry a time."""
     @property
+    def clock(self) -> Clock:
+        """What is known of the times from reading them."""
+    @property
     def has_test(self) -> bool:
         """Whether there is a given test split."""
     def keep(self, condition: Condition) -> Self:
@@ -55,6 +59,8 @@ class OrderedLog(Protocol):
         """Return how many interactions of every user meet each condition, `[C, U]`; users as they appear first."""
     def time_at(self, place: int) -> int | float:
         """Return the time of the interaction at a place in the order."""
+    def span(self) -> tuple[int | float, int | float]:
+        """Return the earliest and the latest time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +90,13 @@ class InteractionLog:
 
     Attributes:
         frame: `user_id` (String), `item_id` (String) and, where the source has it, `timestamp` (Int64 or
-            Float64; seconds where the source had dates).
+            Float64; since 1970-01-01 UTC where the source had dates, in seconds if these keep their order).
         source: where it came from, for people ("log.csv").
         format: name of the format it was read from.
         test: the given test split, where the source has one: `user_id`, `item_id`, in order.
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
+        clock: what is known of the times from reading them.
     """
 
     frame: pl.DataFrame
@@ -98,6 +105,7 @@ class InteractionLog:
     test: pl.DataFrame | None = None
     skipped: int = 0
     notes: tuple[str, ...] = ()
+    clock: Clock = UNKNOWN_CLOCK
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -130,6 +138,11 @@ class InteractionLog:
         """Return the time of the interaction at a place in the order."""
         time: int | float = self.frame[TIME][place]
         return time
+
+    def span(self) -> tuple[int | float, int | float]:
+        """Return the earliest and the latest time."""
+        first, last = self.frame.select(pl.col(TIME).min(), pl.col(TIME).max().alias("last")).row(0)
+        return first, last
 
     @cached_property
     def grouped(self) -> Grouped:

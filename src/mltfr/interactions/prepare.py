@@ -89,6 +89,7 @@ def prepare(
     user_column: str | None = None,
     item_column: str | None = None,
     timestamp_column: str | None = None,
+    time_format: str | None = None,
     skip_invalid: bool = False,
     memory: int = MEMORY,
     progress: Progress = SILENT,
@@ -107,6 +108,7 @@ def prepare(
         user_column: name of the users' column.
         item_column: name of the items' column.
         timestamp_column: name of the times' column.
+        time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
         skip_invalid: drop invalid rows and count them instead of raising.
         memory: bytes to stay within, about: texts, sorting and grouping; less than 64 MB count as 64 MB.
         progress: told of the stages.
@@ -128,12 +130,12 @@ def prepare(
     name = format or detect(source, columns)
     with _working(folder) as work, progress:
         if name == "folder" or source.is_dir():  # with a given test split
-            facts = _write_log(folder, read_interactions(source, name, columns, skip_invalid), settings)
+            facts = _write_log(folder, read_interactions(source, name, columns, skip_invalid, time_format), settings)
         else:
             with open_database(work, memory) as connection:
                 size = max(LEAST_ROWS, memory // ROW_MEMORY)
                 pieces = open_pieces(source, name, columns, skip_invalid, work, memory)
-                log = load(pieces, connection, work, skip_invalid, size, progress)
+                log = load(pieces, connection, work, skip_invalid, time_format, size, progress)
                 facts = _write_database(folder, log, settings, progress)
         progress.start("taking checksums")
         facts = {"source": source.name, "source_format": name, **facts}

@@ -9,6 +9,7 @@ from typing import Self
 import polars as pl
 
 from mltfr.errors import DataError
+from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
 ROW = "row"
@@ -63,6 +64,7 @@ class RawTable:
         place: says where a row of `frame` stands ("line 7"); called for errors only.
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
+        clock: what is known of the times from reading them.
     """
 
     name: str
@@ -70,6 +72,7 @@ class RawTable:
     place: Callable[[int], str]
     skipped: int = 0
     notes: tuple[str, ...] = ()
+    clock: Clock = UNKNOWN_CLOCK
 
     def reject(self, bad: pl.Series, found: Callable[[int], str], expected: str, skip_invalid: bool) -> Self:
         """Return the table without the bad rows, or raise where they may not be skipped.

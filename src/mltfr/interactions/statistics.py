@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mltfr.interactions.clock import Unit
 from mltfr.interactions.histories import UNKNOWN
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.prepared import FILES, PreparedSet
-from mltfr.interactions.raw import ITEM, TIME, USER
+from mltfr.interactions.raw import ITEM, USER
 from mltfr.interactions.splits import SplitConfig, split
 
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -34,6 +35,7 @@ class Statistics:
         item_gini: Gini coefficient of the items' interactions: 0 all alike, near 1 few items have all.
         first_timestamp: earliest time, None without times.
         last_timestamp: latest time, None without times.
+        time_unit: unit of these since 1970-01-01 UTC (s, ms, us, ns), None where they are a counter.
         repeats: share of the interactions whose user chose that item before.
         test_interactions: rows of the given test split, 0 where there is none.
         test_users: users with a test item under the default split (the given one, else leave-one-out).
@@ -53,6 +55,7 @@ class Statistics:
     item_gini: float
     first_timestamp: float | None
     last_timestamp: float | None
+    time_unit: Unit | None
     repeats: float
     test_interactions: int
     test_users: int
@@ -66,6 +69,7 @@ def describe(log: InteractionLog) -> Statistics:
     frame = log.frame
     lengths = frame.group_by(USER).len()["len"].to_numpy()
     popularity = frame.group_by(ITEM).len()["len"].to_numpy()
+    first, last = log.span() if log.has_timestamps else (None, None)
     pairs = frame.select(pl.struct(USER, ITEM).n_unique()).item()
     test_users, cold = 0, None
     if log.test is not None or lengths.max() > 1:
@@ -82,8 +86,9 @@ def describe(log: InteractionLog) -> Statistics:
         history_length=quantiles(lengths),
         item_popularity=quantiles(popularity),
         item_gini=gini(popularity),
-        first_timestamp=frame[TIME][0] if log.has_timestamps else None,
-        last_timestamp=frame[TIME][-1] if log.has_timestamps else None,
+        first_timestamp=_of_source(first, log),
+        last_timestamp=_of_source(last, log),
+        time_unit=None if first is None or last is None else log.clock.unit_of(first, last),
         repeats=1 - pairs / len(frame),
         test_interactions=0 if log.test is None else len(log.test),
         test_users=test_users,
@@ -91,6 +96,11 @@ def describe(log: InteractionLog) -> Statistics:
         skipped=log.skipped,
         fingerprint=log.fingerprint(),
     )
+
+
+def _of_source(time: float | None, log: InteractionLog) -> float | None:
+    """Return a time as the log's source has it."""
+    return time if time is None or log.clock.scale == 1 else time / log.clock.scale
 
 
 @dataclass(frozen=True)

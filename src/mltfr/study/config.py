@@ -42,6 +42,8 @@ class DataConfig(Config):
     """Name of the items' column."""
     timestamp_column: str | None = None
     """Name of the times' column."""
+    time_format: str | None = None
+    """How the times are written, where that is not clear, as in `%d/%m/%Y %H:%M`."""
     skip_invalid: bool = False
     """Whether invalid rows are dropped and counted."""
     settings: Settings = Field(default_factory=dict)

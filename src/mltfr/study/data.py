@@ -23,5 +23,6 @@ def open_log(data: DataConfig) -> InteractionLog | PreparedSet:
         user_column=data.user_column,
         item_column=data.item_column,
         timestamp_column=data.timestamp_column,
+        time_format=data.time_format,
         skip_invalid=data.skip_invalid,
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, Self, TypeVar
 
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt, field_validator, model_validator
 
 from mltfr.config import Config
+from mltfr.interactions.borders import Border, as_border, in_order
 from mltfr.interactions.log import InteractionLog, OrderedLog
 from mltfr.interactions.split import Split
 from mltfr.interactions.splits.assemble import assemble
 from mltfr.interactions.splits.given import given
-from mltfr.interactions.splits.global_time import global_time
+from mltfr.interactions.splits.global_time import global_time, is_share
 from mltfr.interactions.splits.leave_last import leave_last
 from mltfr.interactions.splits.lengths import SplitLengths
 
@@ -26,15 +27,20 @@ class SplitConfig(Config):
     """Method; `auto` is the given split where the data has one, else leave-one-out."""
     n: PositiveInt = 1
     """Items held out per user and split, for `leave-last-n`."""
-    validation_from: float = 0.8
-    """Where validation starts, for `global-time`: a share of the interactions (below 1), or a timestamp."""
-    test_from: float = 0.9
-    """Where the test starts, for `global-time`: a share of the interactions (below 1), or a timestamp."""
+    validation_from: Border = 0.8
+    """Where validation starts, for `global-time`: a share of the interactions (below 1), or a time (see `filters`)."""
+    test_from: Border = 0.9
+    """Where the test starts, for `global-time`: a share of the interactions (below 1), or a time (see `filters`)."""
 
     @property
     def as_quantiles(self) -> bool:
         """Whether the moments are shares of the interactions instead of times."""
-        return 0 < self.validation_from < 1 and 0 < self.test_from < 1
+        return is_share(self.validation_from) and is_share(self.test_from)
+
+    @field_validator("validation_from", "test_from", mode="before")
+    @classmethod
+    def _time(cls, value: object) -> object:
+        return as_border(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -42,9 +48,9 @@ class SplitConfig(Config):
         for name, owner in owners.items():
             if self.method != owner and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"'{name}' belongs to the split '{owner}', but the method is '{self.method}'")
-        if self.validation_from >= self.test_from:
+        if not in_order(self.validation_from, self.test_from):
             raise ValueError(f"validation_from ({self.validation_from}) must lie before test_from ({self.test_from})")
-        if (0 < self.validation_from < 1) != (0 < self.test_from < 1):
+        if is_share(self.validation_from) != is_share(self.test_from):
             raise ValueError("validation_from and test_from must both be shares (0 to 1), or both timestamps")
         return self
 
@@ -72,7 +78,8 @@ def split_lengths(log: Log, config: SplitConfig) -> tuple[str, Log, SplitLengths
         return method, *given(log)
     if method == "global-time":
         moments = (config.validation_from, config.test_from)
-        name = "global-time(validation_from={:g}, test_from={:g})".format(*moments)
+        given_as = [moment if isinstance(moment, str) else f"{moment:g}" for moment in moments]
+        name = "global-time(validation_from={}, test_from={})".format(*given_as)
         return name, *global_time(log, *moments, as_quantiles=config.as_quantiles)
     name = f"leave-last-n(n={config.n})" if method == "leave-last-n" else method
     return name, log, leave_last(log, config.n)

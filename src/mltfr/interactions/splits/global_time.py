@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
-import polars as pl
-
 from mltfr.errors import DataError
+from mltfr.interactions.borders import Border, before, not_before, threshold
 from mltfr.interactions.log import Condition, OrderedLog
-from mltfr.interactions.raw import TIME, USER
+from mltfr.interactions.raw import USER
 from mltfr.interactions.splits.lengths import SplitLengths
 
 Log = TypeVar("Log", bound=OrderedLog)
 
 
-def global_time(log: Log, validation_from: float, test_from: float, as_quantiles: bool) -> tuple[Log, SplitLengths]:
+def is_share(border: Border) -> bool:
+    """Say whether a border is a share of the interactions instead of a time."""
+    return not isinstance(border, str) and 0 < border < 1
+
+
+def global_time(log: Log, validation_from: Border, test_from: Border, as_quantiles: bool) -> tuple[Log, SplitLengths]:
     """Divide a log at two moments, the same for all users.
 
     Every interaction of the validation and test split is an example with all that its user did before as
@@ -31,36 +35,37 @@ def global_time(log: Log, validation_from: float, test_from: float, as_quantiles
         The log without the users that are left out, and the split of the others.
 
     Raises:
-        DataError: the log has no times, or nothing happened before validation.
+        DataError: the log has no times, they are a counter and a border a date, or nothing happened before validation.
     """
     if not log.has_timestamps:
         raise DataError(f"{log.source}: a global-time split needs timestamps. Use leave-one-out, or add them.")
+    first, last = log.span()
     if as_quantiles:
         size = len(log)
-        cuts = (min(size - 1, math.ceil(share * size)) for share in (validation_from, test_from))
-        validation_from, test_from = (float(log.time_at(cut)) for cut in cuts)
-    first, last = log.time_at(0), log.time_at(len(log) - 1)
-    if first >= validation_from:
+        shares = (float(validation_from), float(test_from))
+        validation, test = (log.time_at(min(size - 1, math.ceil(share * size))) for share in shares)
+    else:
+        validation = threshold(validation_from, log, "split.validation_from")
+        test = threshold(test_from, log, "split.test_from")
+    if first >= validation:
         raise DataError(
             f"{log.source}: nothing happened before {validation_from}, so there is no training part. "
             f"Times go from {first} to {last}; start validation later."
         )
-    before = f"time < '{validation_from!r}'::DOUBLE"
-    after = f"time >= '{test_from!r}'::DOUBLE"
+    in_training, late = before(validation), not_before(test)
     known = Condition(
-        (pl.col(TIME) < validation_from).any().over(USER),
-        f"user IN (SELECT user FROM log WHERE {before})",  # noqa: S608
+        in_training.expression.any().over(USER),
+        f"user IN (SELECT user FROM log WHERE {in_training.sql})",  # noqa: S608
     )
     everybody, kept = log.totals()[1], log.keep(known)
-    late = pl.col(TIME) >= test_from
-    train, validation, test = kept.counts_by_user(
-        Condition(pl.col(TIME) < validation_from, before),
-        Condition((pl.col(TIME) >= validation_from) & ~late, f"NOT {before} AND NOT {after}"),
-        Condition(late, after),
+    between = Condition(
+        not_before(validation).expression & before(test).expression,
+        f"{not_before(validation).sql} AND {before(test).sql}",
     )
+    train, validation_length, test_length = kept.counts_by_user(in_training, between, late)
     left_out = {
         "without a training interaction": everybody - len(train),
-        "without a validation interaction": int((validation == 0).sum()),
-        "without a test interaction": int((test == 0).sum()),
+        "without a validation interaction": int((validation_length == 0).sum()),
+        "without a test interaction": int((test_length == 0).sum()),
     }
-    return kept, SplitLengths(train, validation, test, left_out)
+    return kept, SplitLengths(train, validation_length, test_length, left_out)

@@ -1,0 +1,71 @@
+"""Which moments the times of a log are: the unit of its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from mltfr.interactions.dates import DATES, NANOS, read_dates
+
+Unit = Literal["s", "ms", "us", "ns"]
+PARTS: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
+"""How many of a unit are a second."""
+EXACT = 2**53
+"""Whole numbers up to which a float holds every one."""
+EARLIEST, LATEST = 100_000_000, 10_000_000_000
+"""Seconds since 1970 between which numbers are taken for a clock: the years 1973 to 2286."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is known of the times of a log from reading them.
+
+    Attributes:
+        unit: their unit since 1970-01-01 UTC, where the source had dates; None where it had numbers.
+        scale: the log's times are those of the source times this, where their fractions need whole numbers.
+    """
+
+    unit: Unit | None = None
+    scale: int = 1
+
+    def unit_of(self, first: float, last: float) -> Unit | None:
+        """Return the unit of the source's times, None where they are a counter.
+
+        Args:
+            first: the earliest time of the log.
+            last: the latest one.
+        """
+        if self.unit is not None:
+            return self.unit
+        sizes = [abs(time) / self.scale for time in (first, last)]
+        found = {_unit_of_size(size) for size in sizes if size >= EARLIEST}  # a 0 may stand for no time
+        return found.pop() if len(found) == 1 else None
+
+
+UNKNOWN_CLOCK = Clock()
+"""Of times that are numbers as they stand: their size tells the unit."""
+
+
+def nanoseconds_of(text: str) -> int | None:
+    """Return the moment of a date or datetime in nanoseconds since 1970-01-01 UTC, None where a text is none."""
+    found = read_dates(pl.Series([text])).get(DATES)
+    return None if found is None else int(found.seconds[0]) * NANOS + int(found.nanos[0])
+
+
+def seconds_of(micros: pl.Series) -> pl.Series:
+    """Return whole microseconds as the seconds with fractions that logs of dates have."""
+    return micros / 1_000_000
+
+
+def shown(time: float, unit: Unit | None) -> str:
+    """Return a time as people read it: date and time in UTC, or the number where it is one of a counter."""
+    if unit is None:
+        return f"{time:g}"
+    return str(np.datetime64(int(time // PARTS[unit]), "s"))[:-3].replace("T", " ")
+
+
+def _unit_of_size(size: float) -> Unit | None:
+    return next((unit for unit, parts in PARTS.items() if EARLIEST * parts <= size < LATEST * parts), None)

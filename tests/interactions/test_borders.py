@@ -1,0 +1,166 @@
+"""Dates as borders mean the moments that the description shows, whatever the unit of the log."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from mltfr.cli.data import app
+from mltfr.errors import ConfigError, DataError
+from mltfr.interactions import (
+    FilterConfig,
+    InteractionLog,
+    SplitConfig,
+    apply_filters,
+    describe,
+    load_interactions,
+    prepare,
+    split,
+)
+from mltfr.interactions.clock import PARTS, Clock, shown
+
+START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
+UNITS = tuple(PARTS)
+
+
+def frame_in(unit, rows=516, step=7):
+    """A log with an interaction every seven seconds, as one that was seen had it."""
+    times = [(START + step * (n + 1)) * PARTS[unit] for n in range(rows)]
+    return pl.DataFrame({"user_id": [f"u{n % 12}" for n in range(rows)], "item_id": [f"i{n % 17}" for n in range(rows)],
+                         "timestamp": times})  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    ("border", "left"),
+    [
+        ("2023-11-14T22:40:00", 288), ("2023-11-14 22:40:00 UTC", 288), ("2023-11-14T23:40:00+01:00", 288),
+        ("2023-11-14T22:40:00.5", 288), ("2023-11-14", 516), ("2023-11-14T22:39:58", 288), ("2023-11-14T22:39:56", 289),
+    ],
+)  # fmt: skip
+def test_a_date_means_the_same_moment_in_every_unit(tmp_path, unit, border, left):
+    path = tmp_path / "log.csv"
+    frame_in(unit).write_csv(path)
+    kept, _ = apply_filters(load_interactions(path), FilterConfig(since=border))
+    assert len(kept) == left
+    if left < 516:
+        assert len(apply_filters(load_interactions(path), FilterConfig(until=border))[0]) == 516 - left
+    assert len(prepare(path, tmp_path / "set", filters=FilterConfig(since=border))) == left
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_description_shows_the_moments(tmp_path, unit):
+    path = tmp_path / "log.csv"
+    frame_in(unit).write_csv(path)
+    assert "2023-11-14 22:13 to 2023-11-14 23:13 (UTC)" in CliRunner().invoke(app, ["describe", str(path)]).stdout
+    assert describe(load_interactions(path)).time_unit == unit
+
+
+COUNTERS = ([1, 2, 3], [0, 1, 516], [20231114, 20231115], [20231114224000, 20231115224000], [-5, 3],
+            [START, START * 1000], [1.5, 2.5])  # fmt: skip
+
+
+@pytest.mark.parametrize("times", COUNTERS)
+def test_a_counter_has_no_dates(tmp_path, times):
+    path = tmp_path / "log.csv"
+    pl.DataFrame({"user": "u", "item": [str(t) for t in times], "time": times}).write_csv(path)
+    message = r"'filters.since' is the date '2023-11-14', but the log's times go from .* Give it as such a number"
+    with pytest.raises(DataError, match=message):
+        apply_filters(load_interactions(path), FilterConfig(since="2023-11-14"))
+    with pytest.raises(DataError, match=message):
+        prepare(path, tmp_path / "set", filters=FilterConfig(since="2023-11-14"))
+    assert describe(load_interactions(path)).time_unit is None
+    assert len(apply_filters(load_interactions(path), FilterConfig(since=sorted(times)[1]))[0]) == len(times) - 1
+
+
+def test_dates_of_the_log_need_no_guess():
+    dates = ["1970-01-01", "1970-01-02T00:00:00.5", "9999-12-31"]
+    log = load_interactions(pl.DataFrame({"user": "u", "item": list("abc"), "time": dates}))
+    assert describe(log).time_unit == "s"
+    assert len(apply_filters(log, FilterConfig(since="1970-01-02T00:00:00.5"))[0]) == 2
+    assert len(apply_filters(log, FilterConfig(until="9999-12-31"))[0]) == 2
+    assert shown(log.span()[1], "s") == "9999-12-31 00:00"
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(micros=st.lists(st.integers(1, 2 * 10**15), min_size=2, max_size=9, unique=True))
+def test_a_moment_of_the_log_is_its_own_border(micros):
+    moments = pl.Series(micros, dtype=pl.Datetime("us"))
+    log = load_interactions(pl.DataFrame({"user": "u", "item": [str(m) for m in micros], "time": moments}))
+    border = max(micros)
+    kept, _ = apply_filters(log, FilterConfig(since=str(np.datetime64(border, "us"))))
+    assert kept.frame["item_id"].to_list() == [str(border)]
+
+
+def test_a_zero_that_stands_for_no_time_does_not_hide_the_unit():
+    log = InteractionLog(pl.DataFrame({"user_id": "u", "item_id": list("ab"), "timestamp": [0, START * 1000]}))
+    assert describe(log).time_unit == "ms"
+    assert len(apply_filters(log, FilterConfig(since="2023-01-01"))[0]) == 1
+
+
+def test_fractions_that_became_whole_numbers_are_cut_where_the_file_says():
+    times = [f"{START}.{nanos:09d}" for nanos in (1, 2, 500_000_000)]
+    log = load_interactions(pl.DataFrame({"user": "u", "item": list("abc"), "time": times}))
+    assert log.clock == Clock(scale=10**9)
+    assert describe(log).time_unit == "s"
+    for border, left in ((START, 3), ("2023-11-14T22:13:20.000000002", 2), (START + 0.25, 1), (f"{START}", 3)):
+        assert len(apply_filters(log, FilterConfig(since=border))[0]) == left
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    times=st.lists(st.integers(10**17, 2**62), min_size=2, max_size=9, unique=True),
+    border=st.integers(10**17, 2**62),
+)
+def test_whole_numbers_are_cut_exactly(times, border):
+    log = InteractionLog(pl.DataFrame({"user_id": "u", "item_id": [str(t) for t in times], "timestamp": sorted(times)}))
+    for value in (border, times[0]):
+        after = [time for time in sorted(times) if time >= value]
+        config = FilterConfig(since=value)
+        assert config.since == value
+        if after:
+            assert apply_filters(log, config)[0].frame["timestamp"].to_list() == after
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_split_at_dates_is_that_at_their_numbers(tmp_path, unit):
+    log = load_interactions(frame_in(unit))
+    dates = SplitConfig.parse({"method": "global-time", "validation_from": "2023-11-14T22:40:00",
+                               "test_from": "2023-11-14 23:00 UTC"}, "split")  # fmt: skip
+    numbers = SplitConfig(method="global-time", validation_from=1_700_001_600 * PARTS[unit],
+                          test_from=1_700_002_800 * PARTS[unit])  # fmt: skip
+    found, expected = split(log, dates), split(log, numbers)
+    assert found.train_length.tolist() == expected.train_length.tolist()
+    assert found.test.cut.tolist() == expected.test.cut.tolist()
+    assert found.method == "global-time(validation_from=2023-11-14T22:40:00, test_from=2023-11-14 23:00 UTC)"
+    path = tmp_path / "log.parquet"
+    frame_in(unit).write_parquet(path)
+    assert prepare(path, tmp_path / "set", split=dates).split.test.cut.tolist() == expected.test.cut.tolist()
+
+
+def test_shares_of_nanoseconds_are_exact(tmp_path):
+    times = [1_700_000_000_000_000_000 + n for n in range(100)]
+    table = pl.DataFrame({"user": "u", "item": [f"i{n % 3}" for n in range(100)], "time": times})
+    assert split(load_interactions(table), SplitConfig(method="global-time")).train_length.tolist() == [80]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"validation_from": "2024-02-01", "test_from": "2024-01-01"}, r"must lie before test_from"),
+        ({"validation_from": 0.5, "test_from": "2024-01-01"}, r"both be shares"),
+        ({"validation_from": "soon", "test_from": "2024-01-01"}, r"'soon' is neither a timestamp nor an ISO date"),
+        ({"validation_from": "01/02/2024", "test_from": "2024-01-01"}, r"'01/02/2024' is neither"),
+        ({"validation_from": True}, r"neither a timestamp"),
+        ({"validation_from": float("nan")}, r"'nan' is neither"),
+        ({"test_from": 10**400}, r"neither a timestamp"),
+    ],
+)
+def test_borders_that_are_none(settings, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        SplitConfig.parse({"method": "global-time", **settings}, "split")
+    assert len(str(caught.value)) < 300
