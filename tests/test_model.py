@@ -114,20 +114,10 @@ def test_the_fusion_sees_the_input_of_the_stack(items: Tensor) -> None:
 def test_without_fusion_is_the_zero_branch(items: Tensor) -> None:
     model, bare = sasrec(Spy()), sasrec()
     fused = model.encode(items)
-    with model.without_fusion():
-        with model.without_fusion():
-            assert torch.equal(model.encode(items), bare.encode(items))
-        assert torch.equal(model.encode(items), bare.encode(items))
+    assert torch.equal(model.encode(items, fused=False), bare.encode(items))
+    assert torch.equal(model.user_embedding(items, fused=False), bare.user_embedding(items))
     assert torch.equal(model.encode(items), fused)
     assert not torch.equal(fused, bare.encode(items))
-
-
-def test_the_fusion_is_back_after_an_error(items: Tensor) -> None:
-    model = sasrec(Spy())
-    fused = model.encode(items)
-    with pytest.raises(RuntimeError, match="stop"), model.without_fusion():
-        raise RuntimeError("stop")
-    assert torch.equal(model.encode(items), fused)
 
 
 def test_a_causal_backbone_is_read_at_the_last_item(items: Tensor) -> None:
@@ -165,8 +155,7 @@ def test_a_fusion_observes_items_only(items: Tensor) -> None:
 def test_delta_reaches_the_mask_token(items: Tensor) -> None:
     model = bert4rec(Spy())
     fused = model.user_embedding(items)
-    with model.without_fusion():
-        assert not torch.equal(model.user_embedding(items), fused)
+    assert not torch.equal(model.user_embedding(items, fused=False), fused)
 
 
 def test_an_item_bias_is_one_more_column(items: Tensor) -> None:

@@ -141,8 +141,8 @@ def test_the_zero_branch_stands_beside_the_score(log, fitted):
     assert fitted.metrics["zero_branch"] == dict(fitted.evaluate(zero_branch=True).metrics)
     scorer, histories = fitted.fitted.scorer(), list(fitted.fitted.split.histories)
     scores = scorer.scores(scorer.queries(histories), 1, scorer.items + 1)
-    with fitted.fitted.model.without_fusion():
-        assert not torch.allclose(scores, scorer.scores(scorer.queries(histories), 1, scorer.items + 1))
+    zero_branch = fitted.fitted.zero_branch()
+    assert not torch.allclose(scores, zero_branch.scores(zero_branch.queries(histories), 1, scorer.items + 1))
     bare = fit(log, fusion="none", tokens=None, settings=SMALL)
     assert bare.metrics["zero_branch"] == bare.metrics["metrics"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,20 +44,22 @@ class SequentialModel(nn.Module):
         self.backbone = backbone
         self.fusion = fusion
         self.site = site % len(backbone.blocks)
-        self._fusion_off = False
         with torch.no_grad():
             backbone.reset_item_embedding(self.item_embedding.weight)
             self.item_embedding.weight[0] = 0
         if hides_items:
             self._add_hidden_item()
 
-    def encode(self, items: Tensor, last: int | None = None, prepared: Any = None) -> Tensor:
+    def encode(
+        self, items: Tensor, last: int | None = None, prepared: Any = None, fused: bool = True
+    ) -> Tensor:
         """Return the hidden states of codes `[B, L]`.
 
         Args:
             items: right-aligned codes `[B, L]`.
             last: how many positions, from the end, are returned; all if not given.
             prepared: what the fusion's `prepare` returned for the weights as they are; None to compute it here.
+            fused: whether the fusion corrects the states; without it, `delta = 0` (the zero branch).
 
         Returns:
             `[B, last or L, D]`, with one column of ones more where items have a bias.
@@ -69,7 +69,7 @@ class SequentialModel(nn.Module):
         x, context = self.backbone.encode_input(self.item_embedding(items), mask)  # [B, L, D]
         final = len(self.backbone.blocks) - 1
         needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
-        delta = self._delta(x, items, mask, needed, prepared)          # [B, needed, D] or None
+        delta = self._delta(x, items, mask, needed, prepared) if fused else None  # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
             only = () if index < final or last == items.shape[1] else (last,)
             x = block(x, context, *only)                               # [B, L, D], or [B, last, D]
@@ -84,12 +84,12 @@ class SequentialModel(nn.Module):
         """Return what scoring need not compute again while the weights stay the same; `encode` takes it."""
         return None if self.fusion is None else self.fusion.prepare()
 
-    def user_embedding(self, items: Tensor, prepared: Any = None) -> Tensor:
-        """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`."""
+    def user_embedding(self, items: Tensor, prepared: Any = None, fused: bool = True) -> Tensor:
+        """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`; see `encode`."""
         if self.mask_token is not None:
             token = items.new_full((len(items), 1), self.mask_token)
             items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
-        return self.encode(items, 1, prepared)[:, -1]
+        return self.encode(items, 1, prepared, fused)[:, -1]
 
     def scoring_matrix(self) -> Tensor:
         """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""
@@ -111,15 +111,6 @@ class SequentialModel(nn.Module):
         x, _ = self.backbone.encode_input(self.item_embedding(items), mask)
         return x, self._observed(items, mask)
 
-    @contextmanager
-    def without_fusion(self) -> Iterator[None]:
-        """Score with `delta = 0` for a while: the zero-branch score."""
-        before, self._fusion_off = self._fusion_off, True
-        try:
-            yield
-        finally:
-            self._fusion_off = before
-
     def _observed(self, items: Tensor, mask: Tensor) -> Tensor:
         return mask if len(self.item_embedding.weight) == self.items + 1 else mask & (items <= self.items)
 
@@ -133,7 +124,7 @@ class SequentialModel(nn.Module):
 
     def _delta(self, x: Tensor, items: Tensor, mask: Tensor, last: int, prepared: Any = None) -> Tensor | None:
         """Return what is added at the last positions, `[B, last, D]`; None for nothing."""
-        if self.fusion is None or self._fusion_off:
+        if self.fusion is None:
             return None
         observed = self._observed(items, mask)
         codes = (items * observed,) if self.fusion.reads_items else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any, Self
@@ -18,7 +17,6 @@ from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
-    Retriever,
     Rules,
     recommend,
     requests_of_histories,
@@ -29,12 +27,17 @@ from mltfr.inference import (
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import FittedModel, RunConfig, check_new, estimate_fit, fit, load_artifact, resolve, save_artifact
+from mltfr.pipeline.fitted import ServingModel
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
 
 class Recommender:
     """A sequential recommender that draws on token tables.
+
+    Once it is fitted or loaded, any number of threads may ask it at the same time, and each gets what it would get
+    alone. While `fit` runs in one thread, the others go on with the model before; two fits at a time need two
+    processes.
 
     Args:
         backbone: name of the sequence encoder, see `mltfr.backbones.BACKBONES`; or of a baseline without training,
@@ -89,8 +92,7 @@ class Recommender:
         else:
             file = load_toml(Path(config)) if config is not None else None
             self.config = resolve(file=file, overrides=overrides, **flags)
-        self._fitted: FittedModel | None = None
-        self._folder: Path | None = None
+        self._served: ServingModel | None = None
 
     @property
     def fitted(self) -> FittedModel:
@@ -99,9 +101,7 @@ class Recommender:
         Raises:
             RunError: nothing is fitted yet.
         """
-        if self._fitted is None:
-            raise RunError("This recommender is not fitted yet. Call fit(log), or Recommender.load(folder).")
-        return self._fitted
+        return self._serving().fitted
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -133,9 +133,9 @@ class Recommender:
         """
         log = log if isinstance(log, InteractionLog | PreparedSet) else load_interactions(log)
         folder = Path(out) if out is not None else None
-        self._fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
-        self._folder = folder
-        self.config = self._fitted.config  # a prepared set has its own filters and split
+        fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
+        self._served = ServingModel(fitted, folder)
+        self.config = fitted.config  # a prepared set has its own filters and split
         return self
 
     def estimate(self, log: InteractionLog | Any) -> TrainingMemory:
@@ -171,12 +171,10 @@ class Recommender:
             RunError: nothing is fitted yet.
         """
         fitted = self.fitted
-        scorer, protocol = fitted.scorer(), fitted.protocol()
-        context = fitted.model.without_fusion() if zero_branch else nullcontext()
-        if context is None:
+        scorer = fitted.zero_branch() if zero_branch else fitted.scorer()
+        if scorer is None:
             raise ConfigError(f"Baseline '{fitted.config.backbone.name}' has no fusion: leave out zero_branch.")
-        with context:
-            return evaluate(scorer, fitted.split, split, protocol, details=details, progress=progress)
+        return evaluate(scorer, fitted.split, split, fitted.protocol(), details=details, progress=progress)
 
     def recommend(
         self,
@@ -213,19 +211,20 @@ class Recommender:
                 stands where a list is expected.
             RunError: nothing is fitted yet.
         """
-        vocabulary = self.fitted.split.vocabulary
+        served = self._serving()
+        data, vocabulary = served.fitted.split, served.fitted.split.vocabulary
         spec = RecommendationSpec(k, include_seen, allow, deny, index)
         if users is not None and histories is not None:
             raise DataError("Give users or histories, not both.")
         if histories is not None:
             requests = requests_of_histories(vocabulary, histories)
         else:
-            requests = requests_of_users(self.fitted.split, users)
-        rules, unknown_in_filters = spec.rules(vocabulary, self.config.evaluation.remove_seen)
+            requests = requests_of_users(data, users)
+        rules, unknown_in_filters = spec.rules(vocabulary, served.fitted.config.evaluation.remove_seen)
         for text in skipped_warnings(requests.unknown, requests.without_known_item, unknown_in_filters):
             warnings.warn(text, MltfrWarning, stacklevel=2)
         progress.start("recommending", len(requests.histories))
-        return recommend(self._retriever(), vocabulary, requests, rules, spec, progress)
+        return recommend(served.retriever, vocabulary, requests, rules, spec, progress)
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
         """Return how much of the exact lists the approximate index finds, for users of the log.
@@ -239,9 +238,9 @@ class Recommender:
             MissingExtraError: the extra `ann` is not installed.
             RunError: nothing is fitted yet.
         """
-        rules = Rules(self.config.evaluation.remove_seen)
-        histories = list(self.fitted.split.histories)
-        return self._retriever().index_report(histories, k, rules, sample)
+        served = self._serving()
+        rules = Rules(served.fitted.config.evaluation.remove_seen)
+        return served.retriever.index_report(list(served.fitted.split.histories), k, rules, sample)
 
     def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
@@ -253,11 +252,12 @@ class Recommender:
             ConfigError: a baseline that knows no similarity of items.
             DataError: training has not seen the item.
         """
-        vocabulary = self.fitted.split.vocabulary
+        fitted = self.fitted
+        vocabulary = fitted.split.vocabulary
         if item not in vocabulary.codes:
             hint = did_you_mean(item, vocabulary.item_ids)
             raise DataError(f"Item '{item}' does not occur in the training data.{hint}")
-        name, values = self.fitted.model.item_similarity(vocabulary.codes[item])         # [I]
+        name, values = fitted.model.item_similarity(vocabulary.codes[item])              # [I]
         values[vocabulary.codes[item] - 1] = -torch.inf
         return similarity_table(name, values, k, vocabulary)
 
@@ -267,16 +267,17 @@ class Recommender:
         Raises:
             RunError: nothing is fitted yet, or `path` holds something else.
         """
-        folder = Path(path)
+        folder, served = Path(path), self._serving()
         check_new(folder, resume=False)
-        save_artifact(self.fitted, folder)
-        self._folder = folder
+        save_artifact(served.fitted, folder)
+        if self._served is served:  # no other thread has fitted meanwhile
+            self._served = ServingModel(served.fitted, folder)
 
-    def _retriever(self) -> Retriever:
-        """Return what finds the best items; it keeps an approximate index in the run folder, if there is one."""
-        retriever = self.fitted.retriever
-        retriever.folder = self._folder
-        return retriever
+    def _serving(self) -> ServingModel:
+        served = self._served
+        if served is None:
+            raise RunError("This recommender is not fitted yet. Call fit(log), or Recommender.load(folder).")
+        return served
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -287,8 +288,7 @@ class Recommender:
         """
         fitted = load_artifact(Path(path))
         recommender = cls(config=fitted.config)
-        recommender._fitted = fitted
-        recommender._folder = Path(path)
+        recommender._served = ServingModel(fitted, Path(path))
         return recommender
 
 

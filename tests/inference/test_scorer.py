@@ -69,23 +69,22 @@ def test_scores_are_user_embedding_times_scoring_matrix_over_any_range(backbone:
     network = model(backbone)
     scorer = ModelScorer(network)
     histories = [np.array([3, UNKNOWN, 5], np.int32), np.array([7], np.int32)]
-    network.eval()
     expected = network.user_embedding(torch.from_numpy(pad_right_aligned(histories, 4))) @ network.scoring_matrix().T
-    network.train()
     queries = scorer.queries(histories)
     torch.testing.assert_close(scorer.scores(queries, 1, 31), expected[:, 1:].detach())
     torch.testing.assert_close(scorer.scores(queries, 11, 20), expected[:, 11:20].detach())
 
 
-def test_dropout_is_off_while_scoring_and_back_on_afterwards() -> None:
+def test_dropout_is_off_in_scores_or_they_are_refused() -> None:
     network = model().train()
     scorer = ModelScorer(network)
     histories = [np.array([3, 5], np.int32)]
+    assert not any(module.training for module in network.modules())
     assert torch.equal(scorer.queries(histories), scorer.queries(histories))
-    assert all(module.training for module in network.modules())
-    network.eval()
-    scorer.queries(histories)
-    assert not network.training
+    network.train()
+    assert not scorer.is_current()
+    with pytest.raises(RuntimeError, match="training mode"):
+        scorer.queries(histories)
 
 
 def test_a_scorer_knows_whether_its_weights_are_current() -> None:

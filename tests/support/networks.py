@@ -31,7 +31,7 @@ class Network(nn.Module):
     def prepare(self) -> None:
         """Prepare nothing."""
 
-    def user_embedding(self, batch: Tensor, prepared: None) -> Tensor:
+    def user_embedding(self, batch: Tensor, prepared: None, fused: bool) -> Tensor:
         """Read a history as the sum of its items' vectors."""
         return (self.item_embedding(batch) * (batch > 0).unsqueeze(-1)).sum(1)
 

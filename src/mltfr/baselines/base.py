@@ -84,7 +84,7 @@ class Baseline(ABC):
         """Return the baseline: it scores itself."""
         return self
 
-    def without_fusion(self) -> None:  # noqa: B027  # for all baselines alike
+    def zero_branch(self) -> None:  # noqa: B027  # for all baselines alike
         """Return None: there are no hidden states that a fusion could correct."""
 
     def item_similarity(self, code: int) -> tuple[str, Tensor]:

@@ -8,7 +8,7 @@ is read here: `w ~ s * n` with whole numbers n in -127..127 and one scale s an i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,16 @@ class EightBitSearch:
     def __init__(self, model: ModelScorer) -> None:
         self.model = model
         self.calls = 0
+        self._vectors: list[EightBitVectors | None] = []  # empty until they are made
+        self._lock = Lock()
 
-    @cached_property
+    @property
     def vectors(self) -> EightBitVectors | None:
-        """The item vectors in 8 bits; None where they cannot be had."""
-        return EightBitVectors.of(self.model.vectors)
+        """The item vectors in 8 bits, made by the first thread that asks; None where they cannot be had."""
+        with self._lock:
+            if not self._vectors:
+                self._vectors.append(EightBitVectors.of(self.model.vectors))
+            return self._vectors[0]
 
     def top_k(self, histories: Sequence[History], k: int, rules: Rules) -> TopK | None:
         """Return the k best items of every history, exactly; None where all items have to be scored instead.
@@ -66,17 +71,20 @@ class EightBitSearch:
         if k < 1 or items < MIN_ITEMS or not 0 < len(histories) <= MAX_HISTORIES:
             return None
         self.calls += 1
-        if self.calls < CALLS_BEFORE or not has_known_item(histories).all() or self.vectors is None:
+        if self.calls < CALLS_BEFORE or not has_known_item(histories).all():
+            return None
+        vectors = self.vectors
+        if vectors is None:
             return None
         queries = self.model.queries(histories)                          # [B, D]
-        if not all(self.vectors.bounds_hold(query) for query in queries):
+        if not all(vectors.bounds_hold(query) for query in queries):
             return None
         blocked = rules.blocked(items)
         result = TopK.empty(len(histories), min(k, items))
         with torch.inference_mode():
             for row, query in enumerate(queries):
                 seen = torch.from_numpy(known_items(histories[row : row + 1])[1]) if rules.remove_seen else None
-                result.fill(np.array([row]), self.vectors.best_keys(query, k, seen, blocked))
+                result.fill(np.array([row]), vectors.best_keys(query, k, seen, blocked))
         return result
 
 

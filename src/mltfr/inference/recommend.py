@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import polars as pl
@@ -106,6 +107,8 @@ def recommend(
 class Retriever:
     """Finds the best items of histories by one scorer; what follows from its weights is computed once.
 
+    Threads may share it: what is made at the first request is made by one of them, while the others wait.
+
     All ways to search but "ivf" give the same items in the same order, up to the rounding of float32 scores: where
     two scores are so close that the order of summation decides, they may come in either order.
 
@@ -118,6 +121,10 @@ class Retriever:
         self.folder = folder
         self._make = make
         self._made: _Prepared | None = None
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Retriever], tuple[Callable[[], Scorer], Path | None]]:
+        return Retriever, (self._make, self.folder)  # a copy makes its own
 
     @property
     def scorer(self) -> Scorer:
@@ -172,9 +179,13 @@ class Retriever:
         return recall(self.top_k(picked, k, rules, "ivf"), top_k(self.scorer, picked, k, rules))
 
     def _prepared(self) -> _Prepared:
-        if self._made is None or not self._made.is_current():
-            self._made = _Prepared(self._make())
-        return self._made
+        made = self._made
+        if made is None or not made.is_current():
+            with self._lock:
+                made = self._made
+                if made is None or not made.is_current():
+                    made = self._made = _Prepared(self._make())
+        return made
 
 
 class _Prepared:
@@ -187,19 +198,21 @@ class _Prepared:
         self.model = main if isinstance(main, ModelScorer) and main.device.type == "cpu" else None
         self.eight_bit = EightBitSearch(self.model) if self.model is not None else None
         self._index: ItemIndex | None = None
+        self._lock = Lock()
 
     def indexed(self, folder: Path | None) -> tuple[ModelScorer, ItemIndex]:
         """Return the model and the index of its item vectors: held, read from a run folder, or made."""
         if self.model is None:
             raise ConfigError("Only a model on a CPU has an approximate index, and no baseline. Leave out the index.")
-        if self._index is None:
-            vectors = self.model.vectors
-            self._index = None if folder is None else ItemIndex.load(folder, vectors)
+        with self._lock:
             if self._index is None:
-                self._index = ItemIndex.build(vectors)
-                if folder is not None:
-                    _save(self._index, folder)
-        return self.model, self._index
+                vectors = self.model.vectors
+                self._index = None if folder is None else ItemIndex.load(folder, vectors)
+                if self._index is None:
+                    self._index = ItemIndex.build(vectors)
+                    if folder is not None:
+                        _save(self._index, folder)
+            return self.model, self._index
 
 
 def _save(index: ItemIndex, folder: Path) -> None:

@@ -40,19 +40,24 @@ class Scorer(Protocol):
 class ModelScorer:
     """Scores by a sequential model.
 
-    It holds what follows from the weights as they are now: after they have changed, make a new scorer.
+    It holds what follows from the weights as they are now, and nothing that scoring changes, so that threads may share
+    it: after the weights have changed, make a new scorer. The model is put into evaluation mode.
     A history without a known item scores every item 0; see `FallbackScorer`.
 
     Args:
         model: the recommender's network, already on `device`.
         device: where batches are sent.
+        fused: whether the fusion corrects the hidden states; without it, scores are those of the zero branch.
 
     Attributes:
         vectors: float32 `[I + 1, D]`, what hidden states are compared with; row 0 is padding.
     """
 
-    def __init__(self, model: SequentialModel, device: torch.device | str = "cpu") -> None:
-        self.model = model
+    def __init__(
+        self, model: SequentialModel, device: torch.device | str = "cpu", *, fused: bool = True
+    ) -> None:
+        self.model = model.eval()
+        self.fused = fused
         self.device = torch.device(device)
         # BERT4Rec appends a mask token, which takes one position.
         self.max_length = model.backbone.max_length - int(model.mask_token is not None)
@@ -61,7 +66,7 @@ class ModelScorer:
         self._tensors = [*model.parameters(), *model.buffers()]
         self._made_from = self._version()
         with torch.inference_mode():
-            self.prepared = model.prepare()
+            self.prepared = model.prepare() if fused else None
 
     @property
     def items(self) -> int:
@@ -69,24 +74,23 @@ class ModelScorer:
         return self.model.items
 
     def is_current(self) -> bool:
-        """Return whether the model's weights are still those that this scorer was made from."""
-        return self._version() == self._made_from
+        """Return whether the model's weights are still those that this scorer was made from, and none is trained."""
+        return self._version() == self._made_from and not self._in_training()
 
     def queries(self, histories: Sequence[History]) -> Tensor:
-        """Return the hidden state that scores the next item, float32 `[B, D]`."""
+        """Return the hidden state that scores the next item, float32 `[B, D]`.
+
+        Raises:
+            RuntimeError: the model has been put into training mode, in which scores would be drawn by chance.
+        """
+        if self._in_training():
+            raise RuntimeError("The model is in training mode. Make a new scorer, which puts it into evaluation mode.")
         batch = torch.from_numpy(pad_right_aligned(histories, self.max_length))  # [B, L]
         empty = batch[:, -1] == 0                                        # [B]
-        training = [module for module in self._modules if module.training]
-        if training:  # asking every module costs less than telling it
-            self.model.eval()
-        try:
-            with torch.inference_mode(), products_of_width(self.vectors.shape[1] if len(histories) > 1 else 0):
-                hidden = self.model.user_embedding(batch.to(self.device), self.prepared).float()  # [B, D]
-                if empty.any():  # attention over padding alone is not defined
-                    hidden[empty.to(self.device)] = 0
-        finally:
-            for module in training:
-                module.training = True
+        with torch.inference_mode(), products_of_width(self.vectors.shape[1] if len(histories) > 1 else 0):
+            hidden = self.model.user_embedding(batch.to(self.device), self.prepared, self.fused).float()  # [B, D]
+            if empty.any():  # attention over padding alone is not defined
+                hidden[empty.to(self.device)] = 0
         return hidden
 
     def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
@@ -101,6 +105,9 @@ class ModelScorer:
                     block = slice(first, first + BLOCK_ITEMS)
                     torch.mm(queries, vectors[block].T, out=scores[:, block])
             return scores
+
+    def _in_training(self) -> bool:
+        return any(module.training for module in self._modules)
 
     def _version(self) -> tuple[int, int]:
         """Return where the item vectors lie, and how often any weight was written to."""

@@ -76,15 +76,16 @@ def _setting() -> Any:
 @cache
 def _helps() -> bool:
     """Return whether oneDNN uses what MKL may not, and rounds nothing."""
-    setting = _setting()
-    if setting is None or "AVX512" not in torch.backends.cpu.get_cpu_capability():
+    setting, has_unit = _setting(), getattr(torch.cpu, "_is_amx_tile_supported", bool)
+    if setting is None or "AVX512" not in torch.backends.cpu.get_cpu_capability() or has_unit():
         return False
     left = torch.arange(4 * ROWS * ROWS, dtype=torch.float64).sin().float().view(4 * ROWS, ROWS)  # all 24 bits matter
     right = left[: 2 * ROWS].flip(0)
     expected = left.double() @ right.double().T
-    before, setting.fp32_precision = setting.fp32_precision, "bf16"
-    try:
-        error = (left @ right.T - expected).abs().max() / expected.abs().max()
-    finally:
-        setting.fp32_precision = before
+    with _lock:  # of two threads that ask at once, the later one must not take the other's setting for the former one
+        before, setting.fp32_precision = setting.fp32_precision, "bf16"
+        try:
+            error = (left @ right.T - expected).abs().max() / expected.abs().max()
+        finally:
+            setting.fp32_precision = before
     return bool(error < _EXACT)

@@ -11,6 +11,7 @@ import torch
 from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
+from mltfr.fusion.init import seeded
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
@@ -50,8 +51,7 @@ def build_model(
         raise ConfigError(
             f"fusion.site is {config.fusion.site}, but the backbone has blocks 0 to {blocks - 1}. Lower it."
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed) as drawn:
         backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)
         if config.objective.name != "none" and (not backbone.is_causal or backbone.uses_mask_token):
             raise ConfigError(
@@ -61,9 +61,9 @@ def build_model(
             )
         fusion = None
         if config.fusion.name != "none":
-            with torch.random.fork_rng(devices=[]):
-                vectors = torch.from_numpy(item_vectors) if item_vectors is not None else None
-                inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed, vectors)
+            vectors = torch.from_numpy(item_vectors) if item_vectors is not None else None
+            inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed, vectors)
+            with drawn.copy():  # numbers of its own: the item vectors do not depend on it
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
         return NeuralModel(items, backbone, fusion, config.fusion.site, hides_items)

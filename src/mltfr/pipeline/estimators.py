@@ -35,6 +35,7 @@ from mltfr.training import (
     make_process_group,
     train,
 )
+from mltfr.training.alone import alone
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,15 @@ class NeuralEstimator:
         return training_memory(self.config, data)
 
     def fit(self, data: Split, tables: Tables, session: Session) -> Fit:
-        """Train through all rounds of the fusion."""
+        """Train through all rounds of the fusion.
+
+        Raises:
+            RunError: another thread of this process trains.
+        """
+        with alone():
+            return self._fit(data, tables, session)
+
+    def _fit(self, data: Split, tables: Tables, session: Session) -> Fit:
         config, items = self.config, len(data.vocabulary)
         shard = self.group.share_ranks(config.seed)
         trained = train(

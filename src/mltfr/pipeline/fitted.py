@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mltfr.baselines.popularity import Popularity
@@ -59,10 +59,10 @@ class FittedModel:
         """Return what scores items: the model, and popularity for histories without a known item."""
         return InferenceModel(self.config, self.model, self.split.vocabulary, self.facts).scorer()
 
-    @cached_property
-    def retriever(self) -> Retriever:
-        """What finds the best items for one request after another."""
-        return Retriever(self.scorer)
+    def zero_branch(self) -> Scorer | None:
+        """Return what scores items with the fusion's correction set to zero; None where there can be no fusion."""
+        scorer = self.model.zero_branch()
+        return None if scorer is None else FallbackScorer(scorer, self.popularity())
 
     def popularity(self) -> Popularity:
         """Return the baseline that stands beside every result."""
@@ -74,3 +74,21 @@ class FittedModel:
         return EvaluationProtocol(
             split=self.split.method, remove_seen=settings.remove_seen, max_examples=settings.max_examples
         )
+
+
+@dataclass(frozen=True)
+class ServingModel:
+    """What requests are answered from; replaced as a whole, so that a request in another thread sees one model.
+
+    Attributes:
+        fitted: the model with its data.
+        folder: its run folder, where an approximate index is kept; None for none.
+        retriever: finds its best items.
+    """
+
+    fitted: FittedModel
+    folder: Path | None
+    retriever: Retriever = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "retriever", Retriever(self.fitted.scorer, self.folder))

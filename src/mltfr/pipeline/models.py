@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -21,8 +20,8 @@ class Model(Protocol):
     def scorer(self) -> Scorer:
         """Return what scores items for histories, with the weights as they are."""
 
-    def without_fusion(self) -> AbstractContextManager[None] | None:
-        """Return the context of the zero-branch score, in which `delta = 0`; None where there can be no fusion."""
+    def zero_branch(self) -> Scorer | None:
+        """Return what scores items with the fusion's `delta = 0`; None where there can be no fusion."""
 
     def item_similarity(self, code: int) -> tuple[str, Tensor]:
         """Return the similarity's name, and that of an item to all items, float32 `[I]`; minus infinity for none.
@@ -38,6 +37,10 @@ class NeuralModel(SequentialModel):
     def scorer(self) -> ModelScorer:
         """Return a scorer on the device of the weights."""
         return ModelScorer(self, self.item_embedding.weight.device)
+
+    def zero_branch(self) -> ModelScorer:
+        """Return a scorer that leaves the fusion out."""
+        return ModelScorer(self, self.item_embedding.weight.device, fused=False)
 
     def item_similarity(self, code: int) -> tuple[str, Tensor]:
         """Return the cosines of the item embeddings."""

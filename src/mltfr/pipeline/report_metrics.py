@@ -22,10 +22,9 @@ def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
     document = evaluate(scorer, split, "test", protocol, details=True).to_json(run)
     if len(split.validation):
         document["validation"] = evaluate(scorer, split, "validation", protocol, details=True).to_json(run)
-    without_fusion = fitted.model.without_fusion()
-    if without_fusion is not None:
-        with without_fusion:
-            document["zero_branch"] = dict(evaluate(scorer, split, "test", protocol).metrics)
+    zero_branch = fitted.zero_branch()
+    if zero_branch is not None:
+        document["zero_branch"] = dict(evaluate(zero_branch, split, "test", protocol).metrics)
     document["popularity"] = dict(evaluate(fitted.popularity(), split, "test", protocol).metrics)
     return document
 

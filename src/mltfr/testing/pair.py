@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from mltfr.backbones import BACKBONES
 from mltfr.fusion import FUSIONS, FusionInputs
+from mltfr.fusion.init import seeded
 from mltfr.interactions import InteractionLog
 from mltfr.model import SequentialModel
 from mltfr.pipeline import RunConfig, fit, load_artifact
@@ -78,18 +79,18 @@ class PairContract:
         self, backbone: str, fusion: str | None, settings: dict[str, Any], item_vectors: Tensor
     ) -> SequentialModel:
         """Return a fresh model, its backbone and item vectors the same at every call."""
-        torch.manual_seed(5)
         entry = BACKBONES.get(backbone)
         config = entry.config.model_validate({"name": entry.name, "hidden": HIDDEN, "max_length": 10, "dropout": 0.3})
-        encoder = entry.cls(config)
-        if fusion is None:
-            return SequentialModel(ITEMS, encoder).eval()
-        with torch.random.fork_rng():
+        with seeded(5) as drawn:
+            encoder = entry.cls(config)
+            if fusion is None:
+                return SequentialModel(ITEMS, encoder).eval()
             inputs = FusionInputs(HIDDEN, encoder.is_causal, TABLES, seed=3, item_vectors=item_vectors)
-            plugged = FUSIONS.get(fusion).cls(
-                FUSIONS.get(fusion).config.model_validate({"name": fusion, **settings}), inputs
-            )
-        return SequentialModel(ITEMS, encoder, plugged).eval()
+            with drawn.copy():
+                plugged = FUSIONS.get(fusion).cls(
+                    FUSIONS.get(fusion).config.model_validate({"name": fusion, **settings}), inputs
+                )
+            return SequentialModel(ITEMS, encoder, plugged).eval()
 
     def awake(self, model: SequentialModel) -> SequentialModel:
         """Move the fusion's parameters away from their start, so that it changes something."""
@@ -101,6 +102,13 @@ class PairContract:
                     parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
             model.fusion.eval()
         return model
+
+    def test_initial_values_take_no_numbers_from_other_threads(
+        self, backbone: str, fusion: str, settings: dict[str, Any], item_vectors: Tensor
+    ) -> None:
+        before = torch.get_rng_state()
+        self.build(backbone, fusion, settings, item_vectors)
+        assert torch.equal(torch.get_rng_state(), before)
 
     def test_a_new_fusion_changes_no_score(
         self, model: SequentialModel, backbone: str, items: Tensor, item_vectors: Tensor
