@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any, Self
@@ -12,7 +12,7 @@ import polars as pl
 import torch
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError, did_you_mean
+from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
 from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
@@ -22,7 +22,7 @@ from mltfr.inference import (
     requests_of_histories,
     requests_of_users,
     similarity_table,
-    skipped_warnings,
+    whole,
 )
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
@@ -178,37 +178,41 @@ class Recommender:
 
     def recommend(
         self,
-        users: Iterable[str] | None = None,
-        histories: Mapping[str, Iterable[str]] | Sequence[Iterable[str]] | None = None,
+        users: Iterable[object] | None = None,
+        histories: Mapping[Any, Iterable[object]] | Iterable[Iterable[object]] | Any = None,
         k: int = 10,
         *,
         include_seen: bool | None = None,
-        allow: Iterable[str] | None = None,
-        deny: Iterable[str] = (),
+        allow: Iterable[object] | None = None,
+        deny: Iterable[object] = (),
         index: str = "exact",
         progress: Progress = SILENT,
     ) -> pl.DataFrame:
         """Return the k best items of every user as rows `user_id, rank, item_id, score`, users in input order.
 
+        Ids are texts without white space around them; whole numbers of any type are their digits. Lists of ids may be
+        lists, columns and arrays of any library, or generators. What was skipped or cannot be answered as asked is
+        said by a warning: unknown users and items, users without a candidate, lists shorter than k.
+
         Args:
             users: ids of users of the log; everybody if neither users nor histories are given.
-            histories: item ids, oldest first, by user id or as a plain list; users need not be known.
-                Unknown items are skipped with a warning; a history of unknown items alone gets the most
-                popular items, also with a warning.
+            histories: item ids, oldest first, by user id or as a plain list, whose places then serve as ids; or a
+                table: one row a user with columns `user_id` and `items` (lists), or an interaction log. Users need
+                not be known. Unknown items are skipped; a history of unknown items alone gets the most popular items.
             k: items a user gets; fewer where fewer are candidates.
             include_seen: whether items of the history may come again; by default as in evaluation.
             allow: item ids that may be recommended; all if not given.
-            deny: item ids that may not. Items that training has not seen are skipped in both lists with a warning.
+            deny: item ids that may not. Items that training has not seen are skipped in both lists.
             index: "exact"; "dense", the same without the 8-bit item vectors that single requests against 50,000
                 items or more are answered with; or "ivf", approximate, which needs the extra `ann` and keeps its
                 index in the run folder. Rules hold exactly in each; see `index_report`.
             progress: receives how many users are done.
 
         Raises:
-            ConfigError: an unknown index, or "ivf" for a baseline.
+            ConfigError: an unknown index, "ivf" for a baseline, or a k that is no whole number of at least 1.
             MissingExtraError: the extra `ann` is not installed.
-            DataError: a user is not known, nor any item of `allow`; both users and histories are given; a text
-                stands where a list is expected.
+            DataError: no user is known, or no item of `allow`; both users and histories are given; something else
+                stands where ids are expected, or a history has no order.
             RunError: nothing is fitted yet.
         """
         served = self._serving()
@@ -221,10 +225,11 @@ class Recommender:
         else:
             requests = requests_of_users(data, users)
         rules, unknown_in_filters = spec.rules(vocabulary, served.fitted.config.evaluation.remove_seen)
-        for text in skipped_warnings(requests.unknown, requests.without_known_item, unknown_in_filters):
-            warnings.warn(text, MltfrWarning, stacklevel=2)
         progress.start("recommending", len(requests.histories))
-        return recommend(served.retriever, vocabulary, requests, rules, spec, progress)
+        table, shortfalls = recommend(served.retriever, vocabulary, requests, rules, spec, progress)
+        for text in shortfalls.sentences(spec.k, unknown_in_filters):
+            warnings.warn(text, MltfrWarning, stacklevel=2)
+        return table
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
         """Return how much of the exact lists the approximate index finds, for users of the log.
@@ -240,26 +245,23 @@ class Recommender:
         """
         served = self._serving()
         rules = Rules(served.fitted.config.evaluation.remove_seen)
-        return served.retriever.index_report(list(served.fitted.split.histories), k, rules, sample)
+        return served.retriever.index_report(list(served.fitted.split.histories), whole(k), rules, sample)
 
-    def similar_items(self, item: str, k: int = 10) -> pl.DataFrame:
+    def similar_items(self, item: object, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
 
         Of the baselines, item-knn and ease give the items of the largest weights, as rows
         `rank, item_id, weight`; fewer than k where fewer have a weight.
 
         Raises:
-            ConfigError: a baseline that knows no similarity of items.
-            DataError: training has not seen the item.
+            ConfigError: a baseline that knows no similarity of items, or a k that is no whole number of at least 1.
+            DataError: training has not seen the item, or it is no id.
         """
-        fitted = self.fitted
-        vocabulary = fitted.split.vocabulary
-        if item not in vocabulary.codes:
-            hint = did_you_mean(item, vocabulary.item_ids)
-            raise DataError(f"Item '{item}' does not occur in the training data.{hint}")
-        name, values = fitted.model.item_similarity(vocabulary.codes[item])              # [I]
-        values[vocabulary.codes[item] - 1] = -torch.inf
-        return similarity_table(name, values, k, vocabulary)
+        fitted, k = self.fitted, whole(k)
+        code = fitted.split.vocabulary.code_of(item)
+        name, values = fitted.model.item_similarity(code)                # [I]
+        values[code - 1] = -torch.inf
+        return similarity_table(name, values, k, fitted.split.vocabulary)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender as a run folder.

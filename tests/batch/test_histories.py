@@ -53,7 +53,7 @@ def test_whole_numbers_are_ids(tmp_path):
 PARQUET = {
     "no items": ({"user_id": ["a"]}, r"asked: column items is missing. Expected user_id"),
     "texts": ({"user_id": ["a"], "items": ["b"]}, r"asked: column items has String. Expected"),
-    "floats": ({"user_id": [1.5], "items": [["b"]]}, r"asked: column user_id has Float64. Expected"),
+    "floats": ({"user_id": [1.5], "items": [["b"]]}, r"asked: column user_id holds 1.5, not a whole number"),
     "twice": ({"user_id": ["a", "b", "a"], "items": [["b"]] * 3}, r"row 2 .*: user 'a' comes a second time"),
     "no user": ({"user_id": ["a", None], "items": [["b"]] * 2}, r"row 1 \(the first is 0\): user_id is empty"),
     "no history": ({"user_id": ["a", "b"], "items": [["b"], None]}, r"row 1 .*: items is empty"),

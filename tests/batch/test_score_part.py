@@ -67,8 +67,8 @@ def test_histories_by_id_are_those_of_recommend(run):
     table = pl.DataFrame({"user_id": list(given), "items": list(given.values())})
     scored = PartScorer(load_inference_model(run), RecommendationSpec(6)).score(table)
     assert scored.table.equals(expected)
-    assert dict(scored.unknown) == {"zz": 2, "yy": 1}
-    assert scored.without_known_item == ["b", "c"]
+    assert dict(scored.shortfalls.unknown_items) == {"zz": 2, "yy": 1}
+    assert scored.shortfalls.without_known_item.first == ["b", "c"]
 
 
 def test_named_users_come_in_their_order_and_as_often_as_named(run):

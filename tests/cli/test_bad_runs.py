@@ -131,8 +131,8 @@ def test_histories(tmp_path: Path, store: Path, finished: Path, case: str) -> No
 
 
 LISTS: dict[str, tuple[str, bytes, str]] = {
-    "unknown user": ("--users", b"u1\n\nnobody\n", r"asked, line 3: user 'nobody' is not in the training log.*--hist"),
-    "unknown users": ("--users", b"u1\nnobody\nnone\n", r"asked, line 2: user 'nobody' .*\(2 such lines\)"),
+    "unknown user": ("--users", b"\nnobody\n", r"asked: user 'nobody' is not in the training log.*--histories FILE"),
+    "unknown users": ("--users", b"none\nnobody\n", r"asked: user 'none' .* and no other of the 2 is"),
     "unknown allowed items": ("--allow", b"zz\nyy\n", r"None of the 2 items of allow occurs .*\(first: 'zz'\)"),
     "no user": ("--users", b"\n", r"asked: empty. Give one id a line"),
     "no text": ("--users", b"\xff\xfe\x00", r"asked: not UTF-8 text"),

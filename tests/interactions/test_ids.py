@@ -83,11 +83,11 @@ def test_other_columns_are_refused_in_one_line(values: pl.Series, message: str) 
 
 def test_pieces_are_stripped_alike_and_it_is_said_which_became_one() -> None:
     pieces = [pl.Series(piece) for piece in (["a", "b "], [" b", "c\u00a0", None, " "], ["a\t", "d"])]
-    strip = Strip("item_id")
+    strip = Strip("values of item_id")
     assert [strip.look(piece).to_list() for piece in pieces] == [[False] * 2, [False, False, True, True], [False] * 2]
     assert [strip.strip(piece).to_list() for piece in pieces] == [["a", "b"], ["b", "c", None, ""], ["a", "d"]]
-    note = "white space around 4 values of item_id was stripped, as in 'b '; "
-    assert strip.notes == (f"{note}2 ids were written in several ways, as 'b ', and are one each now.",)
+    note = "white space was stripped off values of item_id: 4, as in 'b '; "
+    assert strip.notes == (f"{note}ids written in several ways that became one: 2, as 'b '.",)
 
 
 def test_nothing_is_said_of_clean_ids() -> None:
@@ -99,23 +99,23 @@ def test_nothing_is_said_of_clean_ids() -> None:
 
 SPACED = "user_id,item_id,timestamp\nu1,i1 ,1\nu1,i2,2\nu1,i3,3\n u2,i1,4\nu2 ,i2,5\nu2,i3,6\n"
 NOTE = (
-    "white space around {} values of {} was stripped, as in {!r}; "
-    "1 ids were written in several ways, as {!r}, and are one each now."
+    "white space was stripped off values of {}: {}, as in {!r}; "
+    "ids written in several ways that became one: 1, as {!r}."
 )
 
 
 def test_a_log_and_its_prepared_set_strip_ids_and_say_it(tmp_path: Path) -> None:
     file = tmp_path / "log.csv"
     file.write_text(SPACED)
-    with pytest.warns(MltfrWarning, match=r"log.csv: white space around 1 values of item_id was stripped, as in 'i1 '"):
+    with pytest.warns(MltfrWarning, match=r"log.csv: white space was stripped off values of item_id: 1, as in 'i1 '"):
         log = load_interactions(file)
     assert log.totals() == (6, 2, 3)
-    assert log.notes == (NOTE.format(2, "user_id", " u2", " u2"), NOTE.format(1, "item_id", "i1 ", "i1 "))
-    with pytest.warns(MltfrWarning, match="white space around 2 values of user_id"):
+    assert log.notes == (NOTE.format("user_id", 2, " u2", " u2"), NOTE.format("item_id", 1, "i1 ", "i1 "))
+    with pytest.warns(MltfrWarning, match="white space was stripped off values of user_id: 2"):
         made = prepare(file, tmp_path / "set")
     assert made.notes == log.notes
     assert made.fingerprint() == log.fingerprint()
-    with pytest.warns(MltfrWarning, match="white space around 2 values of user_id"):
+    with pytest.warns(MltfrWarning, match="white space was stripped off values of user_id: 2"):
         assert load_interactions(tmp_path / "set").notes == log.notes
 
 

@@ -136,8 +136,7 @@ class PartsFolder:
                 "file": part.file,
                 "users": len(part),
                 "rows": len(scored.table),
-                "unknown_items": sum(scored.unknown.values()),
-                "without_known_item": len(scored.without_known_item),
+                **scored.shortfalls.counts(),
                 **describe_file(temporary),
             }
             write_json(self._record(part), record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import polars as pl
 from mltfr.batch.folder import PART_USERS, Part, PartsFolder, Record, plan_parts
 from mltfr.batch.scoring import PartScorer, Scored
 from mltfr.batch.users import Users
+from mltfr.inference import Shortfalls
 from mltfr.storage.files import atomic_file
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
@@ -26,30 +26,29 @@ class Summary:
 
     Attributes:
         users: users with at least one item.
-        rows: rows written, those of kept parts too.
-        kept: parts that were finished before.
-        unknown: how often each item id that training lacks occurs in the histories scored now.
-        without_known_item: users scored now with no item in their history that training has seen.
+        rows: rows written.
+        kept: parts that were finished before; they count in everything else.
+        shortfalls: what was skipped, or answered otherwise than asked.
     """
 
     users: int = 0
     rows: int = 0
     kept: int = 0
-    unknown: Counter[str] = field(default_factory=Counter)
-    without_known_item: list[str] = field(default_factory=list)
+    shortfalls: Shortfalls = field(default_factory=Shortfalls)
 
     @classmethod
     def of_kept(cls, finished: Mapping[int, Record]) -> Summary:
         """Return the summary of a continued job, which has the parts that `PartsFolder.begin` found finished."""
-        users, rows = (sum(record[what] for record in finished.values()) for what in ("users", "rows"))
-        return cls(users, rows, len(finished))
+        summary = cls(kept=len(finished))
+        for record in finished.values():
+            summary.add(record["users"], record["rows"], Shortfalls.of_counts(record))
+        return summary
 
-    def add(self, scored: Scored) -> None:
-        """Count a part that was scored."""
-        self.users += scored.table["user_id"].n_unique()
-        self.rows += len(scored.table)
-        self.unknown.update(scored.unknown)
-        self.without_known_item += scored.without_known_item
+    def add(self, users: int, rows: int, shortfalls: Shortfalls) -> None:
+        """Count a part: its users, the rows written for them, and what falls short."""
+        self.users += users - shortfalls.without_candidates.count
+        self.rows += rows
+        self.shortfalls.add(shortfalls)
 
 
 def recommend_to_folder(
@@ -82,7 +81,7 @@ def recommend_to_folder(
     progress.start("recommending", len(users), done=len(users) - sum(map(len, left)))
     for part, scored in _scored(scorer, users, left, progress, stop):
         records[part.number] = folder.write(part, scored)
-        summary.add(scored)
+        summary.add(len(part), len(scored.table), scored.shortfalls)
     folder.finish(records)
     return summary
 
@@ -120,7 +119,7 @@ def recommend_to_file(
         folder = None
         progress.start("recommending", len(users))
         for part, scored in _scored(scorer, users, parts, progress, stop):
-            summary.add(scored)
+            summary.add(len(part), len(scored.table), scored.shortfalls)
             if text is not None and ending == ".csv":
                 scored.table.write_csv(text, include_header=part.number == 0)
             elif text is not None:

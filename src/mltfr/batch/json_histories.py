@@ -14,6 +14,7 @@ import polars as pl
 
 from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
+from mltfr.interactions.ids import WHITE_SPACE, kind_of
 from mltfr.storage.parse import parse_json
 
 STRIDE = 1 << 10
@@ -41,12 +42,13 @@ class JsonUsers(Users):
         for number, offset, user, _ in self._rows():
             if len(hashes) % STRIDE == 0:
                 self._offsets.extend((offset, number))
-            hashes.append(hash(user))
+            hashes.append(hash(user.strip(WHITE_SPACE)))
         self._count = len(hashes)
         if not self._count:
             raise DataError(f"{path}: empty. Give one JSON object a line.")
         if twice := duplicate_hashes(np.frombuffer(hashes, np.int64)):
-            rows = [(number, user) for number, _, user, _ in self._rows() if hash(user) in twice]
+            users = ((number, user.strip(WHITE_SPACE)) for number, _, user, _ in self._rows())
+            rows = [(number, user) for number, user in users if hash(user) in twice]
             found = first_duplicate([user for _, user in rows], twice)
             if found is not None:
                 where = f"{path}, line {rows[found[0]][0]}"
@@ -56,7 +58,7 @@ class JsonUsers(Users):
         return self._count
 
     def read(self, start: int, stop: int) -> pl.DataFrame:
-        """Return `user_id` and `items` of some users."""
+        """Return `user_id` and `items` of some users, with the white space that may stand around ids."""
         block = start // STRIDE
         offset, number = self._offsets[2 * block], self._offsets[2 * block + 1]
         rows = list(islice(self._rows(offset, number), start - block * STRIDE, stop - block * STRIDE))
@@ -104,11 +106,9 @@ def _decode(path: Path, number: int, offset: int, content: bytes) -> tuple[str, 
         raise DataError(f"{where}: found {line.strip()[:80]}, which is not JSON; {_EXPECTED}.") from error
     if not isinstance(row, dict) or set(row) != {"user_id", "items"} or not isinstance(row["items"], list):
         raise DataError(f"{where}: found {line.strip()[:80]}; {_EXPECTED}.")
-    wrong = [value for value in [row["user_id"], *row["items"]] if not _is_id(value)]
+    values = [row["user_id"], *row["items"]]
+    wrong = [value for value in values if kind_of(value) not in ("string", "number")]
     if wrong:
-        raise DataError(f"{where}: found {json.dumps(wrong[0])}, but ids are texts or whole numbers; {_EXPECTED}.")
-    return str(row["user_id"]), [str(item) for item in row["items"]]
-
-
-def _is_id(value: object) -> bool:
-    return value != "" and isinstance(value, str | int) and not isinstance(value, bool)
+        raise DataError(f"{where}: found {json.dumps(wrong[0])[:80]}, but ids are texts or whole numbers; {_EXPECTED}.")
+    user, *items = (value if isinstance(value, str) else str(int(value)) for value in values)
+    return user, items

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
+from mltfr.interactions.ids import id_texts
 from mltfr.storage.files import sha256
 
 SLICE = 1 << 18
@@ -50,7 +52,7 @@ class ParquetUsers(Users):
         return int(self._ends[-1])
 
     def read(self, start: int, stop: int) -> pl.DataFrame:
-        """Return `user_id` and `items` of some users.
+        """Return `user_id` and `items` of some users, with the white space that may stand around ids.
 
         Raises:
             DataError: a history, or an item in one, is empty.
@@ -71,7 +73,7 @@ class ParquetUsers(Users):
         row = 0
         for start in range(0, len(self), SLICE):
             for piece in self._pieces(start, min(start + SLICE, len(self)), ["user_id"]):
-                for user in piece["user_id"]:
+                for user in piece["user_id"].str.strip_chars():
                     if not user:
                         raise DataError(f"{self._where(row)}: user_id is empty. Every row needs user_id and items.")
                     yield user
@@ -80,21 +82,34 @@ class ParquetUsers(Users):
     def _pieces(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
         """Yield rows of the files that hold the users `start` to `stop - 1`, as texts."""
         begins = self._ends - np.diff(self._ends, prepend=0)
-        kinds: dict[str, pl.DataType] = {"user_id": pl.String(), "items": pl.List(pl.String)}
         for file, begin, end in zip(self.files, begins.tolist(), self._ends.tolist(), strict=True):
             first, last = max(start, begin), min(stop, end)
             if first < last:
                 with _readable(file):
-                    rows = pl.scan_parquet(file).select(pl.col(name).cast(kinds[name]) for name in columns)
-                    yield rows.slice(first - begin, last - first).collect()
+                    rows = pl.scan_parquet(file).select(columns).slice(first - begin, last - first).collect()
+                yield pl.DataFrame([_texts(rows[name], f"{file}: column {name}") for name in columns])
 
     def _where(self, row: int) -> str:
         number = int(np.searchsorted(self._ends, row, "right"))
         return f"{self.files[number]}, row {row - (int(self._ends[number - 1]) if number else 0)} (the first is 0)"
 
 
+def _texts(ids: pl.Series, what: str) -> pl.Series:
+    """Return a column of ids, or of lists of them, as texts."""
+    if not isinstance(ids.dtype, pl.List | pl.Array):
+        return id_texts(ids, what)
+    inner: Any = ids.dtype.inner
+    lists = ids.cast(pl.List(inner))
+    id_texts(lists.explode(), what)  # refuses what is no id
+    if inner.is_float():
+        lists = lists.list.eval(pl.element().fill_nan(None).cast(pl.Int64))
+    elif isinstance(inner, pl.Decimal):
+        lists = lists.cast(pl.List(pl.Int128))
+    return lists.cast(pl.List(pl.String))
+
+
 def _lacks_an_item(lists: pl.Series) -> pl.Series:
-    empty = pl.element().is_null() | (pl.element() == "")
+    empty = pl.element().is_null() | (pl.element().str.strip_chars() == "")
     return lists.to_frame().select(pl.col("items").list.eval(empty).list.any().fill_null(False)).to_series()
 
 
@@ -104,7 +119,7 @@ def _check_columns(file: Path) -> None:
         schema = pl.read_parquet_schema(file)
     kinds = {"user_id": schema.get("user_id"), "items": getattr(schema.get("items"), "inner", None)}
     for name, kind in kinds.items():
-        if kind is None or not (kind.is_integer() or kind == pl.String):
+        if kind is None or not (kind.is_numeric() or kind in (pl.String, pl.Categorical, pl.Enum)):
             found = f"has {schema[name]}" if name in schema else "is missing"
             raise DataError(
                 f"{file}: column {name} {found}. Expected user_id (texts or whole numbers) and items (a list of them, "

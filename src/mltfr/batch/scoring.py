@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from mltfr.inference import IndexReport, RecommendationSpec, Requests, Retriever, recommend
+from mltfr.inference import IndexReport, RecommendationSpec, Requests, Retriever, Shortfalls, recommend, stripped_by
 from mltfr.interactions import UNKNOWN
+from mltfr.interactions.ids import Strip
 from mltfr.pipeline import InferenceModel
 from mltfr.storage.progress import SILENT, Progress
 
@@ -25,13 +25,11 @@ class Scored:
 
     Attributes:
         table: rows `user_id, rank, item_id, score`, users in their order.
-        unknown: how often each item id that training lacks occurs in the histories.
-        without_known_item: users who got the most popular items, having no known one.
+        shortfalls: what was skipped, or answered otherwise than asked.
     """
 
     table: pl.DataFrame
-    unknown: Mapping[str, int]
-    without_known_item: list[str]
+    shortfalls: Shortfalls
 
 
 class PartScorer:
@@ -67,15 +65,14 @@ class PartScorer:
 
         Args:
             users: `user_id` (String), and either `items`, a list of item ids, oldest first, or `codes`, the same
-                in the run's codes.
+                in the run's codes. White space around ids is stripped.
             progress: advanced by every batch's users.
 
         Raises:
             ConfigError: an approximate index is asked of a baseline.
         """
         requests = self._requests(users)
-        table = recommend(self._retriever, self._vocabulary, requests, self._rules, self.spec, progress)
-        return Scored(table, requests.unknown, requests.without_known_item)
+        return Scored(*recommend(self._retriever, self._vocabulary, requests, self._rules, self.spec, progress))
 
     def index_report(self, users: pl.DataFrame) -> IndexReport:
         """Return how much of the exact lists an approximate index finds for some users, given as to `score`."""
@@ -86,11 +83,18 @@ class PartScorer:
         lengths = column.list.len().to_numpy().astype(np.int64)          # [U]
         flat = column.filter(column.list.len() > 0).explode()            # [T]
         unknown: Counter[str] = Counter()
+        user_ids, strips = users["user_id"], [Strip("user_id"), Strip("items")]
         if column.name == CODES:
             codes = flat.cast(pl.Int32).to_numpy()
         else:
+            user_ids, flat = (_stripped(ids, strip) for ids, strip in zip((user_ids, flat), strips, strict=True))
             found = flat.alias("item").to_frame().join(self._codes, on="item", how="left", maintain_order="left")
             unknown.update(found.filter(pl.col("code").is_null())["item"])
             codes = found["code"].fill_null(UNKNOWN).to_numpy()
         histories = np.split(codes, np.cumsum(lengths)[:-1]) if len(lengths) else []
-        return Requests(users["user_id"].to_list(), histories, unknown)
+        return Requests(user_ids.to_list(), histories, unknown, stripped=stripped_by(*strips))
+
+
+def _stripped(ids: pl.Series, strip: Strip) -> pl.Series:
+    strip.look(ids)
+    return strip.strip(ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,28 +47,20 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
             frame.write_ndjson(temporary)
 
 
-def read_ids(path: Path, known_users: Container[str] | None = None) -> list[str]:
-    """Read the ids in a text file, one a line; empty lines are skipped.
-
-    Args:
-        path: the file.
-        known_users: allowed ids; any if not given.
+def read_ids(path: Path) -> list[str]:
+    """Read the ids in a text file, one a line; empty lines are skipped, and white space around ids is no part of them.
 
     Raises:
-        DataError: the file cannot be read or is empty, or an id is not allowed.
+        DataError: the file cannot be read or is empty.
     """
-    lines = [line.strip() for line in _lines(path)]
-    if known_users is not None:
-        unknown = [number for number, line in enumerate(lines, start=1) if line and line not in known_users]
-        if unknown:
-            more = f" ({len(unknown):,} such lines)" if len(unknown) > 1 else ""
-            raise DataError(
-                f"{path}, line {unknown[0]}: user '{lines[unknown[0] - 1]}' is not in the training log{more}. "
-                "Remove it, or give histories instead: --histories FILE."
-            )
-    ids = [line for line in lines if line]
+    from mltfr.interactions.ids import WHITE_SPACE, Strip
+    from mltfr.interactions.load import say
+
+    strip = Strip("ids")
+    ids = [strip.text(line.removesuffix("\r")) for line in _lines(path) if line.strip(WHITE_SPACE)]
     if not ids:
         raise DataError(f"{path}: empty. Give one id a line.")
+    say(str(path), strip.notes)
     return ids
 
 

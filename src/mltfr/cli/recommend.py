@@ -14,6 +14,7 @@ from mltfr.cli.options import Address, Engine, Run, Workers
 
 if TYPE_CHECKING:
     from mltfr.batch import Users
+    from mltfr.inference import Names
 
 INDEX_SAMPLE = 200
 """Users whose exact lists an approximate index is compared with."""
@@ -65,8 +66,9 @@ def recommend(
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
     Users of the log get recommendations from their whole history, validation and test included. Items that training
-    has not seen are skipped in histories and lists, with a warning. However many users there are, only those of one
-    part are in memory.
+    has not seen are skipped in histories and lists, users that the log does not have in --users; with users who get
+    fewer than -k items they are counted, and said on stderr. However many users there are, only those of one part are
+    in memory.
     """
     from mltfr.cli.engines import check_engine
     from mltfr.cli.files import check_output, read_ids
@@ -93,14 +95,14 @@ def recommend(
         recommend_to_folder,
         sample,
     )
-    from mltfr.inference import RecommendationSpec, skipped_warnings
+    from mltfr.inference import Names, RecommendationSpec
     from mltfr.pipeline import load_inference_model
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
     model = load_inference_model(run)
-    recipients = given if given is not None else _users_of_the_run(run, users)
+    recipients, unknown = (given, Names()) if given is not None else _users_of_the_run(run, users)
     spec = RecommendationSpec(
         k,
         True if include_seen else None,
@@ -131,7 +133,8 @@ def recommend(
         command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
         typer.echo(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
         raise typer.Exit(130) from None
-    for text in skipped_warnings(summary.unknown, summary.without_known_item, scorer.unknown_in_filters):
+    summary.shortfalls.unknown_users = unknown
+    for text in summary.shortfalls.sentences(k, scorer.unknown_in_filters):
         warnings.warn(text, MltfrWarning, stacklevel=1)
     typer.echo(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
     if index == "ivf":
@@ -140,12 +143,21 @@ def recommend(
         typer.echo(f"index ivf: {recall} against the exact lists of {report.histories:,} users")
 
 
-def _users_of_the_run(run: Path, users: Path | None) -> Users:
-    """Return all users of a run, or those of a list."""
+def _users_of_the_run(run: Path, users: Path | None) -> tuple[Users, Names]:
+    """Return all users of a run, or those of a list, and which users of the list the run does not know."""
     from mltfr.batch import NamedUsers, RunUsers, known_users
     from mltfr.cli.files import read_ids
+    from mltfr.errors import DataError
+    from mltfr.inference import Names
 
     if users is None:
-        return RunUsers(run)
+        return RunUsers(run), Names()
     ids = read_ids(users)
-    return NamedUsers(run, read_ids(users, known_users=known_users(run, ids)))
+    known = known_users(run, ids)
+    unknown = [user for user in dict.fromkeys(ids) if user not in known]
+    if not known:
+        raise DataError(
+            f"{users}: user '{unknown[0]}' is not in the training log, and no other of the {len(unknown):,} is. "
+            "Give ids as the log writes them, or histories instead: --histories FILE."
+        )
+    return NamedUsers(run, [user for user in ids if user in known]), Names.of(unknown)

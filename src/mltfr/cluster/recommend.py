@@ -14,7 +14,7 @@ from mltfr.batch.folder import Record
 from mltfr.cluster.connection import connected, require_shared, shared_storage
 from mltfr.cluster.status import start_status_actor, stream_events
 from mltfr.errors import MltfrError, RunError
-from mltfr.inference import RecommendationSpec
+from mltfr.inference import RecommendationSpec, Shortfalls
 from mltfr.pipeline import load_inference_model
 from mltfr.storage.parse import parse_json
 from mltfr.storage.progress import SILENT, Progress
@@ -72,9 +72,7 @@ class ScoreParts:
         return {
             "number": part.number,
             "record": self.job.folder.write(part, scored),
-            "users": scored.table["user_id"].n_unique(),
-            "unknown": dict(scored.unknown),
-            "without_known_item": scored.without_known_item,
+            "shortfalls": scored.shortfalls.to_dict(),
         }
 
 
@@ -127,10 +125,7 @@ def recommend_with_ray(
         try:
             for _, (done,) in stream_events(running, status, stop):
                 record = records[done["number"]] = done["record"]
-                summary.users += done["users"]
-                summary.rows += record["rows"]
-                summary.unknown.update(done["unknown"])
-                summary.without_known_item += done["without_known_item"]
+                summary.add(record["users"], record["rows"], Shortfalls.of_dict(done["shortfalls"]))
                 progress.advance(record["users"])
         except ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[-1][:300]

@@ -1,10 +1,11 @@
 """Score items for histories, select the best under rules, and recommend."""
 
 from mltfr.inference.index import IndexReport
-from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, recommend
-from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users, skipped_warnings
+from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, recommend, whole
+from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users, stripped_by
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
+from mltfr.inference.shortfalls import Names, Shortfalls
 from mltfr.inference.table import similarity_table
 from mltfr.inference.top_k import TopK, top_k
 
@@ -13,16 +14,19 @@ __all__ = [
     "FallbackScorer",
     "IndexReport",
     "ModelScorer",
+    "Names",
     "RecommendationSpec",
     "Requests",
     "Retriever",
     "Rules",
     "Scorer",
+    "Shortfalls",
     "TopK",
     "recommend",
     "requests_of_histories",
     "requests_of_users",
     "similarity_table",
-    "skipped_warnings",
+    "stripped_by",
     "top_k",
+    "whole",
 ]

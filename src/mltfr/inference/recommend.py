@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,18 +11,23 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from mltfr.errors import ConfigError, DataError, MltfrWarning, OutputError, one_of
+from mltfr.errors import ConfigError, MltfrWarning, OutputError, one_of
 from mltfr.inference.eight_bit import EightBitSearch
 from mltfr.inference.index import IndexReport, ItemIndex, approximate_top_k, recall
 from mltfr.inference.requests import Requests
 from mltfr.inference.rules import Rules, rules_of_ids
 from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
+from mltfr.inference.shortfalls import Shortfalls
 from mltfr.inference.table import recommendation_table
 from mltfr.inference.top_k import TopK, top_k
 from mltfr.interactions import Vocabulary
 from mltfr.interactions.collate import History
+from mltfr.interactions.id_lists import id_list
+from mltfr.interactions.ids import Strip
+from mltfr.interactions.load import say
 from mltfr.storage.progress import SILENT, Progress
 
 INDEXES = ("exact", "dense", "ivf")
@@ -33,31 +39,33 @@ class RecommendationSpec:
     """What every user gets.
 
     Attributes:
-        k: items, at most.
+        k: items, at most; as many as training knows may be fewer.
         include_seen: whether items of the history may come again; None for what the run was evaluated with.
-        allow: item ids that may be recommended; None for all.
+        allow: item ids that may be recommended; None for all. They become a tuple of texts.
         deny: item ids that may not.
         index: how the items are searched for, one of `INDEXES`: "exact"; "dense", the same without the 8-bit item
             vectors; "ivf", approximate.
 
     Raises:
-        ConfigError: the index is unknown.
-        DataError: a text stands where a list is expected.
+        ConfigError: the index is unknown, or k no whole number of at least 1.
+        DataError: `allow` or `deny` is no list of ids.
     """
 
     k: int = 10
     include_seen: bool | None = None
-    allow: Iterable[str] | None = None
-    deny: Iterable[str] = ()
+    allow: Any = None
+    deny: Any = ()
     index: str = "exact"
 
     def __post_init__(self) -> None:
         if self.index not in INDEXES:
             raise ConfigError(f"Unknown index '{self.index}'. {one_of(self.index, INDEXES)}")
+        object.__setattr__(self, "k", whole(self.k))
         for name, ids in (("allow", self.allow), ("deny", self.deny)):
-            if isinstance(ids, str):
-                raise DataError(f"{name} is the text {ids!r}; expected a list of item ids.")
-            object.__setattr__(self, name, None if ids is None else tuple(str(item) for item in ids))
+            strip = Strip("ids")
+            given = None if ids is None else tuple(id_list(ids, name, "item", strip))
+            object.__setattr__(self, name, given)
+            say(name, strip.notes)
 
     def rules(self, vocabulary: Vocabulary, remove_seen: bool) -> tuple[Rules, dict[str, list[str]]]:
         """Return which items are candidates, and by the filter's name the ids that training has not seen.
@@ -78,6 +86,21 @@ class RecommendationSpec:
         return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters}
 
 
+def whole(k: Any) -> int:
+    """Return how many items are asked for.
+
+    Raises:
+        ConfigError: it is no whole number of at least 1.
+    """
+    try:
+        number = 0 if isinstance(k, bool | np.bool_) else operator.index(k)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ConfigError(f"k is {k!r}; expected a whole number of items, at least 1.")
+    return number
+
+
 def recommend(
     retriever: Retriever,
     vocabulary: Vocabulary,
@@ -85,8 +108,10 @@ def recommend(
     rules: Rules,
     spec: RecommendationSpec,
     progress: Progress = SILENT,
-) -> pl.DataFrame:
-    """Return the best items of every request as rows `user_id, rank, item_id, score`, requests in their order.
+) -> tuple[pl.DataFrame, Shortfalls]:
+    """Return the best items of every request as rows `user_id, rank, item_id, score`, and what falls short.
+
+    Requests are answered in their order.
 
     Args:
         retriever: finds them.
@@ -101,7 +126,7 @@ def recommend(
         MissingExtraError: the extra `ann` is not installed.
     """
     best = retriever.top_k(requests.histories, spec.k, rules, spec.index, progress)
-    return recommendation_table(requests.user_ids, best, vocabulary)
+    return recommendation_table(requests.user_ids, best, vocabulary), requests.shortfalls(best.counts, spec.k)
 
 
 class Retriever:

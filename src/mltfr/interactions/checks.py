@@ -32,7 +32,7 @@ class RowChecks:
         expected = EXPECTED if time_format is None else f"timestamp must be written as {time_format!r}."
         self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(expected)}
         self.reader = TimeReader(time_format)
-        self.stripped = {USER: Strip(USER), ITEM: Strip(ITEM)}
+        self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
         self._timed = 0
         self._last: tuple[pl.DataFrame, pl.Series] | None = None  # so that a table in one piece is parsed once
 

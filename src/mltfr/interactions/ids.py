@@ -21,20 +21,20 @@ WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200
 """What is stripped off ids: what polars strips by itself. Python's own idea of white space is wider."""
 EXPECTED = "Ids are texts or whole numbers."
 _EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
-_LONGEST = Decimal(10) ** 38
+_LONGEST = 10**38
 
 
 def kind_of(value: Any) -> str | None:
     """Return what a Python value is as an id: "string" or "number"; None if it is missing, else what it is instead."""
-    value = value.item() if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic) else value
+    value = _single(value)
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' missing values
         return None
     if isinstance(value, str):
-        return "string" if value.strip(WHITE_SPACE) else None
+        return "text with half a character" if _is_broken(value) else "string" if value.strip(WHITE_SPACE) else None
     if isinstance(value, bool | np.bool_):
         return "boolean"
     if isinstance(value, Integral):
-        return "number"
+        return "number" if -_LONGEST < int(value) < _LONGEST else "number of many digits"
     if not isinstance(value, Real | Decimal):
         return type(value).__name__
     number: Any = value
@@ -48,24 +48,25 @@ def kind_of(value: Any) -> str | None:
     return "number" if number == int(number) else "fraction"
 
 
-def id_of(value: Any, what: str) -> str | None:
+def id_of(value: Any, what: str, strip: Strip | None = None) -> str | None:
     """Return a Python value as an id, None if it is missing.
 
     Args:
         value: any value.
-        what: what it is the id of, for the message ("An item of user 'u1'").
+        what: what it is, for the message ("The item").
+        strip: counts what is stripped.
 
     Raises:
         DataError: it is neither a text nor a whole number.
     """
-    kind = kind_of(value)
+    value, kind = _single(value), kind_of(value)
     if kind is None:
         return None
     if kind == "string":
-        return str.strip(value, WHITE_SPACE)
+        return (strip or Strip(what)).text(value)
     if kind == "number":
         return str(int(value))
-    raise DataError(f"{what} is a {kind} ({str(value)[:40]}). {EXPECTED}")
+    raise DataError(f"{what} is a {kind} ({_shown(value)}). {EXPECTED}")
 
 
 def id_texts(values: pl.Series, what: str) -> pl.Series:
@@ -100,12 +101,13 @@ class Strip:
     Every piece goes through `look`; when all have, every piece goes through `strip`.
 
     Args:
-        name: what the column is called in the note.
+        name: what they are called in the note ("values of user_id").
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.count = 0
+        self.example = ""
         self._raw: list[pl.Series] = []    # distinct ids with white space around them
         self._both: list[pl.Series] = []   # distinct ids that occur with it and without
 
@@ -116,9 +118,18 @@ class Strip:
         blank = (stripped == "").fill_null(True)
         if changed.any():
             raw = ids.filter(changed & ~blank)
+            self.example = self.example or next(iter(raw), "")
             self.count += len(raw)
             self._raw.append(raw.unique(maintain_order=True))
         return blank
+
+    def text(self, text: str) -> str:
+        """Return one id without white space around it."""
+        stripped = text.strip(WHITE_SPACE)
+        if len(stripped) < len(text):
+            self.example = self.example or text
+            self.count += 1
+        return stripped
 
     def strip(self, ids: pl.Series) -> pl.Series:
         """Return a piece without white space around its ids; the piece itself if no piece holds any."""
@@ -134,17 +145,40 @@ class Strip:
         """What was stripped, a sentence or two; nothing if nothing was."""
         if not self.count:
             return ()
+        note = f"white space was stripped off {self.name}: {self.count:,}, as in {self.example!r}"
         raw = self._distinct()
         stripped = raw.str.strip_chars()
         merged = pl.concat([stripped.filter(stripped.is_duplicated()), *self._both]).unique()
-        note = f"white space around {self.count:,} values of {self.name} was stripped, as in {raw[0]!r}"
         if len(merged):
             first = raw.filter(stripped.is_in(merged.implode()))[0]
-            note += f"; {len(merged):,} ids were written in several ways, as {first!r}, and are one each now"
+            note += f"; ids written in several ways that became one: {len(merged):,}, as {first!r}"
         return (f"{note}.",)
 
     def _distinct(self) -> pl.Series:
-        return pl.concat(self._raw).unique(maintain_order=True)
+        return pl.concat([pl.Series(dtype=pl.String), *self._raw]).unique(maintain_order=True)
+
+
+def _single(value: Any) -> Any:
+    """Return a value without the array or tensor around it, if it is the only one."""
+    return value.item() if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic) else value
+
+
+def _is_broken(text: str) -> bool:
+    """Say whether a text is no Unicode: it holds one half of a pair that JSON writes as two."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _shown(value: Any) -> str:
+    try:
+        return ascii(value)[:40] if isinstance(value, str) else str(value)[:40]
+    except ValueError:  # more digits than Python writes
+        return "..."
 
 
 def _refuse(values: pl.Series, bad: pl.Series, what: str, found: str, remedy: str) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mltfr.errors import DataError, did_you_mean
 from mltfr.interactions.histories import UNKNOWN
+from mltfr.interactions.ids import id_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,20 @@ class Vocabulary:
     def ids(self) -> pl.Series:
         """Item ids as a column `item_id`; that of code `c` is at `c - 1`."""
         return pl.Series("item_id", self.item_ids, dtype=pl.String)
+
+    def code_of(self, item: object) -> int:
+        """Return the code of one item, given as a text or a whole number.
+
+        Raises:
+            DataError: training has not seen the item, or it is no id.
+        """
+        text = id_of(item, "The item")
+        if text is None:
+            raise DataError(f"The item is {item!r}, which is no id. Give one item id.")
+        if text not in self.codes:
+            hint = "" if text.isdecimal() else did_you_mean(text, self.item_ids)
+            raise DataError(f"Item '{text}' does not occur in the training data.{hint}")
+        return self.codes[text]
 
     def encode(self, items: Iterable[str]) -> npt.NDArray[np.int32]:
         """Return the codes of item ids, `UNKNOWN` for those that training has not seen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,17 +36,14 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
         DataError: it is no table, a column is missing or there twice, or ids are neither texts nor whole numbers.
         MissingExtraError: pandas needs pyarrow, which is not installed.
     """
-    names, column_at = open_table(source, name)
+    names, column_of = open_table(source, name)
     found = columns.resolve(names, name)
     parts: list[pl.Series] = []
     for role, column in zip((USER, ITEM, TIME), found, strict=True):
         if column is None:
             continue
-        if names.count(column) > 1:
-            raise DataError(f"{name}: {names.count(column)} columns are called '{column}'. Rename or drop one.")
-        with _one_line(name, column):
-            values = column_at(names.index(column))
-            parts += _texts(values, role, f"{name}: column '{column}'")
+        with one_line(name, column):
+            parts += _texts(column_of(column), role, f"{name}: column '{column}'")
     if len({len(part) for part in parts}) > 1:
         raise DataError(f"{name}: columns of different lengths ({', '.join(str(len(part)) for part in parts)}).")
     table = RawTable(name, pl.DataFrame(parts), lambda row: f"row {row} (the first is 0)")
@@ -55,15 +52,32 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
     return table
 
 
-def open_table(source: Any, name: str = MEMORY) -> tuple[list[str], Callable[[int], Column]]:
-    """Return the names of a table's columns, and what returns the column at a place.
+def open_table(source: Any, name: str = MEMORY) -> tuple[list[str], Callable[[str], Column]]:
+    """Return the names of a table's columns, and what returns the column of a name.
+
+    Args:
+        source: as for `read`.
+        name: what the table is called in messages.
 
     Raises:
-        DataError: it is no table.
+        DataError: it is no table; or, of what is returned, two columns have that name, or it cannot be read.
     """
+    names, column_at = _opened(source, name)
+
+    def column_of(column: str) -> Column:
+        if names.count(column) > 1:
+            raise DataError(f"{name}: {names.count(column)} columns are called '{column}'. Rename or drop one.")
+        with one_line(name, column):
+            return column_at(names.index(column))
+
+    return names, column_of
+
+
+def _opened(source: Any, name: str) -> tuple[list[str], Callable[[int], Column]]:
+    """Return the names of a table's columns, and what returns the column at a place."""
     pandas, arrow = sys.modules.get("pandas"), sys.modules.get("pyarrow")
     if isinstance(source, pl.LazyFrame):
-        with _one_line(name):
+        with one_line(name):
             source = source.collect()
     if pandas is not None and isinstance(source, pandas.DataFrame):
         frame = source
@@ -78,19 +92,12 @@ def open_table(source: Any, name: str = MEMORY) -> tuple[list[str], Callable[[in
         array = source
         return list(array.dtype.names), lambda place: as_column(array[array.dtype.names[place]])
     if not isinstance(source, pl.DataFrame | pl.Series) and hasattr(source, "__arrow_c_stream__"):
-        with _one_line(name):
+        with one_line(name):
             source = pl.DataFrame(source)
     if not isinstance(source, pl.DataFrame):
         raise DataError(f"Cannot read interactions from a {type(source).__name__}. {EXPECTED}")
     found = source
     return found.columns, lambda place: _objects(found.to_series(place))
-
-
-def is_table(value: object) -> bool:
-    """Say whether a value has columns with names: it is no list of values."""
-    if isinstance(value, pl.Series | Mapping) or (isinstance(value, np.ndarray) and not value.dtype.names):
-        return False
-    return isinstance(value, np.ndarray) or hasattr(value, "columns") or hasattr(value, "column_names")
 
 
 def as_column(values: Any) -> Column:
@@ -108,7 +115,7 @@ def as_column(values: Any) -> Column:
         return _of_arrow(values)
     if isinstance(values, np.ndarray):
         return list(values) if values.ndim != 1 or values.dtype.kind in "OSVm" else pl.Series(values)
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Sequence):
+    if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
         raise DataError(f"a {type(values).__name__} is no column. Give a list of values.")
     return list(values)
 
@@ -176,7 +183,7 @@ def _texts(values: Column, role: str, what: str) -> list[pl.Series]:
 
 
 @contextmanager
-def _one_line(name: str, column: str | None = None) -> Iterator[None]:
+def one_line(name: str, column: str | None = None) -> Iterator[None]:
     """Turn what a library says of a value that it cannot hold into one line."""
     where = f"{name}: column '{column}'" if column is not None else name
     try:

@@ -1,0 +1,139 @@
+"""Lists of ids, and histories, as people hand them over: lists, columns, arrays, generators, mappings and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mltfr.errors import DataError
+from mltfr.interactions.checks import check
+from mltfr.interactions.columns import USER_NAMES, Columns, canonical
+from mltfr.interactions.ids import Strip, id_of, id_texts
+from mltfr.interactions.load import say
+from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.raw import ITEM, USER
+from mltfr.interactions.readers.frame import as_column, one_line, open_table, read
+
+HISTORY = "items"
+"""Name of a table's column of lists."""
+
+
+def id_list(values: Any, what: str, of: str, strip: Strip, *, ordered: bool = False) -> list[str]:
+    """Return ids as texts, in their order: by place, never by a label.
+
+    Args:
+        values: a list, column, array or iterator of texts or whole numbers.
+        what: what they are, for messages ("deny").
+        of: what each of them is ("item").
+        strip: strips white space, and counts.
+        ordered: whether a collection without an order is refused.
+
+    Raises:
+        DataError: it is no list of ids, or one is missing or of another type.
+    """
+    expected = f"expected a list of {of} ids"
+    if isinstance(values, str | bytes):
+        raise DataError(f"{what} is the text {values!r}; {expected}.")
+    if _is_table(values) or isinstance(values, Mapping):
+        raise DataError(f"{what} is a {type(values).__name__}; {expected}, such as one column of a table.")
+    if ordered and isinstance(values, Set):
+        raise DataError(f"{what} is a {type(values).__name__}, which has no order; {expected}, oldest first.")
+    if not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        raise DataError(f"{what} is {_shown(values)}; {expected}.")
+    with one_line(what):
+        column = as_column(list(values) if isinstance(values, Set) else values)
+        if isinstance(column, pl.Series):
+            texts = id_texts(column, what).to_list()
+        elif set(map(type, column)) <= {str} and all(map(str.isascii, column)):
+            texts = column
+        else:
+            texts = [id_of(value, f"{what}: place {place}", strip) for place, value in enumerate(column)]
+    found = [strip.text(text or "") for text in texts]
+    if "" in found:
+        place = found.index("")
+        raise DataError(f"{what}: place {place} (the first is 0) holds no id but {_shown(column[place])}; {expected}.")
+    return found
+
+
+def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
+    """Yield users with their histories, oldest item first.
+
+    Args:
+        given: by user id; or a plain list, whose places then serve as ids; or a table: one row a user with a column
+            `items` of lists, or an interaction log. A pandas Series whose index is called like a column of users
+            is by user id.
+        strip: strips white space, and counts.
+
+    Raises:
+        DataError: it is something else, a history has no order, or a user comes twice.
+    """
+    if isinstance(given, InteractionLog):
+        yield from _of_log(given)
+        return
+    if _is_table(given) or (isinstance(given, Mapping) and USER in given and not {HISTORY, ITEM}.isdisjoint(given)):
+        yield from _of_table(given, strip)
+        return
+    if isinstance(given, str | bytes | Set) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+        raise DataError(f"histories is {_shown(given)}; expected lists of item ids, by user id or as a plain list.")
+    index = getattr(given, "index", None)
+    if canonical(str(getattr(index, "name", ""))) in map(canonical, USER_NAMES):
+        given = zip(index, given, strict=True)  # type: ignore[arg-type]
+    elif isinstance(given, Mapping):
+        given = given.items()
+    else:
+        with one_line("histories"):
+            given = ((str(place), items) for place, items in enumerate(as_column(given)))
+    yield from _rows(given, strip)
+
+
+def _rows(rows: Iterable[tuple[Any, Any]], strip: Strip) -> Iterator[tuple[str, list[str]]]:
+    seen: set[str] = set()
+    for given, items in rows:
+        user = id_of(given, "A user of histories", strip)
+        if user is None:
+            raise DataError(f"A user of histories is {_shown(given)}, which is no id.")
+        if user in seen:
+            raise DataError(f"histories: user '{user}' comes a second time. Give every user one history.")
+        seen.add(user)
+        yield user, id_list(items, f"The history of user '{user}'", "item", strip, ordered=True)
+
+
+def _of_table(table: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
+    names, column_of = open_table(table, "histories")
+    if HISTORY not in names:
+        rows = read(table, Columns(), False, "histories")
+        log = check(rows, False)
+        say("histories", log.notes)
+        by_user = dict(_of_log(InteractionLog(log.frame)))
+        yield from ((user, by_user[user]) for user in rows.frame[USER].str.strip_chars().unique(maintain_order=True))
+        return
+    by_name = {canonical(name): name for name in reversed(names)}
+    user = next((by_name[name] for name in map(canonical, USER_NAMES) if name in by_name), None)
+    if user is None:
+        raise DataError(f"histories: no user column among {', '.join(names)[:80]}. Expected user_id and {HISTORY}.")
+    users = column_of(user)
+    users = id_texts(users, f"histories: column '{user}'") if isinstance(users, pl.Series) else users
+    yield from _rows(zip(users, column_of(HISTORY), strict=True), strip)
+
+
+def _of_log(log: InteractionLog) -> Iterator[tuple[str, list[str]]]:
+    """Yield the users of a log, as they appear first."""
+    grouped = log.grouped
+    for user, items in zip(grouped.user_ids, np.split(grouped.items, grouped.offsets[1:-1]), strict=True):
+        yield user, grouped.item_ids.gather(items).to_list()
+
+
+def _is_table(value: Any) -> bool:
+    """Say whether a value has columns with names."""
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype.names)
+    if isinstance(value, pl.Series | Mapping | InteractionLog):
+        return False
+    return isinstance(value, pl.LazyFrame) or hasattr(value, "columns") or hasattr(value, "column_names")
+
+
+def _shown(value: object) -> str:
+    return f"a {type(value).__name__} ({repr(value)[:40]})"
