@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimeFormat, TimestampColumn, UserColumn
+from mltfr.cli.output import say
 
 if TYPE_CHECKING:
     from mltfr.interactions.statistics import PreparedStatistics, Statistics
@@ -26,8 +27,8 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the da
 
     with show_progress() as progress:
         path = get_data(name, progress)
-    typer.echo(f"{name}: {CATALOGUE[name].licence}", err=True)
-    typer.echo(path)
+    say(f"{name}: {CATALOGUE[name].licence}", err=True)
+    say(path)
 
 
 @app.command()
@@ -79,7 +80,7 @@ def prepare(
         progress=show_progress(),
     )
     users, items = len(prepared.split.user_ids), len(prepared.split.vocabulary)
-    typer.echo(f"{users:,} users, {items:,} items, {len(prepared):,} interactions prepared in {out}. "
+    say(f"{users:,} users, {items:,} items, {len(prepared):,} interactions prepared in {out}. "
                f"Next: mltfr fit {out} --out RUN")
 
 
@@ -116,7 +117,7 @@ def describe(
     )
     statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
     if json:
-        typer.echo(dumps(dataclasses.asdict(statistics)))
+        say(dumps(dataclasses.asdict(statistics)))
     elif isinstance(statistics, PreparedStatistics):
         print_facts(f"{statistics.folder} (prepared from {statistics.source})", _rows_of_prepared(statistics))
     else:

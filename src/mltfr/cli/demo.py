@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mltfr.cli.output import say
+
 if TYPE_CHECKING:
     from mltfr.interactions import InteractionLog, PreparedSet
 
@@ -34,7 +36,7 @@ def demo(
     """
     _clear(out)
     log, tables, what = _data()
-    typer.echo(what)
+    say(what)
     from mltfr.recommender import Recommender
     from mltfr.training import Console
 
@@ -118,9 +120,9 @@ def _show(bare: Any, full: Any, frame: Any, out: Path) -> None:
     title = f"Test scores, {document['users']:,} users"
     print_table(title, ["recommender", *SHOWN], rows, caption=describe_protocol(document))
     shares = chosen_epoch(full.fitted.history).get("router_share", {})
-    typer.echo("Router shares: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
+    say("Router shares: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
     user = frame["user_id"][0]
     best = frame.filter(pl.col("user_id") == user)
-    typer.echo(f"Ten recommendations for user {user}: {', '.join(best['item_id'])}")
-    typer.echo(f"Runs: {out / 'bare'} and {out / 'mltfr'}. All users' recommendations: {out / 'recommendations.csv'}.")
-    typer.echo(f"Next: mltfr evaluate {out / 'mltfr'}, or mltfr fit YOUR_LOG.csv --out runs/mine")
+    say(f"Ten recommendations for user {user}: {', '.join(best['item_id'])}")
+    say(f"Runs: {out / 'bare'} and {out / 'mltfr'}. All users' recommendations: {out / 'recommendations.csv'}.")
+    say(f"Next: mltfr evaluate {out / 'mltfr'}, or mltfr fit YOUR_LOG.csv --out runs/mine")

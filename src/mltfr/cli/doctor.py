@@ -9,9 +9,8 @@ import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
-import typer
-
 from mltfr.cli.options import Json
+from mltfr.cli.output import say
 
 PACKAGES = ("torch", "numpy", "scipy", "polars", "pydantic", "safetensors", "gguf", "typer", "rich")
 NOT_INSTALLED = "not installed"
@@ -25,12 +24,12 @@ def doctor(json: Json = False) -> None:
     if json:
         from json import dumps
 
-        typer.echo(dumps(report, indent=2))
+        say(dumps(report, indent=2))
         return
     for section, facts in report.items():
-        typer.echo(section)
+        say(section)
         for name, value in facts.items():
-            typer.echo(f"  {name:<18} {value}")
+            say(f"  {name:<18} {value}")
 
 
 def examine() -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mltfr.cli.options import Json, Run
+from mltfr.cli.output import say
 
 
 def evaluate(
@@ -30,6 +31,6 @@ def evaluate(
     if json:
         from json import dumps
 
-        typer.echo(dumps(document, indent=2))
+        say(dumps(document, indent=2))
     else:
         print_scores(document)

@@ -19,6 +19,7 @@ from mltfr.cli.options import (
     UserColumn,
     Workers,
 )
+from mltfr.cli.output import say
 
 
 class FitCommand(TyperCommand):
@@ -171,9 +172,9 @@ def fit(
                 metrics = fit_here(settings, log, out, resume=resume, callback=callback, stop=stop).metrics
         except Interrupted:
             if not rank:
-                typer.echo(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
+                say(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
             raise typer.Exit(130) from None
     if rank:
         return
     print_scores(metrics)
-    typer.echo(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")
+    say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

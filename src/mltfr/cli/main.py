@@ -16,6 +16,7 @@ from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
 from mltfr.cli.fit import FitCommand, fit
+from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
 from mltfr.cli.study import study
 from mltfr.errors import MltfrError, MltfrWarning
@@ -54,7 +55,7 @@ app.command()(doctor)
 
 def _version(requested: bool) -> None:
     if requested:
-        typer.echo(f"mltfr {__version__}")
+        say(f"mltfr {__version__}")
         raise typer.Exit
 
 
@@ -93,7 +94,7 @@ def _fail(message: str, code: int) -> int:
     """Print an error as one line, whatever it quotes, and return the exit code."""
     number = os.environ.get("RANK", "0")  # of several processes that train together
     if message:
-        typer.echo(f"mltfr: {f'process {number}: ' * (number != '0')}{' '.join(message.split())}", err=True)
+        say(f"mltfr: {f'process {number}: ' * (number != '0')}{' '.join(message.split())}", err=True)
     return code
 
 
@@ -114,4 +115,4 @@ def _drop_stdout(code: int) -> int:
 def _one_line(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
     """Print a warning that is meant for the user as one line; those of libraries stay silent."""
     if issubclass(category, MltfrWarning) and os.environ.get("RANK", "0") == "0":
-        typer.echo(f"mltfr: {message}", err=True)
+        say(f"mltfr: {' '.join(str(message).split())}", err=True)

@@ -1,11 +1,23 @@
-"""Tables of results on stdout."""
+"""What the commands print: lines and tables, in which a terminal finds nothing to obey."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mltfr.storage.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 SHOWN = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20")
+
+
+def say(text: object, err: bool = False) -> None:
+    """Print a text to stdout, or stderr, line by line."""
+    typer.echo("\n".join(map(printable, str(text).split("\n"))), err=err)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], caption: str | None = None) -> None:
@@ -13,11 +25,12 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], caption: 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title=_cell(title, "table.title"), title_justify="left", caption_justify="left")
+    table.caption = _cell(caption, "table.caption") if caption else None
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        table.add_column(_cell(column), justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_cell, row))
     Console().print(table)
 
 
@@ -25,13 +38,12 @@ def print_list(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows of text to stdout, without a frame; long cells are folded."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in header:
-        table.add_column(column, overflow="fold")
+        table.add_column(_cell(column), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # tokens may hold brackets, which rich would read as markup
+        table.add_row(*map(_cell, row))
     Console(soft_wrap=False).print(table)
 
 
@@ -40,13 +52,20 @@ def print_facts(title: str, rows: Mapping[str, str | None]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, show_header=False, title_justify="left")
+    table = Table(title=_cell(title, "table.title"), show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()
     for name, value in rows.items():
         if value is not None:
-            table.add_row(name, value)
+            table.add_row(_cell(name), _cell(value))
     Console().print(table)
+
+
+def _cell(text: str, style: str = "") -> Text:
+    """Return a text in which rich finds no markup either."""
+    from rich.text import Text
+
+    return Text(printable(text), style)
 
 
 def score_row(name: str, metrics: Mapping[str, float]) -> list[str]:

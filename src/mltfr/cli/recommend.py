@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mltfr.cli.options import Address, Engine, Run, Workers
+from mltfr.cli.output import say
 
 if TYPE_CHECKING:
     from mltfr.batch import Users
@@ -120,7 +121,7 @@ def recommend(
                 folder = PartsFolder(out, describe_job(run, spec, recipients, size))
                 finished = folder.begin(resume)
                 if finished:
-                    typer.echo(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
+                    say(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
                 if engine == "ray":
                     from mltfr.cluster import recommend_with_ray
 
@@ -131,16 +132,16 @@ def recommend(
                     summary = recommend_to_folder(scorer, recipients, folder, finished, progress=progress, stop=stop)
     except Interrupted:
         command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
-        typer.echo(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
+        say(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
         raise typer.Exit(130) from None
     summary.shortfalls.unknown_users = unknown
     for text in summary.shortfalls.sentences(k, scorer.unknown_in_filters):
         warnings.warn(text, MltfrWarning, stacklevel=1)
-    typer.echo(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
+    say(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
     if index == "ivf":
         report = scorer.index_report(sample(recipients, INDEX_SAMPLE))
         recall = f"recall@{report.k} {report.recall:.4f}"
-        typer.echo(f"index ivf: {recall} against the exact lists of {report.histories:,} users")
+        say(f"index ivf: {recall} against the exact lists of {report.histories:,} users")
 
 
 def _users_of_the_run(run: Path, users: Path | None) -> tuple[Users, Names]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mltfr.cli.options import Address, Engine, Workers
+from mltfr.cli.output import say
 
 
 def study(
@@ -78,17 +79,17 @@ def study(
         else:
             outcome = run_study(file, out, jobs=jobs, stop=stop, **more)
     for cell, message in outcome.failures.items():
-        typer.echo(f"mltfr: cell {cell} failed: {message}", err=True)
+        say(f"mltfr: cell {cell} failed: {message}", err=True)
     if outcome.stopped:
-        typer.echo(
+        say(
             f"mltfr: stopped with {outcome.done} of {outcome.cells} cells finished; continue with the same command "
             f"and --resume ({out}).",
             err=True,
         )
         raise typer.Exit(130)
     if outcome.summary is not None:
-        typer.echo(outcome.summary.read_text(encoding="utf-8"))
-        typer.echo(f"Study written to {out}.")
+        say(outcome.summary.read_text(encoding="utf-8"))
+        say(f"Study written to {out}.")
     if outcome.failures:
         raise typer.Exit(1)
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mltfr.cli.output import say
+
 app = typer.Typer(help="Fetch, list, show and import token tables.", no_args_is_help=True)
 
 
@@ -27,7 +29,7 @@ def get(
             ensure_table(name, store, progress, verify=True)
         provenance = store.provenance(name)
         rows, width = provenance["shape"]
-        typer.echo(f"{name}: {rows:,} x {width}, {provenance['licence'] or 'licence not known'}")
+        say(f"{name}: {rows:,} x {width}, {provenance['licence'] or 'licence not known'}")
 
 
 @app.command("list")
@@ -106,11 +108,11 @@ def import_table(
     _note(f"reading the token table of {source}")
     table = import_into(name, source, TokenStore(), tensor=tensor, vocabulary=vocabulary, licence=licence)
     rows, width = table.shape
-    typer.echo(f"{name}: {rows:,} x {width}, from {table.provenance['file']}")
+    say(f"{name}: {rows:,} x {width}, from {table.provenance['file']}")
 
 
 def _note(message: str) -> None:
-    typer.echo(message, err=True)
+    say(message, err=True)
 
 
 def _plain(value: Any) -> str:

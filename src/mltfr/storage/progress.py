@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from mltfr.storage.terminal import printable
+
 if TYPE_CHECKING:
     from rich import progress as rich_progress
 
@@ -59,7 +61,7 @@ class ConsoleProgress(Progress):
     def __init__(self, label: str = "") -> None:
         from rich.console import Console
 
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         self.label = f"{label} " if label else ""
         self._bar: rich_progress.Progress | None = None
 
@@ -72,7 +74,7 @@ class ConsoleProgress(Progress):
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
-        self._bar.add_task(self.label + task, total=total, completed=done)
+        self._bar.add_task(printable(self.label + task), total=total, completed=done)
         self._bar.start()
 
     def advance(self, steps: int = 1) -> None:
@@ -82,7 +84,7 @@ class ConsoleProgress(Progress):
 
     def message(self, text: str) -> None:
         """Print a line, above the bar."""
-        self.console.print(self.label + text, markup=False)
+        self.console.print(printable(self.label + text), markup=False)
 
     def close(self) -> None:
         """Remove the bar."""
