@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 MAX_LEVELS = 64
@@ -13,8 +14,17 @@ _KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _LONG_KEY = re.compile(rf"""(?<![\w-]){_KEY}(?:\.[ \t]*+{_KEY}){{{MAX_LEVELS}}}""")
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(
+    text: str | bytes,
+    parse_float: Callable[[str], Any] | None = None,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
     """Return the value that a JSON text holds.
+
+    Args:
+        text: the text.
+        parse_float: what makes a value of a number with a point or an exponent; `float` if not given.
+        object_pairs_hook: what makes a value of the keys and values of an object; `dict` if not given.
 
     Raises:
         ValueError: it is not JSON, is nested deeper than `MAX_LEVELS`, holds a number of thousands of digits, or a
@@ -22,7 +32,7 @@ def parse_json(text: str | bytes) -> Any:
     """
     content = text if isinstance(text, str) else text.decode("utf-8")
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_float=parse_float, object_pairs_hook=object_pairs_hook)
     except json.JSONDecodeError:
         raise
     except RecursionError:
