@@ -24,7 +24,7 @@ ROWS: dict[str, tuple[str, str, int | None]] = {
     "empty item": (GOOD + "u9,,7\n", r"line 7: item_id is empty. Every row needs .*--skip-invalid.*\(1 found\)", 5),
     "blank user": (GOOD + "  ,i,7\n", r"line 7: user_id is empty", 5),
     "quoted empty user": (GOOD + '"",i,7\n', r"line 7: user_id is empty", 5),
-    "short row": (GOOD + "u9\n", r"line 7: item_id is empty", 5),
+    "short row": (GOOD + "u9\n", r"line 7: the row has 1 field\. The header has 3", 5),
     "only commas": (GOOD + ",,\n", r"line 7: user_id is empty", 5),
     "long row": (GOOD + "u9,i9,7,8\n", r"line 7: the row has 4 fields. The header has 3", 5),
     "bad time": (GOOD + "u9,i9,soon\n", r"line 7: timestamp is 'soon'. timestamp must be an integer", 5),

@@ -72,7 +72,7 @@ class Columns:
             source: what they belong to, for the message.
 
         Raises:
-            DataError: a column is missing, or two roles share one column.
+            DataError: a column is missing or there twice, or two roles share one column.
         """
         user = _find(self.user, USER_NAMES, names, "user", source)
         item = _find(self.item, ITEM_NAMES, names, "item", source)
@@ -83,6 +83,9 @@ class Columns:
                 f"{source}: no {role} column among {_listed(names)}. Expected {usual[0]} or a usual synonym "
                 f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column."
             )
+        twice = next((name for name in (user, item, timestamp) if names.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
         if len({user, item, timestamp}) < 3:
             raise DataError(
                 f"{source}: user, item and timestamp must be different columns, got {user}, {item}, {timestamp}. "

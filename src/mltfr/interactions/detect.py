@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import Columns, has_usual_names
-from mltfr.interactions.readers.delimited import DELIMITERS, find_delimiter, split_header
+from mltfr.interactions.columns import Columns
+from mltfr.interactions.readers.layout import DELIMITERS, usual_layout
 from mltfr.interactions.readers.recbole import is_typed_header
 from mltfr.interactions.readers.sequence import read_words
 from mltfr.interactions.readers.text import HEAD, head
@@ -45,8 +45,7 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
         raise DataError(f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: jq -c .[]")
     if is_typed_header(first):
         return "recbole"
-    delimiter = find_delimiter(first, columns)
-    if has_usual_names(split_header(first, delimiter), columns):
+    if usual_layout(path, columns) is not None:
         return "csv"
     words = [line.split() for line in lines]
     if all(len(row) > 1 and row[1] == ":" for row in words[:10]):

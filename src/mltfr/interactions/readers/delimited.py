@@ -1,41 +1,41 @@
-"""Delimited text with a header: CSV, TSV and their kin."""
+"""Delimited text with a header: CSV, TSV and their kin.
+
+The text is read in blocks. What a fast scan proves to be regular goes to polars, which must find as many rows; the
+rest is read exactly. No row is lost on either way: each is kept, or counted as skipped, or an error.
+"""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import Columns, has_usual_names
+from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
-from mltfr.interactions.readers.text import head_line, not_text, open_bytes, open_text
+from mltfr.interactions.readers.blocks import Blocks, Mark, decoded, encoded, lines_of
+from mltfr.interactions.readers.layout import Layout, find_layout
+from mltfr.interactions.readers.records import Bad, Records, swallows
+from mltfr.interactions.readers.regular import STAND_IN, prove
+from mltfr.interactions.readers.room import Room
+from mltfr.interactions.readers.text import not_text
 
-DELIMITERS = (",", "\t", ";", "|", " ")
-_PIECE = 1 << 18
+BLOCK = 1 << 24
+"""Bytes of text that are parsed together in memory."""
+_BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How delimited text is laid out.
+class BrokenRowError(DataError):
+    """A record, whose text is `record`, is no row."""
 
-    Attributes:
-        delimiter: what separates the columns.
-        names: names of the columns, from the header.
-        quote: mark around fields that hold a delimiter or a line break; None where there is none.
-    """
-
-    delimiter: str
-    names: list[str]
-    quote: str | None = '"'
+    def __init__(self, message: str, record: str) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 @dataclass(frozen=True)
@@ -43,44 +43,44 @@ class Parsed:
     """The columns of user, item and time of delimited text, as texts in the order of the file.
 
     Attributes:
+        path: the text.
+        layout: how it was read.
+        places: the columns in it.
         tables: the table, in one piece or several.
-        starts: row at which each piece begins.
-        blank: rows that are blank lines, in order.
+        marks: where each piece begins.
         skipped: invalid rows that were dropped.
     """
 
+    path: Path
+    layout: Layout
+    places: Sequence[int]
     tables: list[pl.LazyFrame]
-    starts: list[int]
-    blank: npt.NDArray[np.int64]
+    marks: list[Mark]
     skipped: int
+
+    def place(self, row: int) -> str:
+        """Say where a row stands."""
+        mark = self.marks[bisect_right(self.marks, row, key=lambda mark: mark.row) - 1]
+        text, left = Blocks(self.path, mark, BLOCK), row - mark.row
+        while block := text.take():
+            records = _records(text, block, mark.line, self.layout, self.places)
+            for record in records:
+                if not isinstance(record, Bad):
+                    if not left:
+                        return f"line {record[0]}"
+                    left -= 1
+            text.give_back(encoded(records.rest))
+            mark = Mark(text.byte, text.line)
+        raise IndexError(f"{self.path} has no row {row}")
 
 
 def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
-    """Read delimited text whose first line names the columns; everything stays a string here.
+    """Read delimited text whose first record names the columns; everything stays a string here.
 
     Raises:
         DataError: no header with the needed columns, a row of the wrong length, or not UTF-8 text.
     """
-    return read_table(path, layout(head_line(path), columns), columns, skip_invalid)
-
-
-def layout(header: str, columns: Columns) -> Layout:
-    """Return the layout of delimited text from its first line."""
-    delimiter = find_delimiter(header, columns)
-    return Layout(delimiter, split_header(header, delimiter))
-
-
-def find_delimiter(header: str, columns: Columns) -> str:
-    """Return what separates the columns: what makes a user's and an item's column, else what is there."""
-    for delimiter in DELIMITERS:
-        if delimiter in header and has_usual_names(split_header(header, delimiter), columns):
-            return delimiter
-    return max(DELIMITERS, key=header.count)
-
-
-def split_header(header: str, delimiter: str) -> list[str]:
-    """Return the column names of a header line."""
-    return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    return read_table(path, find_layout(path, columns), columns, skip_invalid)
 
 
 def read_table(path: Path, layout: Layout, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -90,22 +90,15 @@ def read_table(path: Path, layout: Layout, columns: Columns, skip_invalid: bool)
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
     parsed = parse(path, layout, columns, skip_invalid)
-    frame, blank = pl.concat(parsed.tables).collect(), parsed.blank
-    kept = np.setdiff1d(np.arange(len(frame)), blank) if len(blank) else None
-    frame = frame if kept is None else frame[kept]
-    records = partial(records_of, path, layout)
-
-    def place(row: int) -> str:
-        row = row if kept is None else int(kept[row])
-        return records([row])[row][0]
-
-    return RawTable(str(path), frame, place, parsed.skipped)
+    return RawTable(str(path), pl.concat(parsed.tables).collect(), parsed.place, parsed.skipped)
 
 
 def parse(
-    path: Path, layout: Layout, columns: Columns, skip_invalid: bool, work: Path | None = None, block: int = 0
+    path: Path, layout: Layout, columns: Columns, skip_invalid: bool, work: Path | None = None, size: int = BLOCK
 ) -> Parsed:
     """Parse the columns of user, item and time.
+
+    A table that is none as it is laid out is read in the first other way of quoting in which every row is one.
 
     Args:
         path: the text, which may be compressed.
@@ -113,132 +106,106 @@ def parse(
         columns: names that were asked for.
         skip_invalid: whether rows of the wrong length are dropped instead of being an error.
         work: folder in which the table is laid down, for one that does not fit into memory.
-        block: bytes of text that are then parsed together, about.
+        size: bytes of text that are parsed together, about.
 
     Raises:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
-    resolved = columns.resolve(layout.names, str(path))
-    roles = {layout.names.index(name): role for name, role in zip(resolved, (USER, ITEM, TIME), strict=True) if name}
-    indices = sorted(roles)
-
-    def parsed() -> Iterator[tuple[pl.DataFrame, int]]:
-        for text in (_whole(path),) if work is None else _blocks(path, layout.quote, block):
-            yield pl.read_csv(
-                text, separator=layout.delimiter, columns=indices, infer_schema=False, quote_char=layout.quote,
-                raise_if_empty=False,
-            ), 0  # fmt: skip
-
-    names = [roles[index] for index in indices]
+    names = columns.resolve(layout.names, str(path))
+    roles = {role: layout.names.index(name) for role, name in zip((USER, ITEM, TIME), names, strict=True) if name}
+    parsed = partial(_parsed, path, roles=roles, work=work, size=size)
     try:
-        found = _laid_down(parsed(), names, work)
+        return parsed(layout)
+    except BrokenRowError as error:
+        for other in layout.dialects(error.record):
+            with suppress(BrokenRowError):
+                return parsed(other)
+        if not skip_invalid:
+            raise
+    return parsed(layout, skip_invalid=True)
+
+
+def _parsed(
+    path: Path, layout: Layout, roles: dict[str, int], work: Path | None, size: int, skip_invalid: bool = False
+) -> Parsed:
+    """Parse a table in one layout.
+
+    Raises:
+        BrokenRowError: a record is no row, and `skip_invalid` is off.
+        DataError: the text is not UTF-8, or damaged.
+    """
+    places = list(roles.values())
+    text, room = Blocks(path, Mark(layout.start, layout.line), size), Room(path)
+    tables: list[pl.LazyFrame] = []
+    marks: list[Mark] = []
+    rows = skipped = 0
+    while True:
+        mark = Mark(text.byte, text.line, rows)
+        block = text.take()
+        if not block and tables:
+            return Parsed(path, layout, places, tables, marks, skipped)
+        frame = _fast(path, block, layout, roles, text)
+        if frame is None:
+            frame, bad = _exact(path, text, block, mark, layout, roles, skip_invalid)
+            skipped += bad
+        rows += len(frame)
+        marks.append(mark)
+        if work is None:
+            room.take(len(block))
+            tables.append(frame.lazy())
+        else:
+            file = work / f"columns-{len(tables):06d}.parquet"
+            frame.write_parquet(file)
+            tables.append(pl.scan_parquet(file))
+
+
+def _fast(path: Path, block: bytes, layout: Layout, roles: dict[str, int], text: Blocks) -> pl.DataFrame | None:
+    """Parse the rows of a block that are proven to be regular, and give the rest back; None where none is."""
+    places = list(roles.values())
+    proof = prove(block, layout, lambda row: swallows(layout, places, lines_of(row)))
+    if proof is None or proof.text.startswith(_BOM):  # polars would pass over it
+        return None
+    delimiter = layout.delimiter if len(layout.delimiter) == 1 else STAND_IN.decode()
+    names = {place: role for role, place in roles.items()}
+    schema = {names.get(place, f"column {place}"): pl.String for place in range(len(layout.names))}
+    try:
+        frame = pl.read_csv(
+            proof.text, has_header=False, schema=schema, columns=sorted(names), separator=delimiter,
+            quote_char=layout.quote if proof.quoted else None, infer_schema=False, raise_if_empty=False,
+        )  # fmt: skip
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error).lower():
             raise not_text(path) from error
-        found = _laid_down(_read_exactly(path, layout, indices, skip_invalid), names, work)
-    records = records_of(path, layout, found.blank) if len(found.blank) else {}
-    return replace(found, blank=np.array([row for row in found.blank.tolist() if records[row][1]], np.int64))
+        return None
+    if len(frame) != proof.rows:
+        return None
+    text.give_back(block[proof.size :])
+    return frame
 
 
-def _laid_down(pieces: Iterator[tuple[pl.DataFrame, int]], names: list[str], work: Path | None) -> Parsed:
-    """Return pieces of a table, written to files if there is a folder for them; rows without any text are `blank`."""
-    tables, sizes, blank, skipped = [], [0], [], 0
-    for number, (piece, count) in enumerate(pieces):
-        piece.columns = names
-        empty = piece.select(pl.all_horizontal(pl.all().is_null()).arg_true()).to_series()
-        blank.append(empty.cast(pl.Int64).to_numpy() + sizes[-1])
-        sizes.append(sizes[-1] + len(piece))
-        skipped += count
-        if work is None:
-            tables.append(piece.lazy())
-            continue
-        file = work / f"columns-{number:06d}.parquet"
-        piece.write_parquet(file)
-        tables.append(pl.scan_parquet(file))
-    return Parsed(tables, sizes[:-1], np.concatenate(blank), skipped)
+def _exact(
+    path: Path, text: Blocks, block: bytes, mark: Mark, layout: Layout, roles: dict[str, int], skip_invalid: bool
+) -> tuple[pl.DataFrame, int]:
+    """Parse a block record by record; return its rows, and how many others were dropped."""
+    kept: list[list[str]] = []
+    skipped = 0
+    records = _records(text, block, mark.line, layout, list(roles.values()))
+    for record in records:
+        if not isinstance(record, Bad):
+            kept.append(record[1])
+        elif skip_invalid:
+            skipped += 1
+        else:
+            error = invalid_row(str(path), f"line {record.line}", record.found, record.expected)
+            raise BrokenRowError(str(error), records.text)
+    text.give_back(encoded(records.rest))
+    names = {place: role for role, place in roles.items()}
+    try:
+        columns = {names[place]: pl.Series([row[place] for row in kept], dtype=pl.String) for place in sorted(names)}
+    except UnicodeEncodeError as error:
+        raise not_text(path) from error
+    return pl.DataFrame(columns), skipped
 
 
-def _whole(path: Path) -> bytes:
-    with open_bytes(path) as file:
-        return file.read()
-
-
-def _blocks(path: Path, quote: str | None, size: int) -> Iterator[bytes]:
-    """Yield the text in blocks of whole rows, each with the header before it.
-
-    A row ends with a line that an even number of quotes lies before, as polars has it.
-    """
-    mark = quote.encode() if quote is not None else b"\n"
-    with open_bytes(path) as file:
-        header = file.readline()
-        while mark != b"\n" and header.count(mark) % 2 and (line := file.readline()):
-            header += line
-        rest, first = b"", True
-        while text := file.read(size):
-            text = rest + text
-            end = text.rfind(b"\n") + 1
-            while mark != b"\n" and end and text.count(mark, 0, end) % 2:
-                end = text.rfind(b"\n", 0, end - 1) + 1
-            if end:
-                yield header + text[:end]
-                first = False
-            rest = text[end:]
-        if rest or first:
-            yield header + rest
-
-
-def _read_exactly(
-    path: Path, layout: Layout, indices: list[int], skip_invalid: bool
-) -> Iterator[tuple[pl.DataFrame, int]]:
-    """Read row by row a table that polars refuses, to find the row, or to leave it out.
-
-    Yields:
-        The columns `indices` of some rows as texts, and how many others were left out; at least once.
-
-    Raises:
-        DataError: a row has the wrong length and `skip_invalid` is off, or the text is no table.
-    """
-    schema = [(str(index), pl.String) for index in indices]
-    kept: list[list[str | None]] = []
-    skipped, width = 0, len(layout.names)
-    with open_text(path) as text:
-        reader = _reader(text, layout)
-        next(reader, None)
-        try:
-            for row in reader:
-                if not row:
-                    kept.append([None] * len(indices))  # as polars has a blank line
-                elif len(row) == width:
-                    kept.append([row[index] for index in indices])
-                elif skip_invalid:
-                    skipped += 1
-                else:
-                    raise invalid_row(
-                        str(path), f"line {reader.line_num}", f"the row has {len(row)} fields",
-                        f"The header has {width}.",
-                    )  # fmt: skip
-                if len(kept) == _PIECE:
-                    yield pl.DataFrame(kept, schema=schema, orient="row"), skipped
-                    kept, skipped = [], 0
-        except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: not a table: {error}.") from error
-    yield pl.DataFrame(kept, schema=schema, orient="row"), skipped
-
-
-def records_of(path: Path, layout: Layout, rows: Iterable[int]) -> dict[int, tuple[str, bool]]:
-    """Return where rows stand and whether they are blank lines; quoted line breaks are counted right."""
-    found: dict[int, tuple[str, bool]] = {}
-    numbers = set(rows)
-    with open_text(path) as text:
-        reader = _reader(text, layout)
-        next(reader, None)
-        for row, record in enumerate(islice(reader, max(numbers) + 1)):
-            if row in numbers:
-                found[row] = (f"line {reader.line_num}", not record)
-    return found
-
-
-def _reader(text: Iterable[str], layout: Layout) -> Any:
-    if layout.quote is None:
-        return csv.reader(text, delimiter=layout.delimiter, quoting=csv.QUOTE_NONE)
-    return csv.reader(text, delimiter=layout.delimiter, quotechar=layout.quote)
+def _records(text: Blocks, block: bytes, line: int, layout: Layout, places: Sequence[int]) -> Records:
+    return Records(layout, places, decoded(block), line, lambda: decoded(text.take()))

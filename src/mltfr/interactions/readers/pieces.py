@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ROW
 from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbole
-from mltfr.interactions.readers.text import head_line
+from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.unpack import compression
 
 LEAST_BLOCK = 1 << 12
@@ -58,9 +57,8 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
     if format == "parquet" and compression(path) == "none":
         return _parquet(path, columns)
     if format in ("csv", "tsv", "recbole"):
-        first = head_line(path)
-        return _delimited(path, recbole.layout(first) if format == "recbole" else delimited.layout(first, columns),
-                          columns, skip_invalid, work, memory)  # fmt: skip
+        layout = recbole.find_layout(path) if format == "recbole" else find_layout(path, columns)
+        return _delimited(path, layout, columns, skip_invalid, work, memory)
     table = READERS[format](path, columns, skip_invalid)
     return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped, table.notes)
 
@@ -78,18 +76,14 @@ def _parquet(path: Path, columns: Columns) -> Pieces:
     return Pieces(str(path), rows, lambda row: f"row {row} (the first is 0)")
 
 
-def _delimited(
-    path: Path, layout: delimited.Layout, columns: Columns, skip_invalid: bool, work: Path, memory: int
-) -> Pieces:
+def _delimited(path: Path, layout: Layout, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
     parsed = delimited.parse(path, layout, columns, skip_invalid, work, max(LEAST_BLOCK, memory // BLOCK_MEMORY))
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
-        for table, start in zip(parsed.tables, parsed.starts, strict=True):
-            for piece in _slices(table, start, size):
-                first, last = np.searchsorted(parsed.blank, (piece[ROW][0], piece[ROW][-1] + 1))
-                yield piece.filter(~pl.col(ROW).is_in(parsed.blank[first:last].tolist())) if first < last else piece
+        for table, mark in zip(parsed.tables, parsed.marks, strict=True):
+            yield from _slices(table, mark.row, size)
 
-    return Pieces(str(path), rows, lambda row: delimited.records_of(path, layout, [row])[row][0], parsed.skipped)
+    return Pieces(str(path), rows, parsed.place, parsed.skipped)
 
 
 def _slices(table: pl.LazyFrame, start: int, size: int) -> Iterator[pl.DataFrame]:

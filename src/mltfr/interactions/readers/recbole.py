@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import RawTable
-from mltfr.interactions.readers.delimited import Layout, read_table
+from mltfr.interactions.readers.delimited import read_table
+from mltfr.interactions.readers.layout import Layout, with_header
 from mltfr.interactions.readers.text import head_line
 
 TYPED = re.compile(r"^[^\s:]+:(token|token_seq|float|float_seq)$")
@@ -19,13 +21,17 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     Raises:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
-    return read_table(path, layout(head_line(path)), columns, skip_invalid)
+    return read_table(path, find_layout(path), columns, skip_invalid)
 
 
-def layout(header: str) -> Layout:
-    """Return the layout of an atomic file from its first line; names are without their types."""
-    delimiter = "\t" if "\t" in header else ","
-    return Layout(delimiter, [field.strip().rsplit(":", 1)[0] for field in header.split(delimiter)], None)
+def find_layout(path: Path) -> Layout:
+    """Return the layout of an atomic file from its first line; names are without their types, and nothing is quoted.
+
+    Raises:
+        DataError: the file is missing, empty or damaged.
+    """
+    layout = with_header(path, Layout("\t" if "\t" in head_line(path) else ",", [], None))
+    return replace(layout, names=[name.rsplit(":", 1)[0] for name in layout.names])
 
 
 def is_typed_header(line: str) -> bool:

@@ -1,0 +1,137 @@
+"""How delimited text is laid out: what separates and quotes its fields, and its header."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from mltfr.errors import DataError
+from mltfr.interactions.columns import Columns, has_usual_names
+from mltfr.interactions.readers.blocks import decoded, encoded, lines_of
+from mltfr.interactions.readers.text import head, open_bytes
+
+DELIMITERS = (",", "\t", ";", "|", " ", "::")
+LONGEST_HEADER = 1 << 24
+"""Bytes of a header at most."""
+_ANY_LENGTH = (1 << 31) - 1  # of a field: a text's blocks bound it
+_QUOTES = ('"', "'")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How delimited text is laid out.
+
+    Attributes:
+        delimiter: what separates the columns.
+        names: names of the columns.
+        quote: mark around fields that hold a delimiter or a line break; None where there is none.
+        escape: mark before a quote or a delimiter that is part of a field; quotes may be doubled as well.
+        skip_space: whether spaces behind a delimiter belong to it.
+        start: bytes of the content before the first row: the header, and what stands before it.
+        line: number of the line where the first row begins.
+    """
+
+    delimiter: str
+    names: list[str]
+    quote: str | None = '"'
+    escape: str | None = None
+    skip_space: bool = False
+    start: int = 0
+    line: int = 1
+
+    def records(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the fields of every record, none for a blank line, as Python's `csv` reads them strictly.
+
+        Raises:
+            csv.Error: a quote never closes, or something stands between a closing quote and the next delimiter.
+        """
+        if len(self.delimiter) > 1:
+            return (line.split(self.delimiter) if line else [] for line in (line.rstrip("\r\n") for line in lines))
+        csv.field_size_limit(_ANY_LENGTH)
+        quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if self.quote is None else {"quotechar": self.quote}
+        return csv.reader(
+            lines, delimiter=self.delimiter, escapechar=self.escape, skipinitialspace=self.skip_space, strict=True,
+            **quoting,
+        )  # fmt: skip
+
+    def dialects(self, text: str) -> Iterator[Layout]:
+        """Yield the other ways of quoting of which a text bears the marks, the likeliest first."""
+        if self.quote is None:
+            return
+        quotes = (self.quote, *(quote for quote in _QUOTES if quote != self.quote))
+        first = "\n" + text[: text.find("\n")]
+        for space, other, escape in sorted(product((False, True), repeat=3), key=sum):
+            way = replace(
+                self, quote=quotes[other], escape="\\" if escape else self.escape, skip_space=space or self.skip_space
+            )
+            begins = [before + " " * space + quotes[other] for before in ("\n", self.delimiter)]
+            marked = any(begin in first for begin in begins) if space or other else True
+            if way != self and marked and (not escape or "\\" in text):
+                yield way
+
+
+def find_layout(path: Path, columns: Columns) -> Layout:
+    """Return the layout of a file whose first record names the columns.
+
+    Raises:
+        DataError: the file cannot be read, or its header is no record.
+    """
+    if (found := usual_layout(path, columns)) is not None:
+        return found
+    headers = []
+    for delimiter in DELIMITERS:
+        with suppress(csv.Error):
+            headers.append(with_header(path, Layout(delimiter, [])))
+    return max(headers, key=lambda layout: len(layout.names))
+
+
+def usual_layout(path: Path, columns: Columns) -> Layout | None:
+    """Return the layout in which the first record names the columns of users and items, None if there is none.
+
+    Raises:
+        DataError: the file cannot be read, or there are such names and a quote that never closes.
+    """
+    start = head(path).decode(errors="replace")
+    for delimiter in DELIMITERS:
+        if delimiter in start:
+            plain = Layout(delimiter, [])
+            for layout in (plain, *plain.dialects(start)):
+                with suppress(csv.Error):
+                    found = with_header(path, layout)
+                    if has_usual_names(found.names, columns):
+                        return found
+    for delimiter in DELIMITERS:
+        if has_usual_names([name.strip("\"' ") for name in lines_of(start)[0].split(delimiter)], columns):
+            raise DataError(f"{path}, line 1: a quote opens in the header and never closes. Close it, or remove it.")
+    return None
+
+
+def with_header(path: Path, layout: Layout) -> Layout:
+    """Return a layout with the names and the end of a file's header.
+
+    Raises:
+        csv.Error: the header is no record in this layout.
+        DataError: the file cannot be read.
+    """
+    read: list[str] = []
+    with open_bytes(path) as stream:
+
+        def lines() -> Iterator[str]:
+            size = 0
+            while size < LONGEST_HEADER and (text := stream.readline(LONGEST_HEADER)):
+                size += len(text)
+                for line in lines_of(decoded(text)):
+                    read.append(line)
+                    yield line
+
+        names = next(layout.records(lines()), [])
+    widths = [line.count(layout.delimiter) + 1 for line in read]
+    if widths[0] == len(names) and 2 * widths.count(len(names)) > len(widths) + 1:
+        raise csv.Error("a quote takes in rows")
+    size = sum(len(encoded(line)) for line in read)
+    return replace(layout, names=[name.strip() for name in names], start=size, line=len(read) + 1)

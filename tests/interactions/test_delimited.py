@@ -1,0 +1,166 @@
+"""Tables of text: every row is kept, or counted as skipped, or named."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from mltfr.errors import DataError
+from mltfr.interactions import load_interactions, prepare
+
+HEADER = "user_id,item_id,timestamp,title\n"
+SIX = [f"u{n // 3},i{n % 3},{n + 1}," for n in range(6)]
+
+
+def six(**titles: str) -> str:
+    """Return a table of six rows, some of which have a title of their own (`b` is the second)."""
+    return HEADER + "".join(row + titles.get("abcdef"[n], "lamp") + "\n" for n, row in enumerate(SIX))
+
+
+LONG = "x" * 140_000
+WHOLE = {
+    "two inch marks": six(b='12" disc', d='12" disc'),
+    "an inch mark in every row": six(**dict.fromkeys("abcdef", '12" disc')),
+    "an inch mark at the end": six(b='12"', d='12"'),
+    "three inch marks": six(a='12"', b='a "big" one', c='6"'),
+    "quoted and inch marks": six(a='"a, b"', b='12" disc', c='"say ""hi"""'),
+    "doubled quotes": six(a='"say ""hi"""', b='""', c='""""', d='"a ""b"", c"'),
+    "escaped quotes": six(a=r'"say \"hi\", you"', b=r'"a\\"', c=r'"12\""'),
+    "escaped delimiters": six(a=r"say\, hi"),
+    "single quotes": six(a="'say, hi'", b="'it''s'"),
+    "apostrophes": six(a="'tis", b="rock 'n' roll", c="dogs'"),
+    "spaces behind commas": six(a=' "say, hi"'),
+    "line breaks": six(a='"one\ntwo\n\nthree"', c='"one\r\ntwo"'),
+    "a review like a list": six(a='"good, bad, 5, ugly\nnice, small, 7, round\nI bought 3, 4, 5, 6 of them"'),
+    "long": six(b=LONG),
+    "long and quoted": six(b=f'"{LONG}"'),
+    "long with line breaks": six(b='"' + "some words, and more\n" * 10_000 + '"'),
+    "long and odd": six(b=LONG, c='"a"', d='12" disc'),
+    "blank lines": six().replace("\nu1", "\n\n\nu1") + "\n\n",
+    "blank lines and quotes": six(a='"a\n\nb"').replace("\nu1", "\n\n\r\nu1"),
+    "line feeds": six(),
+    "carriage returns and line feeds": six(a='"a, b"').replace("\n", "\r\n"),
+    "no line feed at the end": six()[:-1],
+    "a quote at the end of the file": six(f='"a, b"')[:-1],
+    "other line ends in one file": six().replace("lamp\nu1,i1", "lamp\r\nu1,i1"),
+    "a byte order mark": "\ufeff" + six(),
+    "byte order marks inside": six(b="\ufefflamp").replace("u1,", "\ufeffu1,"),
+    "other line ends in Unicode": six(b="a\u2028b\x0bc\x0cd\x85e\x1c"),
+    "a quoted header": six().replace(HEADER, '"user_id","item_id","timestamp","a ""title"",\nof its own"\n'),
+    "a wide header": HEADER[:-1] + ",c" * 40_000 + "\n" + "".join(row + "lamp" + "," * 40_000 + "\n" for row in SIX),
+}
+FORMS = {
+    "comma": lambda text: text.encode(),
+    "tab": lambda text: text.replace(",", "\t").encode(),
+    "semicolon": lambda text: text.replace(",", ";").encode(),
+    "bar": lambda text: text.replace(",", "|").encode(),
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "zstd": lambda text: zstandard.compress(text.encode()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("case", WHOLE)
+def test_every_row_is_there(tmp_path: Path, case: str, form: str) -> None:
+    (tmp_path / "log").write_bytes(FORMS[form](WHOLE[case]))
+    log = load_interactions(tmp_path / "log")
+    users = [f"\ufeffu{n // 3}" if n > 2 and "marks inside" in case else f"u{n // 3}" for n in range(6)]
+    assert log.frame.rows() == [(user, f"i{n % 3}", n + 1) for n, user in enumerate(users)]
+    assert log.skipped == 0
+
+
+NAMED = {
+    "an unclosed quote": (six(c='"Weird Al'), r"line 4: a quote opens a field here and never closes", 5),
+    "an unclosed quote and an apostrophe": (six(c='"Weird Al', e="rock 'n' roll"), r"line 4: a quote opens", 5),
+    "an unclosed quote behind another field": (six(b='"a\nb"').replace("i2,3,", 'i2,3,"'), r"line 5: a quote opens", 5),
+    "text behind a quote": (six(c='"Weird" Al'), r"line 4: a field .* text stands behind its end\. A quote", 5),
+    "text behind a quote far below": (six(b='"Weird Al', e='" lamp'), r"line 3: .* its end \(in line 6\)", 4),
+    "two quotes that swallow rows": (six(b='"lamp', e='disc"'), r"line 3: a quote opens here and .* up to line 6", 5),
+    "two quotes in two rows": (six(b='"lamp', c='disc"'), r"line 3: a quote opens here .* up to line 4", 5),
+    "a quote closed in another column": (six(b='"lamp').replace("i0,4", 'i0",4'), r"line 3: the row has 6 fields", 5),
+    "a comma in a title": (six(b="Toys, Games"), r"line 3: the row has 5 fields\. The header has 4", 5),
+    "a comma less": (six().replace("i1,2,", "i1,2"), r"line 3: the row has 3 fields\. The header has 4", 5),
+    "a row below line breaks": (six(a='"a\nb"', b='"c\nd"', c="e,f"), r"line 6: the row has 5 fields", 5),
+    "a row of several lines": (six(b='"a\nb",c'), r"line 3: the row has 5 fields and runs to line 4\.", 5),
+    "a carriage return": (six(b="a\rb"), r"line 4: the row has 1 field\.", 6),
+    "a NUL byte": (six(d="a\0b"), r"line 5: the row holds a NUL byte", 5),
+    "a NUL byte in an id": (six().replace("u1,i1", "u1,\0i1"), r"line 6: the row holds a NUL byte", 5),
+    "spaces": (six().replace("\nu1", "\n  \nu1", 1), r"line 5: the row has 1 field", 6),
+    "a wide row": (six(b="," * 100_000), r"line 3: the row has 100004 fields", 5),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("case", NAMED)
+def test_a_row_that_is_none_is_named_or_counted(tmp_path: Path, case: str, pack) -> None:
+    text, message, left = NAMED[case]
+    path = tmp_path / "log"
+    path.write_bytes(pack(text.encode()))
+    with pytest.raises(DataError, match=message) as caught:
+        load_interactions(path, format="csv")
+    assert str(caught.value).startswith(f"{path}, line ")
+    assert "\n" not in str(caught.value)
+    log = load_interactions(path, format="csv", skip_invalid=True)
+    assert (len(log), log.skipped) == (left, max(1, 6 - left))
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_preparing_a_set_says_the_same(tmp_path: Path, case: str, monkeypatch) -> None:
+    monkeypatch.setattr("mltfr.interactions.readers.pieces.LEAST_BLOCK", 16)
+    text, message, left = NAMED[case]
+    path = tmp_path / "log"
+    path.write_text(text, newline="")
+    with pytest.raises(DataError, match=message):
+        prepare(path, tmp_path / "set", format="csv", memory=128)
+    prepared = prepare(path, tmp_path / "set", format="csv", memory=128, skip_invalid=True)
+    assert prepared.skipped == max(1, 6 - left)
+
+
+def test_rows_without_times_are_not_swallowed_either(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('user_id,item_id,title\nu1,i1,"lamp\nu1,i2,lamp\nu2,i1,disc"\nu2,i2,lamp\n')
+    with pytest.raises(DataError, match=r"line 2: a quote opens here and takes in what look like rows up to line 4"):
+        load_interactions(path)
+    path.write_text('user_id,item_id,title\nu1,i1,"red, blue\nof glass, round, big\na, b, c"\nu2,i2,lamp\n')
+    assert len(load_interactions(path)) == 2
+
+
+def test_columns_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("user_id,item_id,item_id\nu,a,b\n")
+    with pytest.raises(DataError, match=r"2 columns are called 'item_id'\. Rename all but one"):
+        load_interactions(path)
+    path.write_text("user_id,item_id,x,x\nu,a,b,c\n")
+    assert load_interactions(path).frame.rows() == [("u", "a")]
+
+
+@pytest.mark.parametrize("text", [six(), six(e='disc"'), six().replace("lamp", "a lamp")])
+def test_an_unclosed_quote_in_the_header_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(text.replace("title", '"the title'))
+    with pytest.raises(DataError, match=r"line 1: a quote opens in the header and never closes"):
+        load_interactions(path)
+
+
+def test_recbole_files_quote_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.inter"
+    header = "user_id:token\titem_id:token\ttimestamp:float\ttitle:token_seq\n"
+    rows = ['u\ta\t1\t"lamp', 'u\tb\t2\t12" disc', 'v\t"a\t3\tlamp"', "v\tb\t4\t'x"]
+    path.write_text(header + "\n".join(rows) + "\n")
+    assert load_interactions(path).frame["item_id"].to_list() == ["a", "b", '"a', "b"]
+    path.write_text(header + "\n".join([*rows, "v\tc\t5", "v\td\t6\tx\ty"]) + "\n")
+    with pytest.raises(DataError, match=r"line 6: the row has 3 fields\. The header has 4"):
+        load_interactions(path)
+    assert load_interactions(path, skip_invalid=True).skipped == 2
+
+
+def test_two_colons_separate_columns(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('user_id::item_id::timestamp::title\n1::10::5::Heat (1995): "a\n1::11::6::x\n\n2::10::7::y\n')
+    assert load_interactions(path).frame.rows() == [("1", "10", 5), ("1", "11", 6), ("2", "10", 7)]
+    path.write_text("user_id::item_id::timestamp\n1::10::5\n1::11::6::x\n")
+    with pytest.raises(DataError, match=r"line 3: the row has 4 fields"):
+        load_interactions(path)
