@@ -65,7 +65,7 @@ def test_the_default_store_is_in_mltfr_home(tmp_path: Path, monkeypatch: pytest.
     assert TokenStore().root == tmp_path / "tokens"
 
 
-@pytest.mark.parametrize("name", ["", "../evil", "Big", ".hidden", "a b", "a/b"])
+@pytest.mark.parametrize("name", ["", "../evil", "Big", ".hidden", "a b", "a/b", "/a", "a\\b", "a\0", "..", "a" * 101])
 def test_names_are_checked(store: TokenStore, table: TokenTable, name: str) -> None:
     with pytest.raises(TokenTableError, match="cannot be a token table's name"):
         store.put(TokenTable(name, table.embeddings, table.vocabulary))
@@ -88,16 +88,16 @@ def test_a_damaged_folder_is_noticed_when_opened(
         store.open("small")
 
 
-def test_a_changed_byte_is_noticed_by_the_full_check(store: TokenStore, table: TokenTable) -> None:
+def test_a_changed_byte_is_noticed_when_opened(store: TokenStore, table: TokenTable) -> None:
     store.put(table)
     store.verify("small")
     path = next(store.root.rglob("table.npy"))
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    store.open("small")                                     # the cheap check looks at sizes only
-    with pytest.raises(TokenTableError, match="'small': damaged: wrong checksum"):
-        store.verify("small")
+    for look in (store.open, store.verify):
+        with pytest.raises(TokenTableError, match="'small': damaged: wrong checksum"):
+            look("small")
 
 
 def test_a_changed_vocabulary_is_noticed_by_the_full_check(store: TokenStore, table: TokenTable) -> None:
@@ -201,16 +201,6 @@ def test_processes_that_prepare_the_same_table_at_once_agree(tmp_path: Path) -> 
     assert len(list((tmp_path / "tables").iterdir())) == 2
     assert len(list((tmp_path / "prepared").iterdir())) == 3     # both bases, and the aligned one
     assert not list(tmp_path.rglob("*.partial"))
-
-
-def test_a_damaged_prepared_table_says_what_to_delete(store: TokenStore, table: TokenTable) -> None:
-    store.put(table)
-    config = TokensConfig(tables=("small",), width=8)
-    load_tables(config, store)
-    path = next((store.root / "prepared").rglob("table.npy"))
-    cut(path)
-    with pytest.raises(TokenTableError, match=f"damaged.*Delete {path.parent}"):
-        load_tables(config, store)
 
 
 def test_the_name_file_is_json(store: TokenStore, table: TokenTable) -> None:

@@ -18,7 +18,7 @@ def get(
         list[str], typer.Argument(metavar="NAME", help="Names of tables in the catalogue, see `mltfr tokens list`.")
     ],
 ) -> None:
-    """Fetch token tables of the catalogue into the local store; verify those that it has already."""
+    """Fetch token tables of the catalogue into the local store; verify and repair those that it has already."""
     from mltfr.storage.progress import show_progress
     from mltfr.tokens.load import ensure_table
     from mltfr.tokens.store import TokenStore
@@ -30,12 +30,15 @@ def get(
         provenance = store.provenance(name)
         rows, width = provenance["shape"]
         say(f"{name}: {rows:,} x {width}, {provenance['licence'] or 'licence not known'}")
+    if removed := store.remove_damaged():
+        _note(f"{removed} damaged prepared tables were removed; they are made again when they are needed")
 
 
 @app.command("list")
 def list_tables() -> None:
     """List the token tables in the catalogue and in the local store."""
     from mltfr.cli.output import print_list
+    from mltfr.errors import TokenTableError
     from mltfr.tokens.catalogue import CATALOGUE
     from mltfr.tokens.store import TokenStore
 
@@ -44,7 +47,11 @@ def list_tables() -> None:
     rows = []
     for name in [*CATALOGUE, *(name for name in present if name not in CATALOGUE)]:
         entry = CATALOGUE.get(name)
-        kept = store.provenance(name) if name in present else {}
+        try:
+            kept = store.provenance(name) if name in present else {}
+        except TokenTableError as error:
+            rows.append((name, "", "damaged", "", str(error)))
+            continue
         height, width = kept.get("shape") or (entry.shape if entry else (0, 0))
         if kept:
             state = "in the store"

@@ -81,7 +81,7 @@ def _same_files(folder: Path, other: Path) -> bool:
     files = sorted(path.name for path in folder.iterdir())
     try:
         return all(cmp(folder / file, other / file, shallow=False) for file in files)
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mltfr.config import Config
+from mltfr.errors import TokenTableError
+from mltfr.tokens.names import check_name
 
 DEFAULT_TABLES = ("smollm2-135m", "wordllama", "minilm-l6")
 
@@ -40,7 +42,12 @@ class TokensConfig(Config):
 
     @field_validator("tables")
     @classmethod
-    def _distinct(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+    def _distinct_names(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+        for name in tables:
+            try:
+                check_name(name)
+            except TokenTableError as error:
+                raise ValueError(str(error)) from error
         twice = sorted({name for name in tables if tables.count(name) > 1})
         if twice:
             raise ValueError(f"token table '{twice[0]}' is named twice. Name each table once.")

@@ -13,9 +13,10 @@ from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens.catalogue import CATALOGUE, fetch_table
 from mltfr.tokens.config import TokensConfig
 from mltfr.tokens.controls import Control
+from mltfr.tokens.names import check_name
 from mltfr.tokens.prepare import prepare_tables
 from mltfr.tokens.sources.base import source_for
-from mltfr.tokens.store import STORE_REMEDY, TokenStore, check_name
+from mltfr.tokens.store import STORE_REMEDY, TokenStore
 from mltfr.tokens.table import PreparedTable, TokenTable
 
 
@@ -60,6 +61,7 @@ def ensure_table(name: str, store: TokenStore, progress: Progress = SILENT, veri
         TokenTableError: it is unknown, damaged beyond fetching, or missing while MLTFR_OFFLINE=1.
         FetchError: it cannot be fetched.
     """
+    check_name(name)
     if name in store:
         if not verify:
             return

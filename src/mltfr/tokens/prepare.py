@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mltfr.errors import TokenTableError
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens.align import align_table
 from mltfr.tokens.config import TokensConfig
@@ -120,7 +121,11 @@ class _Preparation:
         """Return the table that the store keeps for these settings; make it if there is none."""
         made_from = {"arithmetic": ARITHMETIC, "content": _content(self.provenances[name]), **settings}
         key = digest_json(made_from)
-        found = self.store.prepared(key)
+        try:
+            found = self.store.prepared(key)
+        except TokenTableError as error:
+            self.progress.message(f"{name}: {error}")
+            found = None
         if found is None:
             self.progress.message(f"preparing token table {name}")
             made = make()

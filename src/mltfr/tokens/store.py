@@ -5,24 +5,26 @@
         tables/<sha256>/                table.npy, vocabulary.json, provenance.json
         prepared/<sha256>/              table.npy, vocabulary.json, provenance.json
 
-A folder's name is a digest of its content, which never changes; tables are read by memory map.
+A folder's name is a digest of its content, or of what it was made from, which never changes; it is checked when a table
+is opened. Tables are read by memory map.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
 from mltfr.storage.atomic_folder import atomic_folder
-from mltfr.storage.files import home, output_errors, read_json, sha256, write_text
+from mltfr.storage.files import home, output_errors, read_json, write_text
+from mltfr.tokens.names import check_name, is_name
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.table import PreparedTable, TokenTable
 from mltfr.tokens.table_files import (
     digest_json,
-    digest_values,
     read_folder,
     read_provenance,
     write_provenance,
@@ -32,7 +34,7 @@ from mltfr.tokens.table_files import (
 from mltfr.tokens.vocabulary import TokenStrings
 
 STORE_REMEDY = "Nothing was kept. Free some space, or point MLTFR_HOME to a folder with room."
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_ADDRESS = re.compile("[0-9a-f]{64}")
 
 
 class TokenStore:
@@ -47,10 +49,10 @@ class TokenStore:
 
     def names(self) -> list[str]:
         """Return the names of all tables, sorted."""
-        return sorted(path.stem for path in (self.root / "names").glob("*.json"))
+        return sorted(path.stem for path in (self.root / "names").glob("*.json") if is_name(path.stem))
 
     def __contains__(self, name: str) -> bool:
-        return (self.root / "names" / f"{name}.json").is_file()
+        return is_name(name) and (self.root / "names" / f"{name}.json").is_file()
 
     def add(
         self,
@@ -109,46 +111,65 @@ class TokenStore:
         return self.add(table.name, opened, licence)
 
     def open(self, name: str) -> TokenTable:
-        """Return a table; its values are a read-only memory map.
+        """Return a table, after checking its files; its values are a read-only memory map.
 
         Raises:
             TokenTableError: the store has no such table, or its folder is damaged.
         """
-        folder = self._folder(name)
-        values, strings, provenance = read_folder(folder, f"token table '{name}'", _remedy(name))
+        return self._open(name)
+
+    def _open(self, name: str, remembered: bool = True) -> TokenTable:
+        folder, what, provenance = self._folder(name), f"token table '{name}'", self.provenance(name)
+        values, strings = read_folder(folder, what, _remedy(name), provenance, remembered)
         return TokenTable(name, values, strings.tokens, provenance, strings.special)
 
     def provenance(self, name: str) -> dict[str, Any]:
         """Return the provenance of a table, without reading its values.
 
         Raises:
-            TokenTableError: the store has no such table, or its folder is damaged.
+            TokenTableError: the store has no such table, or its provenance is damaged.
         """
-        return read_provenance(self._folder(name), f"token table '{name}'", _remedy(name))
+        folder, what = self._folder(name), f"token table '{name}'"
+        provenance = read_provenance(folder, what, _remedy(name))
+        if digest_json(provenance) != folder.name:
+            raise TokenTableError(f"{what}: damaged: wrong checksum of its provenance. {_remedy(name)}")
+        return provenance
 
     def verify(self, name: str) -> None:
-        """Check every byte of a table against its checksums.
+        """Check every byte of a table against its checksums, even if that was done before.
 
         Raises:
             TokenTableError: a file has changed since it was written.
         """
-        table, folder = self.open(name), self._folder(name)
-        if digest_values([table.embeddings]) != table.provenance["sha256"]:
-            raise TokenTableError(f"token table '{name}': damaged: wrong checksum. {_remedy(name)}")
-        if sha256(folder / "vocabulary.json") != table.provenance["vocabulary_sha256"]:
-            raise TokenTableError(f"token table '{name}': damaged vocabulary. {_remedy(name)}")
+        self._open(name, remembered=False)
 
     def prepared(self, key: str) -> PreparedTable | None:
-        """Return the prepared table of a key, or None.
+        """Return the prepared table of a key, after checking its files, or None.
 
         Raises:
             TokenTableError: its folder is damaged.
         """
-        folder = self.root / "prepared" / key
+        folder, what, remedy = self.root / "prepared" / key, "prepared token table", "It is made again."
         if not folder.is_dir():
             return None
-        values, strings, report = read_folder(folder, "prepared token table", f"Delete {folder}.")
+        report = read_provenance(folder, what, remedy)
+        fingerprint = digest_json([key, report["sha256"], report["vocabulary_sha256"]])
+        if report.pop("report_sha256", None) != digest_json(report) or report["fingerprint"] != fingerprint:
+            raise TokenTableError(f"{what}: damaged: wrong checksum of its report. {remedy}")
+        values, strings = read_folder(folder, what, remedy, report)
         return PreparedTable(report["table"], values, strings.tokens, report, report["fingerprint"])
+
+    def remove_damaged(self) -> int:
+        """Remove the prepared tables that are damaged, which are made again when needed, and return their number."""
+        removed = 0
+        for folder in (self.root / "prepared").glob("*"):
+            if _ADDRESS.fullmatch(folder.name):
+                try:
+                    self.prepared(folder.name)
+                except TokenTableError:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    removed += 1
+        return removed
 
     def add_prepared(self, key: str, table: PreparedTable) -> PreparedTable:
         """Write a prepared table into the store, and return it from there.
@@ -171,33 +192,25 @@ class TokenStore:
                 "vocabulary_sha256": write_vocabulary(folder.path / "vocabulary.json", strings),
             }
             report["fingerprint"] = digest_json([key, report["sha256"], report["vocabulary_sha256"]])
-            write_provenance(folder.path / "provenance.json", report)
-            folder.publish(key)
+            write_provenance(folder.path / "provenance.json", {**report, "report_sha256": digest_json(report)})
+            folder.publish(key, repair=True)
         kept = self.prepared(key)
         if kept is None:
             raise TokenTableError(f"{self.root}: the prepared table was removed while it was being written.")
         return kept
 
     def _folder(self, name: str) -> Path:
+        check_name(name)
         path = self.root / "names" / f"{name}.json"
         try:
-            return self.root / "tables" / str(read_json(path)["folder"])
+            folder = str(read_json(path)["folder"])
         except FileNotFoundError as error:
             raise TokenTableError(f"token table '{name}' is not in the store. {_remedy(name)}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TokenTableError(f"{path}: damaged. {_remedy(name)}") from error
-
-
-def check_name(name: str) -> None:
-    """Check that a table's name can be a file name everywhere.
-
-    Raises:
-        TokenTableError: it cannot.
-    """
-    if not _NAME.fullmatch(name):
-        raise TokenTableError(
-            f"'{name}' cannot be a token table's name. Allowed: small letters, digits, '.', '_' and '-'."
-        )
+        if not _ADDRESS.fullmatch(folder):
+            raise TokenTableError(f"{path}: damaged: it names no folder of the store. {_remedy(name)}")
+        return self.root / "tables" / folder
 
 
 def _remedy(name: str) -> str:

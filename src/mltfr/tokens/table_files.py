@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ import numpy.typing as npt
 
 from mltfr.errors import TokenTableError
 from mltfr.storage.files import read_json, sha256
+from mltfr.storage.foreign import foreign_file
 from mltfr.tokens.sources.base import OpenTable
+from mltfr.tokens.verified import is_intact
 from mltfr.tokens.vocabulary import TokenStrings
+
+_TYPES = ("<f2", "<f4")
 
 
 def digest_json(document: Any) -> str:
@@ -71,39 +76,51 @@ def write_provenance(path: Path, provenance: dict[str, Any]) -> str:
 
 
 def read_folder(
-    folder: Path, what: str, remedy: str
-) -> tuple[npt.NDArray[Any], TokenStrings, dict[str, Any]]:
-    """Read a folder; only the sizes of its files are checked, not their checksums.
+    folder: Path, what: str, remedy: str, provenance: dict[str, Any], remembered: bool = True
+) -> tuple[npt.NDArray[Any], TokenStrings]:
+    """Read a folder, and check every byte that counts.
 
     Args:
         folder: the folder.
         what: name of the table, for messages.
         remedy: what to do if it is damaged.
+        provenance: of the folder, checked already.
+        remembered: whether a table that was found intact before, and has not changed since, is taken as intact.
 
     Returns:
-        The values as a read-only memory map, the tokens, the provenance.
+        The values as a read-only memory map, and the tokens.
 
     Raises:
-        TokenTableError: a file is missing, damaged or cut off.
+        TokenTableError: a file is missing or damaged.
     """
-    provenance = read_provenance(folder, what, remedy)
-    try:
-        document = read_json(folder / "vocabulary.json")
+    table, vocabulary = folder / "table.npy", folder / "vocabulary.json"
+    with _damaged(folder, what, remedy):
+        values: npt.NDArray[Any] = np.lib.format.open_memmap(table, mode="r")
+        if list(values.shape) != provenance["shape"] or values.dtype.str not in _TYPES or not values.flags.c_contiguous:
+            raise ValueError("the table's header differs from what was written")
+        if not is_intact(table, provenance["sha256"], lambda: digest_values([values]), remembered):
+            raise TokenTableError(f"{what}: damaged: wrong checksum. {remedy}")
+        if sha256(vocabulary) != provenance["vocabulary_sha256"]:
+            raise TokenTableError(f"{what}: damaged vocabulary. {remedy}")
+        document = read_json(vocabulary)
         strings = TokenStrings(tuple(document["tokens"]), frozenset(document["special"]))
-        values: npt.NDArray[Any] = np.load(folder / "table.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise TokenTableError(f"{what}: damaged ({folder}: {error}). {remedy}") from error
-    if list(values.shape) != provenance.get("shape") or len(strings.tokens) != len(values):
-        raise TokenTableError(f"{what}: damaged ({folder}: the files' sizes differ). {remedy}")
-    return values, strings, provenance
+        if len(strings.tokens) != len(values):
+            raise ValueError("the files' sizes differ")
+    return values, strings
 
 
 def read_provenance(folder: Path, what: str, remedy: str) -> dict[str, Any]:
-    """Read a folder's provenance alone; see `read_folder`."""
-    try:
+    """Read a folder's provenance alone; the caller checks its digest.
+
+    Raises:
+        TokenTableError: it is missing or damaged.
+    """
+    with _damaged(folder, what, remedy):
         provenance = read_json(folder / "provenance.json")
-    except (OSError, ValueError) as error:
-        raise TokenTableError(f"{what}: damaged ({folder}: {error}). {remedy}") from error
-    if not {"sha256", "vocabulary_sha256", "shape"} <= provenance.keys():
-        raise TokenTableError(f"{what}: damaged ({folder}: no provenance). {remedy}")
+        if not {"sha256", "vocabulary_sha256", "shape"} <= provenance.keys():
+            raise ValueError("no provenance")
     return provenance
+
+
+def _damaged(folder: Path, what: str, remedy: str) -> AbstractContextManager[None]:
+    return foreign_file(f"{what}: damaged ({folder})", TokenTableError, "holds no table", remedy)

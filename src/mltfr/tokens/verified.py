@@ -1,0 +1,50 @@
+"""Files whose checksum was compared: remembered by what the file system says of them, so that it is compared once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from mltfr.errors import OutputError
+from mltfr.storage.files import read_json, write_json
+
+RECORD = ".verified.json"
+"""Name of the record beside a file; one that is damaged, or of another file, is no record."""
+SETTLED = 2.0
+"""Seconds since the last change before a file is remembered: within a tick of the clock two changes look like one."""
+
+
+def is_intact(path: Path, sha256: str, digest: Callable[[], str], remembered: bool = True) -> bool:
+    """Return whether a file has its checksum.
+
+    It is computed again unless it was found right before and the file has the same size, times of change (of content
+    and of entry, which no program can set) and place on the disk as then.
+
+    Args:
+        path: the file.
+        sha256: its checksum.
+        digest: computes what it is now.
+        remembered: whether what was found before counts.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    record = path.with_name(RECORD)
+    now = {"sha256": sha256, "state": _state(path)}
+    if remembered:
+        with suppress(OSError, ValueError):
+            if read_json(record) == now:
+                return True
+    if digest() != sha256:
+        return False
+    if _state(path) == now["state"] and time.time() - max(path.stat().st_mtime, path.stat().st_ctime) > SETTLED:
+        with suppress(OutputError):  # a store that may only be read is verified every time
+            write_json(record, now)
+    return True
+
+
+def _state(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
