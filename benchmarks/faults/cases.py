@@ -35,6 +35,16 @@ class Case:
         return np.random.default_rng([self.seed, self.number, *self.section.encode()])
 
     @property
+    def material(self) -> Path:
+        """The folder that `make_material` filled."""
+        return self.scratch.parents[1] / "material"
+
+    @property
+    def right(self) -> Path:
+        """The folder that the section prepared."""
+        return self.scratch.parents[1] / f"{self.section}-right"
+
+    @property
     def again(self) -> str:
         """The command that tries this case alone."""
         return f"python benchmarks/soak.py --only {self.section} --seed {self.seed} --case {self.number}"

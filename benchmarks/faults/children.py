@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import sys
@@ -11,8 +12,10 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
+
+PIPE = 1 << 20
+"""Bytes of output that a child may write until its end."""
 
 
 def die_with_parent() -> None:
@@ -49,28 +52,32 @@ class Ended:
 
 
 class Child:
-    """A forked process that does one thing and ends; its output goes into files.
+    """A forked process that does one thing and ends; its output goes into pipes, which no full disk stops.
 
     Args:
         work: what it does; returns the exit code, or raises SystemExit.
-        folder: where its output goes; it must exist.
     """
 
-    def __init__(self, work: Callable[[], int | None], folder: Path) -> None:
-        self.files = [folder / f".child-{time.monotonic_ns()}.{name}" for name in ("out", "err")]
+    def __init__(self, work: Callable[[], int | None]) -> None:
+        pipes = [os.pipe() for _ in range(2)]
+        self.output = [read for read, _ in pipes]
         self.begun = time.monotonic()
         sys.stdout.flush()
         sys.stderr.flush()
         self.process = os.fork()
         if self.process == 0:
-            self._run(work)
+            self._run(work, [write for _, write in pipes])
+        for read, write in pipes:
+            os.close(write)
+            os.set_blocking(read, False)
+            fcntl.fcntl(read, fcntl.F_SETPIPE_SZ, PIPE)
 
-    def _run(self, work: Callable[[], int | None]) -> NoReturn:
+    def _run(self, work: Callable[[], int | None], pipes: list[int]) -> NoReturn:
         die_with_parent()
         code = 1
         try:
-            for number, file in enumerate(self.files, 1):
-                os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644), number)
+            for number, pipe in enumerate(pipes, 1):
+                os.dup2(pipe, number)
             sys.stdout, sys.stderr = (open(n, "w", buffering=1, closefd=False) for n in (1, 2))  # noqa: SIM115
             code = work() or 0
         except SystemExit as error:
@@ -103,14 +110,21 @@ class Child:
             time.sleep(0.002)
 
     def _ended(self, code: int | None, seconds: float) -> Ended:
-        texts = [file.read_text(errors="replace") if file.exists() else "" for file in self.files]
-        for file in self.files:
-            file.unlink(missing_ok=True)
-        return Ended(code, *texts, seconds)
+        return Ended(code, *(_read_all(pipe) for pipe in self.output), seconds)
 
 
-def in_child(work: Callable[[], int | None], folder: Path, seconds: float = 120.0) -> Ended:
+def _read_all(pipe: int) -> str:
+    """Return what a pipe holds, whoever else may still write to it, and close it."""
+    found = b""
+    with suppress(BlockingIOError):
+        while piece := os.read(pipe, PIPE):
+            found += piece
+    os.close(pipe)
+    return found.decode(errors="replace")
+
+
+def in_child(work: Callable[[], int | None], seconds: float = 120.0) -> Ended:
     """Do something in a forked process, and wait for it."""
-    ended = Child(work, folder).wait(seconds)
+    ended = Child(work).wait(seconds)
     assert ended is not None
     return ended

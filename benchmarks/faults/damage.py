@@ -44,10 +44,10 @@ def attempt(case: Case) -> Outcome:
     """Damage a copy of a folder, use it, and compare."""
     from mltfr.errors import MltfrError
 
-    right = case.scratch.parents[1] / "damage-right" / case.kind
+    right = case.right / case.kind
     shutil.copytree(right, case.scratch)
     target = case.scratch / FOLDERS[case.kind].damaged
-    files = sorted(path for path in target.rglob("*") if path.is_file() and not path.name.startswith(".child"))
+    files = sorted(path for path in target.rglob("*") if path.is_file())
     files = [path for path in files if ".lock" not in path.name]
     random = case.random()
     number = case.given["place"]

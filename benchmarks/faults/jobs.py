@@ -80,6 +80,19 @@ def command(*words: str) -> Callable[[], int | None]:
     return run
 
 
+def as_command(work: Callable[[], int | None]) -> Callable[[], int | None]:
+    """Return a function that does something as the command line does: a refusal is one line, and exit code 2."""
+
+    def run() -> None:
+        from mltfr.cli import main as module
+
+        module.app = lambda **options: work()  # type: ignore[assignment]
+        sys.argv = ["mltfr"]
+        module.main()
+
+    return run
+
+
 def _fit() -> list[str]:
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
     return ["fit", "log.csv", "--out", "run", "--tokens", "alpha,beta", "--epochs", "1", *settings]
@@ -106,12 +119,12 @@ JOBS = {
             command("recommend", "fitted", "--out", "parts", "--part-users", "5"),
             command("recommend", "fitted", "--out", "parts", "--part-users", "5", "--resume"),
         ),
-        Job("tokens", "home", _tokens, _tokens, partial(_tokens, "gamma", 6)),
+        Job("tokens", "home", as_command(_tokens), as_command(_tokens), as_command(partial(_tokens, "gamma", 6))),
         Job(
             "data prepare", "set", command("data", "prepare", "log.csv", "--out", "set", "--memory", "64M"),
             command("data", "prepare", "log.csv", "--out", "set", "--memory", "64M"),
         ),
-        Job("study", "study", partial(study, resume=False), partial(study, resume=True)),
+        Job("study", "study", as_command(partial(study, resume=False)), as_command(partial(study, resume=True))),
     )
 }  # fmt: skip
 
@@ -140,7 +153,7 @@ def make_material(folder: Path) -> None:
         words[words.index("run")] = "fitted"
         command(*words)()
 
-    ended = in_child(inside(folder, make), folder)
+    ended = in_child(inside(folder, make))
     assert ended.code == 0, ended
 
 
@@ -157,7 +170,7 @@ def inside(folder: Path, work: Callable[[], int | None]) -> Callable[[], int | N
 
 def copy_material(material: Path, folder: Path, job: Job) -> None:
     """Copy what a job needs into a new folder."""
-    without = shutil.ignore_patterns(job.target, ".child-*")
+    without = shutil.ignore_patterns(job.target)
     shutil.copytree(material, folder, ignore=without, dirs_exist_ok=True)
 
 

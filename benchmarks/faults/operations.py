@@ -85,10 +85,15 @@ def kill_self(when: str) -> Callable[[str, str], None]:
     return action
 
 
-def stop_self(name: str, moment: str) -> None:
-    """Stop the process until it is told to go on."""
-    if moment == "before":
-        os.kill(os.getpid(), signal.SIGSTOP)
+def stop_self() -> Callable[[str, str], None]:
+    """Return an action that stops this process, but none that it forks, until it is told to go on."""
+    process = os.getpid()
+
+    def action(name: str, moment: str) -> None:
+        if moment == "before" and os.getpid() == process:
+            os.kill(process, signal.SIGSTOP)
+
+    return action
 
 
 def fail(number: int, lasting: bool) -> Callable[[str, str], None]:
