@@ -27,7 +27,7 @@ from faults.report import Row, show, write
 from faults.spread import spread
 from harness.machine import ROOT, machine
 
-SECTIONS = ("kills", "disks", "clock", "writers", "damage", "logs", "tables")
+SECTIONS = ("kills", "disks", "clock", "writers", "damage", "logs", "tables", "settings", "requests")
 
 
 def main() -> int:

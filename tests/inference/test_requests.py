@@ -189,3 +189,9 @@ def test_similar_items_takes_ids_as_everything_else_does(fitted: Recommender) ->
             fitted.similar_items(item)
     with pytest.raises(DataError, match=r"Item '99' does not occur in the training data\.$"):
         fitted.similar_items(99)
+
+
+@pytest.mark.parametrize("index", [None, 5, "ivff"])
+def test_an_index_that_is_none_is_refused(fitted: Recommender, index: Any) -> None:
+    with pytest.raises(ConfigError, match=f"Unknown index '{index}'.*Known: dense, exact, ivf"):
+        fitted.recommend(index=index)

@@ -59,7 +59,7 @@ class RecommendationSpec:
 
     def __post_init__(self) -> None:
         if self.index not in INDEXES:
-            raise ConfigError(f"Unknown index '{self.index}'. {one_of(self.index, INDEXES)}")
+            raise ConfigError(f"Unknown index '{self.index}'. {one_of(str(self.index), INDEXES)}")
         object.__setattr__(self, "k", whole(self.k))
         for name, ids in (("allow", self.allow), ("deny", self.deny)):
             strip = Strip("ids")
