@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from mltfr.errors import DataError, MltfrWarning
@@ -135,3 +136,70 @@ def test_tables_of_any_kind_give_the_same_log(tmp_path: Path) -> None:
         pl.DataFrame({name: pl.Series(column, dtype=pl.Object) for name, column in rows.items()}),
     ):  # fmt: skip
         assert load_interactions(table).fingerprint() == expected, table
+
+
+def _column(values: object, **more: object) -> dict[str, object]:
+    return {"user_id": values, "item_id": ["a", "b"], **more}
+
+
+REFUSED: dict[str, tuple[object, str]] = {
+    "truths": (_column([True, False]), r"row 0 .*: user_id is a boolean \(True\). Ids are texts or whole numbers"),
+    "fractions": (_column([1.5, 2]), r"row 0 .*: user_id is a fraction \(1.5\). It is a number in 1 rows"),
+    "typed fractions": (pd.DataFrame(_column([1.5, 2])), r"column 'user_id' holds 1.5, not a whole number"),
+    "large floats": (pd.DataFrame(_column([2.0**53, 2])), r"more than a Float64 holds exactly"),
+    "many digits": (_column([10**5000, 1]), r"user_id is a number of many digits"),
+    "lists": (_column([[1], [2]]), r"user_id is a list \(\[1\]\)"),
+    "half a character": (_column(["\ud800", "x"]), r"column 'user_id' cannot be read"),
+    "complex": (pd.DataFrame(_column([1j, 2j])), r"column 'user_id' cannot be read"),
+    "period": (pd.DataFrame(_column(pd.period_range("2020", periods=2))), r"column 'user_id' has type"),
+    "categories of dates": (pd.DataFrame(_column(pd.Categorical(pd.to_datetime(["2020", "2021"])))), r"has type Date"),
+    "bytes": (pa.table(_column([b"1", b"2"])), r"column 'user_id' has type Binary"),
+    "nested": (pa.table(_column([{"a": 1}, {"a": 2}])), r"column 'user_id' has type Struct"),
+    "list view": (pa.table(_column(pa.array([[1], [2]], pa.list_view(pa.int64())))), r"'user_id' cannot be read"),
+    "two columns": (pd.DataFrame([[1, 2, 3]], columns=["user_id", "user_id", "item_id"]), r"2 columns are called"),
+    "two Arrow columns": (pa.table([[1], [2], [3]], names=["user_id", "item_id", "item_id"]), r"2 columns are called"),
+    "index": (pd.DataFrame(_column([1, 2])).set_index("user_id"), r"no user column.*index \['user_id'\] is no column"),
+    "levels": (pd.DataFrame([[1, 2]], columns=[["user_id", "item_id"], ["", ""]]), r"no user column among"),
+    "lengths": (_column([1]), r"columns of different lengths"),
+    "a text": (_column("ab"), r"column 'user_id': a str is no column"),
+    "a set": (_column({1, 2}), r"column 'user_id': a set is no column"),
+    "a table": (_column(pd.DataFrame({"a": [1]})), r"column 'user_id': a DataFrame is no column"),
+    "lazy": (pl.DataFrame(_column([1, 2])).lazy().select("user_id", "item_id", "z"), r"in-memory table cannot be read"),
+    "rows": ([{"user_id": 1, "item_id": 2}], r"Cannot read interactions from a list"),
+    "array": (np.zeros((2, 2)), r"Cannot read interactions from a ndarray"),
+    "complex time": (pd.DataFrame(_column([1, 2], timestamp=[1j, 2j])), r"column 'timestamp' cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_no_table_ends_in_a_raw_error(case: str) -> None:
+    table, message = REFUSED[case]
+    with pytest.raises(DataError, match=message) as error:
+        load_interactions(table)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["1", "2"]).dictionary_encode(),
+        pa.array([1, 2]).dictionary_encode(),
+        pa.array(["1", "2"], pa.string_view()),
+        pa.array(["1", "2"], pa.large_string()),
+        pa.chunked_array([["1"], ["2"]]),
+        pa.array([Decimal(1), Decimal(2)], pa.decimal256(50, 2)),
+        pa.array([1, 2], pa.uint64()),
+        pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1", "2"])),
+        pa.array(np.array([1, 2], np.float16)),
+    ],
+)
+def test_arrow_columns_of_any_kind(column: pa.Array) -> None:
+    assert load_interactions(pa.table(_column(column))).frame["user_id"].to_list() == ["1", "2"]
+
+
+def test_missing_values_of_a_table_are_dropped_alike() -> None:
+    for missing in (pd.array([1, None], dtype="Int64"), [1, pd.NA], [1.0, float("nan")], pd.Categorical(["1", None])):
+        with pytest.raises(DataError, match=r"row 1 \(the first is 0\): user_id is empty"):
+            load_interactions(pd.DataFrame(_column(missing)))
+        log = load_interactions(pd.DataFrame(_column(missing)), skip_invalid=True)
+        assert (log.frame["user_id"].to_list(), log.skipped) == (["1"], 1)

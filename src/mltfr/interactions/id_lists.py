@@ -15,7 +15,7 @@ from mltfr.interactions.ids import Strip, id_of, id_texts
 from mltfr.interactions.load import say
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.raw import ITEM, USER
-from mltfr.interactions.readers.frame import as_column, one_line, open_table, read
+from mltfr.interactions.readers.frame import as_column, is_table, one_line, open_table, read
 
 HISTORY = "items"
 """Name of a table's column of lists."""
@@ -37,7 +37,7 @@ def id_list(values: Any, what: str, of: str, strip: Strip, *, ordered: bool = Fa
     expected = f"expected a list of {of} ids"
     if isinstance(values, str | bytes):
         raise DataError(f"{what} is the text {values!r}; {expected}.")
-    if _is_table(values) or isinstance(values, Mapping):
+    if is_table(values) or isinstance(values, Mapping):
         raise DataError(f"{what} is a {type(values).__name__}; {expected}, such as one column of a table.")
     if ordered and isinstance(values, Set):
         raise DataError(f"{what} is a {type(values).__name__}, which has no order; {expected}, oldest first.")
@@ -73,7 +73,7 @@ def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
     if isinstance(given, InteractionLog):
         yield from _of_log(given)
         return
-    if _is_table(given) or (isinstance(given, Mapping) and USER in given and not {HISTORY, ITEM}.isdisjoint(given)):
+    if is_table(given) or (isinstance(given, Mapping) and USER in given and not {HISTORY, ITEM}.isdisjoint(given)):
         yield from _of_table(given, strip)
         return
     if isinstance(given, str | bytes | Set) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
@@ -124,15 +124,6 @@ def _of_log(log: InteractionLog) -> Iterator[tuple[str, list[str]]]:
     grouped = log.grouped
     for user, items in zip(grouped.user_ids, np.split(grouped.items, grouped.offsets[1:-1]), strict=True):
         yield user, grouped.item_ids.gather(items).to_list()
-
-
-def _is_table(value: Any) -> bool:
-    """Say whether a value has columns with names."""
-    if isinstance(value, np.ndarray):
-        return bool(value.dtype.names)
-    if isinstance(value, pl.Series | Mapping | InteractionLog):
-        return False
-    return isinstance(value, pl.LazyFrame) or hasattr(value, "columns") or hasattr(value, "column_names")
 
 
 def _shown(value: object) -> str:

@@ -66,7 +66,7 @@ def id_of(value: Any, what: str, strip: Strip | None = None) -> str | None:
         return (strip or Strip(what)).text(value)
     if kind == "number":
         return str(int(value))
-    raise DataError(f"{what} is a {kind} ({_shown(value)}). {EXPECTED}")
+    raise DataError(f"{what} is a {kind} ({shown(value)}). {EXPECTED}")
 
 
 def id_texts(values: pl.Series, what: str) -> pl.Series:
@@ -174,7 +174,8 @@ def _is_broken(text: str) -> bool:
     return False
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return the beginning of a value, for a message."""
     try:
         return ascii(value)[:40] if isinstance(value, str) else str(value)[:40]
     except ValueError:  # more digits than Python writes

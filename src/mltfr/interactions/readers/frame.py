@@ -12,7 +12,7 @@ import polars as pl
 
 from mltfr.errors import DataError, MissingExtraError
 from mltfr.interactions.columns import Columns
-from mltfr.interactions.ids import id_of, id_texts, kind_of
+from mltfr.interactions.ids import id_of, id_texts, kind_of, shown
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
 from mltfr.interactions.readers.mixed import kinds_of, reject_mixed
 
@@ -37,7 +37,13 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
         MissingExtraError: pandas needs pyarrow, which is not installed.
     """
     names, column_of = open_table(source, name)
-    found = columns.resolve(names, name)
+    try:
+        found = columns.resolve(names, name)
+    except DataError as error:
+        index = [label for label in getattr(getattr(source, "index", None), "names", ()) if label is not None]
+        if not index:
+            raise
+        raise DataError(f"{error} The pandas index {index} is no column: call reset_index().") from error
     parts: list[pl.Series] = []
     for role, column in zip((USER, ITEM, TIME), found, strict=True):
         if column is None:
@@ -100,6 +106,15 @@ def _opened(source: Any, name: str) -> tuple[list[str], Callable[[int], Column]]
     return found.columns, lambda place: _objects(found.to_series(place))
 
 
+def is_table(value: Any) -> bool:
+    """Say whether a value has columns with names."""
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype.names)
+    if isinstance(value, pl.Series | Mapping):
+        return False
+    return isinstance(value, pl.LazyFrame) or hasattr(value, "columns") or hasattr(value, "column_names")
+
+
 def as_column(values: Any) -> Column:
     """Return what holds the values of one column: by place, never by label.
 
@@ -115,7 +130,7 @@ def as_column(values: Any) -> Column:
         return _of_arrow(values)
     if isinstance(values, np.ndarray):
         return list(values) if values.ndim != 1 or values.dtype.kind in "OSVm" else pl.Series(values)
-    if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes | Mapping | Set) or is_table(values) or not isinstance(values, Iterable):
         raise DataError(f"a {type(values).__name__} is no column. Give a list of values.")
     return list(values)
 
@@ -160,6 +175,8 @@ def _plain(chunk: Any) -> Any:
             chunk = chunk.dictionary_decode()
         elif isinstance(chunk, arrow.RunEndEncodedArray):
             chunk = compute.run_end_decode(chunk)
+        elif arrow.types.is_decimal256(chunk.type):
+            chunk = chunk.cast(arrow.decimal128(38, chunk.type.scale))
         else:
             return chunk
 
@@ -177,7 +194,7 @@ def _texts(values: Column, role: str, what: str) -> list[pl.Series]:
     if role == TIME:
         return [pl.Series(role, [None if kind_of(value) is None else str(value) for value in values], dtype=pl.String)]
     kinds = kinds_of(values, role)
-    texts = [id_of(v, what) if kind == "number" else v if kind == "string" else None if kind is None else repr(v)[:40]
+    texts = [id_of(v, what) if kind == "number" else v if kind == "string" else None if kind is None else shown(v)
              for v, kind in zip(values, kinds, strict=True)]  # fmt: skip
     return [pl.Series(role, texts, dtype=pl.String), kinds]
 
