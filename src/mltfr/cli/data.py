@@ -153,6 +153,7 @@ def _rows(s: Statistics) -> dict[str, str | None]:
         "items": f"{s.items:,}",
         "interactions": f"{s.interactions:,}",
         "invalid rows dropped": f"{s.skipped:,}" if s.skipped else None,
+        "given validation part": f"{s.validation_interactions:,} interactions" if s.validation_interactions else None,
         "given test part": f"{s.test_interactions:,} interactions" if s.test_interactions else None,
         "density": f"{s.density:.4%}",
         "history length": _spread(s.history_length),

@@ -51,7 +51,7 @@ def fit(
         typer.Argument(
             metavar="FILE",
             help="Interaction log: CSV, TSV, Parquet, JSON Lines (each also .gz or .zst), RecBole .inter, "
-            "sequence text, or a folder with train.txt and test.txt.",
+            "sequence text, or a folder with train.txt, test.txt and perhaps valid.txt, or the like in other formats.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],

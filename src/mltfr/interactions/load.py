@@ -8,13 +8,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-import polars as pl
-
 from mltfr.errors import DataError, MltfrWarning, one_of
 from mltfr.interactions.checks import check
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import detect
 from mltfr.interactions.log import InteractionLog
+from mltfr.interactions.parts import find_parts
 from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import READERS, frame
@@ -39,8 +38,8 @@ def load_interactions(
     What was done to the rows that people should know (`InteractionLog.notes`) is said by `MltfrWarning`s.
 
     Args:
-        source: a file, a folder with `train.txt` and `test.txt`, a folder that `prepare` wrote, or a polars, pandas
-            or Arrow table.
+        source: a file, a folder with a given split (`train.txt`, `test.txt`, perhaps `valid.txt`), a folder that
+            `prepare` wrote, or a polars, pandas or Arrow table.
         format: one of `FORMATS`; by default it is recognised by the content.
         user_column: name of the users' column; by default the usual names are tried.
         item_column: name of the items' column.
@@ -74,7 +73,7 @@ def load_interactions(
 def read_interactions(
     path: Path, name: str, columns: Columns, skip_invalid: bool, time_format: str | None
 ) -> InteractionLog:
-    """Read and check a file, or a folder with `train.txt` and `test.txt`.
+    """Read and check a file, or a folder with a given split.
 
     Args:
         path: the file or folder.
@@ -87,7 +86,7 @@ def read_interactions(
         DataError: it is not a usable log.
     """
     if name == "folder":
-        return _load_folder(path, skip_invalid)
+        return _load_folder(path, columns, skip_invalid, time_format)
     table = check(_read(path, name, columns, skip_invalid), skip_invalid, time_format)
     return InteractionLog(
         table.frame, str(path), name, skipped=table.skipped, notes=table.notes, clock=table.clock
@@ -100,21 +99,39 @@ def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTab
     return READERS[name](path, columns, skip_invalid)
 
 
-def _load_folder(path: Path, skip_invalid: bool) -> InteractionLog:
-    """Read `train.txt` and `test.txt`, each in either sequence form."""
-    if not path.is_dir():
-        raise DataError(f"{path}: is a file; format 'folder' reads train.txt and test.txt in a folder.")
+def _load_folder(path: Path, columns: Columns, skip_invalid: bool, time_format: str | None) -> InteractionLog:
+    """Read the parts of a given split, each in a format of its own."""
+    files = find_parts(path)
     parts: dict[str, RawTable] = {}
-    for part in ("train", "test"):
-        file = path / f"{part}.txt"
-        if not file.is_file():
-            raise DataError(f"{path}: the folder has no {file.name}. Expected train.txt and test.txt in it.")
-        name = "sequence-colon" if detect(file, Columns()) == "sequence-colon" else "sequence"
-        parts[part] = check(_read(file, name, Columns(), skip_invalid), skip_invalid)
-    test: pl.DataFrame = parts["test"].frame
-    skipped = parts["train"].skipped + parts["test"].skipped
-    notes = tuple(f"{name}.txt: {note}" for name, part in parts.items() for note in part.notes)
-    return InteractionLog(parts["train"].frame, str(path), "folder", test, skipped, notes)
+    for part, file in files.items():
+        table = _read(file, _format_of_part(file, columns), columns, skip_invalid)
+        parts[part] = check(table, skip_invalid, time_format)
+    notes = [f"{files[part].name}: {note}" for part, table in parts.items() for note in table.notes]
+    others = sum(not name.name.startswith(".") for name in path.iterdir()) - len(files)
+    if others:
+        read = ", ".join(file.name for file in files.values())
+        notes.append(f"read {read}; what else is in the folder ({others:,}) was left alone.")
+    train = parts["train"]
+    return InteractionLog(
+        train.frame,
+        str(path),
+        "folder",
+        test=parts["test"].frame,
+        validation=parts["validation"].frame if "validation" in parts else None,
+        skipped=sum(table.skipped for table in parts.values()),
+        notes=tuple(notes),
+        clock=train.clock,
+    )
+
+
+def _format_of_part(file: Path, columns: Columns) -> str:
+    """Return the format of a part; a text that begins with a user without items is a sequence as well."""
+    try:
+        return detect(file, columns)
+    except DataError:
+        if ".txt" in file.name.lower():
+            return "sequence"
+        raise
 
 
 def say(source: str, notes: Iterable[str]) -> None:

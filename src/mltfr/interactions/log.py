@@ -94,6 +94,7 @@ class InteractionLog:
         source: where it came from, for people ("log.csv").
         format: name of the format it was read from.
         test: the given test split, where the source has one: `user_id`, `item_id`, in order.
+        validation: the given validation split, where the source has one beside the test split.
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         clock: what is known of the times from reading them.
@@ -106,6 +107,7 @@ class InteractionLog:
     skipped: int = 0
     notes: tuple[str, ...] = ()
     clock: Clock = UNKNOWN_CLOCK
+    validation: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -162,7 +164,7 @@ class InteractionLog:
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for part, frame in (("log", self.frame), ("test", self.test)):
+        for part, frame in (("log", self.frame), ("validation", self.validation), ("test", self.test)):
             if frame is None:
                 continue
             update_digest(digest, part, frame.schema, len(frame), frame.iter_slices(SLICE))
@@ -176,7 +178,7 @@ def update_digest(
 
     Args:
         digest: the SHA-256 so far.
-        part: "log", or "test" for a given test split.
+        part: "log", or "validation" or "test" for given ones.
         schema: types of the columns, in their order.
         rows: how many rows there are.
         pieces: all of them, `SLICE` at a time.

@@ -37,6 +37,7 @@ class Statistics:
         last_timestamp: latest time, None without times.
         time_unit: unit of these since 1970-01-01 UTC (s, ms, us, ns), None where they are a counter.
         repeats: share of the interactions whose user chose that item before.
+        validation_interactions: rows of the given validation split, 0 where there is none.
         test_interactions: rows of the given test split, 0 where there is none.
         test_users: users with a test item under the default split (the given one, else leave-one-out).
         cold_test_items: share of those test items that the training split lacks; None without test users.
@@ -57,6 +58,7 @@ class Statistics:
     last_timestamp: float | None
     time_unit: Unit | None
     repeats: float
+    validation_interactions: int
     test_interactions: int
     test_users: int
     cold_test_items: float | None
@@ -90,6 +92,7 @@ def describe(log: InteractionLog) -> Statistics:
         last_timestamp=_of_source(last, log),
         time_unit=None if first is None or last is None else log.clock.unit_of(first, last),
         repeats=1 - pairs / len(frame),
+        validation_interactions=0 if log.validation is None else len(log.validation),
         test_interactions=0 if log.test is None else len(log.test),
         test_users=test_users,
         cold_test_items=cold,
