@@ -22,6 +22,7 @@ WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200
 EXPECTED = "Ids are texts or whole numbers."
 _EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
 _LONGEST = 10**38
+_ODD = r"^\s|\s$|^$"  # faster than to strip a clean column
 
 
 def kind_of(value: Any) -> str | None:
@@ -110,18 +111,22 @@ class Strip:
         self.example = ""
         self._raw: list[pl.Series] = []    # distinct ids with white space around them
         self._both: list[pl.Series] = []   # distinct ids that occur with it and without
+        self._known: pl.Series | None = None
 
     def look(self, ids: pl.Series) -> pl.Series:
         """Take a piece of the column into account, and say of every id whether it is missing or blank."""
-        stripped = ids.str.strip_chars()
-        changed = stripped.ne_missing(ids)
-        blank = (stripped == "").fill_null(True)
-        if changed.any():
-            raw = ids.filter(changed & ~blank)
-            self.example = self.example or next(iter(raw), "")
+        odd = ids.str.contains(_ODD).fill_null(True)
+        if not odd.any():
+            return odd
+        rows = odd.arg_true()
+        given = ids.gather(rows)
+        blank = (given.str.strip_chars() == "").fill_null(True)
+        raw = given.filter(~blank)
+        if len(raw):
+            self.example = self.example or raw[0]
             self.count += len(raw)
             self._raw.append(raw.unique(maintain_order=True))
-        return blank
+        return pl.repeat(False, len(ids), eager=True).scatter(rows.filter(blank), True)
 
     def text(self, text: str) -> str:
         """Return one id without white space around it."""
@@ -135,10 +140,12 @@ class Strip:
         """Return a piece without white space around its ids; the piece itself if no piece holds any."""
         if not self.count:
             return ids
-        stripped = ids.str.strip_chars()
-        plain = ids.filter(stripped == ids).unique()
-        self._both.append(plain.filter(plain.is_in(self._distinct().str.strip_chars().implode())))
-        return stripped
+        if self._known is None:
+            self._known = self._distinct().str.strip_chars().unique().implode()
+        plain = ids.filter(~ids.str.contains(_ODD)).unique()
+        if len(plain):
+            self._both.append(plain.filter(plain.is_in(self._known)))
+        return ids.str.strip_chars()
 
     @property
     def notes(self) -> tuple[str, ...]:
