@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-fast lint bench bench-peers clean
+.PHONY: help demo test test-fast lint bench bench-peers soak clean
 
 help:  ## Show what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 
 bench: $(VENV)/.bench  ## Measure speed and memory, and print a table.
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+soak: $(VENV)/.dev  ## Kill, starve, damage and lie to it by the hundred, and print what was found.
+	$(BIN)/python benchmarks/soak.py $(ARGS)
 
 bench-peers: $(VENV)/.bench  ## The same with RePlay, RecTools and RecBole, which are installed beside it.
 	$(BIN)/python benchmarks/peers/install.py

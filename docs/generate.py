@@ -17,6 +17,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+import reliability_tables
 from mltfr import Recommender, load_interactions
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
@@ -35,7 +36,7 @@ from mltfr.tokens.sources import TOKEN_SOURCES
 from settings_tables import allowed, settings_table, table, value
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/reference.md")
+FILES = ("README.md", "docs/reference.md", "docs/reliability.md")
 
 
 def config_keys() -> str:
@@ -218,6 +219,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "sources": lambda: registered(TOKEN_SOURCES, ""),
     "tables": token_tables,
     "data": data_sets,
+    "soak": reliability_tables.soak,
+    "inputs": reliability_tables.inputs,
     "formats": lambda: ", ".join(f"`{name}`" for name in FORMATS) + ".",
 }
 

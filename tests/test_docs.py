@@ -43,7 +43,7 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/reference.md"])
+@pytest.mark.parametrize("name", generate.FILES)
 def test_generated_parts_are_up_to_date(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert generate.updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"

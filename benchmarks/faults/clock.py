@@ -31,7 +31,7 @@ prepare = do_undisturbed
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield every job with every clock."""
     for turn in range(max(1, round(scale * 4))):
-        for job in JOBS if scale >= 0.1 else list(JOBS)[turn % 4 :: 4]:
+        for job in JOBS if scale >= 0.1 else ["fit"]:
             if job != "study" or turn == 0:
                 yield from ((f"{job}: {what}", {}) for what in (*SHIFTS, *DATES, JUMP))
 

@@ -31,7 +31,8 @@ SECONDS, MEMORY = 60.0, 1 << 30
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the kinds, as often as each is tried."""
     for kind, number in NUMBERS.items():
-        for place in range(max(1, round(scale * number))):
+        least = 0 if kind == "study" and scale < 0.03 else 1  # making one takes seconds
+        for place in range(max(least, round(scale * number) if least else 0)):
             yield kind, {"place": place}
 
 

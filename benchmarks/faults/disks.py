@@ -39,6 +39,8 @@ prepare = do_undisturbed
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield every job with every refusal."""
     for job, number in NUMBERS.items():
+        if job == "study" and scale < 0.03:  # a study takes seconds
+            continue
         turns = max(1, round(scale * number))
         for name in REFUSALS:
             yield from ((f"{job}: {name}", {"place": (turn + 0.5) / turns}) for turn in range(turns))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = {"kills": 5, "clock": 5, "settings": 3, "requests": 4}
+SECTIONS = {"kills": 4, "disks": 16, "clock": 5, "damage": 6, "settings": 3, "requests": 4}
 """The sections, and how many kinds each tries at least."""
 
 
