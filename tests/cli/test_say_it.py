@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +22,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     done = run("fit", folder / "log.csv", "--out", folder / "run", "--backbone", "item-knn", home=store)
     note = "log.csv: white space was stripped off values of item_id: 1, as in 'i 3 '; ids written in several ways"
     assert done.stderr.count(note) == 1
+    assert note.split(": ", 1)[1] in json.loads((folder / "run" / "manifest.json").read_text())["notes"][0]
     return folder
 
 

@@ -58,6 +58,17 @@ def test_whole_numbers_are_ids(tmp_path: Path) -> None:
     assert found.vectors.ravel().tolist() == [0, 2, 1]
 
 
+def test_white_space_is_no_part_of_an_id(tmp_path: Path) -> None:
+    pl.DataFrame({"item_id": ["1 ", " 2"], "v": [[1.0], [2.0]]}).write_parquet(tmp_path / "v.parquet")
+    save_file({"1 ": np.array([1.0]), " 2": np.array([2.0])}, tmp_path / "v.safetensors")
+    for name in ("v.parquet", "v.safetensors"):
+        found = read_item_features(tmp_path / name, Vocabulary(("1", "2"), np.ones(3, np.int64)))
+        assert found.vectors.tolist() == [[0.0], [1.0], [2.0]]
+    save_file({"1 ": np.array([1.0]), "1": np.array([2.0])}, tmp_path / "v.safetensors")
+    with pytest.raises(DataError, match="two tensors have one name but for white space"):
+        read_item_features(tmp_path / "v.safetensors", Vocabulary(("1",), np.ones(2, np.int64)))
+
+
 def test_a_missing_item_is_an_error_or_zeros(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
     as_lists(path)
@@ -77,6 +88,8 @@ def test_a_missing_item_is_an_error_or_zeros(tmp_path: Path) -> None:
 FRAMES = {
     "no item column": (pl.DataFrame({"v": [[1.0]]}), r"no item column among v\. Expected an item_id column"),
     "twice": (pl.DataFrame({"item_id": ["a", "a"], "v": [[1.0], [2.0]]}), r"item_id is 'a' twice"),
+    "twice but for space": (pl.DataFrame({"item_id": ["a", "a "], "v": [[1.0], [2.0]]}), r"item_id is 'a' twice"),
+    "blank id": (pl.DataFrame({"item_id": ["a", " "], "v": [[1.0], [2.0]]}), r"item_id is empty"),
     "empty id": (pl.DataFrame({"item_id": ["a", None], "v": [[1.0], [2.0]]}), r"item_id is empty"),
     "two lengths": (
         pl.DataFrame({"item_id": ["a", "b"], "v": [[1.0], [2.0, 3.0]]}), r"lists in v must have one length"

@@ -101,7 +101,7 @@ def _read_parquet(path: Path) -> tuple[list[str], Floats]:
     column = next((by_name[name] for name in map(canonical, ITEM_NAMES) if name in by_name), None)
     if column is None:
         raise DataError(f"{path}: no item column among {', '.join(frame.columns[:8]) or 'no columns'}. {EXPECTED}.")
-    ids = id_texts(frame[column], f"{path}: {column}").str.strip_chars()
+    ids = id_texts(frame[column], f"{path}: {column}").str.strip_chars().replace("", None)
     if ids.null_count() or ids.is_duplicated().any():
         first = "empty" if ids.null_count() else f"'{ids.filter(ids.is_duplicated())[0]}' twice"
         raise DataError(f"{path}: {column} is {first}. Give every item one row.")
