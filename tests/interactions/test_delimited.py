@@ -52,6 +52,7 @@ WHOLE = {
     "a quoted header": six().replace(HEADER, '"user_id","item_id","timestamp","a ""title"",\nof its own"\n'),
     "a wide header": HEADER[:-1] + ",c" * 40_000 + "\n" + "".join(row + "lamp" + "," * 40_000 + "\n" for row in SIX),
 }
+OTHERS = ("escaped quotes", "escaped delimiters", "single quotes", "spaces behind commas")
 FORMS = {
     "comma": lambda text: text.encode(),
     "tab": lambda text: text.replace(",", "\t").encode(),
@@ -62,6 +63,7 @@ FORMS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("case", WHOLE)
 def test_every_row_is_there(tmp_path: Path, case: str, form: str) -> None:
@@ -70,6 +72,7 @@ def test_every_row_is_there(tmp_path: Path, case: str, form: str) -> None:
     users = [f"\ufeffu{n // 3}" if n > 2 and "marks inside" in case else f"u{n // 3}" for n in range(6)]
     assert log.frame.rows() == [(user, f"i{n % 3}", n + 1) for n, user in enumerate(users)]
     assert log.skipped == 0
+    assert any("only so is every row one" in note for note in log.notes) == (case in OTHERS)
 
 
 NAMED = {

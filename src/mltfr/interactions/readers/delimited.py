@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Parsed:
         tables: the table, in one piece or several.
         marks: where each piece begins.
         skipped: invalid rows that were dropped.
+        notes: how it was read, if not as its header says.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Parsed:
     tables: list[pl.LazyFrame]
     marks: list[Mark]
     skipped: int
+    notes: tuple[str, ...] = ()
 
     def place(self, row: int) -> str:
         """Say where a row stands."""
@@ -90,7 +92,7 @@ def read_table(path: Path, layout: Layout, columns: Columns, skip_invalid: bool)
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
     parsed = parse(path, layout, columns, skip_invalid)
-    return RawTable(str(path), pl.concat(parsed.tables).collect(), parsed.place, parsed.skipped)
+    return RawTable(str(path), pl.concat(parsed.tables).collect(), parsed.place, parsed.skipped, parsed.notes)
 
 
 def parse(
@@ -119,7 +121,7 @@ def parse(
     except BrokenRowError as error:
         for other in layout.dialects(error.record):
             with suppress(BrokenRowError):
-                return parsed(other)
+                return replace(parsed(other), notes=(f"Fields are read {other.quoting()}: only so is every row one.",))
         if not skip_invalid:
             raise
     return parsed(layout, skip_invalid=True)

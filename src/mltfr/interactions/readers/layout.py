@@ -59,6 +59,12 @@ class Layout:
             **quoting,
         )  # fmt: skip
 
+    def quoting(self) -> str:
+        """Say how fields are quoted."""
+        escaped = ", escaped by a backslash" if self.escape else ""
+        space = ", with spaces before it" if self.skip_space else ""
+        return f"as quoted by {self.quote}{escaped}{space}"
+
     def dialects(self, text: str) -> Iterator[Layout]:
         """Yield the other ways of quoting of which a text bears the marks, the likeliest first."""
         if self.quote is None:

@@ -83,7 +83,7 @@ def _delimited(path: Path, layout: Layout, columns: Columns, skip_invalid: bool,
         for table, mark in zip(parsed.tables, parsed.marks, strict=True):
             yield from _slices(table, mark.row, size)
 
-    return Pieces(str(path), rows, parsed.place, parsed.skipped)
+    return Pieces(str(path), rows, parsed.place, parsed.skipped, parsed.notes)
 
 
 def _slices(table: pl.LazyFrame, start: int, size: int) -> Iterator[pl.DataFrame]:
