@@ -9,7 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-KINDS = {np.dtype(np.float16): "F16", np.dtype(np.float32): "F32", np.dtype(np.uint16): "BF16"}
+KINDS = {
+    np.dtype(np.float16): "F16",
+    np.dtype(np.float32): "F32",
+    np.dtype(np.float64): "F64",
+    np.dtype(np.int64): "I64",
+    np.dtype(np.uint16): "BF16",
+}
 
 
 def write_safetensors(path: Path, tensors: dict[str, np.ndarray]) -> Path:

@@ -77,3 +77,8 @@ def test_one_row_stands_for_a_word() -> None:
     tokens = read_vocabulary(["late", "▁Late", "▁late", "▁late", "<s>", "ate"])
     assert rows_by_word(enumerate(tokens)) == {"late": 2, "ate": 5}
     assert rows_by_word(enumerate(tokens), prefer=TokenKind.PIECE)["late"] == 0
+
+
+@pytest.mark.parametrize(("marked", "style"), [(3, Style.PIECES), (2, Style.PIECES), (1, Style.PLAIN)])
+def test_one_marked_token_in_a_hundred_makes_a_style(marked: int, style: Style) -> None:
+    assert style_of(["▁word"] * marked + ["plain"] * (200 - marked)) is style

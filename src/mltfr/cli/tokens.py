@@ -115,6 +115,8 @@ def import_table(
     _note(f"reading the token table of {source}")
     table = import_into(name, source, TokenStore(), tensor=tensor, vocabulary=vocabulary, licence=licence)
     rows, width = table.shape
+    if table.provenance.get("vocabulary_file", "") is None:
+        _note(f"no vocabulary lies beside {table.provenance['file']}: its rows are called #0, #1, ...")
     say(f"{name}: {rows:,} x {width}, from {table.provenance['file']}")
 
 

@@ -44,7 +44,8 @@ def write_table(path: Path, table: OpenTable, name: str) -> str:
     dtype = table.dtype.newbyteorder("<")
     digest, rows = hashlib.sha256(), 0
     header = {"descr": dtype.str, "fortran_order": False, "shape": table.shape}
-    with path.open("wb") as file:
+    largest = 0.0
+    with path.open("wb") as file, np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused here
         np.lib.format.write_array_header_1_0(file, header)
         for chunk in table.chunks():
             values = np.ascontiguousarray(chunk, dtype)
@@ -57,8 +58,11 @@ def write_table(path: Path, table: OpenTable, name: str) -> str:
             file.write(values.data)
             digest.update(values.data)
             rows += len(values)
+            largest = max(largest, float(np.abs(values).max(initial=0)))
     if rows != table.shape[0]:
         raise TokenTableError(f"{name}: damaged: {rows:,} rows arrived, {table.shape[0]:,} were announced.")
+    if largest == 0.0:
+        raise TokenTableError(f"{name}: every value of the table is zero, so it says nothing. Take another file.")
     return digest.hexdigest()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mltfr.errors import TokenTableError
+from mltfr.errors import TokenTableError, shown
+from mltfr.storage.foreign import one_line
 from mltfr.storage.parse import parse_json
 
+MAX_BYTES = 100_000_000
+"""Bytes of a vocabulary above which it is refused; that of the largest model has a third of it."""
 VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "vocabulary.json", "vocabulary.txt")
 """Names of vocabulary files beside a table, in the order in which they are looked for."""
 
@@ -34,6 +37,10 @@ def read_vocabulary_file(path: Path) -> TokenStrings:
         TokenTableError: the file is missing, damaged or none of these.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise TokenTableError(f"{path}: not a vocabulary: it is no file.")
+        if path.stat().st_size > MAX_BYTES:
+            raise TokenTableError(f"{path}: not a vocabulary: it has more than {MAX_BYTES:,} bytes.")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise TokenTableError(f"{path}: cannot be read ({error.strerror}).") from error
@@ -42,17 +49,22 @@ def read_vocabulary_file(path: Path) -> TokenStrings:
             f"{path}: not a vocabulary: it is no text file. Known: tokenizer.json, vocab.json, vocab.txt."
         ) from error
     if path.suffix != ".json":
-        return TokenStrings(tuple(text.removesuffix("\n").split("\n")))
+        tokens = tuple(text.removesuffix("\n").split("\n"))
+        _check_once(path, tokens)
+        return TokenStrings(tokens)
     try:
         document = parse_json(text)
     except ValueError as error:
         raise TokenTableError(f"{path}: damaged: not JSON ({error}). Fetch it again.") from error
     try:
-        return _from_json(document)
+        strings = _from_json(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TokenTableError(
-            f"{path}: holds no vocabulary. Known: tokenizer.json, an object {{token: row}}, a list of tokens."
+            f"{path}: holds no vocabulary ({one_line(error)}). Known: tokenizer.json, an object {{token: row}}, "
+            "a list of tokens."
         ) from error
+    _check_once(path, strings.tokens)
+    return strings
 
 
 def find_vocabulary(folder: Path, stem: str | None = None) -> Path | None:
@@ -77,26 +89,57 @@ def _from_json(document: Any) -> TokenStrings:
     if "model" not in document:
         return _from_rows(document)
     added = document.get("added_tokens") or []
-    special = frozenset(int(token["id"]) for token in added if token.get("special"))
+    special = frozenset(_row(token["id"]) for token in added if token.get("special"))
     vocabulary = document["model"]["vocab"]
     if isinstance(vocabulary, list):  # unigram models: [token, log probability] in the order of the rows
         rows = {_string(token): row for row, (token, _) in enumerate(vocabulary)}
+        if len(rows) != len(vocabulary):
+            raise ValueError("a token has two rows")
     else:
         rows = dict(vocabulary)
-    rows.update({_string(token["content"]): token["id"] for token in added})
-    return TokenStrings(_from_rows(rows).tokens, special)
+    return TokenStrings(_from_rows(rows, {_string(token["content"]): token["id"] for token in added}).tokens, special)
 
 
-def _from_rows(rows: Mapping[str, int]) -> TokenStrings:
-    if not rows or min(rows.values()) < 0 or max(rows.values()) >= 2 * len(rows) + 1024:
-        raise ValueError("rows out of range")
-    tokens = [""] * (max(rows.values()) + 1)
-    for token, row in rows.items():
-        tokens[row] = token
+def _from_rows(rows: Mapping[str, int], added: Mapping[str, int] | None = None) -> TokenStrings:
+    """Return the tokens in the order of their rows; an added token takes the place of another one."""
+    own = {token: row for token, row in rows.items() if token not in (added or {})}
+    everything = {**own, **(added or {})}
+    limit = 2 * len(everything) + 1024
+    for token, row in everything.items():
+        if not 0 <= _row(row) < limit:
+            raise ValueError(f"token {shown(token)} is given row {row}")
+    if not everything:
+        raise ValueError("no tokens")
+    tokens = [""] * (max(everything.values()) + 1)
+    for part in (own, added or {}):
+        taken: dict[int, str] = {}
+        for token, row in part.items():
+            if row in taken:
+                raise ValueError(f"tokens {shown(taken[row])} and {shown(token)} are both given row {row}")
+            taken[row] = tokens[row] = token
     return TokenStrings(tuple(tokens))
+
+
+def _row(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"not a row: {shown(value)}")
+    return value
+
+
+def _check_once(path: Path, tokens: Sequence[str]) -> None:
+    """Check that no token has two rows."""
+    if len(set(tokens)) + max(0, tokens.count("") - 1) == len(tokens):
+        return
+    seen: dict[str, int] = {}
+    for row, token in enumerate(tokens):
+        if token and token in seen:
+            raise TokenTableError(
+                f"{path}: holds no vocabulary: token {shown(token)} has two rows, {seen[token]} and {row}."
+            )
+        seen[token] = row
 
 
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"not a token: {value!r}")
+        raise TypeError(f"not a token: {shown(value)}")
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,17 @@ import numpy.typing as npt
 from mltfr.config import ComponentConfig
 from mltfr.config.registry import Registry
 from mltfr.errors import TokenTableError
+from mltfr.storage.foreign import foreign_file
 from mltfr.tokens.vocabulary import TokenStrings
 
 CHUNK_BYTES = 8 << 20
 """Bytes of float32 values held in memory while a table is read."""
+MAX_HEADER = 100_000_000
+"""Bytes of a header or vocabulary above which a file is refused; those of the largest models have a third of it."""
+MAX_SHAPE = (1 << 22, 1 << 15)
+"""Rows and columns above which a matrix is no token table: four times the largest that are known."""
+EMPTY = 0.1
+"""Share of a table's rows that may have no token: models pad their tables, and leave gaps in their vocabularies."""
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -57,10 +64,16 @@ class OpenTable:
             TokenTableError: the sizes are so far apart that the two do not belong together.
         """
         rows, tokens = self.shape[0], len(self.strings.tokens)
+        empty = self.strings.tokens.count("")
+        if empty > max(1, EMPTY * tokens):
+            raise TokenTableError(
+                f"{self.provenance.get('file')}: {empty:,} of the vocabulary's {tokens:,} rows have no token: it is "
+                "not whole. Pass the right one with --vocabulary."
+            )
         if rows == tokens:
             return self
         kept = min(rows, tokens)
-        if kept < 0.9 * max(rows, tokens):
+        if kept < (1 - EMPTY) * max(rows, tokens):
             raise TokenTableError(
                 f"{self.provenance.get('file')}: the table has {rows:,} rows and the vocabulary {tokens:,} "
                 "tokens: they do not belong together. Pass the right one with --vocabulary or --tensor."
@@ -137,15 +150,32 @@ def source_for(location: str, tensor: str | None = None, vocabulary: Path | None
             f"{location}: pickled weights run code when they are read, so they are never opened. "
             "Use a .safetensors, .gguf or .npy file of the same model."
         )
-    for entry in TOKEN_SOURCES:
-        source = entry.cls.from_location(location, tensor, vocabulary)
-        if source is not None:
-            return source
+    with foreign_file(location, TokenTableError, "no such file", "Name a file, a folder or OWNER/NAME."):
+        for entry in TOKEN_SOURCES:
+            source = entry.cls.from_location(location, tensor, vocabulary)
+            if source is not None:
+                return source
     known = "a .safetensors, .gguf or .npy file, a folder with model.safetensors, or a hub id OWNER/NAME"
     if path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir()):
         raise TokenTableError(f"{location}: holds pickled weights, which are never opened. Known: {known}.")
     problem = "not a file that token tables are read from" if path.exists() else "no such file or repository"
     raise TokenTableError(f"{location}: {problem}. Known: {known}.")
+
+
+def check_shape(shape: Sequence[int], where: str) -> tuple[int, int]:
+    """Return `(V, W)`, the shape of a token table.
+
+    Raises:
+        TokenTableError: it is none of a matrix, is empty, or too large for one.
+    """
+    if len(shape) != 2 or 0 in shape:
+        raise TokenTableError(f"{where}: is {'x'.join(map(str, shape))}, a token table is a matrix V x W.")
+    if shape[0] > MAX_SHAPE[0] or shape[1] > MAX_SHAPE[1]:
+        raise TokenTableError(
+            f"{where}: is {shape[0]:,} x {shape[1]:,}; a token table has {MAX_SHAPE[0]:,} rows and {MAX_SHAPE[1]:,} "
+            "columns at most."
+        )
+    return shape[0], shape[1]
 
 
 def rows_per_chunk(width: int) -> int:

@@ -15,6 +15,7 @@ from mltfr.tokens.sources.base import (
     OpenTable,
     TokenSource,
     TokenSourceConfig,
+    check_shape,
     register_source,
     rows_per_chunk,
 )
@@ -59,14 +60,15 @@ class GGUFSource(TokenSource):
         shapes = {name: entry.shape for name, entry in header.tensors.items()}
         name = choose_tensor(shapes, self.config.tensor, str(path))
         entry = header.tensors[name]
+        rows, width = check_shape(entry.shape, f"{path}: tensor '{name}'")
         kind, row_bytes = _row_bytes(path, entry)
-        if entry.start + entry.shape[0] * row_bytes > path.stat().st_size:
+        if entry.start + rows * row_bytes > path.stat().st_size:
             raise TokenTableError(f"{path}: damaged: tensor '{name}' is cut off. Fetch it again.")
         yield OpenTable(
-            shape=(entry.shape[0], entry.shape[1]),
+            shape=(rows, width),
             dtype=np.dtype(np.float32 if kind in ("F32", "F64") else np.float16),
             chunks=lambda: _chunks(path, entry, row_bytes),
-            strings=self._strings(header, entry.shape[0]),
+            strings=self._strings(header, rows),
             provenance={
                 "source": "gguf",
                 "file": path.name,
@@ -82,12 +84,21 @@ class GGUFSource(TokenSource):
         if self.config.vocabulary is not None:
             return read_vocabulary_file(self.config.vocabulary)
         tokens = header.metadata.get("tokenizer.ggml.tokens")
-        if not tokens:
+        if tokens is None:
             beside = find_vocabulary(self.config.path.parent, self.config.path.stem)
             return read_vocabulary_file(beside) if beside else numbered(rows)
-        kinds = header.metadata.get("tokenizer.ggml.token_type", ())
-        special = frozenset(row for row, kind in enumerate(kinds) if kind in _CONTROL_TYPES)
-        return TokenStrings(tuple(str(token) for token in tokens), special)
+        if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
+            raise TokenTableError(
+                f"{self.config.path}: damaged: its tokens are no list of texts. Fetch it again, or pass --vocabulary."
+            )
+        kinds = header.metadata.get("tokenizer.ggml.token_type")
+        if kinds is not None and (not isinstance(kinds, np.ndarray) or kinds.shape != (len(tokens),)):
+            raise TokenTableError(
+                f"{self.config.path}: damaged: the types of its tokens are no list of {len(tokens):,} numbers. "
+                "Fetch it again, or pass --vocabulary."
+            )
+        special = () if kinds is None else np.flatnonzero(np.isin(kinds, _CONTROL_TYPES)).tolist()
+        return TokenStrings(tuple(tokens), frozenset(special))
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:

@@ -15,10 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mltfr.errors import TokenTableError
+from mltfr.storage.foreign import foreign_file
+from mltfr.tokens.sources.base import MAX_HEADER
 
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _MAX_DIMENSIONS = 8
+_MAX_ALIGNMENT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,9 @@ def read_gguf_header(path: Path) -> GGUFHeader:
     Raises:
         TokenTableError: the file is missing, damaged, cut off, big-endian or of an unknown version.
     """
-    try:
-        with path.open("rb") as file:
-            return _Reader(file, path).header()
-    except OSError as error:
-        raise TokenTableError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (struct.error, UnicodeDecodeError, ValueError, OverflowError, MemoryError) as error:
-        raise TokenTableError(f"{path}: damaged: the header is cut off or wrong. Fetch it again.") from error
+    problem = "damaged: the header is cut off or wrong"
+    with foreign_file(path, TokenTableError, problem, "Fetch it again."), path.open("rb") as file:
+        return _Reader(file, path).header()
 
 
 class _Reader:
@@ -64,7 +63,7 @@ class _Reader:
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.file, self.path = file, path
-        self.size = path.stat().st_size
+        self.size = min(path.stat().st_size, MAX_HEADER)
 
     def header(self) -> GGUFHeader:
         if self.file.read(4) != b"GGUF":
@@ -78,13 +77,19 @@ class _Reader:
         metadata = {}
         for _ in range(self.plausible(entries)):
             key = self.string().decode()
+            if key in metadata:
+                raise ValueError(f"two entries {key}")
             metadata[key] = self.value(self.number("I"))
         found = {}
         for _ in range(self.plausible(tensors)):
             name = self.string().decode()
-            dimensions = [self.number("Q") for _ in range(min(self.number("I"), _MAX_DIMENSIONS))]
+            if name in found or (count := self.number("I")) > _MAX_DIMENSIONS:
+                raise ValueError(f"tensor {name}")
+            dimensions = [self.number("Q") for _ in range(count)]
             found[name] = TensorEntry(tuple(reversed(dimensions)), self.number("I"), self.number("Q"))
-        alignment = int(metadata.get("general.alignment", 32))
+        alignment = metadata.get("general.alignment", 32)
+        if type(alignment) is not int or not 0 < alignment <= _MAX_ALIGNMENT:
+            raise ValueError("alignment")
         start = -(-self.file.tell() // alignment) * alignment
         placed = {
             name: TensorEntry(entry.shape, entry.kind, start + entry.start) for name, entry in found.items()
@@ -92,8 +97,8 @@ class _Reader:
         return GGUFHeader(metadata, placed)
 
     def plausible(self, count: int) -> int:
-        """Return a count that the file is long enough for, so that a damaged one fails at once."""
-        if not 0 <= count <= self.size:
+        """Return a count that what is left of the header is long enough for, so that a damaged one fails at once."""
+        if not 0 <= count <= self.size - self.file.tell():
             raise ValueError(f"count {count}")
         return int(count)
 
@@ -120,4 +125,6 @@ class _Reader:
             if len(values) != count:
                 raise ValueError("cut off")
             return values
+        if inner != _STRING:  # arrays of arrays are allowed, and nobody writes them
+            raise ValueError(f"an array of type {inner}")
         return [self.value(inner) for _ in range(count)]

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import TokenTableError
+from mltfr.storage.foreign import foreign_file
 from mltfr.tokens.sources.base import (
     OpenTable,
     TokenSource,
     TokenSourceConfig,
+    check_shape,
     register_source,
     rows_per_chunk,
 )
@@ -57,11 +59,12 @@ class NpySource(TokenSource):
             raise TokenTableError(
                 f"{path}: holds {array.dtype} {array.shape}, a token table is a float matrix V x W."
             )
+        shape = check_shape(array.shape, str(path))
         beside = self.config.vocabulary or find_vocabulary(path.parent, path.stem)
         dtype = np.dtype(np.float16 if array.dtype.itemsize == 2 else np.float32)
         step = rows_per_chunk(array.shape[1])
         yield OpenTable(
-            shape=(array.shape[0], array.shape[1]),
+            shape=shape,
             dtype=dtype,
             chunks=lambda: (
                 np.asarray(array[i : i + step], dtype, order="C") for i in range(0, len(array), step)
@@ -78,10 +81,7 @@ class NpySource(TokenSource):
 
 
 def _mapped(path: Path) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise TokenTableError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, EOFError) as error:
-        raise TokenTableError(f"{path}: damaged: not a plain .npy file. Save it again.") from error
+    """Return a memory map; neither a pickle nor a zip archive of arrays is ever opened as one."""
+    with foreign_file(path, TokenTableError, "damaged: not a plain .npy file", "Save it again."):
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     return array

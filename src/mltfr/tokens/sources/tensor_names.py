@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mltfr.errors import TokenTableError
+from mltfr.errors import TokenTableError, shown
 
 KNOWN_NAMES = (
     "model.embed_tokens.weight",
@@ -49,7 +49,7 @@ def choose_tensor(shapes: Mapping[str, Sequence[int]], given: str | None, where:
     if name is None or name not in shapes:
         matrices = {key: shape for key, shape in shapes.items() if len(shape) == 2}
         largest = sorted(matrices, key=lambda key: -max(matrices[key]))[:4]
-        listed = ", ".join(f"{key} {'x'.join(map(str, matrices[key]))}" for key in largest)
+        listed = ", ".join(f"{shown(key)[1:-1]} {'x'.join(map(str, matrices[key]))}" for key in largest)
         problem = f"no tensor '{given}'" if given else "no tensor has a known token table's name"
         raise TokenTableError(f"{where}: {problem}. Pass --tensor NAME; its largest: {listed or 'none'}.")
     if len(shapes[name]) != 2 or 0 in shapes[name]:
