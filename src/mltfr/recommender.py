@@ -131,7 +131,8 @@ class Recommender:
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = log if isinstance(log, InteractionLog | PreparedSet) else load_interactions(log)
+        known = isinstance(log, InteractionLog | PreparedSet)
+        log = log if known else load_interactions(log, same_time=self.config.filters.same_time)
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._served = ServingModel(fitted, folder)
@@ -148,7 +149,8 @@ class Recommender:
             ConfigError: a baseline, of which nothing is known before.
         """
         known = isinstance(log, InteractionLog | PreparedSet)
-        return estimate_fit(self.config, log if known else load_interactions(log))
+        log = log if known else load_interactions(log, same_time=self.config.filters.same_time)
+        return estimate_fit(self.config, log)
 
     def evaluate(
         self,

@@ -90,6 +90,14 @@ def describe(
         Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`, or a prepared set.")
     ],
     json: Json = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting of filters, as in filters.core=5, to describe what is left; may come several times.",
+        ),
+    ] = None,
     format: Format = None,
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
@@ -102,10 +110,14 @@ def describe(
     from json import dumps
 
     from mltfr.cli.output import print_facts
-    from mltfr.interactions import PreparedSet, load_interactions
+    from mltfr.config import parse_overrides
+    from mltfr.errors import ConfigError
+    from mltfr.interactions import PreparedSet, apply_filters, load_interactions
+    from mltfr.interactions.prepare import Filtering
     from mltfr.interactions.statistics import PreparedStatistics, describe_prepared
     from mltfr.interactions.statistics import describe as statistics_of
 
+    settings = Filtering.parse(parse_overrides(set_ or []), "settings")
     log = load_interactions(
         file,
         format=format,
@@ -114,7 +126,11 @@ def describe(
         timestamp_column=timestamp_column,
         time_format=time_format,
         skip_invalid=skip_invalid,
+        same_time=settings.filters.same_time,
     )
+    if isinstance(log, PreparedSet) and set_:
+        raise ConfigError(f"{file}: is a prepared set, filtered before. Leave out --set.")
+    log = log if isinstance(log, PreparedSet) else apply_filters(log, settings.filters)[0]
     statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
     if json:
         say(dumps(dataclasses.asdict(statistics)))

@@ -157,6 +157,7 @@ def fit(
         "timestamp_column": timestamp_column,
         "time_format": time_format,
         "skip_invalid": skip_invalid,
+        "same_time": settings.filters.same_time,
     }
     with stop_request() as stop:
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import polars as pl
 
@@ -13,10 +14,26 @@ from mltfr.interactions.ids import Strip
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
 from mltfr.interactions.timestamps import EXPECTED, FORMAT, TimeReader, found_time
 
-ONCE = "An interaction with its time must stand once."
+SameTime = Literal["refuse", "keep"]
+ONCE = "An interaction with its time must stand once; where that is no mistake, set filters.same_time=keep."
 UNUSABLE = 0.9
 """Share of times that cannot be read from which on it is the column that is wrong, not a row."""
 _IDS = "Every row needs user_id and item_id."
+
+
+@dataclass(frozen=True)
+class Checking:
+    """How a table is checked.
+
+    Attributes:
+        skip_invalid: drop invalid rows and count them instead of raising.
+        time_format: how dates are written, a pattern of strftime; recognised if None.
+        same_time: whether interactions that repeat another one with the same time are invalid, or kept.
+    """
+
+    skip_invalid: bool = False
+    time_format: str | None = None
+    same_time: SameTime = "refuse"
 
 
 class RowChecks:
@@ -25,13 +42,14 @@ class RowChecks:
     Every piece goes through `ids`; when all have, `require` raises; then every piece goes through `strip` and `times`.
 
     Args:
-        time_format: how dates are written, a pattern of strftime; recognised if not given.
+        how: what is asked of the rows.
     """
 
-    def __init__(self, time_format: str | None = None) -> None:
-        expected = EXPECTED if time_format is None else f"timestamp must be written as {time_format!r}."
+    def __init__(self, how: Checking) -> None:
+        expected = EXPECTED if how.time_format is None else f"timestamp must be written as {how.time_format!r}."
+        self.how = how
         self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(expected)}
-        self.reader = TimeReader(time_format)
+        self.reader = TimeReader(how.time_format)
         self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
         self._timed = 0
         self._last: tuple[pl.DataFrame, pl.Series] | None = None  # so that a table in one piece is parsed once
@@ -72,44 +90,43 @@ class RowChecks:
         read = piece.with_columns(parsed.alias(TIME))
         return self.rejected[TIME].drop(read, parsed.is_null(), lambda row: found_time(given[row]))
 
-    def require(self, name: str, place: Callable[[int], str], skip_invalid: bool) -> None:
+    def require(self, name: str, place: Callable[[int], str]) -> None:
         """Raise DataError about a column of times, or the first row that was rejected, unless rows are skipped."""
         problem, times = self.reader.problem(), self.rejected[TIME]
         if problem is not None:
             raise DataError(f"{name}: {problem}")
-        if times.count and times.count >= self._timed * (1 if skip_invalid else UNUSABLE):
+        if times.count and times.count >= self._timed * (1 if self.how.skip_invalid else UNUSABLE):
             empty = times.found == found_time(None)
             remedy = "Name the column of the times with --timestamp-column, or leave it out." if empty else FORMAT
             counts = f"{times.count:,} of {self._timed:,} rows have such times"
             raise DataError(f"{name}, {place(times.row)}: {times.found}. {times.expected} {counts}. {remedy}")
         for rejected in self.rejected.values():
-            if rejected.count and not skip_invalid:
+            if rejected.count and not self.how.skip_invalid:
                 raise rejected.error(name, place)
 
 
-def check(table: RawTable, skip_invalid: bool, time_format: str | None = None) -> RawTable:
+def check(table: RawTable, how: Checking) -> RawTable:
     """Return a table in memory with string ids and numeric times, in stable order of time.
 
     Args:
         table: what a reader found.
-        skip_invalid: drop invalid rows and count them instead of raising.
-        time_format: how dates are written, a pattern of strftime; recognised if not given.
+        how: what is asked of the rows.
 
     Raises:
         DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
             `skip_invalid` is off; or no row is left.
     """
-    checks = RowChecks(time_format)
+    checks = RowChecks(how)
     frame = checks.ids(table.frame)
-    checks.require(table.name, table.place, skip_invalid)
+    checks.require(table.name, table.place)
     frame = checks.times(checks.strip(frame))
-    checks.require(table.name, table.place, skip_invalid)
+    checks.require(table.name, table.place)
     table = replace(
         table, frame=frame, skipped=table.skipped + checks.skipped, notes=table.notes + checks.notes,
         clock=checks.reader.clock,
     )  # fmt: skip
-    if TIME in frame.columns:
-        table = _without_repeats(table, skip_invalid)
+    if TIME in frame.columns and how.same_time == "refuse":
+        table = _without_repeats(table, how.skip_invalid)
     if table.frame.is_empty():
         raise no_rows(table.name, table.skipped)
     if TIME not in frame.columns or table.frame[TIME].is_sorted():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.errors import ConfigError, MissingExtraError, OutputError
-from mltfr.interactions.checks import ONCE, RowChecks, found_repeat, no_rows
+from mltfr.interactions.checks import ONCE, Checking, RowChecks, found_repeat, no_rows
 from mltfr.interactions.clock import Clock
 from mltfr.interactions.log import SLICE, Condition, Ints, update_digest
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, invalid_row
@@ -176,16 +176,15 @@ class DatabaseLog:
 ORDERED = "ordered.parquet"
 
 
-def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invalid: bool, time_format: str | None,
-         size: int, progress: Progress) -> DatabaseLog:  # fmt: skip
+def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, how: Checking, size: int,
+         progress: Progress) -> DatabaseLog:  # fmt: skip
     """Check a table in pieces as `check` does, and put it into a database in stable order of time.
 
     Args:
         pieces: the table.
         connection: a new database.
         work: its folder.
-        skip_invalid: whether invalid rows are dropped instead of being an error.
-        time_format: how dates are written, a pattern of strftime; recognised if not given.
+        how: what is asked of the rows.
         size: rows in memory at a time.
         progress: told of the rows that are checked.
 
@@ -193,8 +192,8 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
         DataError: a row has an empty id, an unusable time, or repeats another one with the same time, and
             `skip_invalid` is off; or no row is left.
     """
-    checks = RowChecks(time_format)
-    schema, skipped = _check(checks, pieces, work, skip_invalid, size, progress)
+    checks = RowChecks(how)
+    schema, skipped = _check(checks, pieces, work, size, progress)
     time = ", timestamp AS time" if TIME in schema else ""
     run = connection.execute
     progress.start("sorting")
@@ -208,8 +207,8 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
     clock, notes = checks.reader.clock, pieces.notes + checks.notes
     log = DatabaseLog(connection, pieces.name, empty, empty, schema, skipped, clock, work, notes=notes)
     log.user_ids, log.item_ids = log.ids("user"), log.ids("item")
-    if log.has_timestamps:
-        log.skipped += _drop_repeats(log, pieces, skip_invalid)
+    if log.has_timestamps and how.same_time == "refuse":
+        log.skipped += _drop_repeats(log, pieces, how.skip_invalid)
     if not len(log):
         raise no_rows(pieces.name, log.skipped)
     columns, order = ("user, item, time", "time, row") if log.has_timestamps else ("user, item", "row")
@@ -221,7 +220,7 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, skip_invali
 
 
 def _check(
-    checks: RowChecks, pieces: Pieces, work: Path, skip_invalid: bool, size: int, progress: Progress
+    checks: RowChecks, pieces: Pieces, work: Path, size: int, progress: Progress
 ) -> tuple[dict[str, pl.DataType], int]:
     """Write the checked rows to files; return the schema of the log, and how many rows were dropped."""
     files = []
@@ -230,14 +229,14 @@ def _check(
         files.append(work / f"read-{number:06d}.parquet")
         checks.ids(piece).write_parquet(files[-1])
         progress.advance(len(piece))
-    checks.require(pieces.name, pieces.place, skip_invalid)
+    checks.require(pieces.name, pieces.place)
     schema: dict[str, pl.DataType] = {}
     for file in files:
         piece = checks.times(checks.strip(pl.read_parquet(file, memory_map=False)))
         piece.write_parquet(file)
         schema = {name: kind for name, kind in piece.schema.items() if name != ROW}
         progress.advance(len(piece))
-    checks.require(pieces.name, pieces.place, skip_invalid)
+    checks.require(pieces.name, pieces.place)
     skipped = pieces.skipped + checks.skipped
     if not files:
         raise no_rows(pieces.name, skipped)

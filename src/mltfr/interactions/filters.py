@@ -21,6 +21,8 @@ Log = TypeVar("Log", bound=OrderedLog)
 class FilterConfig(Config):
     """Which interactions are kept; 0 and None keep all. The filters run in the order of these settings."""
 
+    same_time: Literal["refuse", "keep"] = "refuse"
+    """Whether interactions that repeat another one with the same time are an error, or count: days as times."""
     since: Border | None = None
     """Earliest time that is kept: a date or datetime (UTC), or a number as the log has it."""
     until: Border | None = None

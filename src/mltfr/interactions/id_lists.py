@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.checks import check
+from mltfr.interactions.checks import Checking, check
 from mltfr.interactions.columns import USER_NAMES, Columns, canonical
 from mltfr.interactions.ids import Strip, id_of, id_texts
 from mltfr.interactions.load import say
@@ -105,7 +105,7 @@ def _of_table(table: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
     names, column_of = open_table(table, "histories")
     if HISTORY not in names:
         rows = read(table, Columns(), False, "histories")
-        log = check(rows, False)
+        log = check(rows, Checking())
         say("histories", log.notes)
         by_user = dict(_of_log(InteractionLog(log.frame)))
         yield from ((user, by_user[user]) for user in rows.frame[USER].str.strip_chars().unique(maintain_order=True))

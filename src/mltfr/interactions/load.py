@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mltfr.errors import DataError, MltfrWarning, one_of
-from mltfr.interactions.checks import check
+from mltfr.interactions.checks import Checking, SameTime, check
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import detect
 from mltfr.interactions.log import InteractionLog
@@ -32,6 +33,7 @@ def load_interactions(
     timestamp_column: str | None = None,
     time_format: str | None = None,
     skip_invalid: bool = False,
+    same_time: SameTime = "refuse",
 ) -> InteractionLog | PreparedSet:
     """Read and check an interaction log, or open a prepared set.
 
@@ -46,6 +48,7 @@ def load_interactions(
         timestamp_column: name of the times' column; a log without one is taken to stand in order of time.
         time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
         skip_invalid: drop invalid rows and count them (`InteractionLog.skipped`) instead of raising.
+        same_time: "keep" keeps interactions that repeat another one with the same time, as `filters.same_time` says.
 
     Returns:
         The log, stably sorted by time where there is one; a prepared set as it is.
@@ -54,9 +57,10 @@ def load_interactions(
         DataError: the source is not a usable log; the message names the line, what was found and the remedy.
     """
     columns = Columns(user_column, item_column, timestamp_column)
+    how = Checking(skip_invalid, time_format, same_time)
     if not isinstance(source, str | PathLike):
-        table = check(frame.read(source, columns, skip_invalid), skip_invalid, time_format)
-        return _said(InteractionLog(table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock))
+        table = check(frame.read(source, columns, skip_invalid), how)
+        return _said(_log(table, how))
     path = Path(source)
     if format is not None and format not in FORMATS:
         raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
@@ -67,11 +71,11 @@ def load_interactions(
         if any(value is not None for value in given):
             raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
         return _said(load_prepared(path))
-    return _said(read_interactions(path, format or detect(path, columns), columns, skip_invalid, time_format))
+    return _said(read_interactions(path, format or detect(path, columns), columns, how))
 
 
 def read_interactions(
-    path: Path, name: str, columns: Columns, skip_invalid: bool, time_format: str | None
+    path: Path, name: str, columns: Columns, how: Checking
 ) -> InteractionLog:
     """Read and check a file, or a folder with a given split.
 
@@ -79,17 +83,20 @@ def read_interactions(
         path: the file or folder.
         name: its format.
         columns: names that were asked for.
-        skip_invalid: drop invalid rows and count them instead of raising.
-        time_format: how dates are written; recognised if None.
+        how: what is asked of the rows.
 
     Raises:
         DataError: it is not a usable log.
     """
     if name == "folder":
-        return _load_folder(path, columns, skip_invalid, time_format)
-    table = check(_read(path, name, columns, skip_invalid), skip_invalid, time_format)
+        return _load_folder(path, columns, how)
+    table = check(_read(path, name, columns, how.skip_invalid), how)
+    return replace(_log(table, how), source=str(path), format=name)
+
+
+def _log(table: RawTable, how: Checking) -> InteractionLog:
     return InteractionLog(
-        table.frame, str(path), name, skipped=table.skipped, notes=table.notes, clock=table.clock
+        table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock, same_time=how.same_time
     )
 
 
@@ -99,13 +106,13 @@ def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTab
     return READERS[name](path, columns, skip_invalid)
 
 
-def _load_folder(path: Path, columns: Columns, skip_invalid: bool, time_format: str | None) -> InteractionLog:
+def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
     """Read the parts of a given split, each in a format of its own."""
     files = find_parts(path)
     parts: dict[str, RawTable] = {}
     for part, file in files.items():
-        table = _read(file, _format_of_part(file, columns), columns, skip_invalid)
-        parts[part] = check(table, skip_invalid, time_format)
+        table = _read(file, _format_of_part(file, columns), columns, how.skip_invalid)
+        parts[part] = check(table, how)
     notes = [f"{files[part].name}: {note}" for part, table in parts.items() for note in table.notes]
     others = sum(not name.name.startswith(".") for name in path.iterdir()) - len(files)
     if others:
@@ -121,6 +128,7 @@ def _load_folder(path: Path, columns: Columns, skip_invalid: bool, time_format: 
         skipped=sum(table.skipped for table in parts.values()),
         notes=tuple(notes),
         clock=train.clock,
+        same_time=how.same_time,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +94,7 @@ class InteractionLog:
         source: where it came from, for people ("log.csv").
         format: name of the format it was read from.
         test: the given test split, where the source has one: `user_id`, `item_id`, in order.
+        same_time: whether interactions that repeat another one with the same time were refused or kept.
         validation: the given validation split, where the source has one beside the test split.
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
@@ -108,6 +109,7 @@ class InteractionLog:
     notes: tuple[str, ...] = ()
     clock: Clock = UNKNOWN_CLOCK
     validation: pl.DataFrame | None = None
+    same_time: Literal["refuse", "keep"] = "refuse"
 
     def __len__(self) -> int:
         return len(self.frame)

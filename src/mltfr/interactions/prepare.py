@@ -16,6 +16,7 @@ import polars as pl
 
 from mltfr.config import Config
 from mltfr.errors import ConfigError, DataError
+from mltfr.interactions.checks import Checking
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.database import DatabaseLog, load, open_database
 from mltfr.interactions.detect import detect
@@ -57,11 +58,16 @@ _REFUSAL = "holds something finished. Choose another --out, or remove it first."
 Array = npt.NDArray[Any]
 
 
-class PreparationConfig(Config):
-    """Settings of a run that a prepared set fixes."""
+class Filtering(Config):
+    """Settings of a run that a description follows."""
 
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
+
+
+class PreparationConfig(Filtering):
+    """Settings of a run that a prepared set fixes."""
+
     split: SplitConfig = SplitConfig()
     """How the log is split into training, validation and test."""
 
@@ -128,14 +134,15 @@ def prepare(
         raise DataError(f"{source}: no such file or folder. Check the path.")
     columns = Columns(user_column, item_column, timestamp_column)
     name = format or detect(source, columns)
+    how = Checking(skip_invalid, time_format, settings.filters.same_time)
     with _working(folder) as work, progress:
         if name == "folder" or source.is_dir():  # with a given test split
-            facts = _write_log(folder, read_interactions(source, name, columns, skip_invalid, time_format), settings)
+            facts = _write_log(folder, read_interactions(source, name, columns, how), settings)
         else:
             with open_database(work, memory) as connection:
                 size = max(LEAST_ROWS, memory // ROW_MEMORY)
                 pieces = open_pieces(source, name, columns, skip_invalid, work, memory)
-                log = load(pieces, connection, work, skip_invalid, time_format, size, progress)
+                log = load(pieces, connection, work, how, size, progress)
                 facts = _write_database(folder, log, settings, progress)
         progress.start("taking checksums")
         facts = {"source": source.name, "source_format": name, **facts}

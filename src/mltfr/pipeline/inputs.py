@@ -59,6 +59,9 @@ def split_log(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[Run
         DataError: the log cannot be filtered or split as asked.
     """
     if isinstance(log, InteractionLog):
+        if log.same_time == "keep":  # so that the run's settings read its file again
+            filters = config.filters.model_copy(update={"same_time": "keep"})
+            config = config.model_copy(update={"filters": filters})
         kept, report = apply_filters(log, config.filters)
         data = split(kept, config.split)
     else:

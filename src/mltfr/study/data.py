@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.interactions.catalogue import get_data
+from mltfr.interactions.checks import SameTime
 from mltfr.interactions.synthetic import synthetic
 from mltfr.study.config import SYNTHETIC, DataConfig
 
 
-def open_log(data: DataConfig) -> InteractionLog | PreparedSet:
+def open_log(data: DataConfig, same_time: SameTime) -> InteractionLog | PreparedSet:
     """Return the log; public data is fetched where it is not stored yet.
 
     Raises:
@@ -25,4 +26,5 @@ def open_log(data: DataConfig) -> InteractionLog | PreparedSet:
         timestamp_column=data.timestamp_column,
         time_format=data.time_format,
         skip_invalid=data.skip_invalid,
+        same_time=same_time,
     )

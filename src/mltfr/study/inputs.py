@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mltfr.config import merge
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.inputs import load_run_tables
@@ -12,6 +13,7 @@ from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
 from mltfr.study.plan import Cell, Group
+from mltfr.study.settings import flatten
 from mltfr.study.spec import JobSpec
 from mltfr.tokens import PreparedTable
 
@@ -37,7 +39,9 @@ class StudyInputs:
         self.fingerprints: dict[str, str] = {}
         self._tables: dict[tuple[str, str], list[PreparedTable]] = {}
         for label in labels:
-            log = open_log(study.data[label])
+            data = study.data[label]
+            settings = flatten(merge(study.settings, data.settings))
+            log = open_log(data, settings.get("filters.same_time", "refuse"))
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
 
     def tables(self, config: RunConfig) -> list[PreparedTable]:

@@ -51,7 +51,8 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
         fitted = load_artifact(run)
     else:
         measure = score_validation if spec.trial else score
-        fitted = fit(spec.config, open_log(spec.data), run, resume=True, stop=stop, measure=measure)
+        log = open_log(spec.data, spec.config.filters.same_time)
+        fitted = fit(spec.config, log, run, resume=True, stop=stop, measure=measure)
     if not spec.trial:
         with atomic_file(run / USERS) as path:
             per_user(fitted, spec.metrics).write_parquet(path)
