@@ -20,7 +20,7 @@ GOOD = HEADER + "".join(f"u{n},i{n},{n}\n" for n in range(5))
 # content of the file, what the message must say, rows left with skip_invalid (None: still an error)
 ROWS: dict[str, tuple[str, str, int | None]] = {
     "missing column": ("user_id,rating\nu,5\n", r"no item column among 'user_id', 'rating'.*--item-column", None),
-    "no header": ("196,242,3\n186,302,3\n", r"no user column among '196'.*--user-column", None),
+    "no header": ("196,242,3\n186,302,3\n", r"looks like a table without a header.*--columns", None),
     "empty item": (GOOD + "u9,,7\n", r"line 7: item_id is empty. Every row needs .*--skip-invalid.*\(1 found\)", 5),
     "blank user": (GOOD + "  ,i,7\n", r"line 7: user_id is empty", 5),
     "quoted empty user": (GOOD + '"",i,7\n', r"line 7: user_id is empty", 5),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltfr.cli.options import Format, ItemColumn, Json, SkipInvalid, TimeFormat, TimestampColumn, UserColumn
+from mltfr.cli.options import (
+    ColumnNames,
+    Format,
+    ItemColumn,
+    Json,
+    SkipInvalid,
+    TimeFormat,
+    TimestampColumn,
+    UserColumn,
+)
 from mltfr.cli.output import say
 
 if TYPE_CHECKING:
@@ -51,6 +60,7 @@ def prepare(
     item_column: ItemColumn = None,
     timestamp_column: TimestampColumn = None,
     time_format: TimeFormat = None,
+    columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
@@ -75,6 +85,7 @@ def prepare(
         item_column=item_column,
         timestamp_column=timestamp_column,
         time_format=time_format,
+        columns=columns,
         skip_invalid=skip_invalid,
         memory=memory_bytes(memory),
         progress=show_progress(),
@@ -103,6 +114,7 @@ def describe(
     item_column: ItemColumn = None,
     timestamp_column: TimestampColumn = None,
     time_format: TimeFormat = None,
+    columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Print the statistics of an interaction log, or of a prepared set."""
@@ -125,6 +137,7 @@ def describe(
         item_column=item_column,
         timestamp_column=timestamp_column,
         time_format=time_format,
+        columns=columns,
         skip_invalid=skip_invalid,
         same_time=settings.filters.same_time,
     )

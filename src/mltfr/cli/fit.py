@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from mltfr.cli.options import (
     Address,
+    ColumnNames,
     Engine,
     Format,
     ItemColumn,
@@ -110,6 +111,7 @@ def fit(
     item_column: ItemColumn = None,
     timestamp_column: TimestampColumn = None,
     time_format: TimeFormat = None,
+    columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Fit a recommender to an interaction log and score it.
@@ -156,6 +158,7 @@ def fit(
         "item_column": item_column,
         "timestamp_column": timestamp_column,
         "time_format": time_format,
+        "columns": columns,
         "skip_invalid": skip_invalid,
         "same_time": settings.filters.same_time,
     }

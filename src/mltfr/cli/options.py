@@ -23,6 +23,14 @@ TimeFormat = Annotated[
     str | None,
     typer.Option(help="How the times are written, where that is not clear, as in %d/%m/%Y %H:%M.", show_default=False),
 ]
+ColumnNames = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Names of all columns of a table without a header line, as in user_id,item_id,rating,timestamp.",
+        show_default=False,
+    ),
+]
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Drop invalid rows, and count them, instead of stopping.")
 ]

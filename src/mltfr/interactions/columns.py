@@ -63,6 +63,8 @@ class Columns:
     user: str | None = None
     item: str | None = None
     timestamp: str | None = None
+    names: tuple[str, ...] = ()
+    """Names of all columns of a table of text without a header; none where the header names them."""
 
     def resolve(self, names: Sequence[str], source: str) -> tuple[str, str, str | None]:
         """Return the columns of user, item and time, the last None where there is none.
@@ -81,7 +83,8 @@ class Columns:
             role, usual = ("user", USER_NAMES) if user is None else ("item", ITEM_NAMES)
             raise DataError(
                 f"{source}: no {role} column among {_listed(names)}. Expected {usual[0]} or a usual synonym "
-                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column."
+                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column; if there is no "
+                "header, name all columns with --columns, as in --columns user_id,item_id,rating,timestamp."
             )
         twice = next((name for name in (user, item, timestamp) if names.count(name) > 1), None)
         if twice is not None:
@@ -92,6 +95,11 @@ class Columns:
                 "Name them with --user-column, --item-column and --timestamp-column."
             )
         return user, item, timestamp
+
+
+def column_names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the columns of a table without a header; a text has commas between them."""
+    return tuple(name.strip() for name in (given.split(",") if isinstance(given, str) else given or ()))
 
 
 def has_usual_names(names: Sequence[str], columns: Columns) -> bool:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
-from mltfr.interactions.readers.layout import DELIMITERS, usual_layout
+from mltfr.interactions.parts import has_parts
+from mltfr.interactions.readers.headerless import refuse_headerless
+from mltfr.interactions.readers.layout import DELIMITERS, preamble, usual_layout
+from mltfr.interactions.readers.parquet import parts_of
 from mltfr.interactions.readers.recbole import is_typed_header
 from mltfr.interactions.readers.sequence import read_words
 from mltfr.interactions.readers.text import HEAD, head
@@ -23,13 +26,19 @@ def detect(path: Path, columns: Columns) -> str:
         DataError: the content is empty, binary, or of no known format.
     """
     if path.is_dir():
-        return "folder"
+        return "parquet" if parts_of(path) and not has_parts(path) else "folder"
+    if columns.names:
+        return "csv"
     content = head(path)
     if content[:4] == b"PAR1":
         return "parquet"
     if b"\0" in content:
         raise DataError(f"{path}: binary content of no known format. Expected {FORMS}.")
-    lines = [line for line in content.decode("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    before = preamble(path, columns)
+    if before.comments and not before.first:
+        raise DataError(f"{path}: the file holds comment lines only. Expected {FORMS}.")
+    text = re.split(r"\r?\n|\r", content[before.start :].decode(errors="replace"))
+    lines = [line for line in text if line.strip()] or [before.first] * bool(before.first)
     if len(content) >= HEAD and len(lines) > 1:
         lines.pop()  # cut off in the middle
     if not lines:
@@ -50,6 +59,7 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
     words = [line.split() for line in lines]
     if all(len(row) > 1 and row[1] == ":" for row in words[:10]):
         return "sequence-colon"
+    refuse_headerless(path, lines)
     if any(mark in first for mark in DELIMITERS[:1] + DELIMITERS[2:4]) and len(first.split()) == 1:
         return "csv"  # its reader says which column is missing
     if len(first.split()) < 2:

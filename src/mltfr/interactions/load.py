@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mltfr.errors import DataError, MltfrWarning, one_of
 from mltfr.interactions.checks import Checking, SameTime, check
-from mltfr.interactions.columns import Columns
+from mltfr.interactions.columns import Columns, column_names
 from mltfr.interactions.detect import detect
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.parts import find_parts
@@ -32,6 +32,7 @@ def load_interactions(
     item_column: str | None = None,
     timestamp_column: str | None = None,
     time_format: str | None = None,
+    columns: str | Sequence[str] | None = None,
     skip_invalid: bool = False,
     same_time: SameTime = "refuse",
 ) -> InteractionLog | PreparedSet:
@@ -47,6 +48,7 @@ def load_interactions(
         item_column: name of the items' column.
         timestamp_column: name of the times' column; a log without one is taken to stand in order of time.
         time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
+        columns: names of all columns of delimited text without a header, or these with commas between them.
         skip_invalid: drop invalid rows and count them (`InteractionLog.skipped`) instead of raising.
         same_time: "keep" keeps interactions that repeat another one with the same time, as `filters.same_time` says.
 
@@ -56,10 +58,10 @@ def load_interactions(
     Raises:
         DataError: the source is not a usable log; the message names the line, what was found and the remedy.
     """
-    columns = Columns(user_column, item_column, timestamp_column)
+    names = Columns(user_column, item_column, timestamp_column, column_names(columns))
     how = Checking(skip_invalid, time_format, same_time)
     if not isinstance(source, str | PathLike):
-        table = check(frame.read(source, columns, skip_invalid), how)
+        table = check(frame.read(source, names, skip_invalid), how)
         return _said(_log(table, how))
     path = Path(source)
     if format is not None and format not in FORMATS:
@@ -67,11 +69,11 @@ def load_interactions(
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Check the path.")
     if is_prepared(path):
-        given = (format, user_column, item_column, timestamp_column, time_format, skip_invalid or None)
+        given = (format, user_column, item_column, timestamp_column, time_format, columns, skip_invalid or None)
         if any(value is not None for value in given):
             raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
         return _said(load_prepared(path))
-    return _said(read_interactions(path, format or detect(path, columns), columns, how))
+    return _said(read_interactions(path, format or detect(path, names), names, how))
 
 
 def read_interactions(
@@ -101,7 +103,9 @@ def _log(table: RawTable, how: Checking) -> InteractionLog:
 
 
 def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
-    if path.is_dir():
+    if columns.names and name not in ("csv", "tsv"):
+        raise DataError(f"{path}: --columns is for delimited text without a header, and format '{name}' is none.")
+    if path.is_dir() and name != "parquet":
         raise DataError(f"{path}: is a folder, format '{name}' is a file's. Give the file, or format 'folder'.")
     return READERS[name](path, columns, skip_invalid)
 

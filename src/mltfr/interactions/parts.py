@@ -34,6 +34,11 @@ def find_parts(folder: Path) -> dict[str, Path]:
     return parts
 
 
+def has_parts(folder: Path) -> bool:
+    """Say whether a folder has a training or a test part."""
+    return any(_called(path) in NAMES["train"] + NAMES["test"] for path in folder.iterdir())
+
+
 def _called(path: Path) -> str | None:
     """Return what a file is called without its endings, None where it cannot be a part."""
     names = path.name.lower().split(".")

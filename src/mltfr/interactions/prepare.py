@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ import polars as pl
 from mltfr.config import Config
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.checks import Checking
-from mltfr.interactions.columns import Columns
+from mltfr.interactions.columns import Columns, column_names
 from mltfr.interactions.database import DatabaseLog, load, open_database
 from mltfr.interactions.detect import detect
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
@@ -96,6 +96,7 @@ def prepare(
     item_column: str | None = None,
     timestamp_column: str | None = None,
     time_format: str | None = None,
+    columns: str | Sequence[str] | None = None,
     skip_invalid: bool = False,
     memory: int = MEMORY,
     progress: Progress = SILENT,
@@ -115,6 +116,7 @@ def prepare(
         item_column: name of the items' column.
         timestamp_column: name of the times' column.
         time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
+        columns: names of all columns of delimited text without a header, or these with commas between them.
         skip_invalid: drop invalid rows and count them instead of raising.
         memory: bytes to stay within, about: texts, sorting and grouping; less than 64 MB count as 64 MB.
         progress: told of the stages.
@@ -132,16 +134,17 @@ def prepare(
     settings = PreparationConfig(filters=filters or FilterConfig(), split=split or SplitConfig())
     if not source.exists():
         raise DataError(f"{source}: no such file or folder. Check the path.")
-    columns = Columns(user_column, item_column, timestamp_column)
-    name = format or detect(source, columns)
+    names = Columns(user_column, item_column, timestamp_column, column_names(columns))
+    name = format or detect(source, names)
     how = Checking(skip_invalid, time_format, settings.filters.same_time)
     with _working(folder) as work, progress:
-        if name == "folder" or source.is_dir():  # with a given test split
-            facts = _write_log(folder, read_interactions(source, name, columns, how), settings)
+        refused = bool(columns) and name not in ("csv", "tsv")
+        if name == "folder" or (source.is_dir() and name != "parquet") or refused:  # with a given test split
+            facts = _write_log(folder, read_interactions(source, name, names, how), settings)
         else:
             with open_database(work, memory) as connection:
                 size = max(LEAST_ROWS, memory // ROW_MEMORY)
-                pieces = open_pieces(source, name, columns, skip_invalid, work, memory)
+                pieces = open_pieces(source, name, names, skip_invalid, work, memory)
                 log = load(pieces, connection, work, how, size, progress)
                 facts = _write_database(folder, log, settings, progress)
         progress.start("taking checksums")

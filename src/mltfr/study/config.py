@@ -44,6 +44,8 @@ class DataConfig(Config):
     """Name of the times' column."""
     time_format: str | None = None
     """How the times are written, where that is not clear, as in `%d/%m/%Y %H:%M`."""
+    columns: list[str] | None = None
+    """Names of all columns of delimited text without a header."""
     skip_invalid: bool = False
     """Whether invalid rows are dropped and counted."""
     settings: Settings = Field(default_factory=dict)

@@ -25,6 +25,7 @@ def open_log(data: DataConfig, same_time: SameTime) -> InteractionLog | Prepared
         item_column=data.item_column,
         timestamp_column=data.timestamp_column,
         time_format=data.time_format,
+        columns=data.columns,
         skip_invalid=data.skip_invalid,
         same_time=same_time,
     )

@@ -92,7 +92,8 @@ def read_table(path: Path, layout: Layout, columns: Columns, skip_invalid: bool)
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
     parsed = parse(path, layout, columns, skip_invalid)
-    return RawTable(str(path), pl.concat(parsed.tables).collect(), parsed.place, parsed.skipped, parsed.notes)
+    notes = parsed.layout.notes + parsed.notes
+    return RawTable(str(path), pl.concat(parsed.tables).collect(), parsed.place, parsed.skipped, notes)
 
 
 def parse(

@@ -13,6 +13,7 @@ from typing import Any
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns, has_usual_names
 from mltfr.interactions.readers.blocks import decoded, encoded, lines_of
+from mltfr.interactions.readers.preamble import Preamble, find_preamble
 from mltfr.interactions.readers.text import head, open_bytes
 
 DELIMITERS = (",", "\t", ";", "|", " ", "::")
@@ -34,6 +35,7 @@ class Layout:
         skip_space: whether spaces behind a delimiter belong to it.
         start: bytes of the content before the first row: the header, and what stands before it.
         line: number of the line where the first row begins.
+        notes: what was passed over before it.
     """
 
     delimiter: str
@@ -43,6 +45,7 @@ class Layout:
     skip_space: bool = False
     start: int = 0
     line: int = 1
+    notes: tuple[str, ...] = ()
 
     def records(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Yield the fields of every record, none for a blank line, as Python's `csv` reads them strictly.
@@ -87,12 +90,14 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     Raises:
         DataError: the file cannot be read, or its header is no record.
     """
+    if columns.names:
+        return _without_header(path, columns)
     if (found := usual_layout(path, columns)) is not None:
         return found
-    headers = []
-    for delimiter in DELIMITERS:
+    before, headers = preamble(path, columns), []
+    for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
         with suppress(csv.Error):
-            headers.append(with_header(path, Layout(delimiter, [])))
+            headers.append(with_header(path, Layout(delimiter, []), before))
     return max(headers, key=lambda layout: len(layout.names))
 
 
@@ -102,22 +107,50 @@ def usual_layout(path: Path, columns: Columns) -> Layout | None:
     Raises:
         DataError: the file cannot be read, or there are such names and a quote that never closes.
     """
-    start = head(path).decode(errors="replace")
-    for delimiter in DELIMITERS:
+    before = preamble(path, columns)
+    start = head(path)[before.start :].decode(errors="replace")
+    delimiters = (before.delimiter,) if before.delimiter else DELIMITERS
+    for delimiter in delimiters:
         if delimiter in start:
             plain = Layout(delimiter, [])
             for layout in (plain, *plain.dialects(start)):
                 with suppress(csv.Error):
-                    found = with_header(path, layout)
+                    found = with_header(path, layout, before)
                     if has_usual_names(found.names, columns):
                         return found
-    for delimiter in DELIMITERS:
-        if has_usual_names([name.strip("\"' ") for name in lines_of(start)[0].split(delimiter)], columns):
-            raise DataError(f"{path}, line 1: a quote opens in the header and never closes. Close it, or remove it.")
+    for delimiter in delimiters:
+        if has_usual_names([name.strip("\"' ") for name in before.first.split(delimiter)], columns):
+            where = f"{path}, line {before.lines + 1}"
+            raise DataError(f"{where}: a quote opens in the header and never closes. Close it, or remove it.")
     return None
 
 
-def with_header(path: Path, layout: Layout) -> Layout:
+def preamble(path: Path, columns: Columns) -> Preamble:
+    """Return what stands before the header, or the first row; a header may begin with `#`."""
+
+    def is_header(line: str) -> bool:
+        return any(has_usual_names(line.split(mark), columns) for mark in DELIMITERS if mark != " ")
+
+    return find_preamble(path, is_header)
+
+
+def _without_header(path: Path, columns: Columns) -> Layout:
+    before = preamble(path, columns)
+    widths: dict[str, int] = {}
+    for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
+        with suppress(csv.Error):
+            widths[delimiter] = len(next(Layout(delimiter, []).records([before.first]), []))
+            if widths[delimiter] == len(columns.names):
+                return Layout(
+                    delimiter, list(columns.names), start=before.start, line=before.lines + 1, notes=before.notes
+                )
+    raise DataError(
+        f"{path}, line {before.lines + 1}: --columns names {len(columns.names)} columns, and the line has "
+        f"{max(widths.values(), default=0)}. Name every column, separated by commas."
+    )
+
+
+def with_header(path: Path, layout: Layout, before: Preamble) -> Layout:
     """Return a layout with the names and the end of a file's header.
 
     Raises:
@@ -126,6 +159,7 @@ def with_header(path: Path, layout: Layout) -> Layout:
     """
     read: list[str] = []
     with open_bytes(path) as stream:
+        stream.read(before.start)
 
         def lines() -> Iterator[str]:
             size = 0
@@ -139,5 +173,5 @@ def with_header(path: Path, layout: Layout) -> Layout:
     widths = [line.count(layout.delimiter) + 1 for line in read]
     if widths[0] == len(names) and 2 * widths.count(len(names)) > len(widths) + 1:
         raise csv.Error("a quote takes in rows")
-    size = sum(len(encoded(line)) for line in read)
-    return replace(layout, names=[name.strip() for name in names], start=size, line=len(read) + 1)
+    size, names = before.start + sum(len(encoded(line)) for line in read), [name.strip() for name in names]
+    return replace(layout, names=names, start=size, line=before.lines + len(read) + 1, notes=before.notes)

@@ -24,6 +24,12 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     Raises:
         DataError: the file is damaged, or its columns are not those of a log.
     """
+    if path.is_dir():
+        with readable(path):
+            parts = open_parts(path)
+            present = [name for name in columns.resolve(parts.collect_schema().names(), str(path)) if name]
+            table = parts.select(present).collect()
+        return frame.read(table, columns, skip_invalid, str(path))
     with readable(path):
         source = io.BytesIO(gzip.decompress(path.read_bytes())) if compression(path) == "gzip" else path
         names = pl.read_parquet_schema(source)
@@ -32,11 +38,43 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     return frame.read(table, columns, skip_invalid, str(path))
 
 
+def parts_of(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder, as Spark writes them; what begins with `_` or `.` is none."""
+    found = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
+    return [path for path in found if not any(part[0] in "_." for part in path.relative_to(folder).parts)]
+
+
+def open_parts(path: Path) -> pl.LazyFrame:
+    """Open a Parquet file, or a folder of parts; folders such as `date=2024-05-31` in it are a column.
+
+    Raises:
+        DataError: a part has other columns than the first.
+    """
+    if not path.is_dir():
+        return pl.scan_parquet(path)
+    parts = parts_of(path)
+    if not parts:
+        raise DataError(f"{path}: the folder has no .parquet files.")
+    first = None
+    for part in parts:
+        with readable(part):
+            schema = pl.read_parquet_schema(part)
+        first = schema if first is None else first
+        odd = next((name for name in {**first, **schema} if first.get(name) != schema.get(name)), None)
+        if odd is not None:
+            raise DataError(
+                f"{part}: column '{odd}' is {schema.get(odd) or 'missing'}, and {first.get(odd) or 'missing'} in "
+                f"{parts[0].name}. All parts must have the same columns; write them again."
+            )
+    return pl.scan_parquet(parts, hive_partitioning=any("=" in part.parent.name for part in parts))
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Turn what a damaged Parquet file causes into one line."""
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
-        reason = str(error).splitlines()[0]
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, zlib.error, ValueError,
+            OverflowError, MemoryError) as error:  # fmt: skip
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: not a readable Parquet file ({reason}). Copy or write it again.") from error

@@ -54,7 +54,7 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
     Raises:
         DataError: a column is missing, a row has the wrong length, or the file is damaged.
     """
-    if format == "parquet" and compression(path) == "none":
+    if format == "parquet" and (path.is_dir() or compression(path) == "none"):
         return _parquet(path, columns)
     if format in ("csv", "tsv", "recbole"):
         layout = recbole.find_layout(path) if format == "recbole" else find_layout(path, columns)
@@ -65,8 +65,9 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
 
 def _parquet(path: Path, columns: Columns) -> Pieces:
     with parquet.readable(path):
-        user, item, time = columns.resolve(list(pl.read_parquet_schema(path)), str(path))
-        table = pl.scan_parquet(path).select(name for name in (user, item, time) if name)
+        parts = parquet.open_parts(path)
+        user, item, time = columns.resolve(parts.collect_schema().names(), str(path))
+        table = parts.select(name for name in (user, item, time) if name)
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
         with parquet.readable(path):
@@ -83,7 +84,7 @@ def _delimited(path: Path, layout: Layout, columns: Columns, skip_invalid: bool,
         for table, mark in zip(parsed.tables, parsed.marks, strict=True):
             yield from _slices(table, mark.row, size)
 
-    return Pieces(str(path), rows, parsed.place, parsed.skipped, parsed.notes)
+    return Pieces(str(path), rows, parsed.place, parsed.skipped, parsed.layout.notes + parsed.notes)
 
 
 def _slices(table: pl.LazyFrame, start: int, size: int) -> Iterator[pl.DataFrame]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.delimited import read_table
-from mltfr.interactions.readers.layout import Layout, with_header
-from mltfr.interactions.readers.text import head_line
+from mltfr.interactions.readers.layout import Layout, preamble, with_header
 
 TYPED = re.compile(r"^[^\s:]+:(token|token_seq|float|float_seq)$")
 
@@ -30,7 +29,8 @@ def find_layout(path: Path) -> Layout:
     Raises:
         DataError: the file is missing, empty or damaged.
     """
-    layout = with_header(path, Layout("\t" if "\t" in head_line(path) else ",", [], None))
+    before = preamble(path, Columns())
+    layout = with_header(path, Layout("\t" if "\t" in before.first else ",", [], None), before)
     return replace(layout, names=[name.rsplit(":", 1)[0] for name in layout.names])
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ITEM, USER, RawTable
+from mltfr.interactions.readers.preamble import find_preamble
 from mltfr.interactions.readers.text import read_lines
 
 
@@ -34,9 +35,10 @@ def read_colon(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
 def read_words(path: Path) -> RawTable:
     """Return the words of every line that is not blank, in a column `words`."""
     words = pl.DataFrame({"words": read_lines(path).str.extract_all(r"\S+")}).with_row_index("number", offset=1)
-    words = words.filter(pl.col("words").is_not_null())
+    before = find_preamble(path, lambda line: False)
+    words = words.filter(pl.col("words").is_not_null(), pl.col("number") > before.lines)
     numbers = words["number"]
-    return RawTable(str(path), words.select("words"), lambda row: f"line {numbers[row]}")
+    return RawTable(str(path), words.select("words"), lambda row: f"line {numbers[row]}", notes=before.notes)
 
 
 def _read(path: Path, skip_invalid: bool, colon: bool) -> RawTable:

@@ -27,6 +27,8 @@ def compression(path: Path) -> Compression:
     Raises:
         DataError: the file is missing, cannot be read, or is empty.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path}: is no regular file. Write what it gives into a file first.")
     with readable(path), path.open("rb") as file:
         magic = file.read(4)
     if not magic:

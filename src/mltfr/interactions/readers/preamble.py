@@ -1,0 +1,64 @@
+"""What may stand before a table of text: blank lines, comments, and Excel's line that names the delimiter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mltfr.interactions.readers.text import LONGEST_LINE, open_bytes, too_long
+
+_SEPARATOR = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Preamble:
+    """What stands before the header, or before the first row.
+
+    Attributes:
+        start: its bytes.
+        lines: its lines.
+        comments: lines of these that begin with `#` or `%`.
+        delimiter: the delimiter that it names, None if it does not.
+        first: the line behind it, "" if there is none.
+    """
+
+    start: int
+    lines: int
+    comments: int
+    delimiter: str | None
+    first: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of it."""
+        return (f"{self.comments:,} comment lines were passed over.",) if self.comments else ()
+
+
+def find_preamble(path: Path, is_header: Callable[[str], bool]) -> Preamble:
+    """Return what stands before the header or the first row of a text file.
+
+    Args:
+        path: the file.
+        is_header: says whether a line that begins like a comment is the header.
+
+    Raises:
+        DataError: the file is missing, empty or damaged, or a line is longer than `LONGEST_LINE`.
+    """
+    start = lines = comments = 0
+    delimiter = None
+    with open_bytes(path) as file:
+        while given := file.readline(LONGEST_LINE + 1):
+            if len(given) > LONGEST_LINE:
+                raise too_long(path, lines + 1)
+            line = given.decode(errors="replace").strip("\r\n")
+            named = _SEPARATOR.fullmatch(line.strip(" ")) if delimiter is None else None
+            if named:
+                delimiter = named[1]
+            elif line.startswith(("#", "%")) and not is_header(line):
+                comments += 1
+            elif line.strip():
+                return Preamble(start, lines, comments, delimiter, line)
+            start, lines = start + len(given), lines + 1
+    return Preamble(start, lines, comments, delimiter, "")

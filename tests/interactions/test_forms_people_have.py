@@ -1,0 +1,134 @@
+"""Tables as people have them: without a header, with lines before it, in parts; and files that only look so."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mltfr.errors import DataError
+from mltfr.interactions import load_interactions, prepare
+
+ROWS = [("u1", "i1"), ("u1", "i2"), ("u2", "i1")]
+TABLE = "user_id,item_id\nu1,i1\nu1,i2\nu2,i1\n"
+
+HEADERLESS = {
+    "u.data": "196\t242\t3\t881250949\n186\t302\t3\t891717742\n196\t377\t1\t878887116\n",
+    "u.data, unique users": "196\t242\t3\t881250949\n186\t302\t3\t891717742\n22\t377\t1\t878887116\n",
+    "one line": "196 242 3 881250949\n",
+    "two lines": "196 242 3 881250949\n186 302 3 891717742\n",
+    "MovieLens 1M": "1::1193::5::978300760\n1::661::3::978302109\n",
+    "numbers": "196,242,3\n186,302,3\n",
+    "texts and times": "alice,book,2024-01-01\nbob,pen,2024-01-02\n",
+    "Amazon": "A1KLRMWW2FWPL4,0005019281,5.0,1203984000\nA2L5G1YT3Q,0005019281,3.0,1388361600\n",
+    "Amazon without times": "u,i,5.0\nv,i,4.0\n",
+    "semicolons": "196;242;3\n186;302;3\n",
+    "bars": "1|24|M|technician|85711\n2|53|F|other|94043\n",
+    "dates and tabs": "u1\ti1\t2024-01-01\nu2\ti1\t2024-01-02\n",
+    "fractions and spaces": "u1 i1 4.5\nu2 i1 3.0\n",
+    "after a comment": "# exported\n196\t242\t3\t881250949\n",
+}
+
+
+@pytest.mark.parametrize("case", HEADERLESS)
+def test_a_table_without_a_header_is_refused_with_its_flag(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(HEADERLESS[case])
+    with pytest.raises(DataError, match=r"looks like a table without a header: .* --columns user_id,item_id") as caught:
+        load_interactions(path)
+    named = str(caught.value).split("--columns ")[1].split(".")[0]
+    log = load_interactions(path, columns=named)
+    assert len(log) == sum(not line.startswith("#") for line in HEADERLESS[case].splitlines())
+
+
+SEQUENCES = {
+    "lengths differ": "1 1 2 3 4 5\n2 6 7 8 9 10 4 11\n3 4 12 13\n",
+    "one line": "1 1 2 3 4 5\n",
+    "one width": "alice book pen\nbob pen ink\n",
+    "long numbers": "1 1234567890 1234567891\n2 1234567890 1234567892\n",
+    "tabs": "u1\ta\tb\tc\nu2\tb\tc\ta\n",
+}
+
+
+@pytest.mark.parametrize("case", SEQUENCES)
+def test_histories_are_histories(tmp_path: Path, case: str) -> None:
+    (tmp_path / "log").write_text(SEQUENCES[case])
+    assert load_interactions(tmp_path / "log").format == "sequence"
+
+
+BEFORE = {
+    "comment": "# exported 2024\n" + TABLE,
+    "comments of another kind": "%% a\n% b, c\n" + TABLE,
+    "blank lines": "\n \n" + TABLE,
+    "sep=": "sep=;\n" + TABLE.replace(",", ";"),
+    "quoted sep=": '"sep=,"\r\n' + TABLE.replace("\n", "\r\n"),
+    "comments and CR": "# one\r# two\r\r" + TABLE.replace("\n", "\r"),
+    "colons": TABLE.replace(",", "::"),
+}
+
+
+@pytest.mark.parametrize("case", BEFORE)
+@pytest.mark.filterwarnings("ignore:.*comment lines were passed over")
+def test_lines_before_the_header(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(BEFORE[case].encode())
+    log = load_interactions(path)
+    assert log.frame.rows() == ROWS
+    assert bool(log.notes) == ("comment" in case)
+    path.write_bytes(path.read_bytes().rstrip() + b"\n,i\n".replace(b"\n", b"\r" if "CR" in case else b"\n"))
+    if case != "colons" and "sep=;" not in BEFORE[case]:
+        line = len(path.read_bytes().decode().splitlines())
+        with pytest.raises(DataError, match=f"line {line}: user_id is empty"):
+            load_interactions(path)
+
+
+def test_a_header_may_begin_with_a_hash(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("#,user_id,item_id\n1,u,i\n")
+    assert load_interactions(tmp_path / "log").frame.rows() == [("u", "i")]
+
+
+def test_columns_must_fit(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("1,2,3\n")
+    with pytest.raises(DataError, match=r"line 1: --columns names 2 columns, and the line has 3"):
+        load_interactions(tmp_path / "log", columns=["user_id", "item_id"])
+    with pytest.raises(DataError, match=r"--columns is for delimited text without a header"):
+        load_interactions(tmp_path / "log", columns="user_id,item_id,x", format="sequence")
+
+
+def test_a_folder_of_parquet_parts(tmp_path: Path) -> None:
+    rows = [(user, item) for user in "uvw" for item in "abcd"]
+    for day, some in (("2024-01-01", rows[:5]), ("2024-01-02", rows[5:])):
+        folder = tmp_path / "log" / f"date={day}"
+        folder.mkdir(parents=True)
+        pl.DataFrame(some, schema=["user_id", "item_id"], orient="row").write_parquet(folder / "part-0.parquet")
+    (tmp_path / "log" / "_SUCCESS").touch()
+    (tmp_path / "log" / ".part-0.parquet.crc").write_bytes(b"crc")
+    log = load_interactions(tmp_path / "log")
+    assert log.frame.select("user_id", "item_id").rows() == rows
+    assert log.frame["timestamp"].to_list() == [1704067200] * 5 + [1704153600] * 7
+    assert prepare(tmp_path / "log", tmp_path / "set").fingerprint() == log.fingerprint()
+    pl.DataFrame({"user_id": [1], "item_id": ["x"]}).write_parquet(folder / "part-1.parquet")
+    with pytest.raises(DataError, match=r"part-1\.parquet: column 'user_id' is Int64, and String in part-0\.parquet"):
+        load_interactions(tmp_path / "log")
+
+
+def test_a_headerless_table_is_prepared(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(f"{user}::{item}::5::{item}\n" for user in "uvw" for item in range(1, 5)))
+    names = ["user_id", "item_id", "rating", "timestamp"]
+    prepared = prepare(path, tmp_path / "set", columns=names)
+    assert prepared.fingerprint() == load_interactions(path, columns=names).fingerprint()
+
+
+def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": ["u"] * 50, "item_id": [str(n) for n in range(50)]}).write_parquet(tmp_path / "good")
+    content, path = (tmp_path / "good").read_bytes(), tmp_path / "bad"
+    for place in range(0, len(content), 5):
+        flipped = bytearray(content)
+        flipped[place] ^= 0xFF
+        for damaged in (content[:place], bytes(flipped)):
+            path.write_bytes(damaged)
+            with suppress(DataError):
+                load_interactions(path, format="parquet")
