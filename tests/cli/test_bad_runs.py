@@ -135,7 +135,10 @@ LISTS: dict[str, tuple[str, bytes, str]] = {
     "unknown users": ("--users", b"none\nnobody\n", r"asked: user 'none' .* and no other of the 2 is"),
     "unknown allowed items": ("--allow", b"zz\nyy\n", r"None of the 2 items of allow occurs .*\(first: 'zz'\)"),
     "no user": ("--users", b"\n", r"asked: empty. Give one id a line"),
-    "no text": ("--users", b"\xff\xfe\x00", r"asked: not UTF-8 text"),
+    "nothing": ("--users", b"", r"asked: empty. Give one id a line"),
+    "no text": ("--users", b"\xff\xfe\x00", r"asked, line 1: not UTF-16, as which the file begins"),
+    "other text": ("--deny", b"caf\xe9\n", r"asked, line 1: byte 0xe9 is not UTF-8"),
+    "Parquet": ("--allow", b"PAR1\x15\xff", r"asked: a Parquet file. Expected text, one id or word a line"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -50,6 +51,21 @@ def test_one_stale_id_does_not_stop_the_job(tmp_path: Path, store: Path, fitted:
     table = pl.read_csv(out)
     assert table["user_id"].unique(maintain_order=True).to_list() == ["u 3", "u 1"]
     assert "i 3" not in table["item_id"]
+
+
+def test_lists_of_any_encoding(tmp_path: Path, store: Path, fitted: Path) -> None:
+    texts = []
+    for name, content in (
+        ("plain", b"u 3\nu 1\n"),
+        ("windows", "u 3\r\nu 1\r\n".encode("utf-16")),
+        ("packed", gzip.compress(b"\xef\xbb\xbfu 3\nu 1")),
+    ):
+        (tmp_path / name).write_bytes(content)
+        out = tmp_path / f"{name}.csv"
+        done = run("recommend", fitted / "run", "--out", out, "--users", tmp_path / name, "-k", "3", home=store)
+        assert done.stderr == ""
+        texts.append(out.read_text())
+    assert texts[0] == texts[1] == texts[2]
 
 
 @pytest.mark.parametrize("k", ["0", "-1", "1.5", "true"])

@@ -53,11 +53,11 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         DataError: the file cannot be read or is empty.
     """
-    from mltfr.interactions.ids import WHITE_SPACE, Strip
+    from mltfr.interactions.ids import Strip
     from mltfr.interactions.load import say
 
     strip = Strip("ids")
-    ids = [strip.text(line.removesuffix("\r")) for line in _lines(path) if line.strip(WHITE_SPACE)]
+    ids = [strip.text(line) for line in _lines(path)]
     if not ids:
         raise DataError(f"{path}: empty. Give one id a line.")
     say(str(path), strip.notes)
@@ -78,10 +78,14 @@ def read_words(path: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines of a text file; only line feeds end a line, as everywhere in mltfr."""
+    """Return the lines of a text file that are not blank, whatever its encoding and compression."""
+    from mltfr.interactions.readers.text import read_lines
+
     try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
+        with path.open("rb") as file:
+            start = file.read(4)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}).") from error
+    if start == b"PAR1":
+        raise DataError(f"{path}: a Parquet file. Expected text, one id or word a line.")
+    return read_lines(path).drop_nulls().to_list() if start else []
