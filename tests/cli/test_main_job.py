@@ -130,7 +130,9 @@ def test_lists_and_seen_items(fitted, store):
         done = run(*arguments, option, folder / "some.txt", "--include-seen", "-k", "99", home=store)
         count, names = (1, "new") if option == "--allow" else (2, "new, newer")
         text = f"{count} items of {option[2:]} are not in the training data and were skipped ({names})."
-        assert done.stderr.splitlines() == [f"mltfr: {text}"]
+        said, short = done.stderr.splitlines()
+        assert said == f"mltfr: {text}"
+        assert short == "mltfr: users who get fewer than 99 items, since no more are candidates: 2."
         items = set(pl.read_csv(folder / "lists.csv")["item_id"])
         assert items == left if left else "i2" not in items
     run(*arguments, home=store)
