@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-fast lint bench bench-peers soak clean
+.PHONY: help demo test test-fast lint audit bench bench-peers soak clean
 
 help:  ## Show what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,16 @@ soak: $(VENV)/.dev  ## Kill, starve, damage and lie to it by the hundred, and pr
 bench-peers: $(VENV)/.bench  ## The same with RePlay, RecTools and RecBole, which are installed beside it.
 	$(BIN)/python benchmarks/peers/install.py
 	$(BIN)/python benchmarks/run.py --peers $(ARGS)
+
+# Exit code 1: a package has a known vulnerability. 2: no network, or not every package could be looked up.
+audit: $(VENV)/.base  ## Look the installed packages up in the database of known vulnerabilities; needs a network.
+	@$(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit \
+	  || { echo "audit: pip-audit cannot be installed: is there a network? Nothing was audited."; exit 2; }
+	@PIPAPI_PYTHON_LOCATION=$(BIN)/python $(VENV)/audit/bin/pip-audit --skip-editable --progress-spinner off \
+	  >$(VENV)/audit.txt 2>&1; code=$$?; cat $(VENV)/audit.txt; \
+	  if grep -qi "found [0-9]* known vulnerabilit" $(VENV)/audit.txt; then exit 1; fi; \
+	  if [ $$code != 0 ] || grep -q "could not be audited: [^m]" $(VENV)/audit.txt; then \
+	    echo "audit: no network, or not every package could be looked up; see above."; exit 2; fi
 
 clean:  ## Remove the environment and all caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

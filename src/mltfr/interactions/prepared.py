@@ -138,13 +138,13 @@ def load_prepared(folder: Path) -> PreparedSet:
 
 def _open_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     items = pl.read_parquet(folder / VOCABULARY)
-    train_length = np.load(folder / TRAINING_LENGTHS)
+    train_length = _mapped(folder / TRAINING_LENGTHS)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(train_length)])
     return Split(
         method=method,
         user_ids=Ids(pl.read_parquet(folder / USERS)["user_id"]),
         vocabulary=make_vocabulary(items["item_id"], items["count"].to_numpy()),
-        histories=Histories(np.load(folder / OFFSETS), _mapped(folder / ITEMS)),
+        histories=Histories(_mapped(folder / OFFSETS), _mapped(folder / ITEMS)),
         train_length=train_length,
         validation=Examples(*_mapped(folder / VALIDATION)),
         test=Examples(*_mapped(folder / TEST)),
@@ -155,5 +155,7 @@ def _open_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
 
 def _mapped(path: Path) -> npt.NDArray[Any]:
     """Map an array from disk; as a plain array, whose slices cost nothing."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False) if path.stat().st_size > 128 else np.load(path)
+    array = np.load(path, mmap_mode="r" if path.stat().st_size > 128 else None, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("an archive of arrays")
     return np.asarray(array)
