@@ -12,7 +12,7 @@ import polars as pl
 from mltfr.errors import DataError
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
-from mltfr.interactions.timestamps import EXPECTED, FORMAT, TimeReader, found_time
+from mltfr.interactions.timestamps import EXPECTED, FORMAT, TimeReader, found_time, shown_value
 
 SameTime = Literal["refuse", "keep"]
 ONCE = "An interaction with its time must stand once; where that is no mistake, set filters.same_time=keep."
@@ -88,7 +88,7 @@ class RowChecks:
         parsed = self.reader.read(given)
         self._timed += len(given)
         read = piece.with_columns(parsed.alias(TIME))
-        return self.rejected[TIME].drop(read, parsed.is_null(), lambda row: found_time(given[row]))
+        return self.rejected[TIME].drop(read, parsed.is_null(), lambda row: found_time(shown_value(given, row)))
 
     def require(self, name: str, place: Callable[[int], str]) -> None:
         """Raise DataError about a column of times, or the first row that was rejected, unless rows are skipped."""

@@ -36,6 +36,7 @@ _REWRITTEN = (
     (r"(?:[tT]|,?\s+|:)(\d{1,2}:\d\d)", "T${1}"),
 )  # fmt: skip
 _SAMPLE = 8
+_YEAR_1000 = -30_610_224_000
 _FRACTION = r"(:\d\d)[.,](\d{1,9})(\D|$)"
 
 
@@ -72,7 +73,7 @@ def read_dates(text: pl.Series) -> dict[str, Moments]:
         both = found.get(DATES, moments)
         pairs = (moments.seconds, both.seconds), (moments.nanos, both.nanos)
         found[DATES] = Moments(*(one.zip_with(one.is_not_null(), other) for one, other in pairs))
-    return found
+    return {form: _with_whole_years(text, moments) for form, moments in found.items()}
 
 
 def read_formatted(text: pl.Series, pattern: str) -> Moments:
@@ -93,6 +94,14 @@ def read_formatted(text: pl.Series, pattern: str) -> Moments:
         reason = str(error).splitlines()[0]
         raise DataError(f"The time format {pattern!r} cannot be used: {reason} Example: '%d/%m/%Y %H:%M'.") from error
     return moments if nanos is None else Moments(moments.seconds, nanos.set(moments.seconds.is_null(), None))
+
+
+def _with_whole_years(text: pl.Series, moments: Moments) -> Moments:
+    """Return moments without those whose year was written with two digits, and taken for one of antiquity."""
+    early = (moments.seconds < _YEAR_1000).fill_null(False)
+    if early.any():
+        early &= ~text.str.contains(r"(^|\D)\d{4}[-/.\s]|[-/.\s]\d{4}(\D|$)")
+    return Moments(moments.seconds.set(early, None), moments.nanos.set(early, None)) if early.any() else moments
 
 
 def _read_rewritten(text: pl.Series) -> dict[str, Moments]:

@@ -182,6 +182,11 @@ def found_time(value: object) -> str:
     return f"{found}, with a comma for its decimal point" if comma and (whole + fraction).isdigit() else found
 
 
+def shown_value(given: pl.Series, row: int) -> object:
+    """Return a value for a message; a moment as its number, since no date library shows all of them."""
+    return given.to_physical()[row] if given.dtype.is_temporal() else given[row]
+
+
 def _texts(given: pl.Series) -> pl.Series:
     """Return the values as texts; those of decimals never look like whole numbers, as these columns stay floats."""
     kind = given.dtype

@@ -9,7 +9,7 @@ from mltfr.interactions.synthetic import synthetic
 from mltfr.study.config import SYNTHETIC, DataConfig
 
 
-def open_log(data: DataConfig, same_time: SameTime) -> InteractionLog | PreparedSet:
+def open_log(data: DataConfig, same_time: SameTime = "refuse") -> InteractionLog | PreparedSet:
     """Return the log; public data is fetched where it is not stored yet.
 
     Raises:
