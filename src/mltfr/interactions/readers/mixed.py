@@ -44,7 +44,7 @@ def kinds_of(values: list[object], role: str) -> pl.Series:
 def _whole_numbers(table: RawTable, role: str) -> RawTable:
     """Return a table whose numbers are written as ids ("1.0" as "1"), with the kind of those that are none."""
     ids, kinds = table.frame[role], table.frame[role + KIND]
-    other = ((kinds == "number") & ~ids.str.contains(r"^-?\d+$")).fill_null(False).arg_true()
+    other = ((kinds == "number") & ~ids.str.contains(r"^(?:0|-?[1-9]\d*)$")).fill_null(False).arg_true()
     if not len(other):
         return table
     values = [float(text) for text in ids.gather(other)]
