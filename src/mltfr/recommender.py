@@ -26,7 +26,7 @@ from mltfr.inference import (
 )
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
-from mltfr.pipeline import FittedModel, RunConfig, check_new, estimate_fit, fit, load_artifact, resolve, save_artifact
+from mltfr.pipeline import FittedModel, RunConfig, estimate_fit, fit, load_artifact, open_run, resolve, save_artifact
 from mltfr.pipeline.fitted import ServingModel
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
@@ -272,8 +272,8 @@ class Recommender:
             RunError: nothing is fitted yet, or `path` holds something else.
         """
         folder, served = Path(path), self._serving()
-        check_new(folder, resume=False)
-        save_artifact(served.fitted, folder)
+        with open_run(folder, resume=False):
+            save_artifact(served.fitted, folder)
         if self._served is served:  # no other thread has fitted meanwhile
             self._served = ServingModel(served.fitted, folder)
 

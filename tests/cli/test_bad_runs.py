@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import polars as pl
 import pytest
 
 from support.command_line import FIT, refused, run
+from support.manifests import change_sealed
 
 RUN_FILES = ("weights.safetensors", "items.parquet", "histories.parquet", "examples.parquet", "metrics.json",
              "log.jsonl", "config.toml")  # fmt: skip
@@ -34,12 +34,7 @@ def test_out_that_is_taken(tmp_path: Path, store: Path, finished: Path) -> None:
 
 
 def change_manifest(change: Callable[[dict], object]) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        change(manifest)
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-
-    return damage
+    return lambda folder: change_sealed(folder / "manifest.json", change)
 
 
 def cut(name: str, checksum: bool = False) -> Callable[[Path], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mltfr.errors import DataError, OutputError
 from mltfr.interactions import FilterConfig, apply_filters, load_interactions, prepare
 from mltfr.interactions.statistics import describe, describe_prepared
 from support.log_files import files_of, shuffled_frame, write
+from support.manifests import change_sealed
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,7 @@ def test_description(made):
 
 
 def change(name, value):
-    def damage(folder):
-        manifest = json.loads((folder / "manifest.json").read_text())
-        manifest[name] = value
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-
-    return damage
+    return lambda folder: change_sealed(folder / "manifest.json", lambda manifest: manifest.update({name: value}))
 
 
 def flip(folder):
@@ -62,6 +57,7 @@ def flip(folder):
 def interrupt(folder):
     (folder / "manifest.json").unlink()
     (folder / ".work").mkdir()
+    (folder / ".work" / "written-by-mltfr").touch()
 
 
 DAMAGE = {

@@ -88,10 +88,12 @@ def test_a_disk_that_only_the_text_of_an_error_calls_full(tmp_path: Path) -> Non
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    for name in (".a.txt.1-ab.partial", ".hidden", "a.partial"):
+    for name in (".a.txt.1-0123abcd.partial", ".hidden", "a.partial", ".film.mkv.partial"):
         (tmp_path / name).touch()
+    (tmp_path / ".b.2-0123abcd.partial").mkdir()
+    (tmp_path / ".b.2-0123abcd.partial" / "piece").touch()
     remove_partial(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.partial"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".film.mkv.partial", ".hidden", "a.partial"]
 
 
 def test_json_comes_back_and_must_be_an_object(tmp_path: Path) -> None:

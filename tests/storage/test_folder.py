@@ -8,9 +8,10 @@ import pytest
 from mltfr.errors import DataError, RunError
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged, describe_file, is_intact
 from mltfr.version import __version__
+from support.manifests import change_sealed
 
-RUN = FolderFormat("run", 2, RunError, "Make {folder} again.")
-SET = FolderFormat("prepared set", 1, DataError, "Make it again.", kind="prepared interactions", sizes=True)
+RUN = FolderFormat("run", 2, ("a.txt",), RunError, "Make {folder} again.")
+SET = FolderFormat("prepared set", 1, ("a.txt",), DataError, "Make it again.", kind="prepared interactions", sizes=True)
 
 
 @pytest.fixture(params=[RUN, SET], ids=["run", "set"])
@@ -21,18 +22,18 @@ def form(request: pytest.FixtureRequest) -> FolderFormat:
 @pytest.fixture
 def folder(tmp_path: Path, form: FolderFormat) -> Path:
     (tmp_path / "a.txt").write_text("content")
-    (tmp_path / ".hidden").write_text("not listed")
+    for stray in (".hidden", "notes.txt"):
+        (tmp_path / stray).write_text("not listed")
     form.write_manifest(tmp_path, {"seed": 3})
     return tmp_path
 
 
 def change(folder: Path, **fields: object) -> None:
-    document = json.loads((folder / MANIFEST).read_text())
-    (folder / MANIFEST).write_text(json.dumps({**document, **fields}))
+    change_sealed(folder / MANIFEST, lambda document: document.update(fields))
 
 
 def test_a_folder_describes_itself(folder: Path, form: FolderFormat) -> None:
-    manifest = form.read_manifest(folder, required=["a.txt"])
+    manifest = form.read_manifest(folder)
     assert (manifest["format"], manifest["mltfr"], manifest["seed"]) == (form.version, __version__, 3)
     assert manifest.get("kind") == form.kind
     assert list(manifest["files"]) == ["a.txt"]
@@ -52,9 +53,44 @@ def test_a_missing_file_is_named(folder: Path, form: FolderFormat) -> None:
         form.read_manifest(folder)
 
 
-def test_a_required_file_must_be_listed(folder: Path, form: FolderFormat) -> None:
-    with pytest.raises(form.error, match=r"b\.txt: missing from the .*'s manifest"):
-        form.read_manifest(folder, required=["b.txt"])
+@pytest.mark.parametrize("files", [{}, [], {"../a.txt": "", "notes.txt": ""}])
+def test_every_file_must_be_listed(folder: Path, form: FolderFormat, files: object) -> None:
+    change(folder, files=files)
+    with pytest.raises(form.error, match=r"a\.txt: missing from the .*'s manifest"):
+        form.read_manifest(folder)
+
+
+def test_what_is_read_beside_the_own_files_must_be_listed(folder: Path, form: FolderFormat) -> None:
+    with pytest.raises(form.error, match=r"notes\.txt: missing from the .*'s manifest"):
+        form.read_manifest(folder, ["notes.txt"])
+    form.write_manifest(folder, {}, ["notes.txt"])
+    assert list(form.read_manifest(folder, ["notes.txt"])["files"]) == ["a.txt", "notes.txt"]
+
+
+def test_stray_files_change_nothing(folder: Path, form: FolderFormat) -> None:
+    before = form.read_manifest(folder)
+    (folder / "notes.txt").write_text("changed")
+    (folder / ".hidden").unlink()
+    (folder / "resume.log").touch()
+    (folder / ".ipynb_checkpoints").mkdir()
+    assert form.read_manifest(folder) == before
+
+
+def test_a_changed_fact_is_damage(folder: Path, form: FolderFormat) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"seed": 3', '"seed": 8'))
+    with pytest.raises(form.error, match=r"manifest\.json: damaged.*checksum differs"):
+        form.read_manifest(folder)
+    (folder / MANIFEST).write_text(text.replace('"checksum"', '"checkzum"'))
+    with pytest.raises(form.error, match=r"manifest\.json: damaged.*checksum differs"):
+        form.read_manifest(folder)
+
+
+def test_manifests_of_before_they_were_sealed_are_read(folder: Path, form: FolderFormat) -> None:
+    document = json.loads((folder / MANIFEST).read_text())
+    del document["checksum"]
+    (folder / MANIFEST).write_text(json.dumps(document))
+    assert form.read_manifest(folder)["seed"] == 3
 
 
 def test_another_version_is_named(folder: Path, form: FolderFormat) -> None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
+import re
+import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mltfr.errors import RunError
-from mltfr.storage.lock import locked
+from mltfr.errors import MltfrWarning, RunError
+from mltfr.storage.lock import HOLDER, LOCK, locked
 
 HOLD = "import sys, pathlib\nfrom mltfr.storage.lock import locked\nwith locked(pathlib.Path(sys.argv[1])):\n"
 HOLD += "    print('held', flush=True)\n    sys.stdin.read()\n"
@@ -22,19 +27,80 @@ def hold(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+def in_a_thread(folder: Path, timeout: float = 0.0) -> str:
+    """Return what another thread of this process is told; "" where it gets the lock."""
+
+    def attempt() -> str:
+        try:
+            with locked(folder, timeout):
+                return ""
+        except RunError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(attempt).result()
+
+
 def test_a_folder_is_locked_once_and_free_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
-        with locked(tmp_path), pytest.raises(RunError, match="another process is at work in it"), locked(tmp_path, 0.1):
-            pass
+        with locked(tmp_path):
+            with locked(tmp_path):  # the same thread goes on
+                told = in_a_thread(tmp_path, 0.1)
+                assert re.search(r"this process \(`.*`, since \d.*\) is at work in it\. Wait", told)
+            assert in_a_thread(tmp_path)
+        assert in_a_thread(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
     process = hold(tmp_path)
-    with pytest.raises(RunError, match="another process"), locked(tmp_path):
+    message = rf"process {process.pid} on {socket.gethostname()} \(`-c .*, since \d"
+    with pytest.raises(RunError, match=message), locked(tmp_path):
         pass
     process.kill()
     process.communicate()
-    with locked(tmp_path, timeout=5):
+    assert len(list(tmp_path.iterdir())) == 2  # what it left does no harm
+    with locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x", "host": 3, "command": null, "since": 1}',
+                                  '{"pid": 1e400, "host": "elsewhere", "command": "", "since": ""}'])  # fmt: skip
+def test_what_is_written_about_a_dead_holder_does_not_matter(tmp_path: Path, text: str) -> None:
+    (tmp_path / LOCK).write_text("of another host, long ago")
+    (tmp_path / HOLDER).write_text(text)
+    with locked(tmp_path):
+        (tmp_path / HOLDER).write_text(text)
+        assert "is at work in it" in in_a_thread(tmp_path)
+
+
+def test_a_folder_made_for_the_lock_goes_unless_something_lies_in_it(tmp_path: Path) -> None:
+    with locked(tmp_path / "a" / "b"):
+        pass
+    assert not (tmp_path / "a" / "b").exists()
+    with locked(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "file").touch()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["file"]
+    with locked(tmp_path / "a"):
+        pass
+    assert (tmp_path / "a").exists()
+
+
+def test_who_waits_gets_the_lock_even_of_a_folder_that_was_removed(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with locked(tmp_path / "new"):
+            waiting = pool.submit(in_a_thread, tmp_path / "new", 20)
+            time.sleep(0.3)
+        assert waiting.result(timeout=20) == ""
+
+
+def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.warns(MltfrWarning, match="knows no locks"), locked(tmp_path):
         pass
 
 

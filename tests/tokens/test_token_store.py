@@ -6,7 +6,7 @@ import errno
 import json
 import multiprocessing
 import os
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 
 from mltfr.errors import OutputError, TokenTableError
 from mltfr.storage import files as files_module
+from mltfr.storage.lock import locked
 from mltfr.tokens import TokensConfig, TokenStore, TokenTable, load_tables, table_files
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
@@ -165,14 +166,12 @@ def test_a_full_disk_leaves_nothing(store: TokenStore, monkeypatch: pytest.Monke
 
 
 def test_what_a_killed_process_left_is_swept(store: TokenStore, table: TokenTable) -> None:
-    old, fresh = (store.root / "tables" / f".{name}.partial" for name in ("1-old", "2-fresh"))
-    for folder in (old, fresh):
-        folder.mkdir(parents=True)
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    store.put(table)
-    assert not old.exists()
-    assert fresh.exists()                                   # may be another process at work
+    left, held = (store.root / "tables" / f".folder.{name}.partial" for name in ("1-0123abcd", "2-0123abcd"))
+    left.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, locked(held):
+        pool.submit(store.put, table).result()
+        assert not left.exists()
+        assert held.exists()
 
 
 def _prepare(root: str, start: object, results: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from mltfr.batch.folder import PART_USERS, Part, PartsFolder, Record, plan_parts
 from mltfr.batch.scoring import PartScorer, Scored
 from mltfr.batch.users import Users
 from mltfr.inference import Shortfalls
-from mltfr.storage.files import atomic_file
+from mltfr.storage.files import atomic_file, partial_folder
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
 
@@ -127,10 +126,8 @@ def recommend_to_file(
             elif len(parts) == 1:
                 scored.table.write_parquet(temporary)
             else:
-                if folder is None:
-                    name = f".{path.name}.parts-"
-                    folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, prefix=name))
-                pieces.append(Path(folder) / part.file)
+                folder = folder or stack.enter_context(partial_folder(path))
+                pieces.append(folder / part.file)
                 scored.table.write_parquet(pieces[-1])
         if pieces:
             pl.scan_parquet(pieces).sink_parquet(temporary)

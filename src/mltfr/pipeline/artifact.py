@@ -1,7 +1,7 @@
 """The run folder: a fitted recommender that describes itself.
 
     config.toml            every setting; `mltfr fit FILE --config` repeats the run
-    manifest.json          versions, seed, fingerprints, wall time, and the checksum of every file
+    manifest.json          versions, seed, fingerprints, wall time, and the checksums of all these files and of itself
     metrics.json           test and validation scores with their protocol
     weights.safetensors    the model
     items.parquet          item ids in the order of their codes, with their training counts
@@ -10,30 +10,32 @@
     log.jsonl              one line per epoch
     index.faiss, .json     after `recommend --index ivf`: can be made again, so the manifest does not list them
 
-The manifest is written last: a folder without one is not a finished run.
+The manifest is written last: a folder without one is not a finished run. While a run is made, `checkpoint/` is there.
+Whatever else lies in the folder is left alone.
 """
 
 from __future__ import annotations
 
 import platform
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mltfr.config import dump_toml, load_toml
-from mltfr.errors import ConfigError, OutputError, RunError
+from mltfr.errors import ConfigError, RunError
 from mltfr.fusion import FUSIONS
+from mltfr.inference.index import FACTS, INDEX
 from mltfr.interactions import Vocabulary
 from mltfr.pipeline.config import RunConfig
-from mltfr.pipeline.data import check_split, load_split, load_vocabulary, save_split
+from mltfr.pipeline.data import SPLIT_FILES, check_split, load_split, load_vocabulary, save_split
 from mltfr.pipeline.estimators import make_estimator
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
 from mltfr.pipeline.inputs import Tables, load_run_tables, placeholder_tables
@@ -41,6 +43,7 @@ from mltfr.pipeline.upgrade import upgrade_settings, upgrade_weights
 from mltfr.storage import files
 from mltfr.storage.files import (
     atomic_file,
+    output_errors,
     read_json,
     read_json_lines,
     remove_partial,
@@ -49,12 +52,14 @@ from mltfr.storage.files import (
     write_text,
 )
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
-from mltfr.training.checkpoint import STATE
+from mltfr.storage.lock import locked
+from mltfr.training.checkpoint import STATE, Checkpoints
 
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.json", "weights.safetensors"
 LOG, CHECKPOINT, TENSORBOARD = "log.jsonl", "checkpoint", "tensorboard"
 REMEDY = "Fit the recommender again."
-FORMAT = FolderFormat("run", version=1, error=RunError, remedy=REMEDY)
+FILES = (CONFIG, *SPLIT_FILES, METRICS, LOG, WEIGHTS)
+FORMAT = FolderFormat("run", 1, FILES, error=RunError, remedy=REMEDY)
 _PACKAGES = ("torch", "numpy", "polars", "safetensors")
 
 
@@ -65,42 +70,67 @@ def check_new(folder: Path, resume: bool) -> None:
         RunError: `folder` holds a finished run, an interrupted one and `resume` is not asked for, or
             something else.
     """
-    interrupted = None if resume else "holds an interrupted run. Continue it with --resume, or remove it first."
-    finished = "holds a finished run. Choose another --out, or remove it first."
-    files.check_new(folder, "a run", known={MANIFEST: finished, CHECKPOINT: interrupted}, error=RunError)
+    known: dict[str, str | None] = {MANIFEST: "holds a finished run. Choose another --out, or remove it first."}
+    if _is_interrupted(folder):
+        refusal = "holds an interrupted run. Continue it with --resume, or remove it first."
+        known[CHECKPOINT] = None if resume else refusal
+    files.check_new(folder, "a run", known=known, error=RunError)
 
 
 @contextmanager
-def open_run(folder: Path) -> Iterator[None]:
-    """Make a run folder; after an error, keep it only where a checkpoint in it can be continued.
+def open_run(folder: Path, resume: bool) -> Iterator[None]:
+    """Make a run folder and lock it; after an error, keep what was written only where it can be continued.
 
     Raises:
+        RunError: see `check_new`; or another process writes into the folder.
         OutputError: the folder cannot be made.
     """
-    try:
-        (folder / CHECKPOINT).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}). Choose another --out.") from error
-    try:
-        yield
-    except BaseException:
-        if not (folder / CHECKPOINT / STATE).exists():
-            for name in (CHECKPOINT, TENSORBOARD):
-                shutil.rmtree(folder / name, ignore_errors=True)
-            for path in (folder / CONFIG, folder / LOG):
-                path.unlink(missing_ok=True)
-            with suppress(OSError):  # something else lies in it
-                folder.rmdir()
-        raise
+    check_new(folder, resume)
+    with locked(folder):
+        check_new(folder, resume)  # again: another process may have finished a run
+        with output_errors(folder):
+            remove_partial(folder)
+            (folder / CHECKPOINT).mkdir(exist_ok=True)
+        try:
+            yield
+        finally:
+            if (folder / MANIFEST).exists():
+                Checkpoints(folder / CHECKPOINT).clear()
+            elif not (folder / CHECKPOINT / STATE).exists():
+                remove_run(folder)
 
 
-def save_artifact(fitted: FittedModel, folder: Path) -> None:
-    """Write a run folder; the manifest comes last, so a folder without one is not finished.
+def remove_run(folder: Path, keep: Container[str] = ()) -> None:
+    """Remove what a run consists of, and its folder where nothing else lies in it; whatever cannot be removed stays.
+
+    Args:
+        folder: the run folder.
+        keep: names of files that stay.
+    """
+    with suppress(OSError):
+        for name in (MANIFEST, INDEX, FACTS, *reversed(FILES)):
+            if name not in keep:
+                with suppress(OSError):
+                    (folder / name).unlink(missing_ok=True)
+        _remove_events(folder / TENSORBOARD)
+        remove_partial(folder)
+        Checkpoints(folder / CHECKPOINT).clear()  # last: it shows that the rest is an interrupted run's
+        folder.rmdir()
+
+
+def save_artifact(
+    fitted: FittedModel, folder: Path, also: Mapping[str, Callable[[FittedModel], pl.DataFrame]] | None = None
+) -> None:
+    """Write a run into a folder that `open_run` made; the manifest comes last.
+
+    Args:
+        fitted: what is written.
+        folder: the run folder.
+        also: further tables, by the name of their Parquet file; the manifest lists them too.
 
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
     """
-    remove_partial(folder)
     write_text(folder / CONFIG, dump_toml(fitted.config))
     save_split(folder, fitted.split)
     write_json(folder / METRICS, fitted.metrics)
@@ -108,13 +138,17 @@ def save_artifact(fitted: FittedModel, folder: Path) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
     with atomic_file(folder / WEIGHTS) as path:
         save_file(weights, path)
+    tables = also or {}
+    for name, make in tables.items():
+        with atomic_file(folder / name) as path:
+            make(fitted).write_parquet(path)
     system = {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "machine": platform.machine(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    FORMAT.write_manifest(folder, {**system, **fitted.facts})
+    FORMAT.write_manifest(folder, {**system, **fitted.facts}, tables)
 
 
 def load_artifact(folder: Path) -> FittedModel:
@@ -165,6 +199,32 @@ def damage(path: Path) -> AbstractContextManager[None]:
     return damaged(path, RunError, REMEDY, (ConfigError, PolarsError, SafetensorError))
 
 
+def is_of_a_run(path: Path) -> bool:
+    """Return whether a path in a run folder is what a run consists of, or hidden."""
+    return path.name.startswith(".") or path.name in (MANIFEST, INDEX, FACTS, CHECKPOINT, TENSORBOARD, *FILES)
+
+
+def _is_interrupted(folder: Path) -> bool:
+    """Return whether a folder holds a run that was begun: a checkpoint, or what is written before the first one."""
+    if not Checkpoints(folder / CHECKPOINT).is_ours():
+        return False
+    if (folder / CHECKPOINT / STATE).exists() or not any((folder / name).exists() for name in FILES):
+        return True
+    try:
+        RunConfig.parse(upgrade_settings(load_toml(folder / CONFIG)))
+    except (ConfigError, KeyError, TypeError, AttributeError):  # somebody else's
+        return False
+    return True
+
+
+def _remove_events(folder: Path) -> None:
+    """Remove what TensorBoard reads."""
+    with suppress(OSError):
+        for path in () if folder.is_symlink() else folder.glob("events.out.tfevents.*"):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the metrics and the log of training."""
     return read_json(folder / METRICS), read_json_lines(folder / LOG)
@@ -176,7 +236,7 @@ def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) 
     tables = _tables(folder, config, manifest, len(vocabulary))
     with damage(folder / WEIGHTS):
         model = make_estimator(config).restore(len(vocabulary), tables, upgrade_weights(load_file(folder / WEIGHTS)))
-    facts = {key: value for key, value in manifest.items() if key not in ("files", "format")}
+    facts = {key: value for key, value in manifest.items() if key not in ("format", "files")}
     return InferenceModel(config, model, vocabulary, facts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,12 +10,15 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.interactions import Examples, Histories, Split, Vocabulary
-from mltfr.storage.files import atomic_file
+from mltfr.storage.files import atomic_file, partial_folder
 
+ITEMS = "items.parquet"
+"""The items in the order of their codes: `item_id`, `count`."""
 HISTORIES = "histories.parquet"
 """Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
 EXAMPLES = "examples.parquet"
 """The held-out predictions: `part`, `user`, `cut`."""
+SPLIT_FILES = (ITEMS, HISTORIES, EXAMPLES)
 PIECE = 1 << 25
 """Interactions that are written at a time."""
 
@@ -30,8 +32,8 @@ def save_split(folder: Path, split: Split) -> None:
         pl.DataFrame({"user": part.user, "cut": part.cut}).select(part=pl.lit(name), user="user", cut="cut")
         for name, part in parts.items()
     )
-    for name, frame in {"items": items, "examples": examples}.items():
-        with atomic_file(folder / f"{name}.parquet") as path:
+    for name, frame in {ITEMS: items, EXAMPLES: examples}.items():
+        with atomic_file(folder / name) as path:
             frame.write_parquet(path)
     with atomic_file(folder / HISTORIES) as path:
         _write_histories(split, path)
@@ -43,10 +45,10 @@ def _write_histories(split: Split, path: Path) -> None:
     if len(edges) == 2:
         _histories(split, 0, edges[1]).write_parquet(path)
         return
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".histories-") as place:
+    with partial_folder(path) as place:
         files = []
         for number, (start, stop) in enumerate(pairwise(edges)):
-            files.append(Path(place) / f"{number:06d}.parquet")
+            files.append(place / f"{number:06d}.parquet")
             _histories(split, start, stop).write_parquet(files[-1])
         pl.scan_parquet(files).sink_parquet(path)
 
@@ -73,7 +75,7 @@ def _histories(split: Split, start: int, stop: int) -> pl.DataFrame:
 
 def load_vocabulary(folder: Path) -> Vocabulary:
     """Read the items of what `save_split` wrote."""
-    items = pl.read_parquet(folder / "items.parquet")
+    items = pl.read_parquet(folder / ITEMS)
     counts = np.concatenate([np.zeros(1, np.int64), items["count"].to_numpy()])
     return Vocabulary(tuple(items["item_id"]), counts)
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import polars as pl
 import torch
 
 from mltfr.config import dump_toml
 from mltfr.errors import ConfigError
 from mltfr.interactions import InteractionLog, PreparedSet
 from mltfr.memory import TrainingMemory, explain_out_of_memory
-from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, TENSORBOARD, check_new, open_run, save_artifact
+from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, TENSORBOARD, open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.estimators import Session, make_estimator
 from mltfr.pipeline.fitted import FittedModel
@@ -47,6 +48,7 @@ def fit(
     callback: Callback | None = None,
     stop: Event | None = None,
     measure: Callable[[FittedModel, str | None], dict[str, Any]] = score,
+    also: Mapping[str, Callable[[FittedModel], pl.DataFrame]] | None = None,
 ) -> FittedModel:
     """Split the log, train on its training split, choose on validation, and score test once.
 
@@ -63,23 +65,38 @@ def fit(
         callback: called on progress.
         stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
         measure: returns the document of `metrics.json`; a search of settings passes `score_validation`.
+        also: further tables of the run folder, by the name of their Parquet file, which the manifest lists too.
 
     Raises:
         DataError: the log cannot be split as asked, or item vectors are not usable.
         ConfigError: the settings ask for other filters or another split than those of a prepared set.
         TokenTableError: a token table is unknown or cannot be had.
-        RunError: `folder` holds something else, or a checkpoint of other data, settings or versions.
+        RunError: `folder` holds something else, or a checkpoint of other data, settings or versions; or another
+            process is at work in it.
         OutputError: the disk is full, or `folder` cannot be written.
         Interrupted: `stop` was set.
         LostProcessError: of several processes that train together, another one has ended.
     """
-    started = time.monotonic()
     rank, _ = launched()
     folder = None if rank else folder  # the main process writes
-    callback = callback or Callback()
-    if folder is not None:
-        check_new(folder, resume)
+    with open_run(folder, resume) if folder is not None else nullcontext():
+        fitted = _fit(config, log, folder, resume, callback or Callback(), stop, measure)
+        if folder is not None:
+            save_artifact(fitted, folder, also)
+        return fitted
 
+
+def _fit(
+    config: RunConfig,
+    log: InteractionLog | PreparedSet,
+    folder: Path | None,
+    resume: bool,
+    callback: Callback,
+    stop: Event | None,
+    measure: Callable[[FittedModel, str | None], dict[str, Any]],
+) -> FittedModel:
+    started = time.monotonic()
+    rank, _ = launched()
     # 1. split
     config, data, facts = split_log(config, log)
     # 2. tables
@@ -100,7 +117,7 @@ def fit(
             memory.require()
         callback.message(str(memory))
         facts["estimate"] = memory.to_json()
-    with open_run(folder) if folder is not None else nullcontext(), explain_out_of_memory(memory):
+    with explain_out_of_memory(memory):
         # 4. train
         history = checkpoint.state.history if checkpoint is not None else []
         with _reporters(config, folder, callback, history) as everybody:
@@ -114,11 +131,8 @@ def fit(
         if config.training.shards > 1:  # whatever this process has drawn before
             torch.manual_seed(config.seed)
         fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
-        facts["wall_seconds"] = round(time.monotonic() - started, 1)
-        if folder is not None and checkpoints is not None:
-            save_artifact(fitted, folder)
-            checkpoints.clear()
-        return fitted
+    facts["wall_seconds"] = round(time.monotonic() - started, 1)
+    return fitted
 
 
 def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> TrainingMemory:

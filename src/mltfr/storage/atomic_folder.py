@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from filecmp import cmp
 from pathlib import Path
 
-from mltfr.storage.files import flush, output_errors
+from mltfr.errors import MltfrError
+from mltfr.storage.files import flush, is_partial, output_errors, partial_name
+from mltfr.storage.lock import locked
 
-_STALE_AFTER = 24 * 3600.0
-"""Seconds after which a temporary folder must come from a process that was killed."""
+_CONTENT = "content"
 
 
 class AtomicFolder:
@@ -25,8 +24,8 @@ class AtomicFolder:
         path: the temporary folder to write into.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, parent: Path) -> None:
+        self.path, self._parent = path, parent
 
     def publish(self, name: str, repair: bool = False) -> None:
         """Flush the files to the disk and rename the folder to `name`.
@@ -35,16 +34,14 @@ class AtomicFolder:
         addresses of contents, so both hold the same.
 
         Args:
-            name: name of the folder beside the temporary one.
+            name: name of the folder in the parent.
             repair: compare the two, and replace the existing one where they differ: it is damaged.
         """
         for path in (*sorted(self.path.iterdir()), self.path):
             flush(path)
-        destination = self.path.with_name(name)
+        destination = self._parent / name
         if repair and destination.is_dir() and not _same_files(self.path, destination):
-            damaged = self.path.with_suffix(".damaged.partial")
-            destination.rename(damaged)
-            shutil.rmtree(damaged, ignore_errors=True)
+            destination.rename(self.path.with_name("damaged"))  # goes with the temporary folder
         try:
             self.path.rename(destination)
         except OSError as error:
@@ -57,7 +54,7 @@ class AtomicFolder:
 def atomic_folder(parent: Path, remedy: str = "") -> Iterator[AtomicFolder]:
     """Yield a temporary folder in `parent` that gets its name, and its place, by `publish`.
 
-    A folder that is not published is removed, and so are those that killed processes left behind a day ago.
+    A folder that is not published is removed, and so are those of processes that were killed.
 
     Args:
         parent: where the folder is made; made itself if missing.
@@ -66,15 +63,16 @@ def atomic_folder(parent: Path, remedy: str = "") -> Iterator[AtomicFolder]:
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
     """
-    temporary = parent / f".{os.getpid()}-{secrets.token_hex(4)}.partial"
+    temporary = partial_name(parent / "folder")
     with output_errors(parent, remedy):
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(parent)
-            temporary.mkdir()
-            yield AtomicFolder(temporary)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(parent)
+        with locked(temporary, timeout=10):  # shows that its process lives
+            try:
+                (temporary / _CONTENT).mkdir()
+                yield AtomicFolder(temporary / _CONTENT, parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _same_files(folder: Path, other: Path) -> bool:
@@ -85,8 +83,9 @@ def _same_files(folder: Path, other: Path) -> bool:
         return False
 
 
-def _remove_stale(parent: Path) -> None:
-    for path in parent.glob(".*.partial"):
-        with suppress(FileNotFoundError):  # its owner removed it just now
-            if time.time() - path.stat().st_mtime > _STALE_AFTER:
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the temporary folders of other processes that nobody holds any more."""
+    for path in parent.iterdir():
+        if is_partial(path) and f".{os.getpid()}-" not in path.name and path.is_dir() and not path.is_symlink():
+            with suppress(MltfrError, OSError), locked(path):
                 shutil.rmtree(path, ignore_errors=True)

@@ -8,15 +8,17 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mltfr.errors import MltfrError, OutputError
 from mltfr.storage.parse import parse_json
 
+_PARTIAL = re.compile(r"\.(.*\.)?\d+-[0-9a-f]{8}\.partial")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (
     errno.EACCES,
@@ -90,6 +92,11 @@ def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
+def partial_name(destination: Path) -> Path:
+    """Return a new path beside `destination` for what is not complete yet; see `remove_partial`."""
+    return destination.with_name(f".{destination.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
 @contextmanager
 def atomic_file(destination: Path) -> Iterator[Path]:
     """Yield a temporary path beside `destination`; on success the file written there replaces `destination`.
@@ -101,7 +108,7 @@ def atomic_file(destination: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
     """
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    temporary = partial_name(destination)
     with output_errors(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -112,13 +119,32 @@ def atomic_file(destination: Path) -> Iterator[Path]:
             os.replace(temporary, destination)
             flush(destination.parent)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def partial_folder(destination: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `destination`, for pieces of it; it is removed afterwards."""
+    folder = partial_name(destination)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a path has a name that `partial_name` made."""
+    return _PARTIAL.fullmatch(path.name) is not None
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in a folder; nobody else may be writing there."""
-    for path in folder.glob(".*.partial"):
-        path.unlink(missing_ok=True)
+    """Remove the temporary files and folders of killed processes; the folder must be locked."""
+    for path in folder.iterdir():
+        if is_partial(path):
+            with suppress(OSError):
+                path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Self-describing folders: a manifest with the format, its version, and the checksum of every file.
+"""Self-describing folders: a manifest with the format, its version, and the checksum of every file and of itself.
 
 The manifest is written last: a folder without one is not finished.
 """
@@ -13,10 +13,13 @@ from typing import Any
 
 from mltfr.errors import MltfrError
 from mltfr.storage.files import flush, read_json, sha256, write_json
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.version import __version__
 
 MANIFEST = "manifest.json"
-DAMAGE: tuple[type[Exception], ...] = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError)
+DAMAGE: tuple[type[Exception], ...] = (
+    OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError, MemoryError, EOFError,
+)  # fmt: skip
 """Errors that reading a damaged file causes."""
 
 
@@ -27,6 +30,8 @@ class FolderFormat:
     Attributes:
         name: what such a folder is called in messages ("run").
         version: version of the format.
+        files: names of the files that it is made of. They are listed and checked; whatever else lies in such a folder
+            is neither read nor listed nor removed.
         error: what a folder that cannot be opened raises.
         remedy: what to do then; `{folder}` stands for its path.
         kind: value of the manifest's field `kind`; a format without that field if not given.
@@ -35,47 +40,46 @@ class FolderFormat:
 
     name: str
     version: int
+    files: tuple[str, ...]
     error: type[MltfrError]
     remedy: str
     kind: str | None = None
     sizes: bool = False
 
-    def write_manifest(self, folder: Path, facts: Mapping[str, Any], files: Iterable[str] | None = None) -> None:
+    def write_manifest(self, folder: Path, facts: Mapping[str, Any], more: Iterable[str] = ()) -> None:
         """Finish a folder: flush its files to the disk and write their checksums, beside `facts`.
 
         Args:
             folder: the folder.
             facts: more fields of the manifest.
-            files: names of the files to list; all but hidden ones if not given.
+            more: names of files to list beside the format's own.
 
         Raises:
             OutputError: the disk is full, or the folder cannot be written.
         """
-        if files is None:
-            there = (path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
-            files = sorted(path.name for path in there if not path.name.startswith("."))
         listed: dict[str, Any] = {}
-        for name in files:
+        for name in (*self.files, *more):
             flush(folder / name)
             listed[name] = describe_file(folder / name) if self.sizes else sha256(folder / name)
         kind = {} if self.kind is None else {"kind": self.kind}
         document = {"format": self.version, **kind, "mltfr": __version__, **facts, "files": listed}
-        write_json(folder / MANIFEST, document)
+        write_json(folder / MANIFEST, sealed(document))
 
-    def read_manifest(self, folder: Path, required: Iterable[str] = ()) -> dict[str, Any]:
-        """Return a finished folder's manifest, after checking its format and every checksum.
+    def read_manifest(self, folder: Path, files: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return a finished folder's manifest, after checking its format, its own checksum and those of files.
 
         Args:
             folder: a folder that has a manifest.
-            required: files that the manifest must list.
+            files: names of the files to check, all of which must be listed; the format's own if not given.
 
         Raises:
-            MltfrError: of the type `error`: the folder is of another kind or version, or a file is missing or damaged.
+            MltfrError: of the type `error`: the folder is of another kind or version, or a file is missing, not listed
+                or damaged.
         """
         remedy = self.remedy.format(folder=folder)
         with damaged(folder / MANIFEST, self.error, remedy):
             manifest = read_json(folder / MANIFEST)
-            kind, version, files = manifest.get("kind"), manifest["format"], dict(manifest["files"])
+            kind, version, listed = manifest.get("kind"), manifest["format"], dict(manifest["files"])
         if kind != self.kind:
             raise self.error(f"{folder}: holds {kind or 'something else'}, no {self.name}. {remedy}")
         if version != self.version:
@@ -83,13 +87,15 @@ class FolderFormat:
                 f"{folder}: written in {self.name} format {version} by mltfr {manifest.get('mltfr', 'unknown')}; this "
                 f"is mltfr {__version__}, which reads format {self.version}. {remedy}"
             )
-        for name in required:
-            if name not in files:
+        if list(manifest)[-1] != "files":  # with which it ended before manifests were sealed
+            with damaged(folder / MANIFEST, self.error, remedy):
+                manifest = unsealed(manifest)
+        for name in self.files if files is None else files:
+            if name not in listed:
                 raise self.error(f"{folder / name}: missing from the {self.name}'s manifest. {remedy}")
-        for name, entry in files.items():
             if not (folder / name).is_file():
                 raise self.error(f"{folder / name}: missing, though the manifest lists it. {remedy}")
-            if not is_intact(folder / name, entry):
+            if not is_intact(folder / name, listed[name]):
                 raise self.error(f"{folder / name}: damaged (its checksum differs from the manifest's). {remedy}")
         return manifest
 

@@ -1,35 +1,115 @@
-"""Locks on folders, which end with the process that holds them, however it ends."""
+"""Locks on folders: one writer at a time, and no lock outlives the process that holds it, however it ends."""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import socket
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mltfr.errors import RunError
+from mltfr.errors import MltfrWarning, OutputError, RunError
+from mltfr.storage.files import output_errors
 
-LOCK = ".lock"
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK, HOLDER = ".lock", ".lock.json"
+"""The locked file, and what says who holds it."""
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_mine = threading.local()
 
 
 @contextmanager
 def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a folder.
+    """Hold the lock of a folder, which is made if it is missing; a thread that holds it already goes on.
+
+    Nothing of the lock is left behind, nor a folder that was made for it and into which nothing was written.
 
     Args:
-        folder: an existing folder.
-        timeout: seconds to wait for another process that holds it.
+        folder: the folder.
+        timeout: seconds to wait for another process, or another thread, that holds it.
 
     Raises:
-        RunError: another process still holds it.
+        RunError: another process, or another thread, still holds it; the message says who.
+        OutputError: the folder cannot be made, or nothing can be written into it.
     """
+    key = os.getpid(), folder.resolve()  # a process that was forked holds no lock
+    held: set[Any] = _mine.__dict__.setdefault("held", set())
+    if key in held:
+        yield
+        return
+    made = not folder.exists()
+    lock = _acquire(folder, timeout)
+    held.add(key)
+    try:
+        _write_holder(folder)
+        yield
+    finally:
+        held.discard(key)
+        with suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)  # who waits for the old file is sent on to the next one
+        lock.release()
+        if made:
+            with suppress(OSError):  # something lies in it
+                folder.rmdir()
+
+
+def _acquire(folder: Path, timeout: float) -> BaseFileLock:
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK)
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made ({error.strerror}). Choose another --out.") from error
+        try:
+            with output_errors(folder):
+                lock.acquire(timeout=timeout)
+        except Timeout as error:
+            raise RunError(
+                f"{folder}: {_holder(folder)} is at work in it. Wait for its end, or stop it first."
+            ) from error
+        except FileNotFoundError:  # its last holder has just removed the folder
+            continue
+        except (OSError, NotImplementedError) as error:
+            if not isinstance(error, NotImplementedError) and error.errno not in _NO_LOCKS:
+                raise
+            text = f"{folder}: this file system knows no locks; take care that no other process writes there."
+            warnings.warn(text, MltfrWarning, stacklevel=4)
+        return lock
+
+
+def _write_holder(folder: Path) -> None:
+    """Write who holds a lock, for the message that others get; it may be missing."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    since = datetime.now().astimezone().isoformat(" ", "seconds")
+    document = {"pid": os.getpid(), "host": socket.gethostname(), "command": command, "since": since}
+    with suppress(OSError):
+        (folder / HOLDER).unlink(missing_ok=True)
+        with (folder / HOLDER).open("x", encoding="utf-8") as file:
+            json.dump(document, file)
+
+
+def _holder(folder: Path) -> str:
+    """Return who holds a lock, as far as it is known; a text that a killed process left says nothing."""
+    here = socket.gethostname()
     try:
-        lock.acquire(timeout=timeout)
-    except Timeout as error:
-        raise RunError(f"{folder}: another process is at work in it. Wait for its end, or stop it first.") from error
-    try:
-        yield
-    finally:
-        lock.release()
+        found = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        pid, host = int(found["pid"]), str(found["host"])
+        details = f"`{found['command']}`, since {found['since']}"
+        if host == here:
+            with suppress(PermissionError):  # it runs, and belongs to somebody else
+                os.kill(pid, 0)
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        return "another process"
+    return f"{'this process' if (pid, host) == (os.getpid(), here) else f'process {pid} on {host}'} ({details})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mltfr.errors import OutputError, RunError
-from mltfr.storage.files import atomic_file, read_json, sha256, write_text
+from mltfr.storage.files import atomic_file, read_json, remove_partial, sha256, write_text
 from mltfr.storage.folder import damaged
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training.callbacks import Record
 
 CHECKPOINT_FORMAT = 1
 STATE = "state.json"
 REMEDY = "Remove the run folder and start again without --resume."
+_TENSORS = re.compile(r"tensors-\d+-\d+-\d+\.safetensors")
 
 
 class Checkpoints:
@@ -50,10 +54,8 @@ class Checkpoints:
             with atomic_file(self.folder / name) as path:
                 save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
             record = {**state, "tensors": name, "sha256": sha256(self.folder / name)}
-            write_text(self.folder / STATE, json.dumps(record))
-            for old in self.folder.glob("tensors-*.safetensors"):
-                if old.name != name:
-                    old.unlink(missing_ok=True)
+            write_text(self.folder / STATE, json.dumps(sealed(record)))
+            self._remove_tensors(but=name)
         except OutputError as error:
             raise OutputError(f"{error} Then run the same command with --resume.") from error
         except (OSError, SafetensorError) as error:
@@ -72,19 +74,39 @@ class Checkpoints:
         if not path.exists():
             return None
         with damaged(path, RunError, REMEDY, (SafetensorError,)):
-            state = read_json(path)
-            file = self.folder / state.pop("tensors")
+            state = unsealed(read_json(path))
+            file = self.folder / str(state.pop("tensors"))
+            if not _TENSORS.fullmatch(file.name) or file.parent != self.folder:
+                raise ValueError("it names no file of tensors")
             if sha256(file) != state.pop("sha256"):
                 raise RunError(f"{file}: damaged (its checksum differs). {REMEDY}")
             return load_file(file), state
 
+    def is_ours(self) -> bool:
+        """Return whether the folder holds a state, or nothing that a checkpoint is not made of."""
+        if not self.folder.is_dir():
+            return False
+        names = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
+        return STATE in names or all(map(_TENSORS.fullmatch, names))
+
     def clear(self) -> None:
-        """Remove the checkpoint; the state goes first, so that nothing points to missing tensors."""
-        if self.folder.exists():
-            (self.folder / STATE).unlink(missing_ok=True)
-            for file in self.folder.iterdir():
-                file.unlink(missing_ok=True)
-            self.folder.rmdir()
+        """Remove the checkpoint, and its folder where nothing else lies in it; whatever cannot be removed stays.
+
+        The state goes first, so that nothing points to missing tensors. A folder elsewhere that the checkpoint's is a
+        link to is left as it is.
+        """
+        if not self.folder.is_symlink():
+            with suppress(OSError):
+                (self.folder / STATE).unlink(missing_ok=True)
+                self._remove_tensors()
+                remove_partial(self.folder)
+                self.folder.rmdir()
+
+    def _remove_tensors(self, but: str = "") -> None:
+        for path in self.folder.iterdir():
+            if _TENSORS.fullmatch(path.name) and path.name != but:
+                with suppress(OSError):  # a network file system keeps files that are open somewhere
+                    path.unlink()
 
 
 @dataclass
