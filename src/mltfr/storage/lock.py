@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltfr.errors import MltfrWarning, OutputError, RunError
-from mltfr.storage.files import output_errors
+from mltfr.storage.files import output_errors, read_json
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -104,7 +104,7 @@ def _holder(folder: Path) -> str:
     """Return who holds a lock, as far as it is known; a text that a killed process left says nothing."""
     here = socket.gethostname()
     try:
-        found = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        found = read_json(folder / HOLDER)
         pid, host = int(found["pid"]), str(found["host"])
         details = f"`{found['command']}`, since {found['since']}"
         if host == here:
