@@ -67,7 +67,7 @@ def _here(arguments: list[str], environment: dict[str, str]) -> subprocess.Compl
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".verified.json"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
