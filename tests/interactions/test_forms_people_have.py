@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 import pytest
+import zstandard
 
 from mltfr.errors import DataError
 from mltfr.interactions import load_interactions, prepare
+from mltfr.interactions.readers import room, unpack
 
 ROWS = [("u1", "i1"), ("u1", "i2"), ("u2", "i1")]
 TABLE = "user_id,item_id\nu1,i1\nu1,i2\nu2,i1\n"
@@ -33,6 +37,7 @@ HEADERLESS = {
 
 
 @pytest.mark.parametrize("case", HEADERLESS)
+@pytest.mark.filterwarnings("ignore:.*comment lines were passed over")
 def test_a_table_without_a_header_is_refused_with_its_flag(tmp_path: Path, case: str) -> None:
     path = tmp_path / "log"
     path.write_text(HEADERLESS[case])
@@ -132,3 +137,59 @@ def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
             path.write_bytes(damaged)
             with suppress(DataError):
                 load_interactions(path, format="parquet")
+
+
+def test_a_comment_before_histories(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("# user items\n\nu a b\nv c\nw\n")
+    with pytest.raises(DataError, match="line 5: the user has no items"):
+        load_interactions(path)
+    with pytest.warns(match="1 comment lines were passed over"):
+        log = load_interactions(path, skip_invalid=True)
+    assert log.frame.rows() == [("u", "a"), ("u", "b"), ("v", "c")]
+    path.write_text("# nothing\n\n% else\n")
+    with pytest.raises(DataError, match="comment lines only"):
+        load_interactions(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_packed_text_is_prepared_in_pieces(tmp_path: Path, pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    rows = "".join(f"user{n % 400},item{n % 77},{n}\n" for n in range(40_000))
+    path.write_bytes(pack(("user_id,item_id,timestamp\n" + rows).encode()))
+    monkeypatch.setattr(room, "available_memory", lambda: 1)
+    monkeypatch.setattr(room, "STEP", 1 << 10)
+    monkeypatch.setattr(unpack, "BLOCK", 1 << 14)
+    with pytest.raises(DataError, match="too large for the memory"):
+        load_interactions(path)
+    prepared = prepare(path, tmp_path / "set", memory=1 << 20)
+    monkeypatch.undo()
+    assert prepared.fingerprint() == load_interactions(path).fingerprint()
+
+
+def test_a_parquet_file_in_gzip_may_be_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pl.DataFrame({"user_id": range(5000), "item_id": range(5000)}).write_parquet(tmp_path / "log")
+    (tmp_path / "packed").write_bytes(gzip.compress((tmp_path / "log").read_bytes()))
+    assert len(load_interactions(tmp_path / "packed")) == 5000
+    monkeypatch.setattr(room, "available_memory", lambda: 1)
+    monkeypatch.setattr(room, "STEP", 1 << 10)
+    with pytest.raises(DataError, match="too large for the memory"):
+        load_interactions(tmp_path / "packed", format="parquet")
+
+
+def test_a_lack_of_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(block: int) -> None:
+        raise MemoryError
+
+    (tmp_path / "log").write_text("u a b\nv c\n")
+    monkeypatch.setattr(room.Room, "take", lambda self, size: fail(size))
+    with pytest.raises(DataError, match=r"the memory does not suffice to read it. `mltfr data prepare"):
+        load_interactions(tmp_path / "log")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    for read in (load_interactions, lambda path: prepare(path, tmp_path / "set")):
+        with pytest.raises(DataError, match="is no regular file"):
+            read(tmp_path / "log")

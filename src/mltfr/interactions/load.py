@@ -18,6 +18,7 @@ from mltfr.interactions.parts import find_parts
 from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import READERS, frame
+from mltfr.interactions.readers.room import enough_memory
 
 FORMATS = (*READERS, "folder")
 """Names that `format` may have."""
@@ -107,7 +108,8 @@ def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTab
         raise DataError(f"{path}: --columns is for delimited text without a header, and format '{name}' is none.")
     if path.is_dir() and name != "parquet":
         raise DataError(f"{path}: is a folder, format '{name}' is a file's. Give the file, or format 'folder'.")
-    return READERS[name](path, columns, skip_invalid)
+    with enough_memory(path):
+        return READERS[name](path, columns, skip_invalid)
 
 
 def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:

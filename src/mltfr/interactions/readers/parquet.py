@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zlib
 from collections.abc import Iterator
@@ -15,11 +14,12 @@ from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import frame
-from mltfr.interactions.readers.unpack import compression
+from mltfr.interactions.readers.room import Room
+from mltfr.interactions.readers.unpack import compression, unpacked
 
 
 def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
-    """Read the needed columns of a Parquet file, whatever codec it uses inside; gzip around it is undone.
+    """Read the needed columns of a Parquet file, whatever codec it uses inside; gzip or zstd around it is undone.
 
     Raises:
         DataError: the file is damaged, or its columns are not those of a log.
@@ -31,11 +31,20 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
             table = parts.select(present).collect()
         return frame.read(table, columns, skip_invalid, str(path))
     with readable(path):
-        source = io.BytesIO(gzip.decompress(path.read_bytes())) if compression(path) == "gzip" else path
+        source = _unpacked(path) if compression(path) != "none" else path
         names = pl.read_parquet_schema(source)
         present = [name for name in columns.resolve(list(names), str(path)) if name]
         table = pl.read_parquet(source, columns=present)
     return frame.read(table, columns, skip_invalid, str(path))
+
+
+def _unpacked(path: Path) -> io.BytesIO:
+    content, room = io.BytesIO(), Room(path)
+    for block in unpacked(path):
+        content.write(block)
+        room.take(len(block))
+    content.seek(0)
+    return content
 
 
 def parts_of(folder: Path) -> list[Path]:

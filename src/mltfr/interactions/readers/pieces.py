@@ -13,6 +13,7 @@ from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ROW
 from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbole
 from mltfr.interactions.readers.layout import Layout, find_layout
+from mltfr.interactions.readers.room import enough_memory
 from mltfr.interactions.readers.unpack import compression
 
 LEAST_BLOCK = 1 << 12
@@ -59,7 +60,8 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
     if format in ("csv", "tsv", "recbole"):
         layout = recbole.find_layout(path) if format == "recbole" else find_layout(path, columns)
         return _delimited(path, layout, columns, skip_invalid, work, memory)
-    table = READERS[format](path, columns, skip_invalid)
+    with enough_memory(path):
+        table = READERS[format](path, columns, skip_invalid)
     return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped, table.notes)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mltfr.errors import DataError
@@ -9,6 +11,19 @@ from mltfr.storage.main_memory import available_memory, readable, used_memory
 
 STEP = 1 << 24
 """Bytes of content between two looks at the memory."""
+_PIECES = (
+    "`mltfr data prepare FILE --out FOLDER` reads CSV, TSV, RecBole and Parquet files in pieces, within --memory; "
+    "write other formats as one of these."
+)
+
+
+@contextmanager
+def enough_memory(path: Path) -> Iterator[None]:
+    """Turn a lack of memory while a file is read into one line."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(f"{path}: the memory does not suffice to read it. {_PIECES}") from error
 
 
 class Room:
@@ -38,6 +53,5 @@ class Room:
         if available is not None and needed > available:
             raise DataError(
                 f"{self._path}: too large for the memory: after {readable(self._read)} of its content another "
-                f"{readable(needed)} are needed, and {readable(available)} are available. `mltfr data prepare "
-                f"{self._path} --out FOLDER` reads CSV, TSV, RecBole and Parquet files in pieces; write others as such."
+                f"{readable(needed)} are needed, and {readable(available)} are available. {_PIECES}"
             )
