@@ -102,4 +102,4 @@ def test_what_is_wrong_with_sets_is_said_in_one_line(tmp_path, store, finished):
         assert "offsets.npy: damaged" in refused(tmp_path, store, *command)
     (folder / "manifest.json").unlink()
     assert "this prepared set is not finished" in refused(tmp_path, store, "fit", folder, *out)
-    assert "the folder has no train.txt" in refused(tmp_path, store, "fit", finished / "run", *out)
+    assert "All parts must have the same columns" in refused(tmp_path, store, "fit", finished / "run", *out)
