@@ -114,6 +114,16 @@ def test_other_files_are_left_alone_and_it_is_said(tmp_path):
     assert len(log) == 6
 
 
+@pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
+def test_what_stands_in_two_parts_is_counted(tmp_path):
+    log = load_interactions(folder_of(tmp_path / "texts", texts() | {"test.txt": "u1 a z\nu2 f\n"}))
+    assert log.notes == ("1 of 3 interactions of test.txt stand in train.txt too.",)
+    header = "user_id,item_id,timestamp\n"
+    files = {"train.csv": header + "u,a,1.5\nu,b,2\n", "dev.csv": header + "u,a,3\n", "test.csv": header + "u,b,2\n"}
+    log = load_interactions(folder_of(tmp_path / "tables", files))
+    assert log.notes == ("1 of 1 interactions of test.csv stand in train.csv too.",)
+
+
 def test_a_bad_row_of_a_part_is_named_and_can_be_dropped(tmp_path):
     folder = folder_of(tmp_path, texts() | {"valid.txt": "u1 d\nu2\n"})
     with pytest.raises(DataError, match=r"valid.txt, line 2: the user has no items"):

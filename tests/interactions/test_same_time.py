@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from mltfr.cli.data import app
 from mltfr.errors import DataError
 from mltfr.interactions import FilterConfig, SplitConfig, apply_filters, describe, load_interactions, prepare
+from mltfr.interactions.id_lists import histories_of
+from mltfr.interactions.ids import Strip
 from mltfr.pipeline import resolve
 from mltfr.pipeline.inputs import split_log
-from mltfr.study.config import DataConfig
+from mltfr.storage.progress import SILENT
+from mltfr.study.config import DataConfig, StudyConfig
 from mltfr.study.data import open_log
+from mltfr.study.inputs import StudyInputs
 
 ROWS = """user_id,item_id,timestamp
 u1,i1,2019-11-01
@@ -71,6 +76,23 @@ def test_the_command_line_and_studies(path):
     assert describe(load_interactions(path, same_time="keep")).interactions == 6
 
 
+@pytest.mark.parametrize("layer", ["study", "data"])
+def test_a_study_reads_its_logs_as_its_settings_say(path, layer):
+    keep = {"filters": {"same_time": "keep"}}
+    settings = {"settings": keep} if layer == "study" else {}
+    data = {"file": str(path), **({"settings": keep} if layer == "data" else {})}
+    study = StudyConfig.parse(
+        {"data": {"days": data}, "backbones": {"sasrec": {}}, "fusions": {"none": {}}, **settings}, "study"
+    )
+    assert StudyInputs(study, study.data, SILENT).interactions == {"days": 6}
+
+
+def test_histories_of_days_are_taken_too(path):
+    found = dict(histories_of(pl.read_csv(path), Strip("ids")))
+    assert found["u1"] == ["i1", "i1", "i2"]
+
+
+@pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
 def test_a_folder_of_parts(tmp_path, path):
     path.rename(tmp_path / "train.csv")
     (tmp_path / "test.csv").write_text("user_id,item_id,timestamp\nu1,i1,2019-11-04\nu1,i1,2019-11-04\n")

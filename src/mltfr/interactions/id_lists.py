@@ -105,7 +105,7 @@ def _of_table(table: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
     names, column_of = open_table(table, "histories")
     if HISTORY not in names:
         rows = read(table, Columns(), False, "histories")
-        log = check(rows, Checking())
+        log = check(rows, Checking(same_time="keep"))
         say("histories", log.notes)
         by_user = dict(_of_log(InteractionLog(log.frame)))
         yield from ((user, by_user[user]) for user in rows.frame[USER].str.strip_chars().unique(maintain_order=True))

@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
+
 from mltfr.errors import DataError, MltfrWarning, one_of
 from mltfr.interactions.checks import Checking, SameTime, check
 from mltfr.interactions.columns import Columns, column_names
@@ -16,7 +18,7 @@ from mltfr.interactions.detect import detect
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.parts import find_parts
 from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
-from mltfr.interactions.raw import RawTable
+from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
 from mltfr.interactions.readers import READERS, frame
 from mltfr.interactions.readers.room import enough_memory
 
@@ -125,6 +127,10 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
         read = ", ".join(file.name for file in files.values())
         notes.append(f"read {read}; what else is in the folder ({others:,}) was left alone.")
     train = parts["train"]
+    for part in ("validation", "test"):
+        if part in parts and (twice := _shared(parts[part], train)):
+            name, total = files[part].name, len(parts[part].frame)
+            notes.append(f"{twice:,} of {total:,} interactions of {name} stand in {files['train'].name} too.")
     return InteractionLog(
         train.frame,
         str(path),
@@ -136,6 +142,15 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
         clock=train.clock,
         same_time=how.same_time,
     )
+
+
+def _shared(held_out: RawTable, train: RawTable) -> int:
+    """Return how many interactions of a held-out part stand in the training part as well, with their times."""
+    shared = [name for name in (USER, ITEM, TIME) if name in train.frame.columns and name in held_out.frame.columns]
+    one, other = held_out.frame.select(shared), train.frame.select(shared)
+    if TIME in shared and one[TIME].dtype != other[TIME].dtype:
+        one, other = (frame.with_columns(pl.col(TIME).cast(pl.Float64)) for frame in (one, other))
+    return len(one.join(other, on=shared, how="semi"))
 
 
 def _format_of_part(file: Path, columns: Columns) -> str:
