@@ -56,6 +56,25 @@ def test_every_writer_leaves_a_file_with_the_usual_permissions(tmp_path: Path) -
         os.umask(before)
 
 
+def test_a_file_reaches_the_disk_before_its_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def rename(*paths: Path) -> None:
+        done.append("rename")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    with atomic_file(tmp_path / "a") as temporary:
+        temporary.write_text("content")
+    assert done == ["file", "rename", "folder"]
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     destination = tmp_path / "file.txt"
     destination.write_text("old")

@@ -11,6 +11,7 @@ from mltfr.errors import ConfigError, MltfrError, RunError
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training import Callback, Checkpoints, Console, Interrupted, TrainingConfig, load_checkpoint, train
 
 ITEMS = 12
@@ -60,6 +61,40 @@ def test_it_keeps_the_best_epoch_and_stops_when_patience_ends():
     best = run([0.1, 0.5], config={"epochs": 2})
     for name, value in trained.model.state_dict().items():
         assert torch.equal(value, best.model.state_dict()[name])
+
+
+def test_of_equal_epochs_the_first_counts_and_a_flat_score_ends_training():
+    trained = run([0.5] * 9, config={"epochs": 9, "patience": 2})
+    assert (trained.best_epoch, len(trained.history)) == (1, 3)
+
+
+def test_a_resumed_training_keeps_the_best_weights_of_before(tmp_path):
+    from threading import Event
+
+    stop = Event()
+
+    class StopAt(Callback):
+        def on_batch_end(self, epoch, batch):
+            if (epoch, batch) == (2, 2):
+                stop.set()
+
+    config = {"epochs": 3, "batch_size": 20}
+    best = run([0.9], config={**config, "epochs": 1})
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(Interrupted):
+        run([0.9], config=config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
+    resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
+    assert (resumed.best_epoch, resumed.validation) == (1, 0.9)
+    for name, value in best.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+
+
+def test_seed_round_epoch_and_purpose_each_give_other_random_numbers():
+    from mltfr.training.epoch import BATCH, ORDER, epoch_generator
+
+    keys = [(0, 1, 0, ORDER), (1, 1, 0, ORDER), (0, 2, 0, ORDER), (0, 1, 1, ORDER), (0, 1, 0, BATCH)]
+    drawn = {int(epoch_generator(*key).integers(2**63)) for key in keys}
+    assert len(drawn) == len(keys)
 
 
 def test_validation_can_be_rarer_than_epochs():
@@ -137,7 +172,8 @@ def test_a_checkpoint_of_something_else_is_refused(interrupted):
 )  # fmt: skip
 def test_a_damaged_state_is_one_clear_error(interrupted, change, reason):
     path = interrupted.folder / "state.json"
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    changed = change(unsealed(json.loads(path.read_text())))
+    path.write_text(json.dumps(sealed(changed) if isinstance(changed, dict) else changed))
     with pytest.raises(RunError, match=f"{reason}.*without --resume") as error:
         load_checkpoint(interrupted, "")
     assert "\n" not in str(error.value)

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,11 @@ class PartsFolder:
             raise ValueError(f"Part {missing[0]} has no record ({len(missing)} of {len(parts)} have none).")
         listed: Sequence[Record] = [records[part.number] for part in parts]
         write_json(self.folder / MANIFEST, {**self.job, "rows": sum(r["rows"] for r in listed), "parts": listed})
-        shutil.rmtree((self.folder / JOB).parent, ignore_errors=True)
+        with suppress(OSError):  # the job is finished, whatever stays
+            for path in (self.folder / JOB, *(self._record(part) for part in parts)):
+                path.unlink(missing_ok=True)
+            remove_partial((self.folder / JOB).parent)
+            (self.folder / JOB).parent.rmdir()
 
     def _record(self, part: Part) -> Path:
         return self.folder / JOB.with_name(f"{part.file}.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +79,8 @@ def recommend(
     check_engine(engine, workers, address)
     if engine == "ray":  # other nodes do not know where this command was given
         run, out, histories = run.absolute(), out.absolute(), histories.absolute() if histories is not None else None
+    if str(out) == "-":
+        raise OutputError("-: recommendations go to a file or a folder, not to stdout. Give --out best.csv, say.")
     to_folder = parts or not out.suffix
     check_output(out, to_folder)
     if resume and not to_folder:
@@ -98,6 +101,7 @@ def recommend(
     )
     from mltfr.inference import Names, RecommendationSpec
     from mltfr.pipeline import load_inference_model
+    from mltfr.storage.lock import locked
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
@@ -114,7 +118,8 @@ def recommend(
     scorer = PartScorer(model, spec, run)
     size = part_users or PART_USERS
     try:
-        with stop_request() as stop, show_progress() as progress:
+        lock = locked(out) if to_folder else nullcontext()
+        with stop_request() as stop, show_progress() as progress, lock:
             if not to_folder:
                 summary = recommend_to_file(scorer, recipients, out, part_users=size, progress=progress, stop=stop)
             else:

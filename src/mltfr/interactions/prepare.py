@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,7 @@ from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.load import read_interactions, say
 from mltfr.interactions.log import InteractionLog, Ints
 from mltfr.interactions.prepared import (
-    FILES,
     ITEMS,
-    MARKER,
     OFFSETS,
     PREPARED,
     TEST,
@@ -35,18 +31,14 @@ from mltfr.interactions.prepared import (
     USERS,
     VALIDATION,
     VOCABULARY,
-    WORK,
     PreparedSet,
-    is_unfinished,
     load_prepared,
 )
 from mltfr.interactions.readers.pieces import open_pieces
+from mltfr.interactions.set_folder import working
 from mltfr.interactions.splits import SplitConfig, split_lengths
 from mltfr.interactions.splits.assemble import TrainingItems
 from mltfr.interactions.splits.lengths import SplitLengths
-from mltfr.storage.files import check_new, output_errors
-from mltfr.storage.folder import MANIFEST
-from mltfr.storage.lock import locked
 from mltfr.storage.progress import SILENT, Progress
 
 MEMORY = 1 << 30
@@ -57,7 +49,6 @@ LEAST_ROWS = 1 << 12
 """Rows that are checked together at least."""
 USERS_AT_A_TIME = 1 << 16
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_REFUSAL = "holds something finished. Choose another --out, or remove it first."
 Array = npt.NDArray[Any]
 
 
@@ -140,7 +131,7 @@ def prepare(
     names = Columns(user_column, item_column, timestamp_column, column_names(columns))
     name = format or detect(source, names)
     how = Checking(skip_invalid, time_format, settings.filters.same_time)
-    with _working(folder) as work, progress:
+    with working(folder) as work, progress:
         refused = bool(columns) and name not in ("csv", "tsv")
         if name == "folder" or (source.is_dir() and name != "parquet") or refused:  # with a given test split
             facts = _write_log(folder, read_interactions(source, name, names, how), settings)
@@ -276,46 +267,3 @@ def _write_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], piece
         np.lib.format.write_array_header_1_0(file, header)
         for piece in pieces:
             np.ascontiguousarray(piece, kind).tofile(file)
-
-
-@contextmanager
-def _working(folder: Path) -> Iterator[Path]:
-    """Lock a set's folder and yield one for temporary files in it; after an error nothing of either is left.
-
-    Raises:
-        RunError: another process is at work in it.
-        OutputError: the folder holds something else or cannot be written, or the disk is full.
-    """
-    _check_new(folder)
-    with locked(folder), output_errors(folder):
-        _check_new(folder)  # again: another process may have finished a set
-        work = folder / WORK
-        _clear(work)
-        work.mkdir()  # fails where it is somebody else's
-        try:
-            (work / MARKER).touch()
-            yield work
-        finally:
-            if not (folder / MANIFEST).exists():
-                for name in FILES:
-                    with suppress(OSError):
-                        (folder / name).unlink(missing_ok=True)
-            _clear(work)  # last: it shows that the files are ours
-
-
-def _clear(work: Path) -> None:
-    """Remove the folder of temporary files where it is one; whatever cannot be removed stays."""
-    with suppress(OSError):
-        if is_unfinished(work.parent):
-            for path in work.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                elif path.name != MARKER:
-                    path.unlink()
-            (work / MARKER).unlink()
-        work.rmdir()
-
-
-def _check_new(folder: Path) -> None:
-    known = {MANIFEST: _REFUSAL} | ({WORK: None} if is_unfinished(folder) else {})
-    check_new(folder, "an unfinished prepared set", known=known)

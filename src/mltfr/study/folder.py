@@ -10,11 +10,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from mltfr.errors import OutputError, RunError
-from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, METRICS
+from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, METRICS, remove_run
 from mltfr.storage.files import check_new
 from mltfr.storage.folder import MANIFEST
 from mltfr.study.fingerprint import difference
@@ -84,8 +83,5 @@ class StudyFolder:
 
 def clean_up(run: Path, keep_runs: bool) -> None:
     """Remove from a finished run what no table needs, its weights and data among it, unless runs are kept."""
-    for path in () if keep_runs else run.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name not in KEPT:
-            path.unlink(missing_ok=True)
+    if not keep_runs:
+        remove_run(run, keep=KEPT)

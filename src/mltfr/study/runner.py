@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from mltfr.errors import ConfigError
+from mltfr.pipeline.artifact import remove_run
 from mltfr.study.folder import StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.job import DONE, REFUSED, STOPPED
@@ -151,7 +151,7 @@ class Runner:
             tuning.tell_result(job.run)
         else:
             tuning.tell(None, error=ended.last_error)
-        shutil.rmtree(job.run, ignore_errors=True)
+        remove_run(job.run)
         self.schedule.trials[tuning.group] -= 1
         self.progress.tried(tuning.group, tuning.records[-1])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mltfr.errors import ConfigError, RunError
 from mltfr.pipeline import RunConfig
+from mltfr.pipeline.artifact import remove_run
 from mltfr.storage.files import read_json_lines, write_json_lines
 from mltfr.storage.folder import damaged
 from mltfr.study.plan import Cell, Group
@@ -77,7 +78,7 @@ class GroupTuning:
         """Return the run folder of the next trial and write its specification; an earlier trial's run is removed."""
         run = self.folder / str(len(self.records))
         if run.exists() and not (spec_file(run).exists() and read_spec(run).fingerprint == spec.fingerprint):
-            shutil.rmtree(run)
+            remove_run(run)
         write_spec(run, spec)
         return run
 
@@ -122,7 +123,12 @@ class GroupTuning:
     def _clean_up(self) -> None:
         """Remove the trials' folders once all are recorded."""
         if self.done:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for number in range(self.trials):
+                remove_run(self.folder / str(number))
+                with suppress(OSError):
+                    spec_file(self.folder / str(number)).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
 
     def _propose(self) -> Settings:
         if self.proposal is None:
