@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-fast lint audit bench bench-peers soak clean
+.PHONY: help demo test test-fast lint mutate audit bench bench-peers soak clean
 
 help:  ## Show what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+mutate: $(VENV)/.dev  ## Make a hundred known faults, and print those that no test notices.
+	$(BIN)/python tests/mutations/mutate.py $(ARGS)
 
 bench: $(VENV)/.bench  ## Measure speed and memory, and print a table.
 	$(BIN)/python benchmarks/run.py $(ARGS)
