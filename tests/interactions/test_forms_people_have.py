@@ -32,6 +32,8 @@ HEADERLESS = {
     "bars": "1|24|M|technician|85711\n2|53|F|other|94043\n",
     "dates and tabs": "u1\ti1\t2024-01-01\nu2\ti1\t2024-01-02\n",
     "fractions and spaces": "u1 i1 4.5\nu2 i1 3.0\n",
+    "grades and spaces": "1 242 3\n2 302 3\n3 377 1\n",
+    "likes": "u1\ti1\t1\nu2\ti2\t-1\n",
     "after a comment": "# exported\n196\t242\t3\t881250949\n",
 }
 
@@ -51,6 +53,7 @@ def test_a_table_without_a_header_is_refused_with_its_flag(tmp_path: Path, case:
 SEQUENCES = {
     "lengths differ": "1 1 2 3 4 5\n2 6 7 8 9 10 4 11\n3 4 12 13\n",
     "one line": "1 1 2 3 4 5\n",
+    "few items": "1 2 3\n2 3 4\n3 4 5\n4 5 4\n",
     "one width": "alice book pen\nbob pen ink\n",
     "long numbers": "1 1234567890 1234567891\n2 1234567890 1234567892\n",
     "tabs": "u1\ta\tb\tc\nu2\tb\tc\ta\n",
@@ -193,3 +196,19 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     for read in (load_interactions, lambda path: prepare(path, tmp_path / "set")):
         with pytest.raises(DataError, match="is no regular file"):
             read(tmp_path / "log")
+
+
+@pytest.mark.parametrize("form", ["u : a b\nv : c\n", "u: a b\nv: c\n", "u\t:\ta\tb\nv\t:\tc\n"])
+def test_a_colon_behind_the_user(tmp_path: Path, form: str) -> None:
+    (tmp_path / "log").write_text(form)
+    log = load_interactions(tmp_path / "log")
+    assert log.format == "sequence-colon"
+    assert log.frame.rows() == [("u", "a"), ("u", "b"), ("v", "c")]
+
+
+def test_a_comment_before_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('# exported\n\n{"user": 1, "item": 2}\n{"user": 1}\n')
+    with pytest.raises(DataError, match="line 4: item_id is empty"):
+        load_interactions(tmp_path / "log")
+    with pytest.warns(match="1 comment lines were passed over"):
+        assert len(load_interactions(tmp_path / "log", skip_invalid=True)) == 1

@@ -57,7 +57,7 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
     if usual_layout(path, columns) is not None:
         return "csv"
     words = [line.split() for line in lines]
-    if all(len(row) > 1 and row[1] == ":" for row in words[:10]):
+    if all(len(row) > 1 and (row[1] == ":" or row[0].endswith(":")) for row in words[:10]):
         return "sequence-colon"
     refuse_headerless(path, lines)
     if any(mark in first for mark in DELIMITERS[:1] + DELIMITERS[2:4]) and len(first.split()) == 1:

@@ -28,7 +28,9 @@ def refuse_headerless(path: Path, lines: Sequence[str]) -> None:
         rows = [[field.strip().strip("\"'") for field in line.split(delimiter)] for line in lines]
         if len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
             continue
-        kinds = [_kind(column, len(rows)) for column in zip(*rows, strict=True)]
+        columns = list(zip(*rows, strict=True))
+        graded = len(rows) > 1 and not _small(columns[1])  # then small numbers behind the items are no items
+        kinds = [_kind(column, graded and place > 1) for place, column in enumerate(columns)]
         history = delimiter in ("\t", None) and len(rows[0]) < 3
         sure = delimiter not in ("\t", None) and any(_NUMBER.fullmatch(field) for field in rows[0])
         if history or not (sure or _tells(kinds)):
@@ -46,7 +48,12 @@ def _tells(kinds: Sequence[str]) -> bool:
     return any(kind != "id" for kind in kinds[2:]) and "id" in kinds[:2] and kinds[1] != "time"
 
 
-def _kind(column: Sequence[str], rows: int) -> str:
+def _small(column: Sequence[str]) -> bool:
+    """Say whether a column holds nothing but numbers from -10 to 10."""
+    return all(_NUMBER.fullmatch(value) and abs(float(value)) <= 10 for value in column)
+
+
+def _kind(column: Sequence[str], graded: bool) -> str:
     """Return what a column looks like: "time", "rating" or "id"."""
     if all(_DATE.fullmatch(value) for value in column):
         return "time"
@@ -55,9 +62,7 @@ def _kind(column: Sequence[str], rows: int) -> str:
     numbers = [float(value) for value in column]
     if all(1e8 <= number < 3e18 for number in numbers):
         return "time"
-    small = all(0 <= number <= 10 for number in numbers)
-    written = any("." in value for value in column)
-    return "rating" if small and (written or (rows > 2 and len(set(numbers)) * 2 <= rows)) else "id"
+    return "rating" if _small(column) and (graded or any("." in value for value in column)) else "id"
 
 
 def _names(kinds: Sequence[str]) -> list[str]:

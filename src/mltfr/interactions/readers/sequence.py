@@ -41,11 +41,19 @@ def read_words(path: Path) -> RawTable:
     return RawTable(str(path), words.select("words"), lambda row: f"line {numbers[row]}", notes=before.notes)
 
 
+def _apart(words: pl.Expr) -> pl.Expr:
+    """Return words in which a colon behind the user is a word of its own: `user: item` is `user : item`."""
+    user, colon = words.list.first(), pl.lit(":")
+    joined = pl.concat_list(user.str.strip_suffix(":"), colon, words.list.slice(1))
+    return pl.when(user.str.contains(r".:$")).then(joined).otherwise(words).alias("words")
+
+
 def _read(path: Path, skip_invalid: bool, colon: bool) -> RawTable:
     form = "user : item item ..." if colon else "user item item ..."
     expected = f"Every line must be `{form}`."
     table = read_words(path)
     if colon:
+        table = replace(table, frame=table.frame.select(_apart(pl.col("words"))))
         lacks = table.frame["words"].list.get(1, null_on_oob=True) != ":"
         table = table.reject(lacks.fill_null(True), lambda _: "no colon behind the user", expected, skip_invalid)
     start = 2 if colon else 1
