@@ -131,6 +131,18 @@ def test_rows_without_times_are_not_swallowed_either(tmp_path: Path) -> None:
     assert len(load_interactions(path)) == 2
 
 
+@pytest.mark.parametrize(
+    "time", ["1.5e9", "2024-01-0{}", "2024-01-0{}T10:00:00Z", "{} Jul 2020", "2019-11-0{} 00:00 UTC"]
+)
+def test_rows_with_times_of_any_kind_are_not_swallowed(tmp_path: Path, time: str) -> None:
+    path = tmp_path / "log"
+    titles = ['"lamp', "lamp", 'disc"', "lamp"]
+    rows = [f"u{n},i{n},{time.format(n + 1)},{title}\n" for n, title in enumerate(titles)]
+    path.write_text(HEADER + "".join(rows))
+    with pytest.raises(DataError, match=r"line 2: a quote opens here and takes in what look like rows up to line 4"):
+        load_interactions(path)
+
+
 def test_columns_that_are_there_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("user_id,item_id,item_id\nu,a,b\n")
@@ -146,6 +158,24 @@ def test_an_unclosed_quote_in_the_header_is_named(tmp_path: Path, text: str) -> 
     path.write_text(text.replace("title", '"the title'))
     with pytest.raises(DataError, match=r"line 1: a quote opens in the header and never closes"):
         load_interactions(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b""), r"no user column|blank lines|no usable rows"),
+        (gzip.compress(b"\n\n"), r"no user column|blank lines|no usable rows"),
+        (b'sep=,\na,"b\nu,i\n', r"line 2: a quote opens in the header and never closes"),
+        (b'"\n', r"no user column"),
+    ],
+    ids=["empty", "blank", "sep", "quote"],
+)
+def test_a_file_without_a_header_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    for form in ("csv", "recbole"):
+        with pytest.raises(DataError, match=message if form == "csv" else "log"):
+            load_interactions(path, format=form)
 
 
 def test_recbole_files_quote_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mltfr.interactions.readers.text import LONGEST_LINE, open_bytes, too_long
 
 
@@ -77,7 +79,7 @@ class Blocks:
 
     def _count(self, text: bytes, sign: int) -> None:
         self.byte += sign * len(text)
-        lines = text.count(b"\n")
+        lines = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")))
         if b"\r" in text:
             lines += text.count(b"\r") - text.count(b"\r\n")
         self.line += sign * lines

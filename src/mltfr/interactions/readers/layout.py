@@ -98,6 +98,8 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
         with suppress(csv.Error):
             headers.append(with_header(path, Layout(delimiter, []), before))
+    if not headers:
+        raise _unclosed(path, before)
     return max(headers, key=lambda layout: len(layout.names))
 
 
@@ -120,9 +122,13 @@ def usual_layout(path: Path, columns: Columns) -> Layout | None:
                         return found
     for delimiter in delimiters:
         if has_usual_names([name.strip("\"' ") for name in before.first.split(delimiter)], columns):
-            where = f"{path}, line {before.lines + 1}"
-            raise DataError(f"{where}: a quote opens in the header and never closes. Close it, or remove it.")
+            raise _unclosed(path, before)
     return None
+
+
+def _unclosed(path: Path, before: Preamble) -> DataError:
+    where = f"{path}, line {before.lines + 1}"
+    return DataError(f"{where}: a quote opens in the header and never closes. Close it, or remove it.")
 
 
 def preamble(path: Path, columns: Columns) -> Preamble:
@@ -171,7 +177,7 @@ def with_header(path: Path, layout: Layout, before: Preamble) -> Layout:
 
         names = next(layout.records(lines()), [])
     widths = [line.count(layout.delimiter) + 1 for line in read]
-    if widths[0] == len(names) and 2 * widths.count(len(names)) > len(widths) + 1:
+    if widths[:1] == [len(names)] and 2 * widths.count(len(names)) > len(widths) + 1:
         raise csv.Error("a quote takes in rows")
     size, names = before.start + sum(len(encoded(line)) for line in read), [name.strip() for name in names]
     return replace(layout, names=names, start=size, line=before.lines + len(read) + 1, notes=before.notes)

@@ -94,7 +94,10 @@ class Records:
 
     def _judged(self, row: list[str]) -> Bad | None:
         """Return what is wrong with a record that was read."""
-        lines, line, width = self._lines[self._start : self._stop], self.line + self._start, len(self.layout.names)
+        width = len(self.layout.names)
+        if len(row) == width and self._stop == self._start + 1 and "\0" not in self._lines[self._start]:
+            return None  # as almost always
+        lines, line = self._lines[self._start : self._stop], self.line + self._start
         if len(row) == width:
             if len(lines) > 1 and swallows(self.layout, self.places, lines):
                 found = f"a quote opens here and takes in what look like rows up to line {line + len(lines) - 1}"
@@ -135,7 +138,7 @@ def swallows(layout: Layout, places: Sequence[int], lines: Sequence[str]) -> boo
     or else all. Lines of a review hardly do.
     """
     lines = [line for line in lines if line.strip()]
-    if len(lines) < 2 or not _is_row(layout, places, lines[0]):
+    if len(lines) < 2 or not _is_row(layout, places, lines[0], lines[0]):
         return False
     count = sum(_is_row(layout, places, line, lines[0]) for line in lines[1:])
     return 2 * count >= len(lines) if len(places) > 2 else count == len(lines) - 1
@@ -146,14 +149,24 @@ def _is_row(layout: Layout, places: Sequence[int], line: str, like: str | None =
     fields = line.rstrip("\r\n").split(layout.delimiter)
     if len(fields) != len(layout.names):
         return False
+    others = None if like is None else like.rstrip("\r\n").split(layout.delimiter)
     timed = len(places) > 2
-    if timed and not _TIME.fullmatch(fields[places[2]]):
+    if timed and not _is_time(fields[places[2]], None if others is None else others[places[2]]):
         return False
     ids = [_id(fields[place]) for place in places[:2]]
-    if like is None or not all(ids):
+    if others is None or not all(ids):
         return all(ids)
-    others = like.rstrip("\r\n").split(layout.delimiter)
     return all(_kind(text, timed) == _kind(_id(others[place]), timed) for text, place in zip(ids, places, strict=False))
+
+
+def _is_time(text: str, like: str | None) -> bool:
+    """Say whether a text may be a time: as most are written, or as another one is ("1 Jul 2020")."""
+    shape = _shape(text)
+    return _TIME.fullmatch(text) is not None or ("9" in shape and like is not None and shape == _shape(like))
+
+
+def _shape(text: str) -> str:
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", _id(text)))
 
 
 def _id(text: str) -> str:
