@@ -7,6 +7,11 @@ import os
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: results to the bit need one number of threads
+ASKED = {"MLTFR_NETWORK_TESTS", "MLTFR_TEST_DAMAGES"}
+"""The project's variables that the tests themselves read; all others are the user's, and no test may depend on them."""
+OTHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "RAY_ADDRESS", "COLUMNS", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS")
+for _name in [name for name in os.environ if name.startswith("MLTFR_") and name not in ASKED] + list(OTHERS):
+    os.environ.pop(_name, None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
