@@ -55,9 +55,8 @@ class JsonLines:
 
     def repeats(self, key: str) -> pl.Series:
         """Say of every line whether its object has a key more than once."""
-        name = rf'"{re.escape(key)}"{_SPACE}:'
-        several = self.lines.str.contains(f"{name}.*{name}").arg_true()  # the key may be that of an object within
-        again = [place for place in several.to_list() if _repeats(self.lines[place], key)]
+        several = self.lines.str.count_matches(f'"{key}"', literal=True) > 1  # it may be a value, or a key within
+        again = [place for place in several.arg_true().to_list() if _repeats(self.lines[place], key)]
         return pl.repeat(False, len(self.lines), eager=True).scatter(again, True)
 
     def values(self, key: str) -> tuple[pl.Series, pl.Series]:
@@ -75,8 +74,9 @@ class JsonLines:
         kinds = kinds.scatter(self.exact, ["number" if isinstance(v, Number) else kind_of(v) for v in found])
         texts = texts.scatter(self.exact, [None if value is None else str(value) for value in found])
         texts = texts.set(kinds.is_null(), None)
-        whole = texts.str.extract(r"^(-?[1-9]\d{0,14}|0)\.0+$")  # with more digits, floats are not exact
-        return texts.zip_with((kinds != "number").fill_null(True) | whole.is_null(), whole), kinds
+        zeros = ((kinds == "number") & texts.str.contains(".", literal=True)).fill_null(False).arg_true()
+        whole = texts.gather(zeros).str.replace(r"^(-?[1-9]\d{0,14}|0)\.0+$", "$1")  # longer floats are not exact
+        return texts.scatter(zeros, whole), kinds
 
 
 def look_at(lines: pl.Series) -> JsonLines:
