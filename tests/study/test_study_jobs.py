@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from mltfr.errors import RunError
 from mltfr.pipeline import fit, load_artifact, resolve
 from mltfr.storage.progress import SILENT
 from mltfr.study import make_plan
@@ -83,6 +84,12 @@ def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):
         assert users[metric].mean() == pytest.approx(found.metrics["metrics"][metric], rel=1e-12)
 
     load_artifact(run)  # an ordinary run folder
+    for name in ("metrics.json", "log.jsonl", "users.parquet"):
+        content = (run / name).read_bytes()
+        (run / name).write_bytes(content[:-9] + b"1" + content[-8:])
+        with pytest.raises(RunError, match=f"{name}: damaged"):
+            read_run(run)
+        (run / name).write_bytes(content)
     (run / "users.parquet").unlink()  # killed after the training
     train(run, spec, Event())
     assert_frame_equal(pl.read_parquet(run / "users.parquet"), users)

@@ -57,6 +57,14 @@ def lines(folder):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+def test_a_changed_score_of_a_search_is_damage(tmp_path):
+    work(search(tmp_path)[0], 3)
+    (file,) = tmp_path.glob("*.jsonl")
+    file.write_text(file.read_text().replace('"value": 0', '"value": 1', 1).replace('"epochs": 2', '"epochs": 3', 1))
+    with pytest.raises(RunError, match=r"jsonl: damaged.*checksum differs"):
+        search(tmp_path)
+
+
 def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(tmp_path):
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     work(search(straight)[0])

@@ -34,7 +34,7 @@ def is_finished(run: Path, spec: JobSpec) -> bool:
 
 
 def train(run: Path, spec: JobSpec, stop: Event) -> None:
-    """Fit and measure one run, from its checkpoint if there is one; `users.parquet` comes last.
+    """Fit and measure one run, from its checkpoint if there is one, with `users.parquet` in it.
 
     Args:
         run: the run folder, as `mltfr fit` writes it.
@@ -47,15 +47,14 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
     """
     if is_finished(run, spec):  # by a process whose parent was killed
         return
-    if (run / MANIFEST).exists():  # killed after the training
-        fitted = load_artifact(run)
+    if (run / MANIFEST).exists():  # its table of users was lost
+        with atomic_file(run / USERS) as path:
+            per_user(load_artifact(run), spec.metrics).write_parquet(path)
     else:
         measure = score_validation if spec.trial else score
         log = open_log(spec.data, spec.config.filters.same_time)
-        fitted = fit(spec.config, log, run, resume=True, stop=stop, measure=measure)
-    if not spec.trial:
-        with atomic_file(run / USERS) as path:
-            per_user(fitted, spec.metrics).write_parquet(path)
+        also = {} if spec.trial else {USERS: lambda fitted: per_user(fitted, spec.metrics)}
+        fit(spec.config, log, run, resume=True, stop=stop, measure=measure, also=also)
 
 
 def main(run: Path) -> int:

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from mltfr.pipeline.artifact import LOG
+from mltfr.errors import RunError
+from mltfr.pipeline.artifact import FORMAT, LOG
 from mltfr.pipeline.artifact import METRICS as SCORES
-from mltfr.storage.files import atomic_file
-from mltfr.storage.folder import MANIFEST
+from mltfr.storage.files import atomic_file, read_json
+from mltfr.storage.folder import MANIFEST, damaged
 from mltfr.study.folder import StudyFolder
 from mltfr.study.plan import Cell
-from mltfr.study.spec import read_json
+from mltfr.study.spec import REMEDY
 from mltfr.study.users import USERS
 
 RESULTS = "results.parquet"
@@ -58,8 +59,12 @@ def read_run(run: Path) -> Run:
     Raises:
         RunError: one is missing or damaged.
     """
-    epochs = (run / LOG).read_text(encoding="utf-8").count("\n")
-    return Run(read_json(run / SCORES), read_json(run / MANIFEST), epochs)
+    with damaged(run / MANIFEST, RunError, REMEDY):
+        listed = read_json(run / MANIFEST)["files"]
+    manifest = FORMAT.read_manifest(run, (SCORES, LOG, *(name for name in (USERS,) if name in listed)))
+    with damaged(run, RunError, REMEDY):
+        epochs = (run / LOG).read_text(encoding="utf-8").count("\n")
+        return Run(read_json(run / SCORES), manifest, epochs)
 
 
 def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:

@@ -10,8 +10,11 @@ from mltfr.errors import RunError
 from mltfr.pipeline import RunConfig
 from mltfr.storage import files
 from mltfr.storage.folder import damaged
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.study.config import DataConfig
 from mltfr.study.fingerprint import fingerprint_of
+
+REMEDY = "Remove it and the run that it belongs to, then use --resume."
 
 
 class JobSpec(Config):
@@ -44,7 +47,7 @@ def spec_file(run: Path) -> Path:
 
 def write_spec(run: Path, spec: JobSpec) -> None:
     """Write the specification beside a run folder, which need not exist yet."""
-    files.write_json(spec_file(run), spec.model_dump(mode="json"))
+    files.write_json(spec_file(run), sealed(spec.model_dump(mode="json")))
 
 
 def read_spec(run: Path) -> JobSpec:
@@ -53,14 +56,6 @@ def read_spec(run: Path) -> JobSpec:
     Raises:
         RunError: it is missing or damaged.
     """
-    return JobSpec.parse(read_json(spec_file(run)), str(spec_file(run)))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON document of a study.
-
-    Raises:
-        RunError: the file is missing or damaged.
-    """
-    with damaged(path, RunError, "Remove it and the run that it belongs to, then use --resume."):
-        return files.read_json(path)
+    with damaged(spec_file(run), RunError, REMEDY):
+        document = unsealed(files.read_json(spec_file(run)))
+    return JobSpec.parse(document, str(spec_file(run)))

@@ -12,6 +12,7 @@ from mltfr.pipeline import RunConfig
 from mltfr.pipeline.artifact import remove_run
 from mltfr.storage.files import read_json_lines, write_json_lines
 from mltfr.storage.folder import damaged
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.study.plan import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
@@ -107,7 +108,7 @@ class GroupTuning:
             "fingerprint": self._fingerprint(settings),
         }
         self._learn(record)
-        write_json_lines(self.file, self.records)
+        write_json_lines(self.file, map(sealed, self.records))
         self._clean_up()
 
     def best(self) -> dict[str, Any] | None:
@@ -173,7 +174,7 @@ class GroupTuning:
         if not self.file.exists():
             return []
         with damaged(self.file, RunError, "Remove it, and continue with --resume."):
-            records = read_json_lines(self.file)
+            records = [unsealed(record) for record in read_json_lines(self.file)]
             if [record["trial"] for record in records] != list(range(len(records))):
                 raise ValueError("the trials do not follow each other")
             return [{**record, "settings": dict(record["settings"])} for record in records]
