@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import struct
 import zipfile
@@ -201,6 +202,18 @@ def test_an_index_leads_to_its_own_folder_alone(tmp_path: Path, name: object) ->
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"embedding.weight": shard}}))
     with pytest.raises(TokenTableError, match="names a shard outside its own folder"):
         SafetensorsSource(SafetensorsConfig(path=folder)).open().__enter__()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json", "tokenizer.json", "model.json"])
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    write_safetensors(tmp_path / "other.safetensors", {"embedding.weight": VALUES})
+    os.mkfifo(tmp_path / name)
+    if name == "model.safetensors":
+        with pytest.raises(TokenTableError, match="it is no file"), source_for(str(tmp_path)).open():
+            pass
+    else:
+        with source_for(str(tmp_path)).open() as table:
+            assert table.shape == (20, 4)
 
 
 def write_gguf(path: Path) -> None:

@@ -120,7 +120,7 @@ def shard(path: Path, tensor: str | None) -> Path:
     """
     if path.is_dir():
         files = sorted(path.glob("*.safetensors"))
-        index = next(iter(sorted(path.glob("*.safetensors.index.json"))), None)
+        index = next((file for file in sorted(path.glob("*.safetensors.index.json")) if file.is_file()), None)
         if index is None and len(files) > 1 and path / "model.safetensors" not in files:
             listed = ", ".join(file.name for file in files[:4])
             raise TokenTableError(f"{path}: several files and no {INDEX}: {listed}. Name the one to read.")
@@ -159,6 +159,8 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
     Raises:
         TokenTableError: the file is missing or damaged.
     """
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise TokenTableError(f"{path}: cannot be read (it is no file).")
     try:
         with path.open("rb") as file:
             prefix = file.read(8)
