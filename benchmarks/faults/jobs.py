@@ -43,8 +43,10 @@ fusion.filter = {shortlist = 16, keep = 2}
 [tables.one]
 tables = ["synthetic-2"]
 """
-TIMES = {"created", "wall_seconds", "seconds", "elapsed", "files", "estimate"}
-"""What of a JSON document depends on the clock, or lists checksums of what does."""
+TIMES = {"created", "wall_seconds", "seconds", "elapsed", "files", "estimate", "checksum"}
+"""What of a JSON document depends on the clock, or is a checksum of what does."""
+VERIFIED = ".verified.json"
+"""What the store remembers of files that it has checked: their times."""
 AVERAGED = ("router_", "filter_", "dead_experts")
 """What of a log of training is averaged over the steps of an epoch that one process has done."""
 
@@ -178,7 +180,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder, JSON ones without what depends on the clock."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != VERIFIED:
             found[str(path.relative_to(folder))] = _timeless(path)
     return found
 

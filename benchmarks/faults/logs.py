@@ -69,7 +69,7 @@ def attempt(case: Case) -> Outcome:
     elif log is not None and made.delimiter:
         wrong = _lost_rows(log, content, made)
     elif log is not None and case.kind == "jsonl":
-        wrong = _miscounted(log, [line for line in content.split(b"\n") if line.strip()])
+        wrong = _miscounted(log, [line for line in content.split(b"\n") if line.strip()], content.count(b"\r"))
     if not wrong and case.kind in ("csv", "tsv", "recbole", "parquet") and random.random() < 0.05:
         wrong = _prepared_differs(path, case.scratch / "set", log, format, skip)
     outcome = "refused, one line" if log is None else ("read, rows reported" if log.skipped else "read")
@@ -105,14 +105,14 @@ def _other_rows(log: Any, made: MadeLog) -> str:
 def _lost_rows(log: Any, content: bytes, made: MadeLog) -> str:
     """Compare a log with what `csv` reads; where `csv` refuses, every line that is not blank is a row."""
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig", "replace")
+        if "\ufffd" in text and not log.skipped:
+            return "text that is not UTF-8 was read"
         blank = sum(not line.strip() for line in text.split("\n"))
         csv.field_size_limit(1 << 30)
         quoting = csv.QUOTE_NONE if made.format == "recbole" else csv.QUOTE_MINIMAL
         found = csv.reader(io.StringIO(text, newline=""), delimiter=made.delimiter, strict=True, quoting=quoting)
         records = [record for record in found if record and (len(record) > 1 or record[0].strip())]
-    except UnicodeDecodeError:
-        return "text that is not UTF-8 was read"
     except csv.Error:
         lines = [line for line in content.split(b"\n")[1:] if line.strip()]
         within = content.count(b"two\n") + content.count(b"two\r\n")  # line ends that stood in a title

@@ -62,7 +62,8 @@ def attempt(case: Case) -> Outcome:
     assert told is not None
     wait_for_cells(place)
     wrong = ""
-    if told.code != 0 and str(first.process) not in told.refusal and not says_finished(told):
+    named = str(first.process) in told.refusal or "another process is at work" in told.refusal  # before it is noted
+    if told.code != 0 and not named and not says_finished(told):
         wrong = f"not told that process {first.process} holds it: {told}"
     elif not case.given["killed"] and ended.code != 0 and not (told.code == 0 and ended.refusal):
         wrong = f"the first could not finish: {ended}"

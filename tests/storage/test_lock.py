@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mltfr.errors import MltfrWarning, RunError
-from mltfr.storage.lock import HOLDER, LOCK, locked
+from mltfr.storage.lock import HOLDER, LOCK, locked, naming_the_holder
 
 HOLD = "import sys, pathlib\nfrom mltfr.storage.lock import locked\nwith locked(pathlib.Path(sys.argv[1])):\n"
 HOLD += "    print('held', flush=True)\n    sys.stdin.read()\n"
@@ -109,3 +109,14 @@ def test_errors_inside_pass_and_free_the_folder(tmp_path: Path) -> None:
         1 / 0  # noqa: B018
     with locked(tmp_path):
         pass
+
+
+def test_a_refusal_names_the_holder_where_there_is_one(tmp_path: Path) -> None:
+    process = hold(tmp_path)
+    with pytest.raises(RunError, match=f"process {process.pid}.* is at work in it"), naming_the_holder(tmp_path):
+        raise RunError("holds something")
+    process.kill()
+    process.wait()
+    with pytest.raises(RunError, match="holds something"), naming_the_holder(tmp_path):
+        raise RunError("holds something")
+    assert [path.name for path in tmp_path.iterdir()] == []

@@ -210,3 +210,11 @@ def test_the_name_file_is_json(store: TokenStore, table: TokenTable) -> None:
     path.write_text("{")
     with pytest.raises(TokenTableError, match=r"small\.json: damaged"):
         store.open("small")
+
+
+def test_what_a_killed_process_left_among_the_names_is_removed(store: TokenStore, table: TokenTable) -> None:
+    store.put(table)
+    partial = store.root / "names" / ".other.json.1-00000000.partial"
+    partial.write_text("{")
+    store.put(table)
+    assert not partial.exists()

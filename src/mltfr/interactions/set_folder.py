@@ -23,6 +23,9 @@ def working(folder: Path) -> Iterator[Path]:
         RunError: another process is at work in it.
         OutputError: the folder holds something else or cannot be written, or the disk is full.
     """
+    if (folder / MANIFEST).exists() and is_unfinished(folder):  # killed after the manifest
+        with locked(folder):
+            _clear(folder / WORK)
     _check_new(folder)
     with locked(folder), output_errors(folder):
         _check_new(folder)  # again: another process may have finished a set

@@ -52,7 +52,7 @@ from mltfr.storage.files import (
     write_text,
 )
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
-from mltfr.storage.lock import locked
+from mltfr.storage.lock import locked, naming_the_holder
 from mltfr.training.checkpoint import STATE, Checkpoints
 
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.json", "weights.safetensors"
@@ -68,13 +68,14 @@ def check_new(folder: Path, resume: bool) -> None:
 
     Raises:
         RunError: `folder` holds a finished run, an interrupted one and `resume` is not asked for, or
-            something else.
+            something else; or another process is at work in it.
     """
     known: dict[str, str | None] = {MANIFEST: "holds a finished run. Choose another --out, or remove it first."}
     if _is_interrupted(folder):
         refusal = "holds an interrupted run. Continue it with --resume, or remove it first."
         known[CHECKPOINT] = None if resume else refusal
-    files.check_new(folder, "a run", known=known, error=RunError)
+    with naming_the_holder(folder):
+        files.check_new(folder, "a run", known=known, error=RunError)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltfr.errors import MltfrWarning, OutputError, RunError
+from mltfr.errors import MltfrError, MltfrWarning, OutputError, RunError
 from mltfr.storage.files import output_errors, read_json
 
 if TYPE_CHECKING:
@@ -61,6 +61,22 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
         if made:
             with suppress(OSError):  # something lies in it
                 folder.rmdir()
+
+
+@contextmanager
+def naming_the_holder(folder: Path) -> Iterator[None]:
+    """Let whatever refuses a folder say instead who is at work in it, if somebody is.
+
+    Raises:
+        RunError: a process, or another thread, holds the folder's lock.
+    """
+    try:
+        yield
+    except MltfrError:
+        if (folder / HOLDER).is_file():  # it has been locked before, so it is of a kind that is
+            with locked(folder):
+                pass
+        raise
 
 
 def _acquire(folder: Path, timeout: float) -> BaseFileLock:

@@ -16,6 +16,7 @@ from mltfr.errors import OutputError, RunError
 from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, METRICS, remove_run
 from mltfr.storage.files import check_new
 from mltfr.storage.folder import MANIFEST
+from mltfr.storage.lock import naming_the_holder
 from mltfr.study.fingerprint import difference
 from mltfr.study.job import is_finished
 from mltfr.study.plan import Cell
@@ -44,7 +45,8 @@ class StudyFolder:
         self.path = path
         refusal = None if resume else "holds a study already. Continue it with --resume, or choose another --out."
         empty = [name for name in (CELLS, TUNING) if not any((path / name).glob("*"))]  # ended before its first cell
-        check_new(path, "a study", known={STUDY: refusal}, ignored=empty, error=RunError)
+        with naming_the_holder(path):
+            check_new(path, "a study", known={STUDY: refusal}, ignored=empty, error=RunError)
         try:
             for name in (CELLS, TUNING):
                 (path / name).mkdir(parents=True, exist_ok=True)

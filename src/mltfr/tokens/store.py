@@ -19,7 +19,8 @@ from typing import Any
 
 from mltfr.errors import TokenTableError
 from mltfr.storage.atomic_folder import atomic_folder
-from mltfr.storage.files import home, output_errors, read_json, write_text
+from mltfr.storage.files import home, output_errors, read_json, remove_partial, write_text
+from mltfr.storage.lock import locked
 from mltfr.tokens.names import check_name, is_name
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.table import PreparedTable, TokenTable
@@ -95,7 +96,9 @@ class TokenStore:
             }
             address = write_provenance(folder.path / "provenance.json", provenance)
             folder.publish(address, repair=True)
-        with output_errors(self.root, STORE_REMEDY):
+        with output_errors(self.root, STORE_REMEDY), locked(self.root, timeout=10):
+            if (self.root / "names").is_dir():
+                remove_partial(self.root / "names")
             write_text(self.root / "names" / f"{name}.json", json.dumps({"folder": address}) + "\n")
         return self.open(name)
 
