@@ -14,8 +14,10 @@ import pytest
 from mltfr import Recommender
 from mltfr.baselines import ease
 from mltfr.errors import ConfigError
+from mltfr.storage.files import sha256
 from mltfr.storage.folder import MANIFEST
 from support.command_line import files_of, refused, run
+from support.manifests import change_sealed
 from support.walks import write_log
 
 NAMES = ("popularity", "markov", "item-knn", "ease")
@@ -152,12 +154,9 @@ def test_an_interrupted_run_starts_again(runs, store, tmp_path):
 def test_damaged_weights_are_said(runs, store, tmp_path):
     Recommender.load(runs[0] / "markov").save(tmp_path / "run")
     weights = (runs[0] / "popularity/weights.safetensors").read_bytes()
-    old, new = (Path(folder, "weights.safetensors") for folder in (runs[0] / "markov", tmp_path / "run"))
+    new = tmp_path / "run/weights.safetensors"
     new.write_bytes(weights)
-    from mltfr.storage.files import sha256
-
-    manifest = (tmp_path / "run" / MANIFEST).read_text().replace(sha256(old), sha256(new))
-    (tmp_path / "run" / MANIFEST).write_text(manifest)
+    change_sealed(tmp_path / "run" / MANIFEST, lambda manifest: manifest["files"].update({new.name: sha256(new)}))
     assert "weights.safetensors: damaged, or of another version (it lacks 'offsets')" in refused(
         tmp_path, store, "evaluate", tmp_path / "run"
     )
