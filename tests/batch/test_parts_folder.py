@@ -127,6 +127,17 @@ def test_damaged_and_missing_parts_are_made_again(tmp_path, run, scorer, straigh
     assert changed == {"part-00002.parquet", "part-00004.parquet"}
 
 
+def test_a_part_whose_record_was_changed_is_made_again(tmp_path, run, scorer, straight):
+    parts = job(run, tmp_path / "out")
+    parts.begin(resume=False)
+    part = parts.parts[0]
+    parts.write(part, scorer.score(RunUsers(run).read(part.start, part.stop)))
+    (record,) = (tmp_path / "out/.job").glob("part-*.json")
+    assert parts.begin(resume=True).keys() == {0}
+    record.write_text(record.read_text().replace('"users": 40', '"users": 41'))
+    assert parts.begin(resume=True) == {}
+
+
 def test_only_the_same_job_is_continued(tmp_path, run, straight):
     with pytest.raises(OutputError, match=r"holds finished recommendations. Continue with --resume, or choose another"):
         job(run, straight).begin(resume=False)

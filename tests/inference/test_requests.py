@@ -195,3 +195,7 @@ def test_similar_items_takes_ids_as_everything_else_does(fitted: Recommender) ->
 def test_an_index_that_is_none_is_refused(fitted: Recommender, index: Any) -> None:
     with pytest.raises(ConfigError, match=f"Unknown index '{index}'.*Known: dense, exact, ivf"):
         fitted.recommend(index=index)
+
+
+def test_no_item_is_denied_by_none(fitted: Recommender) -> None:
+    assert fitted.recommend(users=["1"], k=3, deny=None).equals(fitted.recommend(users=["1"], k=3))  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from mltfr.errors import OutputError
 from mltfr.inference import RecommendationSpec
 from mltfr.storage.files import atomic_file, check_new, read_json, remove_partial, write_json
 from mltfr.storage.folder import MANIFEST, damaged, describe_file, is_intact
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.version import __version__
 
 FORMAT = 1
@@ -139,7 +140,7 @@ class PartsFolder:
                 **scored.shortfalls.counts(),
                 **describe_file(temporary),
             }
-            write_json(self._record(part), record)
+            write_json(self._record(part), sealed(record))
         return record
 
     def finish(self, records: Mapping[int, Record]) -> None:
@@ -189,7 +190,7 @@ class PartsFolder:
             record = there["parts"][part.number]
         else:
             try:
-                record = read_json(self._record(part))
+                record = unsealed(read_json(self._record(part)))
             except (OSError, ValueError):
                 return None
         return record if is_intact(self.folder / part.file, record) else None

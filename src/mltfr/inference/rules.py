@@ -47,7 +47,7 @@ class Rules:
 
 
 def rules_of_ids(
-    vocabulary: Vocabulary, remove_seen: bool, allow: Iterable[str] | None, deny: Iterable[str]
+    vocabulary: Vocabulary, remove_seen: bool, allow: Iterable[str] | None, deny: Iterable[str] | None
 ) -> tuple[Rules, dict[str, list[str]]]:
     """Return the rules that item filters given as ids describe, and what of the filters training has not seen.
 
@@ -66,7 +66,7 @@ def rules_of_ids(
     """
     codes: dict[str, list[int]] = {}
     unknown: dict[str, list[str]] = {}
-    for name, given in (("allow", allow or ()), ("deny", deny)):
+    for name, given in (("allow", allow or ()), ("deny", deny or ())):
         ids = list(dict.fromkeys(given))
         codes[name] = [vocabulary.codes[item] for item in ids if item in vocabulary.codes]
         unknown[name] = [item for item in ids if item not in vocabulary.codes]

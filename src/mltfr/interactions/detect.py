@@ -52,7 +52,7 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
         return "jsonl"
     if re.match(r"\s*\[\s*(\{|$)", first):
         raise DataError(f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: jq -c .[]")
-    if is_typed_header(first):
+    if is_typed_header(first) or is_typed_header(re.split(r"[\t,]", first)[0]):  # its reader says what is wrong with it
         return "recbole"
     if usual_layout(path, columns) is not None:
         return "csv"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mltfr.interactions.readers.text import LONGEST_LINE, open_bytes, too_long
+from mltfr.interactions.readers.text import LONGEST_LINE, not_text, open_bytes, too_long
 
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
 
@@ -44,7 +44,8 @@ def find_preamble(path: Path, is_header: Callable[[str], bool]) -> Preamble:
         is_header: says whether a line that begins like a comment is the header.
 
     Raises:
-        DataError: the file is missing, empty or damaged, or a line is longer than `LONGEST_LINE`.
+        DataError: the file is missing, empty or damaged, or a line is longer than `LONGEST_LINE`; or the header or
+            first row is not UTF-8.
     """
     start = lines = comments = 0
     delimiter = None
@@ -59,6 +60,8 @@ def find_preamble(path: Path, is_header: Callable[[str], bool]) -> Preamble:
             elif line.startswith(("#", "%")) and not is_header(line):
                 comments += 1
             elif line.strip():
+                if "\ufffd" in line and "\ufffd".encode() not in given:  # names of columns, perhaps
+                    raise not_text(path)
                 return Preamble(start, lines, comments, delimiter, line)
             start, lines = start + len(given), lines + 1
     return Preamble(start, lines, comments, delimiter, "")
