@@ -49,7 +49,7 @@ def resumed(job: Job, place: Path, right: Path, untouched: dict[str, bytes]) -> 
     after.
     """
     finished = (place / job.target / "manifest.json").exists()
-    if finished and (wrong := compare(place / job.target, right / job.target, ("checkpoint", ".work"))):
+    if finished and (wrong := compare(place / job.target, right / job.target, ("checkpoint", ".work", ".job"))):
         return f"it looks finished, but {wrong}"
     done = in_child(inside(place, job.resume))
     if done.code != 0 and not (finished and says_finished(done)):

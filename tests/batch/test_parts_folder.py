@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,3 +207,14 @@ def test_one_file_is_the_parts_one_after_the_other(tmp_path, run, scorer, straig
     with pytest.raises(Interrupted):
         recommend_to_file(scorer, RunUsers(run), out, part_users=SIZE, stop=stop)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([out.name, whole.name, "expected"])
+
+
+def test_records_left_behind_a_manifest_go_with_the_next_resume(tmp_path, run, straight):
+    folder = tmp_path / "lists"
+    shutil.copytree(straight, folder)
+    (folder / ".job").mkdir()
+    for name in ("job.json", "part-00000.parquet.json", ".job.json.7-0123abcd.partial"):
+        (folder / ".job" / name).write_text("{}")
+    assert len(job(run, folder).begin(resume=True)) == 8
+    assert contents(folder) == contents(straight)
+    assert not (folder / ".job").exists()

@@ -118,6 +118,8 @@ class PartsFolder:
         if there is not None:
             self._require_same(there)
             remove_partial(self.folder)
+            if (self.folder / MANIFEST).exists():  # its process was killed before it cleaned up
+                self._clear_job()
             return {part.number: record for part in self.parts if (record := self._finished(part, there)) is not None}
         write_json(self.folder / JOB, self.job)
         return {}
@@ -155,9 +157,14 @@ class PartsFolder:
             raise ValueError(f"Part {missing[0]} has no record ({len(missing)} of {len(parts)} have none).")
         listed: Sequence[Record] = [records[part.number] for part in parts]
         write_json(self.folder / MANIFEST, {**self.job, "rows": sum(r["rows"] for r in listed), "parts": listed})
-        with suppress(OSError):  # the job is finished, whatever stays
-            for path in (self.folder / JOB, *(self._record(part) for part in parts)):
+        self._clear_job()
+
+    def _clear_job(self) -> None:
+        """Remove what only an unfinished job needs; whatever cannot be removed stays."""
+        for path in (self.folder / JOB, *(self._record(part) for part in self.parts)):
+            with suppress(OSError):
                 path.unlink(missing_ok=True)
+        with suppress(OSError):
             remove_partial((self.folder / JOB).parent)
             (self.folder / JOB).parent.rmdir()
 
