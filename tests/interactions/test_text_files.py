@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from io import TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import zstandard
 from mltfr.errors import DataError
 from mltfr.interactions import load_interactions
 from mltfr.interactions.readers import room, text
-from mltfr.interactions.readers.text import head, head_line, open_bytes, open_text, read_lines
+from mltfr.interactions.readers.text import head, head_line, open_bytes, read_lines
 
 TEXT = "user_id,item_id\nu1,é\nu2,中\nu3,🎬\n"
 CONTENT = TEXT.encode()
@@ -45,7 +46,7 @@ def test_the_same_text(tmp_path: Path, case: str) -> None:
     path.write_bytes(SAME[case])
     with open_bytes(path) as file:
         assert file.read() == CONTENT
-    with open_text(path) as file:
+    with TextIOWrapper(open_bytes(path), "utf-8", newline="") as file:
         assert list(file) == TEXT.splitlines(keepends=True)
     assert head(path) == CONTENT
     assert head_line(path) == "user_id,item_id"

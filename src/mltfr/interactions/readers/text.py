@@ -185,15 +185,6 @@ def read_lines(path: Path) -> pl.Series:
     return lines.set(~lines.str.contains(r"\S"), None)
 
 
-def open_text(path: Path) -> io.TextIOWrapper:
-    """Open a file's content as text with its line ends, for the slow and exact look; what is not UTF-8 is replaced.
-
-    Raises:
-        DataError: see `open_bytes`.
-    """
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8", errors="replace", newline="")
-
-
 def not_text(path: Path) -> DataError:
     """Return the error about content that is not UTF-8, naming the first such line."""
     decoder, lines = codecs.getincrementaldecoder("utf-8")(), 1
