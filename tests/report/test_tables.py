@@ -15,7 +15,9 @@ from mltfr.report.latex import latex
 from mltfr.report.markdown import markdown
 from mltfr.report.names import table_names
 from mltfr.report.table import Table, TableCell, p_value, percent, score, spread
+from mltfr.storage.files import sha256
 from support.made_up_study import write_study
+from support.manifests import change_sealed
 
 METRICS = ("ndcg@10", "hr@10")
 
@@ -67,14 +69,51 @@ def test_numbers_order_and_notes(tmp_path: Path) -> None:
 def test_two_reports_are_the_same_to_the_byte(tmp_path: Path) -> None:
     folder = write_study(tmp_path)
     first = report(folder)
-    (folder / "tables" / "old.md").write_text("of an earlier study")
     for name in ("results", "users"):  # cells finished in another order, in other time
         frame = pl.read_parquet(folder / f"{name}.parquet").sample(fraction=1.0, shuffle=True, seed=3)
         if name == "results":
             frame = frame.with_columns(seconds=pl.col("seconds") + 1)
         frame.write_parquet(folder / f"{name}.parquet")
     assert report(folder) == first
-    assert not (folder / "tables" / "old.md").exists()
+
+
+def test_only_what_an_earlier_report_wrote_is_removed(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    report(folder)
+    mine = [folder / "tables" / name for name in ("mine.md", "mine.tex", "beauty.tex")] + [folder / "plots" / "a.png"]
+    mine[-1].parent.mkdir()
+    for path in mine:
+        path.write_text("my own")  # beauty.tex was written by the report, and changed since
+    rename_data(folder, "beauty", "other")
+    report(folder)
+    assert [path.read_text() for path in mine] == ["my own"] * 4
+    assert not (folder / "tables" / "beauty.md").exists()
+    assert (folder / "tables" / "other.md").exists()
+
+
+@pytest.mark.parametrize("how", ["none", "damaged", "leads elsewhere"])
+def test_without_a_sound_record_nothing_is_removed(tmp_path: Path, how: str) -> None:
+    folder = write_study(tmp_path / "study")
+    report(folder)
+    outside = tmp_path / "thesis.md"
+    outside.write_text("my own")
+    record = folder / ".report.json"
+    if how == "none":
+        record.unlink()
+    elif how == "damaged":
+        record.write_bytes(record.read_bytes().replace(b"beauty", b"beaUty"))
+    else:
+        change_sealed(record, lambda facts: facts["files"].update({"tables/../../thesis.md": sha256(outside)}))
+    rename_data(folder, "beauty", "other")
+    report(folder)
+    assert outside.exists()
+    assert (folder / "tables" / "beauty.md").exists() == (how != "leads elsewhere")
+
+
+def rename_data(folder: Path, old: str, new: str) -> None:
+    for name in ("results", "users"):
+        frame = pl.read_parquet(folder / f"{name}.parquet")
+        frame.with_columns(pl.col("data").replace(old, new)).write_parquet(folder / f"{name}.parquet")
 
 
 def test_protocols_never_share_a_table(tmp_path: Path) -> None:

@@ -16,9 +16,13 @@ from mltfr.report.overview import overview
 from mltfr.report.plots import StudyFrames, draw_all
 from mltfr.report.result_table import result_tables
 from mltfr.report.table import Table
-from mltfr.storage.files import atomic_file, write_text
+from mltfr.storage.files import atomic_file, read_json, sha256, write_json, write_text
+from mltfr.storage.folder import is_intact
+from mltfr.storage.sealed import sealed, unsealed
 
 COMPARISONS, SUMMARY, TABLES, PLOTS = "comparisons.parquet", "summary.md", "tables", "plots"
+WRITTEN = ".report.json"
+"""Names and checksums of the tables and plots that the last report wrote; nothing else is ever removed."""
 
 
 def write_report(
@@ -26,8 +30,8 @@ def write_report(
 ) -> list[Path]:
     """Write `comparisons.parquet`, `summary.md`, `tables/` and `plots/` of a study, and return their paths.
 
-    Two calls on the same results write the same tables to the byte. Tables and plots of an earlier call are
-    removed. Without matplotlib the plots are left out, with a warning.
+    Two calls on the same results write the same tables to the byte. Tables and plots that an earlier call wrote, and
+    this one does not, are removed; every other file stays. Without matplotlib the plots are left out, with a warning.
 
     Args:
         folder: holds `results.parquet`, `users.parquet` and, for the plots of the training, `cells/*/log.jsonl`;
@@ -50,9 +54,6 @@ def write_report(
     found = overview(comparisons, labels, metrics[0], compare_with)
     tables = result_tables(results, comparisons, labels, metrics, compare_with, test)
     tables = ([found] if found else []) + tables
-    for pattern in (f"{TABLES}/*.md", f"{TABLES}/*.tex", f"{PLOTS}/*.png"):
-        for old in folder.glob(pattern):
-            old.unlink()
     written = [folder / COMPARISONS]
     for table in tables:
         written.append(_write(folder / TABLES / f"{table.name}.md", markdown(table)))
@@ -60,7 +61,21 @@ def write_report(
     logs = read_logs(folder)
     plots = _plots(StudyFrames(results, users, comparisons, logs, labels, metrics[0], compare_with), folder / PLOTS)
     summary = _write(folder / SUMMARY, _summary(title, notes, tables, plots))
+    _remove_old(folder, [*written[1:], *plots])
     return [*written, *plots, summary]
+
+
+def _remove_old(folder: Path, written: Sequence[Path]) -> None:
+    """Remove what the last report wrote, this one did not, and nobody has changed since; record this one's files."""
+    now = {str(path.relative_to(folder)): sha256(path) for path in written}
+    try:
+        before = dict(unsealed(read_json(folder / WRITTEN))["files"])
+    except (OSError, ValueError, LookupError, TypeError):
+        before = {}
+    for name in before.keys() - now.keys():
+        if str(Path(name).parent) in (TABLES, PLOTS) and is_intact(folder / name, before[name]):
+            (folder / name).unlink()
+    write_json(folder / WRITTEN, sealed({"files": now}))
 
 
 def _plots(study: StudyFrames, folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@
     cells/NAME.json        what that run is made from
     tuning/GROUP.jsonl     the trials of a search; tuning/GROUP/ holds the run that is at work
     results.parquet, users.parquet, comparisons.parquet, tables/, plots/, summary.md    what `mltfr study` found
+    .report.json           which tables and plots those are; files beside them are never removed
 """
 
 from __future__ import annotations
