@@ -27,6 +27,7 @@ from mltfr.inference.eight_bit import CALLS_BEFORE, EightBitVectors
 from mltfr.inference.index import ItemIndex
 from mltfr.interactions import InteractionLog
 from mltfr.kernels import products
+from mltfr.storage.progress import Progress
 from mltfr.training import Callback
 from mltfr.training.alone import alone
 from support.networks import Network
@@ -121,11 +122,42 @@ def test_threads_without_the_fusion_leave_the_others_alone(fitted: Recommender) 
 
     def work(number: int) -> None:
         scorer = (with_fusion, without)[number % 2]
-        for _ in range(20):
+        for _ in range(4):
             scores = scorer.scores(scorer.queries(histories), 1, scorer.items + 1)
             torch.testing.assert_close(scores, expected[number % 2])
 
     at_once([partial(work, number) for number in range(THREADS)])
+
+
+def test_nobody_is_served_without_the_fusion_while_another_evaluates_without_it(fitted: Recommender) -> None:
+    wanted, lists = fitted.recommend(k=5), []
+
+    class Meanwhile(Progress):
+        """Asks for lists in another thread whenever an evaluation has come a step further."""
+
+        def advance(self, steps: int = 1) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                lists.append(pool.submit(fitted.recommend, k=5).result())
+
+    fitted.evaluate(zero_branch=True, progress=Meanwhile())
+    assert lists
+    for found in lists:
+        assert_same(found, wanted)
+
+
+def test_threads_in_the_midst_of_scoring_each_keep_their_own_branch(fitted: Recommender) -> None:
+    model: Any = copy.deepcopy(fitted).fitted.model
+    histories, scorers = list(fitted.fitted.split.histories), (model.scorer(), model.zero_branch())
+    expected = [scorer.queries(histories) for scorer in scorers]
+    assert not torch.allclose(*expected)
+    both = threading.Barrier(2)
+
+    def wait(*given: Any) -> None:  # until the other thread has begun as well, whichever came first
+        both.wait(60)
+
+    model.item_embedding.register_forward_pre_hook(wait)
+    found = at_once([partial(scorer.queries, histories) for scorer in scorers])
+    torch.testing.assert_close(found, expected)
 
 
 def test_scoring_changes_nothing_on_the_model(fitted: Recommender) -> None:

@@ -103,3 +103,8 @@ def test_the_bootstrap_has_the_variance_it_should_have(monkeypatch: pytest.Monke
     assert parts.var() == pytest.approx(expected, rel=0.15)
     means = bootstrap_means(first[0], 2000, np.random.default_rng(1))
     assert means.var() == pytest.approx(first[0].var() / 200, rel=0.15)
+
+
+def test_samples_of_equal_values_have_their_mean() -> None:
+    first, second = np.full((3, 4), 5.0), np.full((2, 4), 2.0)
+    assert bootstrap_differences(first, second, 50, np.random.default_rng(0)) == pytest.approx(np.full(50, 3.0))

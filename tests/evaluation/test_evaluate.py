@@ -208,3 +208,11 @@ def test_targets_outside_the_allow_list_are_misses() -> None:
     )
     assert ranks.higher.tolist() == [MISS, 1]
     assert lists.codes.tolist() == [[2, 3, 0]] * 2
+
+
+def test_a_target_that_is_no_item_is_a_miss() -> None:
+    histories, targets = [np.array([2], np.int32)] * 3, np.array([UNKNOWN, 0, 1])
+    ranks, _ = rank_targets(RandomVectors(5), histories, targets, Rules())
+    assert ranks.higher[:2].tolist() == [MISS, MISS]
+    assert ranks.tied[:2].tolist() == [0, 0]
+    assert ranks.higher[2] < 4

@@ -130,6 +130,14 @@ def test_codes_follow_the_first_appearance_in_training() -> None:
     assert parts.vocabulary.counts.tolist() == [0, 1, 1]
 
 
+def test_where_held_out_items_came_first_codes_follow_training_alone() -> None:
+    """u trains on a, and meets b and c before v trains on c, then b."""
+    frame = pl.DataFrame({"user": list("uuuvvvv"), "item": list("abccbxy")})
+    parts = split(load_interactions(frame.with_columns(time=pl.int_range(7))), SplitConfig())
+    assert parts.vocabulary.item_ids == ("a", "c", "b")
+    assert decoded(parts, "v") == ["c", "b", None, None]
+
+
 @quick
 @given(sequences=users, first=st.integers(1, 4), later=st.integers(1, 4))
 def test_global_time_by_definition(sequences: list[list[str]], first: int, later: int) -> None:
@@ -163,6 +171,21 @@ def test_global_time_by_shares() -> None:
     assert parts.method == "global-time(validation_from=0.8, test_from=0.9)"
 
 
+@pytest.mark.parametrize(
+    ("shares", "lengths"),
+    [
+        ((0.55, 0.75), (6, 2, 2)),  # 5.5 and 7.5 are rounded up
+        ((0.5, 0.95), (5, 4, 1)),   # 9.5 would be behind the last one, which is in the test
+    ],
+)
+def test_shares_are_rounded_up_to_the_last_interaction(
+    shares: tuple[float, float], lengths: tuple[int, int, int]
+) -> None:
+    config = SplitConfig(method="global-time", validation_from=shares[0], test_from=shares[1])
+    parts = split(log_of([f"i{n}" for n in range(10)]), config)
+    assert (parts.train_length.sum(), len(parts.validation), len(parts.test)) == lengths
+
+
 def test_given_parts_are_kept() -> None:
     log = log_of(["a", "b", "c"], ["b"], ["c", "a"], test=[("u0", "b"), ("u0", "z"), ("u1", "a"), ("new", "a")])
     parts = split(log)
@@ -189,6 +212,11 @@ def test_given_parts_are_kept() -> None:
             log_of(["a", "b"]),
             SplitConfig(method="global-time", validation_from=-2, test_from=-1),
             r"nothing happened before -2.* Times go from 0 to 1",
+        ),
+        (
+            log_of(["a", "b", "c"]),
+            SplitConfig(method="global-time", validation_from=0, test_from=1),
+            r"nothing happened before 0.* Times go from 0 to 2",
         ),
         (
             InteractionLog(pl.DataFrame({"user_id": ["u"], "item_id": ["a"]})),

@@ -85,6 +85,13 @@ def test_an_accidental_hit_is_no_negative() -> None:
     assert loss.per_position(hidden, torch.tensor([1]), items[:3]).item() == 0
 
 
+def test_an_accidental_hit_is_no_negative_however_low_the_target_scores() -> None:
+    config = SampledSoftmaxConfig(negatives=4, sampling="popularity", alpha=1.0)
+    loss = SampledSoftmax(config, torch.tensor([0, 10**15, 1]))  # draws item 1 alone
+    items = torch.tensor([[0.0], [1e6], [0.0]])
+    assert loss.per_position(torch.tensor([[-1e6]]), torch.tensor([1]), items).item() == 0
+
+
 def test_log_q_can_be_left_out() -> None:
     hidden, targets, items = batch(5)
     loss = SampledSoftmax(SampledSoftmaxConfig(negatives=9, log_q=False), COUNTS)

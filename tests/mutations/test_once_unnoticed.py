@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,10 @@ from mltfr.evaluation.significance import paired_test
 from mltfr.inference import RecommendationSpec
 from mltfr.inference.index import INDEX, ItemIndex
 from mltfr.interactions import Examples
-from mltfr.interactions.splits.global_time import global_time
 from mltfr.pipeline import load_inference_model
 from mltfr.storage import download
 from mltfr.tokens.sources.safetensors import read_index
-from mltfr.training import Callback, loop
-from mltfr.training.checkpoint import TrainerState
+from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 
 WALKS = walks(users=30, items=12, shortest=4, longest=7)
@@ -50,27 +47,6 @@ def test_seen_items_come_again_where_they_may(tmp_path: Path, remove_seen: bool)
         part = PartScorer(model, RecommendationSpec(5, include_seen)).score(users.read(0, len(users))).table
         for table in (fitted.recommend(k=5, include_seen=include_seen), part):
             assert (seen_again(table) > 0) == again
-
-
-def test_a_share_of_the_interactions_is_rounded_up() -> None:
-    asked: list[int] = []
-
-    class Log:
-        has_timestamps, source = True, "log"
-
-        def __len__(self) -> int:
-            return 10
-
-        def span(self) -> tuple[int, int]:
-            return 0, 9
-
-        def time_at(self, place: int) -> int:
-            asked.append(place)
-            return 0  # nothing happened before
-
-    with pytest.raises(Exception, match="nothing happened before"):
-        global_time(Log(), 0.55, 0.75, as_quantiles=True)
-    assert asked == [6, 8]
 
 
 def test_an_index_of_other_vectors_is_made_again(tmp_path: Path) -> None:
@@ -107,49 +83,6 @@ def test_pip_is_told_to_require_checksums(tmp_path: Path, monkeypatch: pytest.Mo
     assert "--require-hashes" in commands[0]
 
 
-def test_of_equal_scores_the_first_epoch_is_the_best() -> None:
-    nothing = SimpleNamespace(eval=lambda: None, apply_pending=lambda: None, state_dict=dict, fusion=None,
-                              optimizer=SimpleNamespace(param_groups=[{"lr": 0.1}]))  # fmt: skip
-    config = SimpleNamespace(advanced=SimpleNamespace(validate_every=1), metric="ndcg@10", patience=2)
-    flat = {"ndcg@10": 0.5, "hr@10": 0.5}
-    a_round: Any = SimpleNamespace(
-        **dict.fromkeys(("loss", "step", "model"), nothing), state=TrainerState(), config=config, epochs=9,
-        validate=lambda: flat, callback=Callback(), best_weights={},
-    )  # fmt: skip
-    finished = []
-    for _ in range(3):
-        a_round.state.batch = 1
-        loop.Round._validate(a_round)
-        finished.append(a_round.state.finished)
-    assert a_round.state.best_epoch == 1
-    assert finished == [False, False, True]
-
-
-def test_the_best_weights_are_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "load_optimizer", lambda *given: None)
-    monkeypatch.setattr(loop, "load_random", lambda *given: None)
-    a_round: Any = SimpleNamespace(model=torch.nn.Linear(1, 1), step=SimpleNamespace(optimizer=None), best_weights={})
-    weights = {"weight": torch.ones(1, 1), "bias": torch.ones(1)}
-    named = {f"{kind}.{name}": value for kind in ("model", "best") for name, value in weights.items()}
-    loop.Round.restore(a_round, named)
-    assert a_round.best_weights.keys() == weights.keys()
-
-
-def test_an_epoch_draws_by_its_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, ...]] = []
-
-    def generator(*given: int) -> np.random.Generator:
-        asked.append(given)
-        raise KeyError
-
-    monkeypatch.setattr(loop, "epoch_generator", generator)
-    config, group = SimpleNamespace(), SimpleNamespace(device=torch.device("cpu"))
-    a_round: Any = SimpleNamespace(state=TrainerState(round=2, epoch=3), config=config, group=group, seed=7)
-    with pytest.raises(KeyError):
-        loop.Round._epoch(a_round)
-    assert asked == [(7, 2, 3, loop.ORDER)]
-
-
 def test_the_interval_has_its_confidence() -> None:
     first, second = np.random.default_rng(0).normal(size=(2, 50))
     means = bootstrap_means(first - second, 2000, np.random.default_rng(0))
@@ -161,9 +94,3 @@ def test_a_sample_holds_no_example_twice() -> None:
     examples = Examples(np.arange(50), np.arange(50))
     drawn = _sample(examples, EvaluationProtocol(split="leave-one-out", max_examples=40))
     assert len(set(drawn.user.tolist())) == 40
-
-
-def test_items_are_coded_in_the_order_in_which_they_first_come() -> None:
-    log = [("a", item, time) for time, item in enumerate(("x", "y", "x", "z", "y", "w", "v"))]
-    fitted = Recommender("popularity").fit(as_log(log), callback=Callback())
-    assert fitted.fitted.split.vocabulary.item_ids[:3] == ("x", "y", "z")

@@ -13,6 +13,11 @@ from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training import Callback, Checkpoints, Console, Interrupted, TrainingConfig, load_checkpoint, train
+from mltfr.training.checkpoint import TrainerState
+from mltfr.training.distributed import make_process_group
+from mltfr.training.loop import Round
+from mltfr.training.samples import PrefixSamples
+from mltfr.training.step import TrainingLoss
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(start + step) % ITEMS + 1 for step in range(6)] for start in range(40)])
@@ -95,6 +100,35 @@ def test_seed_round_epoch_and_purpose_each_give_other_random_numbers():
     keys = [(0, 1, 0, ORDER), (1, 1, 0, ORDER), (0, 2, 0, ORDER), (0, 1, 1, ORDER), (0, 1, 0, BATCH)]
     drawn = {int(epoch_generator(*key).integers(2**63)) for key in keys}
     assert len(drawn) == len(keys)
+
+
+class Drawn(PrefixSamples):
+    """Prefixes that write down what every batch is made of, and which random numbers it and dropout get."""
+
+    def __init__(self):
+        super().__init__(HISTORIES, 6)
+        self.batches = []
+
+    def batch(self, indices, rng):
+        self.batches.append((tuple(indices.tolist()), rng.random(), torch.initial_seed()))
+        return super().batch(indices, rng)
+
+
+def test_no_round_and_no_epoch_draws_as_another():
+    def draw(number):
+        config, samples = TrainingConfig(**SMALL), Drawn()
+        state, group = TrainerState(round=number), make_process_group(config)
+        parts = TrainingLoss(build(), loss(), None, False), samples, lambda: {"ndcg@10": 0.5, "hr@10": 0.5}, config
+        Round(group, *parts, epochs=2, state=state, seed=0).run()
+        return [list(each) for each in zip(*samples.batches, strict=True)]
+
+    (orders, numbers, seeds), second = draw(1), draw(2)
+    assert [orders, numbers, seeds] == draw(1)
+    half = len(orders) // 2
+    assert orders[:half] != orders[half:]
+    assert orders[:half] not in (second[0][:half], second[0][half:])
+    assert len({*numbers, *second[1]}) == 4 * half
+    assert {*seeds}.isdisjoint(second[2])
 
 
 def test_validation_can_be_rarer_than_epochs():
