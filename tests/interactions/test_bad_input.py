@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from mltfr.errors import DataError
+from mltfr.errors import DataError, MltfrWarning
 from mltfr.interactions import load_interactions
 
 HEADER = "user_id,item_id,timestamp\n"
@@ -73,7 +73,8 @@ def test_bad_rows(tmp_path: Path, case: str) -> None:
         with pytest.raises(DataError):
             load_interactions(path, format=format, skip_invalid=True)
     else:
-        log = load_interactions(path, format=format, skip_invalid=True)
+        with pytest.warns(MltfrWarning, match=rf"{path.name}: invalid rows dropped: \d+\."):
+            log = load_interactions(path, format=format, skip_invalid=True)
         assert (len(log), log.skipped) == (left, 1)
 
 

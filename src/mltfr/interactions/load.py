@@ -41,7 +41,8 @@ def load_interactions(
 ) -> InteractionLog | PreparedSet:
     """Read and check an interaction log, or open a prepared set.
 
-    What was done to the rows that people should know (`InteractionLog.notes`) is said by `MltfrWarning`s.
+    What was done to the rows that people should know (`InteractionLog.notes`), and how many invalid ones were dropped,
+    is said by `MltfrWarning`s.
 
     Args:
         source: a file, a folder with a given split (`train.txt`, `test.txt`, perhaps `valid.txt`), a folder that
@@ -65,7 +66,7 @@ def load_interactions(
     how = Checking(skip_invalid, time_format, same_time)
     if not isinstance(source, str | PathLike):
         table = check(frame.read(source, names, skip_invalid), how)
-        return _said(_log(table, how))
+        return said(_log(table, how))
     path = Path(source)
     if format is not None and format not in FORMATS:
         raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
@@ -75,8 +76,8 @@ def load_interactions(
         given = (format, user_column, item_column, timestamp_column, time_format, columns, skip_invalid or None)
         if any(value is not None for value in given):
             raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
-        return _said(load_prepared(path))
-    return _said(read_interactions(path, format or detect(path, names), names, how))
+        return said(load_prepared(path))
+    return said(read_interactions(path, format or detect(path, names), names, how))
 
 
 def read_interactions(
@@ -169,6 +170,9 @@ def say(source: str, notes: Iterable[str]) -> None:
         warnings.warn(f"{source}: {note}", MltfrWarning, stacklevel=4)
 
 
-def _said(log: Log) -> Log:
+def said(log: Log) -> Log:
+    """Warn of what was done to the rows of a log, those that were dropped among it; return the log."""
+    if log.skipped:
+        say(log.source, [f"invalid rows dropped: {log.skipped:,}."])
     say(log.source, log.notes)
     return log

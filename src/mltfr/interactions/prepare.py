@@ -19,7 +19,7 @@ from mltfr.interactions.columns import Columns, column_names
 from mltfr.interactions.database import DatabaseLog, load, open_database
 from mltfr.interactions.detect import detect
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
-from mltfr.interactions.load import read_interactions, say
+from mltfr.interactions.load import read_interactions, said
 from mltfr.interactions.log import InteractionLog, Ints
 from mltfr.interactions.prepared import (
     ITEMS,
@@ -144,9 +144,7 @@ def prepare(
         progress.start("taking checksums")
         facts = {"source": source.name, "source_format": name, **facts}
         PREPARED.write_manifest(folder, facts)
-    prepared = load_prepared(folder)
-    say(prepared.source, prepared.notes)
-    return prepared
+    return said(load_prepared(folder))
 
 
 def _write_log(folder: Path, log: InteractionLog, settings: PreparationConfig) -> dict[str, Any]:
