@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mltfr.cli.engines import with_shards
 from mltfr.cli.main import main
 from mltfr.cluster.connection import require_shared, shared_storage
-from mltfr.errors import ConfigError
+from mltfr.cluster.fit import ray_storage
+from mltfr.cluster.status import StatusActor, without_warnings
+from mltfr.errors import ConfigError, MltfrWarning, RunError
 from mltfr.pipeline import resolve
+from mltfr.storage.files import is_partial
+
+DEAD = 4_190_000
+"""A number that no process has."""
 
 
 def run(*words, code=0):
@@ -84,8 +91,43 @@ def test_the_number_of_shards_follows_the_processes_unless_it_is_given():
 
 
 def test_a_node_that_does_not_see_the_files(tmp_path):
-    with shared_storage(tmp_path / "new") as token:
+    with shared_storage(tmp_path) as token:
         require_shared([token])
-    assert list((tmp_path / "new").iterdir()) == []
+        assert is_partial(token)  # which goes when the folder is continued after a kill
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConfigError, match=r"does not see .*storage that all nodes of the cluster share"):
         require_shared([token])
+
+
+def test_what_lies_where_ray_train_writes_is_left_alone(tmp_path):
+    beside = tmp_path / ".run.ray"
+    (beside / "train").mkdir(parents=True)
+    (beside / "train/mine.txt").write_text("mine")
+    with ray_storage(tmp_path / "run") as storage:
+        (storage / "train").mkdir()
+    assert [path.name for path in beside.rglob("*")] == ["train", "mine.txt"]
+
+
+def test_a_second_fit_on_a_cluster_is_refused_and_nothing_is_left(tmp_path):
+    killed = tmp_path / f".run.ray/.train-{socket.gethostname()}-{DEAD}-00000000"
+    killed.mkdir(parents=True)
+    with ray_storage(tmp_path / "run") as storage:
+        assert storage.parent == tmp_path / ".run.ray"
+        assert not killed.exists()
+        with (
+            ThreadPoolExecutor(1) as other,
+            pytest.raises(RunError, match=r"\.run\.ray: this process .* is at work in it"),
+        ):
+            other.submit(lambda: ray_storage(tmp_path / "run").__enter__()).result()
+        assert storage.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_of_workers_are_said_once():
+    status = StatusActor()
+    for text in ("stripped", "stripped", "other"):
+        status.warn(text)
+    status.post("message", "hello")
+    with pytest.warns(MltfrWarning) as said:
+        assert list(without_warnings(status.drain())) == [("message", ("hello",))]
+    assert [str(each.message) for each in said] == ["stripped", "other"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from mltfr.errors import ConfigError, MissingExtraError
+from mltfr.storage.files import output_errors, partial_name
 
 CONNECT_SECONDS = 5.0
 LOCAL = "local"
@@ -101,14 +101,18 @@ def _check_reachable(address: str) -> None:
 
 @contextmanager
 def shared_storage(folder: Path) -> Iterator[Path]:
-    """Put a token file into a folder, so that other nodes can check that they see it (`require_shared`)."""
-    token = folder / f".seen-by-all-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True, exist_ok=True)
-    token.touch()
+    """Put a token file into a locked folder, so that other nodes can check that they see it (`require_shared`).
+
+    If the command is killed, the folder's next holder removes the token (`remove_partial`).
+    """
+    token = partial_name(folder / "seen-by-all")
+    with output_errors(folder):
+        token.touch()
     try:
         yield token
     finally:
-        token.unlink(missing_ok=True)
+        with suppress(OSError):
+            token.unlink(missing_ok=True)
 
 
 def require_shared(paths: Sequence[Path]) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from mltfr.cluster.connection import connected, require_shared, shared_storage
-from mltfr.cluster.status import StatusCallback, start_status_actor, stop_on_request, stream_events
+from mltfr.cluster.status import StatusCallback, start_status_actor, stop_on_request, stream_events, warnings_sent
 from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
 from mltfr.pipeline.artifact import METRICS
-from mltfr.storage.files import read_json
+from mltfr.storage.files import output_errors, read_json
 from mltfr.storage.folder import MANIFEST
+from mltfr.storage.lock import locked
+from mltfr.storage.scratch import scratch_folder
 from mltfr.training import Callback, Console, Interrupted, LostProcessError
 
 MAX_FAILURES = 3
@@ -39,7 +40,8 @@ class TrainingJob:
         workers: number of processes (W).
         use_gpu: whether each has a GPU.
         here: working folder of the command, which relative paths of the settings begin at.
-        token: file that shows whether a node sees the storage of `out`.
+        storage: the folder that Ray Train requires; mltfr writes nothing into it.
+        token: file that shows whether a node sees that storage.
     """
 
     settings: RunConfig
@@ -49,6 +51,7 @@ class TrainingJob:
     workers: int
     use_gpu: bool
     here: Path
+    storage: Path
     token: Path
 
 
@@ -81,17 +84,19 @@ def fit_with_ray(
 
     Raises:
         MltfrError: whatever `fit` raises; there is no cluster, or a node does not see the files.
-        RunError: more workers were lost than are replaced.
+        RunError: another command fits into `out`; or more workers were lost than are replaced.
         Interrupted: `stop` was set.
     """
     check_new(out, resume)
     out, stop = out.absolute(), stop or Event()
     callback = callback or Console()
-    with connected(address, workers), shared_storage(out.parent) as token:
+    with connected(address, workers), ray_storage(out) as storage, shared_storage(storage) as token:
         import ray
 
+        check_new(out, resume)  # again: another command may have finished a run
+
         use_gpu = settings.training.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= workers
-        job = TrainingJob(settings, file.absolute(), dict(reading), out, workers, use_gpu, Path.cwd(), token)
+        job = TrainingJob(settings, file.absolute(), dict(reading), out, workers, use_gpu, Path.cwd(), storage, token)
         status = start_status_actor()
         running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, status)
         try:
@@ -105,7 +110,6 @@ def fit_with_ray(
             ) from error
         finally:
             callback.close()
-            shutil.rmtree(_storage(job), ignore_errors=True)
     if not (out / MANIFEST).exists():
         raise Interrupted
     return read_json(out / METRICS)
@@ -123,7 +127,7 @@ def _run_trainer(job: TrainingJob, status: Any) -> None:
         scaling_config=ray.train.ScalingConfig(num_workers=job.workers, use_gpu=job.use_gpu),
         run_config=ray.train.RunConfig(
             name="train",
-            storage_path=str(_storage(job)),
+            storage_path=str(job.storage),
             failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
         ),
     )
@@ -136,14 +140,17 @@ def _work(config: Mapping[str, Any]) -> None:
 
     job: TrainingJob = config["job"]
     status = config["status"]
-    if (job.out / MANIFEST).exists() or ray.get(status.error.remote()) or ray.get(status.stopped.remote()):
+    main = ray.train.get_context().get_world_rank() == 0
+    again = not main or ray.get(status.begin.remote())
+    finished = again and (job.out / MANIFEST).exists()  # at first it is somebody else's, which `fit` refuses
+    if finished or ray.get(status.error.remote()) or ray.get(status.stopped.remote()):
         return
     try:
         require_shared([job.token, job.file])
         with suppress(OSError):
             os.chdir(job.here)
-        callback = StatusCallback(status) if ray.train.get_context().get_world_rank() == 0 else Callback()
-        with stop_on_request(status) as stop:
+        callback = StatusCallback(status) if main else Callback()
+        with stop_on_request(status) as stop, warnings_sent(status) if main else nullcontext():
             log = load_interactions(job.file, **job.reading)
             fit(job.settings, log, job.out, resume=True, callback=callback, stop=stop)
     except Interrupted:
@@ -154,6 +161,18 @@ def _work(config: Mapping[str, Any]) -> None:
         ray.get(status.fail.remote(type(error).__name__, str(error)))
 
 
-def _storage(job: TrainingJob) -> Path:
-    """Return the folder that Ray Train requires; mltfr writes nothing into it."""
-    return job.out.parent / f".{job.out.name}.ray"
+@contextmanager
+def ray_storage(out: Path) -> Iterator[Path]:
+    """Yield a new folder for Ray Train in `.NAME.ray` beside a run, which is locked and goes with it.
+
+    Raises:
+        RunError: another command fits the run on a cluster.
+        OutputError: the folder cannot be made.
+    """
+    beside = out.parent / f".{out.name}.ray"
+    try:
+        with locked(beside), output_errors(beside), scratch_folder(beside, "train") as folder:
+            yield folder
+    finally:
+        with suppress(OSError):  # something else lies in it, or another command is at work there
+            beside.rmdir()

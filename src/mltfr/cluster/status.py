@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
 from mltfr import errors
-from mltfr.errors import MissingExtraError, MltfrError, RunError
+from mltfr.errors import MissingExtraError, MltfrError, MltfrWarning, RunError
 from mltfr.training import Callback
 from mltfr.training.callbacks import Record
 
@@ -21,6 +22,10 @@ GRACE = 10.0
 """Seconds that a worker has to fail by itself after another one has failed, before it is ended."""
 
 
+WARNING = "warning"
+"""The event that is a warning for the user; `stream_events` gives it, and does not yield it."""
+
+
 class StatusActor:
     """A Ray actor shared by all processes of a job: events, the stop request and the first error."""
 
@@ -28,10 +33,18 @@ class StatusActor:
         self._events: list[tuple[str, tuple[Any, ...]]] = []
         self._stopped = False
         self._error: tuple[str, str] | None = None
+        self._warned: set[str] = set()
+        self._begun = False
 
     def post(self, method: str, *values: Any) -> None:
         """Queue an event: the name of a `Callback`'s method with its arguments."""
         self._events.append((method, values))
+
+    def warn(self, text: str) -> None:
+        """Queue a warning that has not been queued yet."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.post(WARNING, text)
 
     def drain(self) -> list[tuple[str, tuple[Any, ...]]]:
         """Return the events since the last call."""
@@ -49,6 +62,11 @@ class StatusActor:
     def fail(self, kind: str, message: str) -> None:
         """Keep the first error that a retry would meet again."""
         self._error = self._error or (kind, message)
+
+    def begin(self) -> bool:
+        """Return whether workers have begun before, and note that they have now."""
+        begun, self._begun = self._begun, True
+        return begun
 
     def error(self) -> tuple[str, str] | None:
         """Return that error as (class name, message), None if there is none."""
@@ -102,6 +120,25 @@ def rebuild_error(kind: str, message: str) -> MltfrError:
 
 
 @contextmanager
+def warnings_sent(status: Any) -> Iterator[None]:
+    """Send the warnings of a worker to the command, which warns of each once, however often workers are replaced."""
+    import ray
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MltfrWarning)
+        show = warnings.showwarning
+
+        def send(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, MltfrWarning):
+                ray.get(status.warn.remote(str(message)))
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = send
+        yield
+
+
+@contextmanager
 def stop_on_request(status: Any) -> Iterator[Event]:
     """Return an event, in a worker, that is set once the command requests a stop.
 
@@ -143,13 +180,22 @@ def stream_events(running: Any, status: Any, stop: Event | None = None) -> Itera
     try:
         while not over:
             over, _ = ray.wait([running], timeout=POLL)
-            yield from ray.get(status.drain.remote())
+            yield from without_warnings(ray.get(status.drain.remote()))
             if stop is not None and stop.is_set():
                 ray.get(status.stop.remote())
-        yield from ray.get(status.drain.remote())
+        yield from without_warnings(ray.get(status.drain.remote()))
         if (error := ray.get(status.error.remote())) is not None:
             raise rebuild_error(*error)
         ray.get(running)
     finally:
         if not over:  # a second Ctrl-C
             ray.cancel(running, force=True)
+
+
+def without_warnings(events: list[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield events, and warn of those that are warnings."""
+    for method, values in events:
+        if method == WARNING:
+            warnings.warn(values[0], MltfrWarning, stacklevel=4)
+        else:
+            yield method, values
