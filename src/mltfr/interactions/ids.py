@@ -31,7 +31,7 @@ def kind_of(value: Any) -> str | None:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' missing values
         return None
     if isinstance(value, str):
-        return "text with half a character" if _is_broken(value) else "string" if value.strip(WHITE_SPACE) else None
+        return "text with half a character" if not is_unicode(value) else "string" if value.strip(WHITE_SPACE) else None
     if isinstance(value, bool | np.bool_):
         return "boolean"
     if isinstance(value, Integral):
@@ -170,15 +170,15 @@ def _single(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic) else value
 
 
-def _is_broken(text: str) -> bool:
-    """Say whether a text is no Unicode: it holds one half of a pair that JSON writes as two."""
+def is_unicode(text: str) -> bool:
+    """Say whether a text is Unicode: no half of a pair that JSON writes as two, no byte that is no text."""
     if text.isascii():
-        return False
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
-        return True
-    return False
+        return False
+    return True
 
 
 def shown(value: Any) -> str:

@@ -17,17 +17,17 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
+from mltfr.interactions.ids import WHITE_SPACE
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
 from mltfr.interactions.readers.blocks import Blocks, Mark, decoded, encoded, lines_of
 from mltfr.interactions.readers.layout import Layout, find_layout
-from mltfr.interactions.readers.records import Bad, Records, swallows
+from mltfr.interactions.readers.records import BOM, Bad, Records, as_in_header, swallows
 from mltfr.interactions.readers.regular import STAND_IN, prove
 from mltfr.interactions.readers.room import Room
-from mltfr.interactions.readers.text import not_text
+from mltfr.interactions.readers.text import is_text, not_text
 
 BLOCK = 1 << 24
 """Bytes of text that are parsed together in memory."""
-_BOM = b"\xef\xbb\xbf"
 
 
 class BrokenRowError(DataError):
@@ -147,7 +147,7 @@ def _parsed(
         block = text.take()
         if not block and tables:
             return Parsed(path, layout, places, tables, marks, skipped)
-        frame = _fast(path, block, layout, roles, text)
+        frame = _fast(block, layout, roles, text)
         if frame is None:
             frame, bad = _exact(path, text, block, mark, layout, roles, skip_invalid)
             skipped += bad
@@ -162,11 +162,11 @@ def _parsed(
             tables.append(pl.scan_parquet(file))
 
 
-def _fast(path: Path, block: bytes, layout: Layout, roles: dict[str, int], text: Blocks) -> pl.DataFrame | None:
-    """Parse the rows of a block that are proven to be regular, and give the rest back; None where none is."""
+def _fast(block: bytes, layout: Layout, roles: dict[str, int], text: Blocks) -> pl.DataFrame | None:
+    """Parse the rows of a block that are proven to be regular, and give the rest back; None where one may not be."""
     places = list(roles.values())
     proof = prove(block, layout, lambda row: swallows(layout, places, lines_of(row)))
-    if proof is None or proof.text.startswith(_BOM):  # polars would pass over it
+    if proof is None or proof.text.startswith(BOM.encode()) or not is_text(proof.text):  # polars would pass over both
         return None
     delimiter = layout.delimiter if len(layout.delimiter) == 1 else STAND_IN.decode()
     names = {place: role for role, place in roles.items()}
@@ -176,11 +176,9 @@ def _fast(path: Path, block: bytes, layout: Layout, roles: dict[str, int], text:
             proof.text, has_header=False, schema=schema, columns=sorted(names), separator=delimiter,
             quote_char=layout.quote if proof.quoted else None, infer_schema=False, raise_if_empty=False,
         )  # fmt: skip
-    except pl.exceptions.PolarsError as error:
-        if "utf-8" in str(error).lower():
-            raise not_text(path) from error
+    except pl.exceptions.PolarsError:
         return None
-    if len(frame) != proof.rows:
+    if len(frame) != proof.rows or _has_header(frame, layout, roles):
         return None
     text.give_back(block[proof.size :])
     return frame
@@ -196,6 +194,8 @@ def _exact(
     for record in records:
         if not isinstance(record, Bad):
             kept.append(record[1])
+        elif record.is_bytes:
+            raise not_text(path)
         elif skip_invalid:
             skipped += 1
         else:
@@ -203,11 +203,17 @@ def _exact(
             raise BrokenRowError(str(error), records.text)
     text.give_back(encoded(records.rest))
     names = {place: role for role, place in roles.items()}
-    try:
-        columns = {names[place]: pl.Series([row[place] for row in kept], dtype=pl.String) for place in sorted(names)}
-    except UnicodeEncodeError as error:
-        raise not_text(path) from error
+    columns = {names[place]: pl.Series([row[place] for row in kept], dtype=pl.String) for place in sorted(names)}
     return pl.DataFrame(columns), skipped
+
+
+def _has_header(frame: pl.DataFrame, layout: Layout, roles: dict[str, int]) -> bool:
+    """Say whether a row is the header once more."""
+    for role in (USER, ITEM):
+        name = layout.names[roles[role]]
+        frame = frame.filter(frame[role].str.contains(name, literal=True))  # no row, almost always
+        frame = frame.filter(frame[role].str.strip_chars(WHITE_SPACE + BOM).is_in(as_in_header(name)))
+    return len(frame) > 0
 
 
 def _records(text: Blocks, block: bytes, line: int, layout: Layout, places: Sequence[int]) -> Records:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mltfr.interactions.ids import WHITE_SPACE, is_unicode
 from mltfr.interactions.readers.blocks import lines_of
 from mltfr.interactions.readers.layout import Layout
 
 LONGEST = 1 << 26
 """Characters of a record at most, about: a quote that is open for longer is taken as one that never closes."""
+BOM = "\ufeff"
 _TIME = re.compile(r"""["'\s]*[-+]?\d[\d\s:./,+\-TZUCEAPM]*["'\s]*""", re.IGNORECASE)
 _DOUBLED = "A quote that is part of a text is doubled, and its field stands between quotes."
 
@@ -25,12 +27,14 @@ class Bad:
         found: what was found.
         expected: what should stand there, a sentence.
         alone: whether the lines behind the first belong to it, and not to other rows.
+        is_bytes: whether it holds bytes that are no text.
     """
 
     line: int
     found: str
     expected: str
     alone: bool = False
+    is_bytes: bool = False
 
 
 class Records:
@@ -95,15 +99,19 @@ class Records:
     def _judged(self, row: list[str]) -> Bad | None:
         """Return what is wrong with a record that was read."""
         width = len(self.layout.names)
-        if len(row) == width and self._stop == self._start + 1 and "\0" not in self._lines[self._start]:
-            return None  # as almost always
         lines, line = self._lines[self._start : self._stop], self.line + self._start
+        if len(row) == width and self._is_header(row):
+            return Bad(line, "the names of the columns stand here", "Expected ids.", alone=True)
+        if len(row) == width and len(lines) == 1 and lines[0].isascii() and "\0" not in lines[0]:
+            return None  # as almost always
         if len(row) == width:
             if len(lines) > 1 and swallows(self.layout, self.places, lines):
                 found = f"a quote opens here and takes in what look like rows up to line {line + len(lines) - 1}"
                 return Bad(line, found, _DOUBLED)
             if any("\0" in field for field in row):
                 return Bad(line, "the row holds a NUL byte", "Expected text.", alone=True)
+            if not all(map(is_unicode, row)):
+                return Bad(line, "the row holds bytes that are not UTF-8", "Expected text.", alone=True, is_bytes=True)
             return None
         if not row:
             return None
@@ -111,6 +119,11 @@ class Records:
         found = f"the row has {len(row)} field{'s' * (len(row) != 1)}{over}"
         others = any(_is_row(self.layout, self.places, text) for text in lines[1:])
         return Bad(line, found, f"The header has {width}.", alone=not others)
+
+    def _is_header(self, row: list[str]) -> bool:
+        """Say whether a row is the header once more, as where several files were put together."""
+        names = self.layout.names
+        return all(row[place].strip(WHITE_SPACE + BOM) in as_in_header(names[place]) for place in self.places[:2])
 
     def _broken(self, reason: str) -> Bad:
         """Return what is wrong with a record whose quotes go wrong."""
@@ -129,6 +142,11 @@ class Records:
         end = self.line + self._stop - 1
         where = f" (in line {end})" if end != line else ""
         return Bad(line, f"a field between quotes begins here, and text stands behind its end{where}", _DOUBLED)
+
+
+def as_in_header(name: str) -> tuple[str, str]:
+    """Return how a header may write the name of an id's column: as it is, or with its type."""
+    return name, f"{name}:token"
 
 
 def swallows(layout: Layout, places: Sequence[int], lines: Sequence[str]) -> bool:

@@ -185,6 +185,17 @@ def read_lines(path: Path) -> pl.Series:
     return lines.set(~lines.str.contains(r"\S"), None)
 
 
+def is_text(content: bytes) -> bool:
+    """Say whether bytes are UTF-8."""
+    if content.isascii():
+        return True
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def not_text(path: Path) -> DataError:
     """Return the error about content that is not UTF-8, naming the first such line."""
     decoder, lines = codecs.getincrementaldecoder("utf-8")(), 1

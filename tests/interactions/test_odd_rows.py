@@ -1,0 +1,92 @@
+"""Rows of a table that hold bytes which are no text, or the header once more: named, never taken for others."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from mltfr.errors import DataError
+from mltfr.interactions import load_interactions, prepare
+from mltfr.interactions.readers import delimited
+
+HEADER = b"user_id,item_id,timestamp,title\n"
+ROWS = [b"u%d,i%d,%d,lamp\n" % (n // 3, n % 3, n + 1) for n in range(6)]
+
+
+def _with(row: bytes, place: int = 3) -> bytes:
+    return HEADER + b"".join([*ROWS[:place], row, *ROWS[place:]])
+
+
+NO_TEXT = {
+    "a column that is not read": _with(b"u7,i7,7,caf\xe9\n"),
+    "an id": _with(b"u\xff,i7,7,lamp\n"),
+    "an item": _with(b"u7,i\xed\xa0\x80,7,lamp\n"),
+    "a time": _with(b"u7,i7,7\xff,lamp\n"),
+    "between quotes": _with(b'u7,i7,7,"caf\xe9, bar"\n'),
+    "within a text with marks of its own": _with("u7,i7,7,日本".encode() + b"\xe6\n"),
+    "below a row with line breaks": _with(b"u7,i7,7,\xc3\n").replace(b"1,lamp", b'1,"a\nb"'),
+    "beside a quote in the middle": _with(b'u7,i7,7,12" caf\xe9\n'),
+    "tabs": _with(b"u7,i7,7,\xe9\n").replace(b",", b"\t"),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("format", [None, "csv"])
+@pytest.mark.parametrize("case", NO_TEXT)
+def test_bytes_that_are_no_text_are_named(tmp_path: Path, case: str, format: str | None, pack) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(pack(NO_TEXT[case]))
+    line = 6 if "line breaks" in case else 5
+    message = rf"log, line {line}: byte 0x\w\w is not UTF-8.*iconv"
+    for skip in (False, True):  # what is wrong is the file's encoding, not a row
+        with pytest.raises(DataError, match=message):
+            load_interactions(path, format=format, skip_invalid=skip)
+        with pytest.raises(DataError, match=message):
+            prepare(path, tmp_path / "set", format=format, skip_invalid=skip)
+
+
+def test_bytes_that_are_no_text_are_found_in_every_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "BLOCK", 64)
+    path = tmp_path / "log"
+    for place in range(7):
+        path.write_bytes(_with(b"u7,i7,7,caf\xe9\n", place))
+        with pytest.raises(DataError, match=f"line {place + 2}: byte 0xe9"):
+            load_interactions(path)
+
+
+AGAIN = {
+    "times": (HEADER, HEADER, 5),
+    "no times": (b"user_id,item_id\n", b"user_id,item_id\n", 5),
+    "a byte order mark": (b"user_id,item_id\n", b"\xef\xbb\xbfuser_id,item_id\n", 5),
+    "quotes": (b"user_id,item_id\n", b'"user_id" ,"item_id"\n'.replace(b" ", b""), 5),
+    "spaces": (b"user_id,item_id\n", b"user_id, item_id\n", 5),
+    "types": (b"user_id:token\titem_id:token\n", b"user_id:token\titem_id:token\n", 5),
+}
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_a_header_within_the_table_is_no_row(tmp_path: Path, case: str) -> None:
+    header, again, line = AGAIN[case]
+    mark = b"\t" if b"\t" in header else b","
+    rows = [mark.join(row.strip().split(b",")[: len(header.split(mark))]) + b"\n" for row in ROWS]
+    path = tmp_path / "log"
+    path.write_bytes(header + b"".join([*rows[:3], again, *rows[3:]]))
+    with pytest.raises(DataError, match=rf"log, line {line}: the names of the columns stand here.*--skip-invalid"):
+        load_interactions(path)
+    log = load_interactions(path, skip_invalid=True)
+    assert (len(log), log.skipped) == (6, 1)
+
+
+def test_a_header_is_no_row_where_columns_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(HEADER + b"".join(ROWS))
+    with pytest.raises(DataError, match=r"log, line 1: the names of the columns stand here"):
+        load_interactions(path, columns="user_id,item_id,timestamp,title")
+
+
+def test_ids_may_hold_the_names_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("user,item\nuser 1,item 1\nuser,item 2\nuser 2,item\n")
+    assert load_interactions(path).frame.rows() == [("user 1", "item 1"), ("user", "item 2"), ("user 2", "item")]
