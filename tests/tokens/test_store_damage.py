@@ -130,6 +130,31 @@ def test_a_verified_table_is_not_read_again(store: TokenStore, monkeypatch: pyte
     store.open("one")
 
 
+def test_a_record_that_was_half_written_is_none_and_leaves_nothing(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "SETTLED", -1.0)
+    store.open("one")
+    before = {path: path.read_bytes() for path in store.root.rglob(RECORD)}
+    assert before
+    names = sorted(store.root.rglob("*"))
+    for path, content in before.items():
+        path.write_bytes(content[: len(content) // 2])
+    store.open("one")
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(store.root.rglob("*")) == names
+
+    def kill(*_: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", kill)
+    for path in before:
+        path.write_bytes(b"")
+    with pytest.raises(KeyboardInterrupt):
+        store.open("one")
+    assert sorted(store.root.rglob("*")) == names
+
+
 def test_a_table_that_changed_just_now_is_not_remembered(store: TokenStore) -> None:
     store.open("one")
     assert not list(store.root.rglob(RECORD))

@@ -15,6 +15,7 @@ import pytest
 from mltfr.errors import OutputError, TokenTableError
 from mltfr.storage import files as files_module
 from mltfr.storage.lock import locked
+from mltfr.storage.progress import Progress
 from mltfr.tokens import TokensConfig, TokenStore, TokenTable, load_tables, table_files
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
@@ -174,26 +175,48 @@ def test_what_a_killed_process_left_is_swept(store: TokenStore, table: TokenTabl
         assert held.exists()
 
 
+def test_what_a_killed_process_of_the_same_number_left_is_swept_too(store: TokenStore, table: TokenTable) -> None:
+    left = store.root / "tables" / f".folder.{os.getpid()}-0123abcd.partial"  # in a container all may be number 1
+    left.mkdir(parents=True)
+    (store.root / "names").mkdir()
+    name = store.root / "names" / ".small.json.7-0123abcd.partial"
+    name.touch()
+    store.put(table)
+    assert not left.exists()
+    assert not name.exists()
+
+
+class _Told(Progress):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
 def _prepare(root: str, start: object, results: object) -> None:
     start.wait(60)                                          # type: ignore[attr-defined]
+    told = _Told()
     store = TokenStore(Path(root))
     store.put(synthetic_table(SyntheticConfig(tokens=3000, width=64), "a"))
     store.put(synthetic_table(SyntheticConfig(tokens=2000, width=48, view=1), "b"))
-    tables = load_tables(TokensConfig(tables=("a", "b"), width=32), store)
-    results.put([table.fingerprint for table in tables])    # type: ignore[attr-defined]
+    tables = load_tables(TokensConfig(tables=("a", "b"), width=32), store, told)
+    results.put(([table.fingerprint for table in tables], told.messages))    # type: ignore[attr-defined]
 
 
-def test_processes_that_prepare_the_same_table_at_once_agree(tmp_path: Path) -> None:
+def test_of_processes_that_need_the_same_tables_at_once_one_prepares_each(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(3), context.Queue()
     processes = [context.Process(target=_prepare, args=(str(tmp_path), start, results)) for _ in range(3)]
     for process in processes:
         process.start()
-    fingerprints = [results.get(timeout=120) for _ in processes]
+    fingerprints, told = zip(*(results.get(timeout=120) for _ in processes), strict=True)
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert fingerprints[0] == fingerprints[1] == fingerprints[2]
+    prepared = sorted(message for messages in told for message in messages)
+    assert prepared == ["preparing token table a", *["preparing token table b"] * 2]  # reduced, one also aligned
     store = TokenStore(tmp_path)
     store.verify("a")
     store.verify("b")

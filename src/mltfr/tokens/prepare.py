@@ -121,16 +121,24 @@ class _Preparation:
         """Return the table that the store keeps for these settings; make it if there is none."""
         made_from = {"arithmetic": ARITHMETIC, "content": _content(self.provenances[name]), **settings}
         key = digest_json(made_from)
-        try:
-            found = self.store.prepared(key)
-        except TokenTableError as error:
-            self.progress.message(f"{name}: {error}")
-            found = None
+        found = self._found(key)
         if found is None:
-            self.progress.message(f"preparing token table {name}")
-            made = make()
-            found = self.store.add_prepared(key, replace(made, report={**made.report, "settings": settings}))
+            with self.store.preparing():
+                found = self._found(key, name)  # again: another process may have made it
+                if found is None:
+                    self.progress.message(f"preparing token table {name}")
+                    made = make()
+                    found = self.store.add_prepared(key, replace(made, report={**made.report, "settings": settings}))
         return replace(found, name=name)
+
+    def _found(self, key: str, told: str = "") -> PreparedTable | None:
+        """Return the table that the store keeps under a key; None where there is none, or a damaged one (told)."""
+        try:
+            return self.store.prepared(key)
+        except TokenTableError as error:
+            if told:
+                self.progress.message(f"{told}: {error}")
+            return None
 
     def whole_words(self, name: str) -> dict[str, int]:
         """Return the row in the reduced table of every token that is a whole word.

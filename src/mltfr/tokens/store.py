@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
 from mltfr.storage.atomic_folder import atomic_folder
-from mltfr.storage.files import home, output_errors, read_json, remove_partial, write_text
+from mltfr.storage.files import home, output_errors, read_json, write_text
 from mltfr.storage.lock import locked
 from mltfr.tokens.names import check_name, is_name
 from mltfr.tokens.sources.base import OpenTable
@@ -35,6 +37,8 @@ from mltfr.tokens.table_files import (
 from mltfr.tokens.vocabulary import TokenStrings
 
 STORE_REMEDY = "Nothing was kept. Free some space, or point MLTFR_HOME to a folder with room."
+PREPARING = 600.0
+"""Seconds to wait for another process that prepares tables."""
 _ADDRESS = re.compile("[0-9a-f]{64}")
 
 
@@ -96,9 +100,7 @@ class TokenStore:
             }
             address = write_provenance(folder.path / "provenance.json", provenance)
             folder.publish(address, repair=True)
-        with output_errors(self.root, STORE_REMEDY), locked(self.root, timeout=10):
-            if (self.root / "names").is_dir():
-                remove_partial(self.root / "names")
+        with output_errors(self.root, STORE_REMEDY), locked(self.root, 10, ["names"], STORE_REMEDY):
             write_text(self.root / "names" / f"{name}.json", json.dumps({"folder": address}) + "\n")
         return self.open(name)
 
@@ -164,15 +166,32 @@ class TokenStore:
 
     def remove_damaged(self) -> int:
         """Remove the prepared tables that are damaged, which are made again when needed, and return their number."""
-        removed = 0
-        for folder in (self.root / "prepared").glob("*"):
-            if _ADDRESS.fullmatch(folder.name):
-                try:
-                    self.prepared(folder.name)
-                except TokenTableError:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    removed += 1
-        return removed
+        keys = [path.name for path in (self.root / "prepared").glob("*") if _ADDRESS.fullmatch(path.name)]
+        if not (damaged := list(filter(self._is_damaged, keys))):
+            return 0
+        with self.preparing():
+            damaged = list(filter(self._is_damaged, damaged))  # again: another process may have made it anew
+            for key in damaged:
+                shutil.rmtree(self.root / "prepared" / key, ignore_errors=True)
+        return len(damaged)
+
+    def _is_damaged(self, key: str) -> bool:
+        try:
+            self.prepared(key)
+        except TokenTableError:
+            return True
+        return False
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Hold the lock under which prepared tables are made: of processes that need the same one, one makes it.
+
+        Raises:
+            RunError: another process holds it for too long.
+            OutputError: the store cannot be written.
+        """
+        with locked(self.root / "prepared", PREPARING, remedy=STORE_REMEDY):
+            yield
 
     def add_prepared(self, key: str, table: PreparedTable) -> PreparedTable:
         """Write a prepared table into the store, and return it from there.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mltfr.errors import OutputError
-from mltfr.storage.files import read_json, write_json
+from mltfr.storage.files import read_json
 
 RECORD = ".verified.json"
-"""Name of the record beside a file; one that is damaged, or of another file, is no record."""
+"""Name of the record beside a file; one that is damaged, half written, or of another file, is no record."""
 SETTLED = 2.0
 """Seconds since the last change before a file is remembered: within a tick of the clock two changes look like one."""
 
@@ -40,8 +40,8 @@ def is_intact(path: Path, sha256: str, digest: Callable[[], str], remembered: bo
     if digest() != sha256:
         return False
     if _state(path) == now["state"] and time.time() - max(path.stat().st_mtime, path.stat().st_ctime) > SETTLED:
-        with suppress(OutputError):  # a store that may only be read is verified every time
-            write_json(record, now)
+        with suppress(OSError):  # a store that may only be read is verified every time
+            record.write_text(json.dumps(now), encoding="utf-8")  # in place: a kill leaves no file that nobody removes
     return True
 
 
