@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mltfr.storage.files import (
     atomic_file,
     check_new,
     home,
+    partial_folder,
     read_json,
     read_json_lines,
     remove_partial,
@@ -113,6 +115,23 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".b.2-0123abcd.partial" / "piece").touch()
     remove_partial(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".film.mkv.partial", ".hidden", "a.partial"]
+
+
+def test_what_was_killed_while_others_may_write_the_same_file_goes_after_a_day(tmp_path: Path) -> None:
+    partial = [f".{name}-0123abcd.partial" for name in ("a.csv.1", "a.csv.2", "b.csv.1")]
+    old, new, other, mine = (tmp_path / name for name in (*partial, ".a.csv.bak"))
+    for path in (old, new, other, mine):
+        path.touch()
+        if path != new:
+            os.utime(path, (time.time() - 90_000,) * 2)
+    with atomic_file(tmp_path / "a.csv") as path:
+        path.touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([new.name, other.name, mine.name, "a.csv"])
+    other.unlink()
+    other.mkdir()
+    os.utime(other, (time.time() - 90_000,) * 2)
+    with partial_folder(tmp_path / "b.csv"):
+        assert not other.exists()
 
 
 def test_json_comes_back_and_must_be_an_object(tmp_path: Path) -> None:

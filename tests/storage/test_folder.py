@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from mltfr.errors import DataError, RunError
+from mltfr.errors import DataError, OutputError, RunError
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged, describe_file, is_intact
 from mltfr.version import __version__
 from support.manifests import change_sealed
@@ -39,6 +41,17 @@ def test_a_folder_describes_itself(folder: Path, form: FolderFormat) -> None:
     assert list(manifest["files"]) == ["a.txt"]
     checksum = describe_file(folder / "a.txt")
     assert manifest["files"]["a.txt"] == (checksum if form.sizes else checksum["sha256"])
+
+
+def test_a_disk_that_fails_before_the_manifest_is_one_line(
+    folder: Path, form: FolderFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OutputError, match="cannot be written \\(Read-only file system\\)"):
+        form.write_manifest(folder, {})
 
 
 def test_a_changed_file_is_damage(folder: Path, form: FolderFormat) -> None:

@@ -11,11 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from mltfr.errors import MltfrWarning, RunError
+from mltfr.errors import MltfrWarning, OutputError, RunError
 from mltfr.storage.lock import HOLDER, LOCK, locked, naming_the_holder
 
 HOLD = "import sys, pathlib\nfrom mltfr.storage.lock import locked\nwith locked(pathlib.Path(sys.argv[1])):\n"
 HOLD += "    print('held', flush=True)\n    sys.stdin.read()\n"
+
+ALONE = """
+import sys, pathlib
+from mltfr.storage.lock import locked
+folder = pathlib.Path(sys.argv[1])
+for _ in range(60):
+    with locked(folder, 60):
+        (folder / "alone").mkdir()
+        (folder / "alone").rmdir()
+"""
 
 
 def hold(folder: Path) -> subprocess.Popen[str]:
@@ -101,6 +111,39 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with pytest.warns(MltfrWarning, match="knows no locks"), locked(tmp_path):
+        pass
+
+
+def test_what_killed_holders_left_goes_with_the_next_lock(tmp_path: Path) -> None:
+    names = [".a.1-0123abcd.partial", "in/.b.1-0123abcd.partial", "in/one/.c.1-0123abcd.partial"]
+    kept = ["in/two/.d.1-0123abcd.partial", "in/one/notes.partial", "a"]
+    for name in (*names, *kept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    process = hold(tmp_path)
+    assert not (tmp_path / names[0]).exists()
+    (tmp_path / names[0]).touch()  # the holder is writing it
+    with pytest.raises(RunError), locked(tmp_path, within=["in", "in/o*", "missing"]):
+        pass
+    assert all((tmp_path / name).exists() for name in names)
+    process.communicate()
+    with locked(tmp_path, within=["in", "in/o*", "missing"]):
+        assert not any((tmp_path / name).exists() for name in names)
+    assert all((tmp_path / name).exists() for name in kept)
+
+
+def test_of_processes_that_make_lock_and_remove_a_folder_one_holds_it_at_a_time(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", ALONE, str(tmp_path / "new")], stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [process.communicate()[1] for process in processes] == [""] * 4
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "missing")
+    told = r"link: cannot be made \(File exists\)\. Mend it"
+    with pytest.raises(OutputError, match=told), locked(tmp_path / "link", remedy="Mend it."):
         pass
 
 

@@ -7,8 +7,10 @@ import signal
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event
 
 import polars as pl
@@ -19,6 +21,7 @@ from mltfr.cli.main import main
 from mltfr.errors import DataError, RunError
 from mltfr.storage.lock import locked
 from mltfr.study import run_study
+from mltfr.study.folder import open_study
 from mltfr.study.launch import launch
 from support.small_study import start, write
 
@@ -118,6 +121,35 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
     finished = (out / "results.parquet").stat().st_mtime_ns
     assert run_study(mended, out, resume=True).done == 2  # the failed cell is made from its new settings
     assert (out / "results.parquet").stat().st_mtime_ns > finished
+
+
+def test_a_folder_is_looked_at_again_once_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def after_another_one(path: Path, **options: object) -> Iterator[None]:
+        path.mkdir()
+        (path / "study.toml").touch()
+        with locked(path):
+            yield
+
+    monkeypatch.setattr("mltfr.study.folder.locked", after_another_one)
+    with pytest.raises(RunError, match="holds a study already"), open_study(tmp_path / "out", resume=False):
+        pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["study.toml"]
+
+
+def test_what_a_killed_study_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    strays = [
+        tmp_path / place / ".x.json.7-0123abcd.partial"
+        for place in (".", "cells", "tuning", "tuning/group", "tables", "plots")
+    ]
+    own = tmp_path / "cells" / "one" / ".x.json.7-0123abcd.partial"  # its process may be at work
+    for path in (*strays, own):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "study.toml").touch()
+    with open_study(tmp_path, resume=True):
+        assert not any(path.exists() for path in strays)
+    assert own.exists()
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mltfr.batch.folder import PART_USERS, Part, PartsFolder, describe_job, plan_parts
+from mltfr.batch.folder import PART_USERS, Part, PartsFolder, describe_job, locked_parts, plan_parts
 from mltfr.batch.job import Summary, recommend_to_file, recommend_to_folder
 from mltfr.batch.json_histories import JsonUsers
 from mltfr.batch.parquet_histories import ParquetUsers
@@ -23,6 +23,7 @@ __all__ = [
     "Users",
     "describe_job",
     "known_users",
+    "locked_parts",
     "plan_parts",
     "read_histories",
     "recommend_to_file",

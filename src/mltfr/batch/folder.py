@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from mltfr.batch.scoring import Scored
 from mltfr.batch.users import Users, run_fingerprint
 from mltfr.errors import OutputError
 from mltfr.inference import RecommendationSpec
-from mltfr.storage.files import atomic_file, check_new, read_json, remove_partial, write_json
+from mltfr.storage.files import atomic_file, check_new, read_json, write_json
 from mltfr.storage.folder import MANIFEST, damaged, describe_file, is_intact
+from mltfr.storage.lock import locked
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.version import __version__
 
@@ -82,9 +83,14 @@ def describe_job(run: Path, spec: RecommendationSpec, users: Users, part_users: 
     }
 
 
+def locked_parts(folder: Path) -> AbstractContextManager[None]:
+    """Return the context in which a folder of parts is written; see `locked`."""
+    return locked(folder, within=[JOB.parent.name])
+
+
 @dataclass(frozen=True)
 class PartsFolder:
-    """The folder that a job writes; small, so that it can be sent to other processes.
+    """The folder that a job writes, within `locked_parts`; small, so that it can be sent to other processes.
 
     Attributes:
         folder: where the parts go.
@@ -117,7 +123,6 @@ class PartsFolder:
             )
         if there is not None:
             self._require_same(there)
-            remove_partial(self.folder)
             if (self.folder / MANIFEST).exists():  # its process was killed before it cleaned up
                 self._clear_job()
             return {part.number: record for part in self.parts if (record := self._finished(part, there)) is not None}
@@ -165,7 +170,6 @@ class PartsFolder:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         with suppress(OSError):
-            remove_partial((self.folder / JOB).parent)
             (self.folder / JOB).parent.rmdir()
 
     def _record(self, part: Part) -> Path:

@@ -94,6 +94,7 @@ def recommend(
         PartScorer,
         PartsFolder,
         describe_job,
+        locked_parts,
         read_histories,
         recommend_to_file,
         recommend_to_folder,
@@ -101,7 +102,6 @@ def recommend(
     )
     from mltfr.inference import Names, RecommendationSpec
     from mltfr.pipeline import load_inference_model
-    from mltfr.storage.lock import locked
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
@@ -118,7 +118,7 @@ def recommend(
     scorer = PartScorer(model, spec, run)
     size = part_users or PART_USERS
     try:
-        lock = locked(out) if to_folder else nullcontext()
+        lock = locked_parts(out) if to_folder else nullcontext()
         with stop_request() as stop, show_progress() as progress, lock:
             if not to_folder:
                 summary = recommend_to_file(scorer, recipients, out, part_users=size, progress=progress, stop=stop)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mltfr.interactions.prepared import FILES, MARKER, WORK, is_unfinished
-from mltfr.storage.files import check_new, output_errors, remove_partial
+from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
 
@@ -29,7 +29,6 @@ def working(folder: Path) -> Iterator[Path]:
     _check_new(folder)
     with locked(folder), output_errors(folder):
         _check_new(folder)  # again: another process may have finished a set
-        remove_partial(folder)
         work = folder / WORK
         _clear(work)
         work.mkdir()  # fails where it is somebody else's

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from mltfr.errors import MltfrError
 from mltfr.storage.files import flush, is_partial, output_errors, partial_name
-from mltfr.storage.lock import locked
+from mltfr.storage.lock import is_held, locked
 
 _CONTENT = "content"
 
@@ -84,8 +83,8 @@ def _same_files(folder: Path, other: Path) -> bool:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove the temporary folders of other processes that nobody holds any more."""
+    """Remove the temporary folders that nobody holds any more."""
     for path in parent.iterdir():
-        if is_partial(path) and f".{os.getpid()}-" not in path.name and path.is_dir() and not path.is_symlink():
+        if is_partial(path) and not is_held(path) and path.is_dir() and not path.is_symlink():
             with suppress(MltfrError, OSError), locked(path):
                 shutil.rmtree(path, ignore_errors=True)

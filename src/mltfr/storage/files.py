@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from mltfr.errors import MltfrError, OutputError
 from mltfr.storage.parse import parse_json
 
 _PARTIAL = re.compile(r"\.(.*\.)?\d+-[0-9a-f]{8}\.partial")
+STALE_AFTER = 24 * 3600.0
+"""Seconds without a change after which nobody writes a temporary file any more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (
     errno.EACCES,
@@ -103,7 +106,7 @@ def atomic_file(destination: Path) -> Iterator[Path]:
 
     Missing parent folders are made. The file gets the permissions of any new file, whatever its writer set, is
     flushed to the disk and renamed. When the block raises, the temporary file is removed and `destination` stays
-    as it was.
+    as it was. What processes that were killed left of the same file goes after a day, or with the folder's next lock.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -111,6 +114,7 @@ def atomic_file(destination: Path) -> Iterator[Path]:
     temporary = partial_name(destination)
     with output_errors(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(destination)
         try:
             mode = _mode_of_new_file(temporary)
             yield temporary
@@ -127,6 +131,7 @@ def atomic_file(destination: Path) -> Iterator[Path]:
 def partial_folder(destination: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `destination`, for pieces of it; it is removed afterwards."""
     folder = partial_name(destination)
+    _remove_stale(destination)
     folder.mkdir()
     try:
         yield folder
@@ -140,11 +145,29 @@ def is_partial(path: Path) -> bool:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove the temporary files and folders of killed processes; the folder must be locked."""
-    for path in folder.iterdir():
-        if is_partial(path):
-            with suppress(OSError):
-                path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+    """Remove the temporary files and folders of killed processes; whatever cannot be removed stays.
+
+    Nobody else may be writing into the folder: whoever holds its lock calls this, see `locked`.
+    """
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if is_partial(path):
+                _remove(path)
+
+
+def _remove_stale(destination: Path) -> None:
+    """Remove what killed processes left of a file beside it, where others may be writing the same one."""
+    with suppress(OSError):
+        for path in destination.parent.iterdir():
+            if path.name.startswith(f".{destination.name}.") and is_partial(path):
+                with suppress(OSError):
+                    if time.time() - path.lstat().st_mtime > STALE_AFTER:
+                        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import MltfrError
-from mltfr.storage.files import flush, read_json, sha256, write_json
+from mltfr.storage.files import flush, output_errors, read_json, sha256, write_json
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.version import __version__
 
@@ -58,9 +58,10 @@ class FolderFormat:
             OutputError: the disk is full, or the folder cannot be written.
         """
         listed: dict[str, Any] = {}
-        for name in (*self.files, *more):
-            flush(folder / name)
-            listed[name] = describe_file(folder / name) if self.sizes else sha256(folder / name)
+        with output_errors(folder):
+            for name in (*self.files, *more):
+                flush(folder / name)
+                listed[name] = describe_file(folder / name) if self.sizes else sha256(folder / name)
         kind = {} if self.kind is None else {"kind": self.kind}
         document = {"format": self.version, **kind, "mltfr": __version__, **facts, "files": listed}
         write_json(folder / MANIFEST, sealed(document))

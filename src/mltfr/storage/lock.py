@@ -6,17 +6,18 @@ import errno
 import json
 import os
 import socket
+import stat
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mltfr.errors import MltfrError, MltfrWarning, OutputError, RunError
-from mltfr.storage.files import output_errors, read_json
+from mltfr.storage.files import output_errors, read_json, remove_partial
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -28,29 +29,34 @@ _mine = threading.local()
 
 
 @contextmanager
-def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
+def locked(folder: Path, timeout: float = 0.0, within: Iterable[str] = (), remedy: str = "") -> Iterator[None]:
     """Hold the lock of a folder, which is made if it is missing; a thread that holds it already goes on.
+
+    Temporary files that killed holders left in the folder are removed: nobody writes them any more.
 
     Nothing of the lock is left behind, nor a folder that was made for it and into which nothing was written.
 
     Args:
         folder: the folder.
         timeout: seconds to wait for another process, or another thread, that holds it.
+        within: further folders in it that its holder alone writes into, as patterns ("tables", "tuning/*").
+        remedy: what to do where the folder cannot be made or written, instead of choosing another one.
 
     Raises:
         RunError: another process, or another thread, still holds it; the message says who.
         OutputError: the folder cannot be made, or nothing can be written into it.
     """
-    key = os.getpid(), folder.resolve()  # a process that was forked holds no lock
-    held: set[Any] = _mine.__dict__.setdefault("held", set())
-    if key in held:
+    if is_held(folder):
         yield
         return
     made = not folder.exists()
-    lock = _acquire(folder, timeout)
+    lock = _acquire(folder, timeout, remedy)
+    key, held = _key(folder), _held()
     held.add(key)
     try:
         _write_holder(folder)
+        for place in (folder, *(path for pattern in within for path in folder.glob(pattern))):
+            remove_partial(place)
         yield
     finally:
         held.discard(key)
@@ -61,6 +67,11 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
         if made:
             with suppress(OSError):  # something lies in it
                 folder.rmdir()
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether this thread holds the lock of a folder."""
+    return _key(folder) in _held()
 
 
 @contextmanager
@@ -79,7 +90,16 @@ def naming_the_holder(folder: Path) -> Iterator[None]:
         raise
 
 
-def _acquire(folder: Path, timeout: float) -> BaseFileLock:
+def _held() -> set[tuple[int, Path]]:
+    held: set[tuple[int, Path]] = _mine.__dict__.setdefault("held", set())
+    return held
+
+
+def _key(folder: Path) -> tuple[int, Path]:
+    return os.getpid(), folder.resolve()  # a process that was forked holds no lock
+
+
+def _acquire(folder: Path, timeout: float, remedy: str) -> BaseFileLock:
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK)
@@ -87,9 +107,12 @@ def _acquire(folder: Path, timeout: float) -> BaseFileLock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: cannot be made ({error.strerror}). Choose another --out.") from error
+            if isinstance(error, FileExistsError) and _comes_and_goes(folder):
+                continue
+            tail = remedy or "Choose another --out."
+            raise OutputError(f"{folder}: cannot be made ({error.strerror}). {tail}") from error
         try:
-            with output_errors(folder):
+            with output_errors(folder, remedy):
                 lock.acquire(timeout=timeout)
         except Timeout as error:
             raise RunError(
@@ -103,6 +126,14 @@ def _acquire(folder: Path, timeout: float) -> BaseFileLock:
             text = f"{folder}: this file system knows no locks; take care that no other process writes there."
             warnings.warn(text, MltfrWarning, stacklevel=4)
         return lock
+
+
+def _comes_and_goes(folder: Path) -> bool:
+    """Return whether what seemed to be a file is a folder that other holders make and remove."""
+    try:
+        return stat.S_ISDIR(folder.lstat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _write_holder(folder: Path) -> None:

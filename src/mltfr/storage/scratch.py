@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_STALE_AFTER = 24 * 3600.0
-"""Seconds after which a folder of another machine, whose processes are not known, counts as left over."""
+from mltfr.storage.files import STALE_AFTER
 
 
 @contextmanager
@@ -51,5 +50,5 @@ def _is_left_over(folder: Path) -> bool:
             return False
         return False
     with suppress(OSError):  # it has just been removed
-        return time.time() - folder.stat().st_mtime > _STALE_AFTER
+        return time.time() - folder.stat().st_mtime > STALE_AFTER
     return False

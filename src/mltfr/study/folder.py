@@ -11,13 +11,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from mltfr.errors import OutputError, RunError
+from mltfr.errors import RunError
 from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, METRICS, remove_run
-from mltfr.storage.files import check_new
+from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.folder import MANIFEST
-from mltfr.storage.lock import naming_the_holder
+from mltfr.storage.lock import locked, naming_the_holder
 from mltfr.study.fingerprint import difference
 from mltfr.study.job import is_finished
 from mltfr.study.plan import Cell
@@ -26,33 +29,42 @@ from mltfr.study.users import USERS
 from mltfr.training.checkpoint import STATE
 
 STUDY, CELLS, TUNING = "study.toml", "cells", "tuning"
+PLACES = (CELLS, TUNING, f"{TUNING}/*", "tables", "plots")
+"""Folders in which whoever holds the study's lock writes files; those of runs have locks of their own."""
 KEPT = (CONFIG, LOG, METRICS, MANIFEST, USERS)
 """What a finished run keeps if `keep_runs` is not set."""
 
 
-class StudyFolder:
-    """A folder that holds, or will hold, a study.
+@contextmanager
+def open_study(path: Path, resume: bool) -> Iterator[StudyFolder]:
+    """Make a study folder and lock it.
 
     Args:
         path: the folder.
         resume: whether a study that is there is continued.
 
     Raises:
-        RunError: it holds something else, or a study and `resume` is not given.
+        RunError: it holds something else, or a study and `resume` is not given; or another process is at work in it.
         OutputError: it cannot be made.
     """
-
-    def __init__(self, path: Path, resume: bool) -> None:
-        self.path = path
-        refusal = None if resume else "holds a study already. Continue it with --resume, or choose another --out."
-        empty = [name for name in (CELLS, TUNING) if not any((path / name).glob("*"))]  # ended before its first cell
-        with naming_the_holder(path):
-            check_new(path, "a study", known={STUDY: refusal}, ignored=empty, error=RunError)
-        try:
+    _check(path, resume)
+    with locked(path, within=PLACES):
+        _check(path, resume)  # again: another process may have begun a study
+        with output_errors(path):
             for name in (CELLS, TUNING):
-                (path / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be made ({error.strerror}). Choose another --out.") from error
+                (path / name).mkdir(exist_ok=True)
+        yield StudyFolder(path)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """A folder that holds a study.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
 
     @property
     def tuning(self) -> Path:
@@ -82,6 +94,13 @@ class StudyFolder:
         if done:
             clean_up(run, keep_runs)
         return done
+
+
+def _check(path: Path, resume: bool) -> None:
+    refusal = None if resume else "holds a study already. Continue it with --resume, or choose another --out."
+    empty = [name for name in (CELLS, TUNING) if not any((path / name).glob("*"))]  # ended before its first cell
+    with naming_the_holder(path):
+        check_new(path, "a study", known={STUDY: refusal}, ignored=empty, error=RunError)
 
 
 def clean_up(run: Path, keep_runs: bool) -> None:

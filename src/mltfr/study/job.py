@@ -13,6 +13,7 @@ import torch
 
 from mltfr.errors import ConfigError, MltfrError
 from mltfr.pipeline import fit, load_artifact
+from mltfr.pipeline.artifact import CHECKPOINT
 from mltfr.pipeline.report_metrics import score, score_validation
 from mltfr.storage.files import atomic_file
 from mltfr.storage.folder import MANIFEST
@@ -68,7 +69,7 @@ def main(run: Path) -> int:
         run.mkdir(parents=True, exist_ok=True)
         with stop_request() as stop:
             threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
-            with locked(run, timeout=LOCK_TIMEOUT):
+            with locked(run, LOCK_TIMEOUT, within=[CHECKPOINT]):
                 train(run, spec, stop)
     except Interrupted:
         return STOPPED

@@ -10,10 +10,9 @@ from pathlib import Path
 from threading import Event
 
 from mltfr.storage.files import write_text
-from mltfr.storage.lock import locked
 from mltfr.storage.progress import show_progress
 from mltfr.study.config import StudyConfig, check_files, load_study
-from mltfr.study.folder import STUDY, StudyFolder
+from mltfr.study.folder import STUDY, StudyFolder, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
 from mltfr.study.notes import notes_on, resolved
@@ -84,8 +83,7 @@ def run_study(
     labels = list(dict.fromkeys(cell.group.data for cell in cells))
     check_files(study, labels)
     stop = stop or Event()
-    folder = StudyFolder(out, resume)
-    with locked(folder.path), show_progress() as progress:
+    with open_study(out, resume) as folder, show_progress() as progress:
         inputs = StudyInputs(study, labels, progress)
         schedule = Schedule(cells, jobs or default_jobs(study.threads))
         tunings = _tunings(study, cells, folder, inputs)
