@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import polars as pl
 import pytest
 import zstandard
 
 from mltfr.errors import DataError
 from mltfr.interactions import load_interactions, prepare
+from mltfr.interactions.columns import Columns
+from mltfr.interactions.readers.delimited import parse
+from mltfr.interactions.readers.layout import find_layout
 
 HEADER = "user_id,item_id,timestamp,title\n"
 SIX = [f"u{n // 3},i{n % 3},{n + 1}," for n in range(6)]
@@ -197,3 +201,35 @@ def test_two_colons_separate_columns(tmp_path: Path) -> None:
     path.write_text("user_id::item_id::timestamp\n1::10::5\n1::11::6::x\n")
     with pytest.raises(DataError, match=r"line 3: the row has 4 fields"):
         load_interactions(path)
+
+
+TWO_COLONS = {
+    "quoted ids and an inch mark": [f'u{n}::"i{n}"' for n in range(20)] + ['u20::"12 inch'],
+    "titles in quotes": [f'u{n // 9}::i{n}::"Title {n}"::{n + 1}' for n in range(200)] + ['u9::i1::"12 inch::300'],
+    "a delimiter between quotes": ['u1::"a::b"::x::5', 'u2::"a::c"::x::6'],
+    "quotes beside a unit separator": ['a::"x"::t::1', 'a::"y"::\x1f::2'],
+    "an odd number of colons": ['u1::"i1:"::t::1', "u2::i2:::t::2", "u3:::i3::t::3"],
+    "line ends": ['u1::"i1"::t::1\r', 'u2::"i2::t::2\r', "\r", 'u3::i3"::t::3\r'],
+}
+
+
+@pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
+@pytest.mark.parametrize("size", [1, 48, 1 << 20])
+@pytest.mark.parametrize("case", TWO_COLONS)
+def test_two_colons_and_quotes(tmp_path: Path, case: str, size: int) -> None:
+    """Nothing is quoted beside a delimiter of several characters."""
+    path, rows = tmp_path / "log", TWO_COLONS[case]
+    header = "user_id::item_id" if case.startswith("quoted ids") else "user_id::item_id::title::timestamp"
+    path.write_bytes("\n".join([header, *rows, ""]).encode())
+    expected = [row.strip("\r").split("::")[:2] for row in rows if row.strip()]
+    if case == "titles in quotes":
+        assert [len(row.split("::")) for row in rows] == [4] * 201
+    if case == "a delimiter between quotes":
+        with pytest.raises(DataError, match=r"line 2: the row has 5 fields\. The header has 4"):
+            load_interactions(path)
+        assert parse(path, find_layout(path, Columns()), Columns(), True, size=size).skipped == 2
+        return
+    parsed = parse(path, find_layout(path, Columns()), Columns(), False, size=size)
+    found = pl.concat(parsed.tables).collect()
+    assert found.select("user_id", "item_id").rows() == [tuple(row) for row in expected]
+    assert parsed.place(len(expected) - 1) == f"line {1 + len(rows)}"

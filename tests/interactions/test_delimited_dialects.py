@@ -138,6 +138,33 @@ def test_what_is_written_is_what_is_read(table, delimiter, quoting) -> None:
             assert read(path, False, size)[1] == [row[:3] for row in table]
 
 
+plain = st.sampled_from(["a", "b1", '"a"', '"b c"', '""', '"a', '12"', "'a'", "a::b", "a,b", '"a::b"', "\x1f", ""])
+
+
+@settings(bounded, max_examples=300)
+@given(
+    table=st.lists(st.lists(plain, min_size=4, max_size=4) | st.lists(plain, max_size=5), max_size=8),
+    delimiter=st.sampled_from([",", "\t", ";", "|", " ", "::"]), end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_no_row_is_lost_or_invented(table, delimiter, end) -> None:
+    """Rows kept and rows skipped are the rows of the file, however large the blocks are in which it is read."""
+    lines = [delimiter.join([*NAMES[:3], "title"]), *(delimiter.join(row) for row in table)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        path.write_bytes("".join(line + end for line in lines).encode())
+        results = []
+        for size in (1 << 20, 48, 1):
+            parsed, found, skipped = read(path, True, size)
+            results.append((found, skipped))
+            records = [line for line in lines[1:] if line]
+            if parsed.layout.quote is None or not any(parsed.layout.quote in line for line in records):
+                assert len(found) + skipped == len(records)
+            if delimiter == "::":
+                rows = [line.split("::") for line in records]
+                assert found == [tuple(row[:3]) for row in rows if len(row) == 4 and row[:2] != NAMES[:2]]
+        assert results[0] == results[1] == results[2]
+
+
 @settings(bounded, max_examples=10)
 @given(table=st.lists(good, min_size=4, max_size=8), place=st.floats(0, 1), damage=damages)
 def test_a_damaged_table_that_is_prepared(table, place, damage) -> None:

@@ -97,10 +97,15 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     before, headers = preamble(path, columns), []
     for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
         with suppress(csv.Error):
-            headers.append(with_header(path, Layout(delimiter, []), before))
+            headers.append(with_header(path, _plain(delimiter), before))
     if not headers:
         raise _unclosed(path, before)
     return max(headers, key=lambda layout: len(layout.names))
+
+
+def _plain(delimiter: str) -> Layout:
+    """Return the usual way of quoting: beside a delimiter of several characters, quotes are characters like others."""
+    return Layout(delimiter, [], quote='"' if len(delimiter) == 1 else None)
 
 
 def usual_layout(path: Path, columns: Columns) -> Layout | None:
@@ -114,7 +119,7 @@ def usual_layout(path: Path, columns: Columns) -> Layout | None:
     delimiters = (before.delimiter,) if before.delimiter else DELIMITERS
     for delimiter in delimiters:
         if delimiter in start:
-            plain = Layout(delimiter, [])
+            plain = _plain(delimiter)
             for layout in (plain, *plain.dialects(start)):
                 with suppress(csv.Error):
                     found = with_header(path, layout, before)
@@ -145,11 +150,12 @@ def _without_header(path: Path, columns: Columns) -> Layout:
     widths: dict[str, int] = {}
     for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
         with suppress(csv.Error):
-            widths[delimiter] = len(next(Layout(delimiter, []).records([before.first]), []))
+            widths[delimiter] = len(next(_plain(delimiter).records([before.first]), []))
             if widths[delimiter] == len(columns.names):
-                return Layout(
-                    delimiter, list(columns.names), start=before.start, line=before.lines + 1, notes=before.notes
-                )
+                return replace(
+                    _plain(delimiter), names=list(columns.names), start=before.start, line=before.lines + 1,
+                    notes=before.notes,
+                )  # fmt: skip
     raise DataError(
         f"{path}, line {before.lines + 1}: --columns names {len(columns.names)} columns, and the line has "
         f"{max(widths.values(), default=0)}. Name every column, separated by commas."
