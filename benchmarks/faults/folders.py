@@ -195,5 +195,7 @@ FOLDERS = {
     "interrupted run": Folder("run", _halfway, _use_interrupted),
     "recommendations": Folder("parts", _some_parts, _use_recommendations),
     "study": Folder("study", JOBS["study"].begin, _use_study),
-    "index": Folder("fitted", command("recommend", "fitted", "--out", "list.csv", "--index", "ivf"), _use_index),
+    "index": Folder(
+        "fitted", command("recommend", "fitted", "--out", "list.csv", "--overwrite", "--index", "ivf"), _use_index
+    ),
 }

@@ -99,7 +99,8 @@ def test_a_disk_that_fills_up_while_recommending(tmp_path: Path, store: Path, fi
     out = tmp_path / f"best.{ending}"
     out.write_text("yesterday's")
     with full_disk(500):
-        error = refused(tmp_path, store, "recommend", finished / "run", "--out", out)
+        error = refused(tmp_path, store, "recommend", finished / "run", "--out", out, "--overwrite")
+    assert out.read_text() == "yesterday's"
     assert re.search(rf"best.{ending}: the disk is full .*Nothing was written; free some space", error)
 
 

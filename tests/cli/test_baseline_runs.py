@@ -97,7 +97,7 @@ def test_recommend_knows_lists_users_and_strangers(runs, store, name):
                        ("odd.jsonl", '{"user_id": "cold", "items": ["nope"]}\n')):  # fmt: skip
         (folder / file).write_text(text)
     out = folder / f"{name}.csv"
-    arguments = ["recommend", folder / name, "--users", folder / "users.txt", "--out", out]
+    arguments = ["recommend", folder / name, "--users", folder / "users.txt", "--out", out, "--overwrite"]
     run(*arguments, "--allow", folder / "allow.txt", "--deny", folder / "deny.txt", "--include-seen", home=store)
     frame = pl.read_csv(out)
     assert frame["user_id"].unique(maintain_order=True).to_list() == ["u3", "u1"]
@@ -105,7 +105,8 @@ def test_recommend_knows_lists_users_and_strangers(runs, store, name):
     run(*arguments, "-k", "3", home=store)
     for user, item in pl.read_csv(out).select("user_id", "item_id").iter_rows():
         assert item not in histories[user]
-    done = run("recommend", folder / name, "--histories", folder / "odd.jsonl", "--out", out, "-k", "3", home=store)
+    odd = ("--histories", folder / "odd.jsonl", "--out", out, "--overwrite")
+    done = run("recommend", folder / name, *odd, "-k", "3", home=store)
     assert "1 histories hold no item that training knows; they get the most popular items" in done.stderr
     counts = pl.read_parquet(folder / name / "items.parquet").sort("count", descending=True, maintain_order=True)
     assert pl.read_csv(out)["item_id"].to_list() == counts["item_id"].to_list()[:3]

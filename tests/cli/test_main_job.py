@@ -120,7 +120,8 @@ def test_lists_and_seen_items(fitted, store):
     (folder / "allow.txt").write_text("i1\ni2\ni3\n")
     (folder / "deny.txt").write_text("i2\n")
     (folder / "users.txt").write_text("u3\nu1\n")
-    arguments = ["recommend", folder / "run", "--users", folder / "users.txt", "--out", folder / "lists.csv"]
+    out = ("--out", folder / "lists.csv", "--overwrite")
+    arguments = ["recommend", folder / "run", "--users", folder / "users.txt", *out]
     run(*arguments, "--allow", folder / "allow.txt", "--deny", folder / "deny.txt", "--include-seen", home=store)
     frame = pl.read_csv(folder / "lists.csv")
     assert frame["user_id"].unique(maintain_order=True).to_list() == ["u3", "u1"]

@@ -32,7 +32,7 @@ def test_who_gets_less_is_counted(tmp_path: Path, store: Path, fitted: Path) -> 
     done = run("recommend", fitted / "run", "--out", out, "-k", "5", home=store)
     assert done.stdout == f"9 users, 45 rows written to {out}\n"
     assert done.stderr.splitlines() == ["mltfr: users who get no item, since none is a candidate for them: 1 (u7)."]
-    done = run("recommend", fitted / "run", "--out", out, "-k", "6", home=store)
+    done = run("recommend", fitted / "run", "--out", out, "-k", "6", "--overwrite", home=store)
     assert "mltfr: users who get fewer than 6 items, since no more are candidates: 9." in done.stderr.splitlines()
 
 

@@ -171,3 +171,18 @@ def test_what_a_folder_holds_decides(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").touch()
     with pytest.raises(OutputError, match="holds a run"):
         check_new(tmp_path, "a run", known={"manifest.json": "holds a run.", "checkpoint": None})
+
+
+def test_atomic_file_does_not_replace_unless_it_may(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def write(path: Path, meanwhile: str) -> None:
+        with atomic_file(path, overwrite=False) as temporary:
+            temporary.write_text("late")
+            path.write_text(meanwhile)
+
+    for text in ("by somebody else", "not even begun"):
+        with pytest.raises(OutputError, match=r"a\.txt: exists\."):
+            write(path, text)
+        assert path.read_text() == "by somebody else"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]

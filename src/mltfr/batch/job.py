@@ -91,6 +91,7 @@ def recommend_to_file(
     path: Path,
     *,
     part_users: int = PART_USERS,
+    overwrite: bool = True,
     progress: Progress = SILENT,
     stop: Event | None = None,
 ) -> Summary:
@@ -101,18 +102,19 @@ def recommend_to_file(
         users: who gets recommendations.
         path: a file that ends in `.csv`, `.parquet` or `.jsonl`.
         part_users: users scored together, and held in memory.
+        overwrite: whether a file that is there is replaced.
         progress: receives how many users are done.
         stop: when set, `Interrupted` is raised and nothing is written.
 
     Raises:
         DataError: the users cannot be read.
-        OutputError: the disk is full, or the file cannot be written.
+        OutputError: the disk is full, the file cannot be written, or is there and not to be replaced.
         Interrupted: `stop` was set.
     """
     summary = Summary()
     parts = plan_parts(len(users), part_users)
     ending = path.suffix.lower()
-    with atomic_file(path) as temporary, ExitStack() as stack:
+    with atomic_file(path, overwrite) as temporary, ExitStack() as stack:
         text = stack.enter_context(temporary.open("wb")) if ending != ".parquet" else None
         pieces: list[Path] = []
         folder = None

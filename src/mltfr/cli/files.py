@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltfr.errors import DataError, OutputError
-from mltfr.storage.files import atomic_file
+from mltfr.storage.files import atomic_file, check_absent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet", ".jsonl")
 
 
-def check_output(path: Path, folder: bool = False) -> None:
+def check_output(path: Path, folder: bool = False, overwrite: bool = False) -> None:
     """Refuse an output path of unknown format, or that cannot be written, before any work is done.
 
     Args:
         path: where the result goes.
         folder: whether it is a folder of parts, which may have any name.
+        overwrite: whether a file that is there is replaced.
 
     Raises:
-        OutputError: the ending is not one of `SUFFIXES`, the path is a folder, or it cannot be written.
+        OutputError: the ending is not one of `SUFFIXES`, the path is a folder, there is a file that is not to be
+            replaced, or it cannot be written.
     """
     if not folder and path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: the ending says the format; expected one of {', '.join(SUFFIXES)}.")
@@ -31,6 +33,8 @@ def check_output(path: Path, folder: bool = False) -> None:
         raise OutputError(f"{str(path)!a}: a file name with characters that cannot be printed. Choose another --out.")
     if path.is_dir() and not folder:
         raise OutputError(f"{path}: is a folder. Give the name of a file, or --parts to fill the folder.")
+    if not folder and not overwrite:
+        check_absent(path)
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise OutputError(f"{path}: cannot be written, {there} is no folder to write to. Choose another --out.")

@@ -34,6 +34,9 @@ ColumnNames = Annotated[
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Drop invalid rows, and count them, instead of stopping.")
 ]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there under that name, instead of stopping.")
+]
 Engine = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(help="What runs it: local, or ray for a Ray cluster (needs the extra `ray`).", show_default="local"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltfr.cli.options import Address, Engine, Run, Workers
+from mltfr.cli.options import Address, Engine, Overwrite, Run, Workers
 from mltfr.cli.output import say
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def recommend(
     out: Annotated[
         Path,
         typer.Option(
-            help="File to write: .csv, .parquet or .jsonl. Without an ending a folder of Parquet parts, which can be "
-            "continued after a stop.",
+            help="New file to write: .csv, .parquet or .jsonl. Without an ending a folder of Parquet parts, which can "
+            "be continued after a stop.",
             show_default=False,
         ),
     ],
@@ -61,6 +61,7 @@ def recommend(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue in the same folder; finished parts are checked and kept.")
     ] = False,
+    overwrite: Overwrite = False,
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,
@@ -82,9 +83,11 @@ def recommend(
     if str(out) == "-":
         raise OutputError("-: recommendations go to a file or a folder, not to stdout. Give --out best.csv, say.")
     to_folder = parts or not out.suffix
-    check_output(out, to_folder)
+    check_output(out, to_folder, overwrite)
     if resume and not to_folder:
         raise OutputError(f"{out}: one file is written whole or not at all; --resume needs a folder of parts as --out.")
+    if overwrite and to_folder:
+        raise OutputError(f"{out}: is a folder of parts, which is continued (--resume); --overwrite is for one file.")
     if engine == "ray" and not to_folder:
         raise OutputError(f"{out}: --engine ray writes a folder of parts. Give --out without an ending, or --parts.")
     if users is not None and histories is not None:
@@ -121,7 +124,9 @@ def recommend(
         lock = locked_parts(out) if to_folder else nullcontext()
         with stop_request() as stop, show_progress() as progress, lock:
             if not to_folder:
-                summary = recommend_to_file(scorer, recipients, out, part_users=size, progress=progress, stop=stop)
+                summary = recommend_to_file(
+                    scorer, recipients, out, part_users=size, overwrite=overwrite, progress=progress, stop=stop
+                )
             else:
                 folder = PartsFolder(out, describe_job(run, spec, recipients, size))
                 finished = folder.begin(resume)

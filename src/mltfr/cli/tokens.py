@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mltfr.cli.options import Overwrite
 from mltfr.cli.output import say
 
 app = typer.Typer(help="Fetch, list, show and import token tables.", no_args_is_help=True)
@@ -107,13 +108,16 @@ def import_table(
         Path | None, typer.Option(help="tokenizer.json, vocab.json or vocab.txt, if none lies beside the table.")
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights, recorded with the table.")] = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Import the token table of any LLM; only the table is read, never the model."""
     from mltfr.tokens.load import import_table as import_into
     from mltfr.tokens.store import TokenStore
 
     _note(f"reading the token table of {source}")
-    table = import_into(name, source, TokenStore(), tensor=tensor, vocabulary=vocabulary, licence=licence)
+    table = import_into(
+        name, source, TokenStore(), tensor=tensor, vocabulary=vocabulary, licence=licence, overwrite=overwrite
+    )
     rows, width = table.shape
     if table.provenance.get("vocabulary_file", "") is None:
         _note(f"no vocabulary lies beside {table.provenance['file']}: its rows are called #0, #1, ...")

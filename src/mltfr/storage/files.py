@@ -100,19 +100,35 @@ def partial_name(destination: Path) -> Path:
     return destination.with_name(f".{destination.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
 
 
+def check_absent(path: Path) -> None:
+    """Refuse to replace a file, a link included.
+
+    Raises:
+        OutputError: there is something.
+    """
+    if os.path.lexists(path):
+        raise OutputError(f"{path}: exists. Choose another --out, or give --overwrite to replace it.")
+
+
 @contextmanager
-def atomic_file(destination: Path) -> Iterator[Path]:
+def atomic_file(destination: Path, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `destination`; on success the file written there replaces `destination`.
 
     Missing parent folders are made. The file gets the permissions of any new file, whatever its writer set, is
     flushed to the disk and renamed. When the block raises, the temporary file is removed and `destination` stays
     as it was. What processes that were killed left of the same file goes after a day, or with the folder's next lock.
 
+    Args:
+        destination: the file.
+        overwrite: whether a file that is there, or appears meanwhile, is replaced.
+
     Raises:
-        OutputError: the folder cannot be written, or the disk is full.
+        OutputError: the folder cannot be written, or the disk is full; or there is a file that is not replaced.
     """
     temporary = partial_name(destination)
     with output_errors(destination):
+        if not overwrite:
+            check_absent(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(destination)
         try:
@@ -120,6 +136,8 @@ def atomic_file(destination: Path) -> Iterator[Path]:
             yield temporary
             temporary.chmod(mode)
             flush(temporary)
+            if not overwrite:
+                check_absent(destination)
             os.replace(temporary, destination)
             flush(destination.parent)
         finally:

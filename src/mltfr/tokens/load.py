@@ -91,6 +91,7 @@ def import_table(
     tensor: str | None = None,
     vocabulary: Path | None = None,
     licence: str = "",
+    overwrite: bool = True,
 ) -> TokenTable:
     """Read the token table of any LLM into the store.
 
@@ -101,9 +102,10 @@ def import_table(
         tensor: name of the tensor in the file, if it is not a known one.
         vocabulary: a vocabulary file, if none lies beside the table.
         licence: licence of the weights, recorded with the table.
+        overwrite: whether the name may be another table's, which is replaced.
 
     Raises:
-        TokenTableError: no token source can read it, it is damaged, or the name is not allowed.
+        TokenTableError: no token source can read it, it is damaged, or the name is not allowed, or another table's.
         FetchError: the repository cannot be fetched.
         OutputError: the disk is full or cannot be written.
     """
@@ -114,7 +116,7 @@ def import_table(
     if source.fetches and is_offline():
         raise TokenTableError(f"{location}: MLTFR_OFFLINE=1 forbids fetching it. Import a local file.")
     with output_errors(store.root, STORE_REMEDY), source.open() as table:
-        return store.add(name, table, licence)
+        return store.add(name, table, licence, overwrite=overwrite)
 
 
 def describe(tables: Sequence[PreparedTable]) -> list[dict[str, Any]]:

@@ -66,18 +66,21 @@ class TokenStore:
         licence: str = "",
         sha256: str | None = None,
         vocabulary_sha256: str | None = None,
+        overwrite: bool = True,
     ) -> TokenTable:
         """Write a table into the store, a few rows at a time, and return it from there.
 
         Args:
-            name: name of the table in the store; a table of that name is replaced.
+            name: name of the table in the store.
             table: the opened table.
             licence: licence of the weights, recorded with the table.
             sha256: expected checksum of the values, if known.
             vocabulary_sha256: expected checksum of the vocabulary as it is kept, if known.
+            overwrite: whether the name may be another table's, which is replaced.
 
         Raises:
-            TokenTableError: the name is not allowed, a value is not finite, or the checksum is wrong.
+            TokenTableError: the name is not allowed, or another table's; a value is not finite, or the checksum is
+                wrong.
             OutputError: the disk is full or cannot be written.
         """
         check_name(name)
@@ -99,6 +102,10 @@ class TokenStore:
                 "vocabulary_sha256": vocabulary,
             }
             address = write_provenance(folder.path / "provenance.json", provenance)
+            if not overwrite and self._address(name) not in (address, None):
+                raise TokenTableError(
+                    f"{name}: is the name of another table. Choose another name, or give --overwrite to replace it."
+                )
             folder.publish(address, repair=True)
         with output_errors(self.root, STORE_REMEDY), locked(self.root, 10, ["names"], STORE_REMEDY):
             write_text(self.root / "names" / f"{name}.json", json.dumps({"folder": address}) + "\n")
@@ -220,6 +227,13 @@ class TokenStore:
         if kept is None:
             raise TokenTableError(f"{self.root}: the prepared table was removed while it was being written.")
         return kept
+
+    def _address(self, name: str) -> str | None:
+        """Return the name of a table's folder; None where there is no such table, or nobody can say which."""
+        try:
+            return self._folder(name).name
+        except TokenTableError:
+            return None
 
     def _folder(self, name: str) -> Path:
         check_name(name)
