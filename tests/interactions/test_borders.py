@@ -142,6 +142,32 @@ def test_a_split_at_dates_is_that_at_their_numbers(tmp_path, unit):
     assert prepare(path, tmp_path / "set", split=dates).split.test.cut.tolist() == expected.test.cut.tolist()
 
 
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    ("validation", "test"),
+    [
+        (1_700_002_800, "2023-11-14T22:40:00"), ("2023-11-14T23:00:00", 1_700_001_600),
+        (1_700_001_600, "2023-11-14T22:40:00"), ("2023-11-14T22:40:00", 1_700_001_600),
+    ],
+)  # fmt: skip
+def test_a_number_and_a_date_of_a_split_are_compared(tmp_path, unit, validation, test):
+    borders = [border if isinstance(border, str) else border * PARTS[unit] for border in (validation, test)]
+    config = SplitConfig(method="global-time", validation_from=borders[0], test_from=borders[1])
+    message = r"validation_from \(.*\) must lie before test_from \(.*\), but in the times of this log, .* they are"
+    with pytest.raises(DataError, match=message):
+        split(load_interactions(frame_in(unit)), config)
+    frame_in(unit).write_csv(tmp_path / "log.csv")
+    with pytest.raises(DataError, match=message):
+        prepare(tmp_path / "log.csv", tmp_path / "set", split=config)
+
+
+def test_a_number_and_a_date_in_order_are_a_split():
+    log = load_interactions(frame_in("s"))
+    mixed = SplitConfig(method="global-time", validation_from=1_700_001_600, test_from="2023-11-14T23:00:00")
+    numbers = SplitConfig(method="global-time", validation_from=1_700_001_600, test_from=1_700_002_800)
+    assert split(log, mixed).test.cut.tolist() == split(log, numbers).test.cut.tolist()
+
+
 def test_shares_of_nanoseconds_are_exact(tmp_path):
     times = [1_700_000_000_000_000_000 + n for n in range(100)]
     table = pl.DataFrame({"user": "u", "item": [f"i{n % 3}" for n in range(100)], "time": times})

@@ -35,7 +35,8 @@ def global_time(log: Log, validation_from: Border, test_from: Border, as_quantil
         The log without the users that are left out, and the split of the others.
 
     Raises:
-        DataError: the log has no times, they are a counter and a border a date, or nothing happened before validation.
+        DataError: the log has no times, they are a counter and a border a date, the test starts with validation or
+            before it, or nothing happened before validation.
     """
     if not log.has_timestamps:
         raise DataError(f"{log.source}: a global-time split needs timestamps. Use leave-one-out, or add them.")
@@ -47,6 +48,11 @@ def global_time(log: Log, validation_from: Border, test_from: Border, as_quantil
     else:
         validation = threshold(validation_from, log, "split.validation_from")
         test = threshold(test_from, log, "split.test_from")
+        if validation >= test:
+            raise DataError(
+                f"{log.source}: validation_from ({validation_from}) must lie before test_from ({test_from}), but in "
+                f"the times of this log, {first} to {last}, they are {validation} and {test}."
+            )
     if first >= validation:
         raise DataError(
             f"{log.source}: nothing happened before {validation_from}, so there is no training part. "
