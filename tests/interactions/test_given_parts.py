@@ -137,3 +137,41 @@ def test_columns_of_the_parts_can_be_named(tmp_path):
     log = load_interactions(tmp_path, user_column="who", item_column="what")
     assert log.frame.rows() == [("u", "a"), ("u", "b")]
     assert np.array_equal(split(log).test.cut, [2, 3])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-00000-of-00001", "test-00000-of-00001"),
+        ("train/part-0", "test/part-0"),
+        ("split=train/part-0", "split=test/part-0"),
+        ("reviews_train", "reviews_valid"),
+        ("data/Train-0", "data/eval-0"),
+        ("part-0", "testing/part-0"),
+        ("train-0", "validation-0", "train-1"),
+        ("dev.0", "train.0"),
+    ],
+)
+def test_parquet_files_of_several_parts_are_not_one_log(tmp_path, names):
+    folder = tmp_path / "test-split" / "log"  # what stands above says nothing
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        written("parquet", ROWS["train"])(folder / f"{name}.parquet")
+    with pytest.raises(DataError, match=r"look like parts of a split.*train\.parquet, test\.parquet") as caught:
+        load_interactions(folder)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="look like parts of a split"):
+        prepare(folder, tmp_path / "set")
+    assert len(load_interactions(folder, format="parquet", same_time="keep")) == 4 * len(names)
+
+
+@pytest.mark.parametrize("names", [("part-0", "part-1"), ("devices-0", "trains-0", "testimony"), ("test-0", "test-1")])
+def test_parquet_files_of_one_part_are_a_log(tmp_path, names):
+    for name in names:
+        written("parquet", ROWS["train"])(tmp_path / f"{name}.parquet")
+    assert len(load_interactions(tmp_path, same_time="keep")) == 4 * len(names)
+
+
+def test_a_part_may_have_any_dots_in_its_name(tmp_path):
+    log = load_interactions(folder_of(tmp_path, {f"a.b.c.{part}.txt": PARTS[part] for part in ("train", "test")}))
+    assert log.test is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
-from mltfr.interactions.parts import has_parts
+from mltfr.interactions.parts import has_parts, refuse_split
 from mltfr.interactions.readers.headerless import refuse_headerless
 from mltfr.interactions.readers.layout import DELIMITERS, preamble, usual_layout
 from mltfr.interactions.readers.parquet import parts_of
@@ -26,7 +26,9 @@ def detect(path: Path, columns: Columns) -> str:
         DataError: the content is empty, binary, or of no known format.
     """
     if path.is_dir():
-        return "parquet" if parts_of(path) and not has_parts(path) else "folder"
+        parts = [] if has_parts(path) else parts_of(path)
+        refuse_split(path, parts)
+        return "parquet" if parts else "folder"
     if columns.names:
         return "csv"
     content = head(path)

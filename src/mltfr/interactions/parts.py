@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mltfr.errors import DataError
@@ -10,6 +12,7 @@ NAMES = {"train": ("train",), "validation": ("valid", "val", "dev", "validation"
 """What the file of each part can be called."""
 EXTENSIONS = ("txt", "csv", "tsv", "parquet", "jsonl", "inter")
 _PACKED = ("gz", "zst")
+_WORD = re.compile(r"(?<![a-z])(train|test|val|dev|eval)(?:ing|id|idation|uation)?(?![a-z])", re.IGNORECASE)
 
 
 def find_parts(folder: Path) -> dict[str, Path]:
@@ -39,9 +42,32 @@ def has_parts(folder: Path) -> bool:
     return any(_called(path) in NAMES["train"] + NAMES["test"] for path in folder.iterdir())
 
 
+def refuse_split(folder: Path, files: Iterable[Path]) -> None:
+    """Raise where the names of files or of their folders say that they belong to different parts of a split.
+
+    Args:
+        folder: what was given.
+        files: files in it that would be read as one log.
+
+    Raises:
+        DataError: some belong to another part than others, as `train-0.parquet` and `test-0.parquet` do.
+    """
+    first: dict[tuple[str, ...], str] = {}
+    for file in files:
+        name = str(file.relative_to(folder))
+        first.setdefault(tuple(sorted({word.lower() for word in _WORD.findall(name)})), name)
+    if len(first) > 1:
+        one, other = list(first.values())[:2]
+        raise DataError(
+            f"{folder}: {one} and {other} look like parts of a split, which are no one log. Write each part into one "
+            "file: train.parquet, test.parquet and perhaps valid.parquet in a folder; or give the files of one part. "
+            "--format parquet reads them all as one log."
+        )
+
+
 def _called(path: Path) -> str | None:
     """Return what a file is called without its endings, None where it cannot be a part."""
     names = path.name.lower().split(".")
     if names[-1] in _PACKED:
         names.pop()
-    return names[-2] if 2 <= len(names) <= 4 and names[-1] in EXTENSIONS else None
+    return names[-2] if len(names) > 1 and names[-1] in EXTENSIONS else None
