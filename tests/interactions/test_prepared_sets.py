@@ -33,6 +33,32 @@ def test_load_interactions_opens_a_set(made):
         load_interactions(made / "set", format="csv")
 
 
+ASKED = {
+    "an unknown format": ("log.csv", {"format": "foo"}, r"Unknown format 'foo'"),
+    "no file": ("nothing.csv", {}, r"nothing.csv: no such file or folder"),
+    "columns of a table that has names": ("log.csv", {"format": "parquet", "columns": "a,b"}, r"--columns is for"),
+    "a file's format for a folder": (".", {"format": "csv"}, r": is a folder, format 'csv' is a file's"),
+    "columns of Parquet parts": (".", {"format": "parquet", "columns": "a,b"}, r"--columns is for"),
+}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_a_log_is_refused_alike_read_and_prepared(made, tmp_path, case):
+    name, options, message = ASKED[case]
+    with pytest.raises(DataError, match=message) as one:
+        load_interactions(made / name, **options)
+    with pytest.raises(DataError, match=message) as other:
+        prepare(made / name, tmp_path / "set", **options)
+    assert str(one.value) == str(other.value)
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_set_is_prepared_no_second_time(made, tmp_path):
+    for options in ({}, {"format": "parquet"}):
+        with pytest.raises(DataError, match=r"is a prepared set, read before. Fit it, or give the log"):
+            prepare(made / "set", tmp_path / "set", **options)
+
+
 def test_description(made):
     found, log = describe_prepared(load_interactions(made / "set")), load_interactions(made / "log.csv")
     expected = describe(apply_filters(log, FilterConfig(core=2))[0])

@@ -68,21 +68,40 @@ def load_interactions(
         table = check(frame.read(source, names, skip_invalid), how)
         return said(_log(table, how))
     path = Path(source)
-    if format is not None and format not in FORMATS:
-        raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder. Check the path.")
     if is_prepared(path):
         given = (format, user_column, item_column, timestamp_column, time_format, columns, skip_invalid or None)
         if any(value is not None for value in given):
             raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
         return said(load_prepared(path))
-    return said(read_interactions(path, format or detect(path, names), names, how))
+    return said(read_interactions(path, recognise(path, format, names), names, how))
 
 
-def read_interactions(
-    path: Path, name: str, columns: Columns, how: Checking
-) -> InteractionLog:
+def recognise(path: Path, format: str | None, columns: Columns) -> str:
+    """Return the format in which a file or folder is read.
+
+    Args:
+        path: the file or folder.
+        format: the format that was asked for; None has it recognised.
+        columns: names that were asked for.
+
+    Raises:
+        DataError: there is no such format or file, it is a prepared set, or the format is none for what was given.
+    """
+    if format is not None and format not in FORMATS:
+        raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder. Check the path.")
+    if is_prepared(path):
+        raise DataError(f"{path}: is a prepared set, read before. Fit it, or give the log that it is of.")
+    name = format or detect(path, columns)
+    if columns.names and name not in ("csv", "tsv", "folder"):
+        raise DataError(f"{path}: --columns is for delimited text without a header, and format '{name}' is none.")
+    if path.is_dir() and name not in ("parquet", "folder"):
+        raise DataError(f"{path}: is a folder, format '{name}' is a file's. Give the file, or format 'folder'.")
+    return name
+
+
+def read_interactions(path: Path, name: str, columns: Columns, how: Checking) -> InteractionLog:
     """Read and check a file, or a folder with a given split.
 
     Args:
@@ -107,10 +126,6 @@ def _log(table: RawTable, how: Checking) -> InteractionLog:
 
 
 def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
-    if columns.names and name not in ("csv", "tsv"):
-        raise DataError(f"{path}: --columns is for delimited text without a header, and format '{name}' is none.")
-    if path.is_dir() and name != "parquet":
-        raise DataError(f"{path}: is a folder, format '{name}' is a file's. Give the file, or format 'folder'.")
     with enough_memory(path):
         return READERS[name](path, columns, skip_invalid)
 

@@ -13,13 +13,12 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.config import Config
-from mltfr.errors import ConfigError, DataError
+from mltfr.errors import ConfigError
 from mltfr.interactions.checks import Checking
 from mltfr.interactions.columns import Columns, column_names
 from mltfr.interactions.database import DatabaseLog, load, open_database
-from mltfr.interactions.detect import detect
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
-from mltfr.interactions.load import read_interactions, said
+from mltfr.interactions.load import read_interactions, recognise, said
 from mltfr.interactions.log import InteractionLog, Ints
 from mltfr.interactions.prepared import (
     ITEMS,
@@ -126,14 +125,11 @@ def prepare(
     """
     source, folder = Path(path), Path(out)
     settings = PreparationConfig(filters=filters or FilterConfig(), split=split or SplitConfig())
-    if not source.exists():
-        raise DataError(f"{source}: no such file or folder. Check the path.")
     names = Columns(user_column, item_column, timestamp_column, column_names(columns))
-    name = format or detect(source, names)
+    name = recognise(source, format, names)
     how = Checking(skip_invalid, time_format, settings.filters.same_time)
     with working(folder) as work, progress:
-        refused = bool(columns) and name not in ("csv", "tsv")
-        if name == "folder" or (source.is_dir() and name != "parquet") or refused:  # with a given test split
+        if name == "folder":  # with a given test split
             facts = _write_log(folder, read_interactions(source, name, names, how), settings)
         else:
             with open_database(work, memory) as connection:
