@@ -74,7 +74,7 @@ def killed_at(work: Callable[[], int | None], at: int, when: str) -> Callable[[]
 
 def wait_for_cells(place: Path) -> None:
     """Wait until the cells of a killed study have written their checkpoints."""
-    for lock in place.glob("study/cells/*/.lock"):
+    for lock in place.glob("study/cells/*/.mltfr.lock"):
         from filelock import FileLock
 
         with FileLock(lock):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import socket
@@ -83,6 +84,46 @@ def test_what_is_written_about_a_dead_holder_does_not_matter(tmp_path: Path, tex
     with locked(tmp_path):
         (tmp_path / HOLDER).write_text(text)
         assert "is at work in it" in in_a_thread(tmp_path)
+
+
+def test_two_tasks_of_one_thread_do_not_hold_it_together(tmp_path: Path) -> None:
+    async def attempt() -> str:
+        try:
+            with locked(tmp_path):
+                await asyncio.sleep(0.05)
+                with locked(tmp_path):  # the same task goes on
+                    return "held"
+        except RunError as error:
+            return str(error)
+
+    async def both() -> list[str]:
+        return await asyncio.gather(attempt(), attempt())
+
+    first, second = asyncio.run(both())
+    assert first == "held"
+    assert "is at work in it" in second
+
+
+def test_files_of_other_programs_are_left_alone(tmp_path: Path) -> None:
+    for name in (".lock", ".lock.json"):
+        (tmp_path / name).write_text("of a package manager")
+    with locked(tmp_path):
+        pass
+    with pytest.raises(RunError, match="holds something"), naming_the_holder(tmp_path):
+        raise RunError("holds something")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        (".lock", ".lock.json"), "of a package manager"
+    )
+
+
+def test_a_link_is_no_lock_file_and_its_target_stays(tmp_path: Path) -> None:
+    target, folder = tmp_path / "target", tmp_path / "folder"
+    target.write_text("of somebody else")
+    folder.mkdir()
+    (folder / LOCK).symlink_to(target)
+    with pytest.raises(OutputError, match="folder: cannot be written"), locked(folder):
+        pass
+    assert target.read_text() == "of somebody else"
 
 
 def test_a_folder_made_for_the_lock_goes_unless_something_lies_in_it(tmp_path: Path) -> None:

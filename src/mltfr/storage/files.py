@@ -32,6 +32,7 @@ _FORBIDDEN = (
     errno.EISDIR,
     errno.EIO,
     errno.ENAMETOOLONG,
+    errno.ELOOP,
 )
 
 

@@ -8,10 +8,10 @@ import os
 import socket
 import stat
 import sys
-import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +22,16 @@ from mltfr.storage.files import output_errors, read_json, remove_partial
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-LOCK, HOLDER = ".lock", ".lock.json"
-"""The locked file, and what says who holds it."""
+LOCK, HOLDER = ".mltfr.lock", ".mltfr.lock.json"
+"""The locked file, and what says who holds it; other programs use names like .lock, and theirs are left alone."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-_mine = threading.local()
+_held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar("_held", default=frozenset())
+"""The folders that this thread, or this task of an event loop, has locked."""
 
 
 @contextmanager
 def locked(folder: Path, timeout: float = 0.0, within: Iterable[str] = (), remedy: str = "") -> Iterator[None]:
-    """Hold the lock of a folder, which is made if it is missing; a thread that holds it already goes on.
+    """Hold the lock of a folder, which is made if it is missing; a thread or task that holds it already goes on.
 
     Temporary files that killed holders left in the folder are removed: nobody writes them any more.
 
@@ -51,15 +52,14 @@ def locked(folder: Path, timeout: float = 0.0, within: Iterable[str] = (), remed
         return
     made = not folder.exists()
     lock = _acquire(folder, timeout, remedy)
-    key, held = _key(folder), _held()
-    held.add(key)
+    token = _held.set(_held.get() | {_key(folder)})
     try:
         _write_holder(folder)
         for place in (folder, *(path for pattern in within for path in folder.glob(pattern))):
             remove_partial(place)
         yield
     finally:
-        held.discard(key)
+        _held.reset(token)
         with suppress(OSError):
             (folder / HOLDER).unlink(missing_ok=True)
             (folder / LOCK).unlink(missing_ok=True)  # who waits for the old file is sent on to the next one
@@ -70,13 +70,13 @@ def locked(folder: Path, timeout: float = 0.0, within: Iterable[str] = (), remed
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether this thread holds the lock of a folder."""
-    return _key(folder) in _held()
+    """Return whether this thread or task holds the lock of a folder."""
+    return _key(folder) in _held.get()
 
 
 @contextmanager
 def naming_the_holder(folder: Path) -> Iterator[None]:
-    """Let whatever refuses a folder say instead who is at work in it, if somebody is.
+    """Let whatever refuses a folder say instead who is at work in it, if somebody is; a dead holder's lock goes.
 
     Raises:
         RunError: a process, or another thread, holds the folder's lock.
@@ -84,15 +84,10 @@ def naming_the_holder(folder: Path) -> Iterator[None]:
     try:
         yield
     except MltfrError:
-        if (folder / HOLDER).is_file():  # it has been locked before, so it is of a kind that is
+        if (folder / HOLDER).is_file():
             with locked(folder):
                 pass
         raise
-
-
-def _held() -> set[tuple[int, Path]]:
-    held: set[tuple[int, Path]] = _mine.__dict__.setdefault("held", set())
-    return held
 
 
 def _key(folder: Path) -> tuple[int, Path]:
