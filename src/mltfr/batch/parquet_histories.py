@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
 from mltfr.interactions.ids import id_texts
 from mltfr.storage.files import sha256
+from mltfr.storage.foreign import foreign_parquet
 
 SLICE = 1 << 18
 """Ids looked at together."""
@@ -38,7 +38,7 @@ class ParquetUsers(Users):
         counts = []
         for file in self.files:
             _check_columns(file)
-            with _readable(file):
+            with foreign_parquet(file):
                 counts.append(int(pl.scan_parquet(file).select(pl.len()).collect().item()))
         self._ends = np.cumsum(counts)                                   # [F]
         if not len(self):
@@ -85,7 +85,7 @@ class ParquetUsers(Users):
         for file, begin, end in zip(self.files, begins.tolist(), self._ends.tolist(), strict=True):
             first, last = max(start, begin), min(stop, end)
             if first < last:
-                with _readable(file):
+                with foreign_parquet(file):
                     rows = pl.scan_parquet(file).select(columns).slice(first - begin, last - first).collect()
                 yield pl.DataFrame([_texts(rows[name], f"{file}: column {name}") for name in columns])
 
@@ -115,7 +115,7 @@ def _lacks_an_item(lists: pl.Series) -> pl.Series:
 
 def _check_columns(file: Path) -> None:
     """Refuse a file without the two columns, or with others' types in them."""
-    with _readable(file):
+    with foreign_parquet(file):
         schema = pl.read_parquet_schema(file)
     kinds = {"user_id": schema.get("user_id"), "items": getattr(schema.get("items"), "inner", None)}
     for name, kind in kinds.items():
@@ -125,12 +125,3 @@ def _check_columns(file: Path) -> None:
                 f"{file}: column {name} {found}. Expected user_id (texts or whole numbers) and items (a list of them, "
                 "oldest first)."
             )
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{file}: not a readable Parquet file ({reason}). Copy or write it again.") from error

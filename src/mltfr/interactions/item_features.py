@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mltfr.errors import DataError
@@ -21,6 +20,7 @@ from mltfr.interactions.columns import ITEM_NAMES, canonical
 from mltfr.interactions.ids import WHITE_SPACE, id_texts
 from mltfr.interactions.vocabulary import Vocabulary
 from mltfr.storage.files import sha256
+from mltfr.storage.foreign import foreign_file, foreign_parquet
 
 Floats = npt.NDArray[np.float32]
 EXPECTED = "Expected an item_id column and one column of lists, or numeric columns"
@@ -92,11 +92,8 @@ def read_item_features(path: Path, vocabulary: Vocabulary, missing: Literal["err
 
 def _read_parquet(path: Path) -> tuple[list[str], Floats]:
     """Return ids and vectors `[R, W]` of a Parquet file."""
-    try:
+    with foreign_parquet(path):
         frame = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a readable Parquet file ({reason}). Copy or write it again.") from error
     by_name = {canonical(name): name for name in reversed(frame.columns)}
     column = next((by_name[name] for name in map(canonical, ITEM_NAMES) if name in by_name), None)
     if column is None:
@@ -123,12 +120,9 @@ def _read_parquet(path: Path) -> tuple[list[str], Floats]:
 
 def _read_safetensors(path: Path) -> tuple[list[str], Floats]:
     """Return ids and vectors `[R, W]` of a safetensors file."""
-    try:
+    problem = "not a safetensors file of float16, float32 or float64"
+    with foreign_file(path, DataError, problem, "Convert it, or write Parquet."):
         tensors = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:  # KeyError: a type that numpy lacks
-        raise DataError(
-            f"{path}: not a safetensors file of float16, float32 or float64 ({error}). Convert it, or write Parquet."
-        ) from error
     shapes = {tensor.shape for tensor in tensors.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1 or not max(next(iter(shapes))):
         raise DataError(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from mltfr.errors import RunError
 from mltfr.storage.files import read_json_lines
 from mltfr.storage.folder import damaged
+from mltfr.storage.foreign import foreign_parquet
 from mltfr.storage.parse import parse_toml
 
 Row = Mapping[str, Any]
@@ -110,10 +110,8 @@ def read_labels(folder: Path) -> Labels:
 def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     if not path.is_file():
         raise RunError(f"{path}: missing. It is written by: mltfr study FILE.toml --out {path.parent}")
-    try:
+    with foreign_parquet(path, RunError, "Run the study again."):
         frame = pl.read_parquet(path)
-    except (OSError, PolarsError) as error:
-        raise RunError(f"{path}: damaged ({' '.join(str(error).split())[:200]}). Run the study again.") from error
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise RunError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(frame.columns)}.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from mltfr.errors import MltfrError
+from mltfr.errors import DataError, MltfrError
 
 
 @contextmanager
@@ -31,11 +31,20 @@ def foreign_file(path: Path | str, error: type[MltfrError], problem: str, remedy
         raise
     except OSError as caught:
         raise error(f"{path}: cannot be read ({caught.strerror or one_line(caught)}). {remedy}") from caught
-    except Exception as caught:
+    except BaseException as caught:
+        if not isinstance(caught, Exception) and type(caught).__name__ != "PanicException":  # a library in Rust gave up
+            raise
         raise error(f"{path}: {problem} ({one_line(caught)}). {remedy}") from caught
 
 
-def one_line(error: Exception) -> str:
+def foreign_parquet(
+    path: Path, error: type[MltfrError] = DataError, remedy: str = "Copy or write it again."
+) -> AbstractContextManager[None]:
+    """Return the context that turns whatever reading a foreign Parquet file raises into one line."""
+    return foreign_file(path, error, "not a readable Parquet file", remedy)
+
+
+def one_line(error: BaseException) -> str:
     """Return an error's message without line breaks and unprintable characters, 200 characters at most."""
     text = " ".join(str(error).split())[:200] or type(error).__name__
     return "".join(character if character.isprintable() else "?" for character in text)

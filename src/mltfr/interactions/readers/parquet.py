@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +13,7 @@ from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import frame
 from mltfr.interactions.readers.room import Room
 from mltfr.interactions.readers.unpack import compression, unpacked
+from mltfr.storage.foreign import foreign_parquet
 
 
 def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -25,12 +23,12 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
         DataError: the file is damaged, or its columns are not those of a log.
     """
     if path.is_dir():
-        with readable(path):
+        with foreign_parquet(path):
             parts = open_parts(path)
             present = [name for name in columns.resolve(parts.collect_schema().names(), str(path)) if name]
             table = parts.select(present).collect()
         return frame.read(table, columns, skip_invalid, str(path))
-    with readable(path):
+    with foreign_parquet(path):
         source = _unpacked(path) if compression(path) != "none" else path
         names = pl.read_parquet_schema(source)
         present = [name for name in columns.resolve(list(names), str(path)) if name]
@@ -66,7 +64,7 @@ def open_parts(path: Path) -> pl.LazyFrame:
         raise DataError(f"{path}: the folder has no .parquet files.")
     first = None
     for part in parts:
-        with readable(part):
+        with foreign_parquet(part):
             schema = pl.read_parquet_schema(part)
         first = schema if first is None else first
         odd = next((name for name in {**first, **schema} if first.get(name) != schema.get(name)), None)
@@ -76,14 +74,3 @@ def open_parts(path: Path) -> pl.LazyFrame:
                 f"{parts[0].name}. All parts must have the same columns; write them again."
             )
     return pl.scan_parquet(parts, hive_partitioning=any("=" in part.parent.name for part in parts))
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what a damaged Parquet file causes into one line."""
-    try:
-        yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, zlib.error, ValueError,
-            OverflowError, MemoryError) as error:  # fmt: skip
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: not a readable Parquet file ({reason}). Copy or write it again.") from error

@@ -15,6 +15,7 @@ from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbo
 from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.room import enough_memory
 from mltfr.interactions.readers.unpack import compression
+from mltfr.storage.foreign import foreign_parquet
 
 LEAST_BLOCK = 1 << 12
 """Bytes of text that are parsed together at least."""
@@ -66,13 +67,13 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
 
 
 def _parquet(path: Path, columns: Columns) -> Pieces:
-    with parquet.readable(path):
+    with foreign_parquet(path):
         parts = parquet.open_parts(path)
         user, item, time = columns.resolve(parts.collect_schema().names(), str(path))
         table = parts.select(name for name in (user, item, time) if name)
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
-        with parquet.readable(path):
+        with foreign_parquet(path):
             for piece in _slices(table, 0, size):
                 yield frame.read(piece, Columns(user, item, time), False, str(path)).frame.with_columns(piece[ROW])
 
