@@ -135,6 +135,21 @@ def test_rows_without_times_are_not_swallowed_either(tmp_path: Path) -> None:
     assert len(load_interactions(path)) == 2
 
 
+@pytest.mark.parametrize("first", ['"Weird, Al', ' "Weird, Al'])
+def test_rows_too_wide_are_not_swallowed_either(tmp_path: Path, first: str) -> None:
+    rows = [f"u{n},{{}},i1,{1_700_000_000 + n}" for n in range(5)]
+    path = tmp_path / "log"
+    text = "\n".join(["user_id,title,item_id,timestamp", *rows]).format("a", first, "lamp", 'disc"', "b")
+    path.write_text(text)
+    with pytest.raises(DataError, match="line 3: "):
+        load_interactions(path)
+    log = load_interactions(path, skip_invalid=True)
+    assert (log.frame["item_id"].to_list(), log.skipped) == (["i1"] * 4, 1)
+    review = f'user_id,title,item_id,timestamp\nu1,{first}, 10/10\nin 2019, 3,4, 10, 20"",i1,1700000000\n'
+    path.write_text(review.replace('""', '"').replace(' "', '"'))  # a review is no swallowed row
+    assert load_interactions(path).frame.rows() == [("u1", "i1", 1_700_000_000)]
+
+
 @pytest.mark.parametrize(
     "time", ["1.5e9", "2024-01-0{}", "2024-01-0{}T10:00:00Z", "{} Jul 2020", "2019-11-0{} 00:00 UTC"]
 )
@@ -198,6 +213,8 @@ def test_two_colons_separate_columns(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text('user_id::item_id::timestamp::title\n1::10::5::Heat (1995): "a\n1::11::6::x\n\n2::10::7::y\n')
     assert load_interactions(path).frame.rows() == [("1", "10", 5), ("1", "11", 6), ("2", "10", 7)]
+    path.write_text('user_id::title::item_id\n1::"a::10\n1::b::11\n2::c"::12\n3::d::13\n')  # quotes mean nothing
+    assert load_interactions(path).frame["item_id"].to_list() == ["10", "11", "12", "13"]
     path.write_text("user_id::item_id::timestamp\n1::10::5\n1::11::6::x\n")
     with pytest.raises(DataError, match=r"line 3: the row has 4 fields"):
         load_interactions(path)

@@ -117,7 +117,9 @@ class Records:
             return None
         over = f" and runs to line {line + len(lines) - 1}" if len(lines) > 1 else ""
         found = f"the row has {len(row)} field{'s' * (len(row) != 1)}{over}"
-        others = any(_is_row(self.layout, self.places, text) for text in lines[1:])
+        ways = (False, True) if len(self.places) > 2 else (False,)
+        rows = (row for text in lines[1:] for way in ways for row in _literally(self.layout, self.places, text, way))
+        others = any(_is_row(self.places, row) for row in rows)
         return Bad(line, found, f"The header has {width}.", alone=not others)
 
     def _is_header(self, row: list[str]) -> bool:
@@ -153,28 +155,47 @@ def swallows(layout: Layout, places: Sequence[int], lines: Sequence[str]) -> boo
     """Say whether a row with line breaks in quotes is several rows, the first and last of which have a stray quote.
 
     Taken literally, such lines have the width of a row, and a time where one belongs: most of them if there is a time,
-    or else all. Lines of a review hardly do.
+    or else all. Lines of a review hardly do. Where times have eight digits or more, lines may be too wide as well.
     """
     lines = [line for line in lines if line.strip()]
-    if len(lines) < 2 or not _is_row(layout, places, lines[0], lines[0]):
-        return False
-    count = sum(_is_row(layout, places, line, lines[0]) for line in lines[1:])
-    return 2 * count >= len(lines) if len(places) > 2 else count == len(lines) - 1
+    ways = (False, True) if len(places) > 2 else (False,)
+    read = ([_literally(layout, places, line, wide) for line in lines] for wide in ways)
+    return len(lines) > 1 and any(_are_rows(places, rows) for rows in read)
 
 
-def _is_row(layout: Layout, places: Sequence[int], line: str, like: str | None = None) -> bool:
-    """Say whether a line, taken literally, looks like a row; where another is given, with ids like those in it."""
-    fields = line.rstrip("\r\n").split(layout.delimiter)
-    if len(fields) != len(layout.names):
-        return False
-    others = None if like is None else like.rstrip("\r\n").split(layout.delimiter)
+def _are_rows(places: Sequence[int], lines: Sequence[Sequence[list[str]]]) -> bool:
+    """Say whether lines, each of which may be read in several ways, look like rows, and the first is one."""
+    for first in lines[0]:
+        if _is_row(places, first, first):
+            count = sum(any(_is_row(places, row, first) for row in rows) for rows in lines[1:])
+            if 2 * count >= len(lines) if len(places) > 2 else count == len(lines) - 1:
+                return True
+    return False
+
+
+def _literally(layout: Layout, places: Sequence[int], line: str, wide: bool) -> list[list[str]]:
+    """Return the fields of a line as if quotes meant nothing, [] if it is no row.
+
+    Where lines may be too wide, they are read once for every field that may hold what is too much, and their time must
+    be one for sure: eight digits or more and nothing else.
+    """
+    fields, width = line.rstrip("\r\n").split(layout.delimiter), len(layout.names)
+    surplus = len(fields) - width
+    if not wide or surplus < 0:
+        return [] if surplus else [fields]
+    rows = [fields[: place + 1] + fields[place + 1 + surplus :] for place in range(width if surplus else 1)]
+    return [row for row in rows if _TIME.fullmatch(row[places[2]]) and sum(map(str.isdigit, row[places[2]])) >= 8]
+
+
+def _is_row(places: Sequence[int], fields: Sequence[str], like: Sequence[str] | None = None) -> bool:
+    """Say whether fields look like a row; where another is given, with ids like those in it."""
     timed = len(places) > 2
-    if timed and not _is_time(fields[places[2]], None if others is None else others[places[2]]):
+    if timed and not _is_time(fields[places[2]], None if like is None else like[places[2]]):
         return False
     ids = [_id(fields[place]) for place in places[:2]]
-    if others is None or not all(ids):
+    if like is None or not all(ids):
         return all(ids)
-    return all(_kind(text, timed) == _kind(_id(others[place]), timed) for text, place in zip(ids, places, strict=False))
+    return all(_kind(text, timed) == _kind(_id(like[place]), timed) for text, place in zip(ids, places, strict=False))
 
 
 def _is_time(text: str, like: str | None) -> bool:

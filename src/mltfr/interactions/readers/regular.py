@@ -123,13 +123,13 @@ def _swallowed(
     array: _Bytes, places: _Places, kinds: _Bytes, inside: npt.NDArray[np.bool_], delimiter: int, width: int,
     swallows: Callable[[str], bool],
 ) -> bool:  # fmt: skip
-    """Say whether any row with line breaks holds several rows: only those are asked of whose lines have their width."""
+    """Say whether any row with line breaks holds several rows: only those are asked of whose lines are as wide."""
     line = np.flatnonzero(kinds == _LINE)
     broken = inside[line]
     if not broken.any():
         return False
     fields = np.diff(np.cumsum(kinds == delimiter)[line], prepend=0) + 1
-    whole = np.flatnonzero((fields == width) & np.concatenate([[False], broken[:-1]]))  # lines that go on a row
+    whole = np.flatnonzero((fields >= width) & np.concatenate([[False], broken[:-1]]))  # lines that go on a row
     ends = np.flatnonzero(~broken)
     starts = places[line]
     for row in np.unique(np.searchsorted(ends, whole)).tolist():
