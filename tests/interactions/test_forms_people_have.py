@@ -35,7 +35,74 @@ HEADERLESS = {
     "grades and spaces": "1 242 3\n2 302 3\n3 377 1\n",
     "likes": "u1\ti1\t1\nu2\ti2\t-1\n",
     "after a comment": "# exported\n196\t242\t3\t881250949\n",
+    "delimiters between quotes": 'u1,"a, b",i1,5.0\nu2,c,i2,4.0\n',
+    "ids with spaces": "user 1,i1\nuser 2,i2\nuser 1,i3\n",
+    "users come again": "u1 i1 click\nu2 i1 buy\nu1 i2 click\n",
 }
+LONGER = {
+    "line breaks between quotes": ('"u1"\t"two\nlines"\t"i1"\t"1600000000"\n"u2"\t"one"\t"i2"\t"1600000007"\n', 2),
+    "quotes and bars": ('u 1|i1|"a|b"|1600000000\nu 2|i2|"two\n\nlines"|1600000007\n', 2),
+    "quotes that are none": ('u1\ti1\t"Heat" (1995)\t1600000000\nu2\ti2\tHeat\t1600000007\n', 1),
+    "an odd line": ("".join(f"u{n}\ti{n}\tx\t{1_600_000_000 + n}\n" for n in range(9)) + "u9\ti9\n", 9),
+}
+TIME_FIRST = {
+    "spaces": "1600000000 u1 i2\n1600000007 u2 i3\n",
+    "one line": "1600000000 u1 i2\n",
+    "tabs": "1600000000\tu1\ti2\n1600000007\tu2\ti3\n",
+    "milliseconds": "1600000000000\tu1\ti2\n1600000000700\tu2\ti3\n",
+    "dates": "2024-01-01 u1 i2\n2024-01-02 u2 i3\n",
+    "fractions": "1600000000.5 u1 i2\n1600000000.7 u2 i3\n",
+    "bars": "1600000000|u1|i2\n1600000007|u2|i3\n",
+    "quotes": '"1600000000";"u 1";"i2"\n"1600000007";"u;2";"i3"\n',
+}
+HEADER_WITHOUT_NAMES = {
+    "tabs": "us\u00e9r_id\titem_id\ttimestamp\nu1\ti1\t1600000000\nu2\ti1\t1600000007\n",
+    "spaces": "usr itm when\nu1 i1 1600000000\nu2 i1 1600000007\n",
+    "an atomic file": 'user_id:toke""n\titem_id:token\trating:float\nu1\ti1\t2.5\nu2\ti1\t3.5\n',
+    "ids with spaces": "usr,itm,when\nu 1,i 1,1600000000\nu 2,i 1,1600000007\n",
+    "a header with a field too few": "usr itm\n" + "".join(f"u{n} i{n} {1_600_000_000 + n}\n" for n in range(9)),
+}
+
+
+@pytest.mark.parametrize("case", LONGER)
+def test_rows_of_several_lines_and_odd_ones_make_a_table_too(tmp_path: Path, case: str) -> None:
+    path, (text, rows) = tmp_path / "log", LONGER[case]
+    path.write_text(text)
+    for skip in (False, True):
+        with pytest.raises(DataError, match=r"looks like a table without a header: .* --columns \S*user_id\S*\."):
+            load_interactions(path, skip_invalid=skip)
+    assert len(load_interactions(path, columns="user_id,item_id,x,timestamp", skip_invalid=True)) == rows
+
+
+@pytest.mark.parametrize("case", TIME_FIRST)
+def test_a_table_that_begins_with_times_is_refused_with_its_flag(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(TIME_FIRST[case])
+    with pytest.raises(DataError, match=r"without a header: .* --columns timestamp,user_id,item_id\.") as caught:
+        load_interactions(path, skip_invalid=True)
+    assert ("--format sequence" in str(caught.value)) == (" " in TIME_FIRST[case] or "\t" in TIME_FIRST[case])
+    assert len(load_interactions(path, columns="timestamp,user_id,item_id")) == TIME_FIRST[case].count("\n")
+
+
+@pytest.mark.parametrize("case", HEADER_WITHOUT_NAMES)
+def test_a_header_without_the_usual_names_makes_a_table(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(HEADER_WITHOUT_NAMES[case])
+    with pytest.raises(DataError, match=r"no (user|item) column among '.* --columns user_id,item_id") as caught:
+        load_interactions(path, skip_invalid=True)
+    width = 2 if "too few" in case else 3
+    assert str(caught.value).split()[-1] == ("user_id,item_id.", "user_id,item_id,timestamp.")[width - 2]
+
+
+def test_the_example_of_columns_has_as_many_as_the_file(tmp_path: Path) -> None:
+    path, likely = tmp_path / "log", "user_id,item_id,rating,timestamp,column5,column6,column7,column8"
+    for width, named in ((2, likely[:15]), (3, "user_id,item_id,timestamp"), (4, likely[:32]), (6, likely[:48])):
+        path.write_text(",".join("abcdefg"[:width]) + "\n")
+        with pytest.raises(DataError, match=rf"--columns {named}\.$"):
+            load_interactions(path, format="csv")
+    path.write_text(",".join("abcdefghij") + "\n")
+    with pytest.raises(DataError, match=rf"--columns {likely},\.\.\.\.$"):
+        load_interactions(path, format="csv")
 
 
 @pytest.mark.parametrize("case", HEADERLESS)
@@ -57,6 +124,8 @@ SEQUENCES = {
     "one width": "alice book pen\nbob pen ink\n",
     "long numbers": "1 1234567890 1234567891\n2 1234567890 1234567892\n",
     "tabs": "u1\ta\tb\tc\nu2\tb\tc\ta\n",
+    "large numbers of users": "123456789 12 55 76\n987654321 55 12 40\n",
+    "commas in ids": "u1 a,b c\nu2 d,e f\n",
 }
 
 

@@ -175,3 +175,20 @@ def test_parquet_files_of_one_part_are_a_log(tmp_path, names):
 def test_a_part_may_have_any_dots_in_its_name(tmp_path):
     log = load_interactions(folder_of(tmp_path, {f"a.b.c.{part}.txt": PARTS[part] for part in ("train", "test")}))
     assert log.test is not None
+
+
+def test_parts_without_a_header_are_no_histories(tmp_path):
+    rows = [f"{user}\t{item}\t{1_600_000_000 + item}\n" for user in range(3) for item in range(5)]
+    folder = folder_of(tmp_path / "log", {"train.txt": "".join(rows), "test.txt": "0\t7\t1600000009\n"})
+    for skip in (False, True):
+        with pytest.raises(DataError, match=r"train\.txt: looks like a table without a header: .* --columns user_id"):
+            load_interactions(folder, skip_invalid=skip)
+    log = load_interactions(folder, columns="user_id,item_id,timestamp")
+    assert (len(log.frame), len(log.test)) == (15, 1)
+
+
+def test_a_part_may_begin_with_a_user_without_items(tmp_path):
+    folder = folder_of(tmp_path / "log", {"train.txt": "u0\n" + PARTS["train"], "test.txt": PARTS["test"]})
+    with pytest.raises(DataError, match=r"train\.txt, line 1: the user has no items"):
+        load_interactions(folder)
+    assert load_interactions(folder, skip_invalid=True).skipped == 1

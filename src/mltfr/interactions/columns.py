@@ -83,8 +83,7 @@ class Columns:
             role, usual = ("user", USER_NAMES) if user is None else ("item", ITEM_NAMES)
             raise DataError(
                 f"{source}: no {role} column among {_listed(names)}. Expected {usual[0]} or a usual synonym "
-                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column; if there is no "
-                "header, name all columns with --columns, as in --columns user_id,item_id,rating,timestamp."
+                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column{_example(len(names))}."
             )
         twice = next((name for name in (user, item, timestamp) if names.count(name) > 1), None)
         if twice is not None:
@@ -122,6 +121,16 @@ def _find(given: str | None, usual: Sequence[str], names: Sequence[str], role: s
         return given
     by_name = {canonical(name): name for name in reversed(names)}
     return next((by_name[c] for c in map(canonical, usual) if c in by_name), None)
+
+
+def _example(count: int) -> str:
+    """Return how so many columns without a header are named."""
+    if count < 2:
+        return ""
+    likely = ["user_id", "item_id", *(["timestamp"] if count == 3 else ["rating", "timestamp"])]
+    names = [*likely, *(f"column{place}" for place in range(5, min(count, 8) + 1))][:count]
+    more = ",..." if count > 8 else ""
+    return f"; if there is no header, name all columns with --columns, as in --columns {','.join(names)}{more}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.parts import has_parts, refuse_split
-from mltfr.interactions.readers.headerless import refuse_headerless
+from mltfr.interactions.readers.headerless import is_table
 from mltfr.interactions.readers.layout import DELIMITERS, preamble, usual_layout
 from mltfr.interactions.readers.parquet import parts_of
 from mltfr.interactions.readers.recbole import is_typed_header
@@ -17,6 +17,10 @@ from mltfr.interactions.readers.text import HEAD, head
 
 FORMS = "CSV or TSV with a header, Parquet, JSON Lines, RecBole .inter, `user item item ...`, "
 FORMS += "`user : item item ...`, `user item`, or a folder with train.txt and test.txt"
+
+
+class LoneWordError(DataError):
+    """A text begins with a line of one word: no table, and a history only if its user has no items."""
 
 
 def detect(path: Path, columns: Columns) -> str:
@@ -61,11 +65,11 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
     words = [line.split() for line in lines]
     if all(len(row) > 1 and (row[1] == ":" or row[0].endswith(":")) for row in words[:10]):
         return "sequence-colon"
-    refuse_headerless(path, lines)
-    if any(mark in first for mark in DELIMITERS[:1] + DELIMITERS[2:4]) and len(first.split()) == 1:
+    marked = any(mark in first for mark in DELIMITERS[:1] + DELIMITERS[2:4]) and len(first.split()) == 1
+    if is_table(path, lines) or marked:
         return "csv"  # its reader says which column is missing
     if len(first.split()) < 2:
-        raise DataError(f"{path}: line 1 is {first[:40]!r}, of no known format. Expected {FORMS}.")
+        raise LoneWordError(f"{path}: line 1 is {first[:40]!r}, of no known format. Expected {FORMS}.")
     return "pairs" if _is_pairs(path, words) else "sequence"
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from mltfr.errors import DataError, MltfrWarning, one_of
 from mltfr.interactions.checks import Checking, SameTime, check
 from mltfr.interactions.columns import Columns, column_names
-from mltfr.interactions.detect import detect
+from mltfr.interactions.detect import LoneWordError, detect
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.parts import find_parts
 from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
@@ -173,7 +173,7 @@ def _format_of_part(file: Path, columns: Columns) -> str:
     """Return the format of a part; a text that begins with a user without items is a sequence as well."""
     try:
         return detect(file, columns)
-    except DataError:
+    except LoneWordError:
         if ".txt" in file.name.lower():
             return "sequence"
         raise

@@ -1,51 +1,89 @@
-"""Tables without a header, told from histories: every line has the same width, and a column of times or ratings."""
+"""Tables without the usual names, told from histories: lines of one width, with a column of times or grades."""
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mltfr.errors import DataError
+from mltfr.interactions.readers.layout import DELIMITERS, Layout
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{4}( .*)?")
 _LOOKED_AT = 1000
+_USUAL = 0.8
+"""Share of the lines that have one width, at least; the others may be damaged."""
+_OF_HISTORIES = ("\t", None)
+"""Delimiters of histories as well as of tables; None is white space."""
+_SPREAD = 4
+"""The latest time of a table is at most so many times the earliest: ids of users spread farther."""
 
 
-def refuse_headerless(path: Path, lines: Sequence[str]) -> None:
-    """Raise where lines without the usual names are rows of a table, and name the flag that reads it.
+def is_table(path: Path, lines: Sequence[str]) -> bool:
+    """Say whether lines are a table, whose header lacks the usual names.
 
     Args:
         path: the file.
         lines: its first lines that are not blank.
 
     Raises:
-        DataError: the lines look like a table without a header.
+        DataError: they are a table without a header; the flag that reads it is named.
     """
-    lines = lines[:_LOOKED_AT]
-    for delimiter in ("::", ",", ";", "|", "\t", None):
-        rows = [[field.strip().strip("\"'") for field in line.split(delimiter)] for line in lines]
-        if len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
-            continue
-        columns = list(zip(*rows, strict=True))
-        graded = len(rows) > 1 and not _small(columns[1])  # then small numbers behind the items are no items
-        kinds = [_kind(column, graded and place > 1) for place, column in enumerate(columns)]
-        history = delimiter in ("\t", None) and len(rows[0]) < 3
-        sure = delimiter not in ("\t", None) and any(_NUMBER.fullmatch(field) for field in rows[0])
-        if history or not (sure or _tells(kinds)):
-            continue
-        names = _names(kinds)
-        other = "" if delimiter not in ("\t", None) else " If its lines are histories, pass --format sequence."
-        raise DataError(
-            f"{path}: looks like a table without a header: its first line is {lines[0][:60]!r}. Name its columns, as "
-            f"in: mltfr data describe {path} --columns {','.join(names)}.{other}"
-        )
+    for delimiter in ("::", *(mark for mark in DELIMITERS if mark not in ("::", " ")), None):
+        for rows in _readings(lines[:_LOOKED_AT], delimiter):
+            width, count = Counter(map(len, rows)).most_common(1)[0]
+            whole = [row for row in rows if len(row) == width]
+            if width < (3 if delimiter in _OF_HISTORIES else 2) or count < _USUAL * len(rows):
+                continue
+            odd, names = whole[0] is not rows[0], not _numbers(rows[0])
+            if _is_body(whole, delimiter) and not (odd and names):
+                raise _headerless(path, lines[0], _kinds(whole))
+            body = whole if odd else whole[1:]
+            if names and body and _is_body(body, delimiter):
+                return True
+    return False
 
 
-def _tells(kinds: Sequence[str]) -> bool:
-    """Say whether a column behind those of user and item shows a table: times, or fractions or grades."""
-    return any(kind != "id" for kind in kinds[2:]) and "id" in kinds[:2] and kinds[1] != "time"
+def _readings(lines: Sequence[str], delimiter: str | None) -> Iterator[list[list[str]]]:
+    """Yield the fields of the lines: with what stands between quotes as one, and as they stand."""
+    if delimiter is not None and any('"' in line for line in lines):
+        rows: list[list[str]] = []
+        with suppress(csv.Error):  # the last row may go on behind these lines
+            rows.extend(row for row in Layout(delimiter, []).records(line + "\n" for line in lines) if row)
+        if rows:
+            yield [[field.strip() for field in row] for row in rows]
+    yield [[field.strip().strip("\"'") for field in line.split(delimiter)] for line in lines]
+
+
+def _is_body(rows: Sequence[Sequence[str]], delimiter: str | None) -> bool:
+    """Say whether rows of one width are those of a table."""
+    if delimiter not in _OF_HISTORIES and _numbers(rows[0]):
+        return True
+    if len({row[0] for row in rows}) <= _USUAL * len(rows) and not _is_header(rows):
+        return True  # of histories a user has one
+    kinds = _kinds(rows)
+    return kinds.count("id") > 1 and len(set(kinds)) > 1
+
+
+def _is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Say whether the first row names columns: it alone has no number where the others have one."""
+    return any(not _NUMBER.fullmatch(column[0]) and len(column) > 1 and all(map(_NUMBER.fullmatch, column[1:]))
+               for column in zip(*rows, strict=True))  # fmt: skip
+
+
+def _numbers(row: Sequence[str]) -> bool:
+    return any(_NUMBER.fullmatch(field) for field in row)
+
+
+def _kinds(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return what the columns look like: "time", "rating" or "id"."""
+    columns = list(zip(*rows, strict=True))
+    graded = len(rows) > 1 and not _small(columns[1])  # then small numbers behind the items are no items
+    return [_kind(column, place, graded and place > 1) for place, column in enumerate(columns)]
 
 
 def _small(column: Sequence[str]) -> bool:
@@ -53,24 +91,32 @@ def _small(column: Sequence[str]) -> bool:
     return all(_NUMBER.fullmatch(value) and abs(float(value)) <= 10 for value in column)
 
 
-def _kind(column: Sequence[str], graded: bool) -> str:
-    """Return what a column looks like: "time", "rating" or "id"."""
+def _kind(column: Sequence[str], place: int, graded: bool) -> str:
     if all(_DATE.fullmatch(value) for value in column):
         return "time"
     if not all(_NUMBER.fullmatch(value) for value in column):
         return "id"
     numbers = [float(value) for value in column]
-    if all(1e8 <= number < 3e18 for number in numbers):
+    if all(1e8 <= number < 3e18 for number in numbers) and (place > 0 or max(numbers) < _SPREAD * min(numbers)):
         return "time"
     return "rating" if _small(column) and (graded or any("." in value for value in column)) else "id"
 
 
+def _headerless(path: Path, first: str, kinds: Sequence[str]) -> DataError:
+    other = " If its lines are histories, pass --format sequence." if len(first.split()) > 1 else ""
+    return DataError(
+        f"{path}: looks like a table without a header: its first line is {first[:60]!r}. Name its columns in their "
+        f"order, as in: mltfr data describe {path} --columns {','.join(_names(kinds))}.{other}"
+    )
+
+
 def _names(kinds: Sequence[str]) -> list[str]:
     """Return a guess at the names of columns."""
-    names = ["user_id", "item_id", *(f"column{place}" for place in range(3, len(kinds) + 1))]
-    for place in range(2, len(kinds)):
-        if kinds[place] == "time" and "timestamp" not in names:
-            names[place] = "timestamp"
-        elif "rating" not in names and place == 2:
-            names[place] = "rating"
+    names = [f"column{place + 1}" for place in range(len(kinds))]
+    for kind, name in (("time", "timestamp"), ("rating", "rating")):
+        if kind in kinds and kinds.count("id") > 1:
+            names[kinds.index(kind)] = name
+    places = [place for place, kind in enumerate(kinds) if kind == "id"]
+    for place, name in zip(places if len(places) > 1 else range(2), ("user_id", "item_id"), strict=False):
+        names[place] = name
     return names

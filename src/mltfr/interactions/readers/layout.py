@@ -149,13 +149,14 @@ def _without_header(path: Path, columns: Columns) -> Layout:
     before = preamble(path, columns)
     widths: dict[str, int] = {}
     for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
+        widths[delimiter] = before.first.count(delimiter) + 1
         with suppress(csv.Error):
-            widths[delimiter] = len(next(_plain(delimiter).records([before.first]), []))
-            if widths[delimiter] == len(columns.names):
-                return replace(
-                    _plain(delimiter), names=list(columns.names), start=before.start, line=before.lines + 1,
-                    notes=before.notes,
-                )  # fmt: skip
+            widths[delimiter] = len(with_header(path, _plain(delimiter), before).names)
+        if widths[delimiter] == len(columns.names):
+            return replace(
+                _plain(delimiter), names=list(columns.names), start=before.start, line=before.lines + 1,
+                notes=before.notes,
+            )  # fmt: skip
     raise DataError(
         f"{path}, line {before.lines + 1}: --columns names {len(columns.names)} columns, and the line has "
         f"{max(widths.values(), default=0)}. Name every column, separated by commas."
