@@ -47,6 +47,10 @@ SAME_MOMENT = (
     "Nov 14, 2023 10:40 PM", "November 14, 2023, 10:40:00 pm", "Tue Nov 14 22:40:00 +0000 2023",
     "Tue Nov 14 22:40:00 2023", "Tue, 14 Nov 2023 22:40:00 GMT", "2023-11-14 22:40:00 +0000 UTC",
     "2023-11-14T23:40:00+01:00[Europe/Paris]", "Wed Nov 15 2023 00:40:00 GMT+0200 (CEST)",
+    "2023-11-14T22:40Z[UTC]", "2023-11-14T22:40:00.000Z[Etc/UTC]", "2023-11-14 23:40:00 +0100 (CET)",
+    "2023-11-15T00:40+02[Africa/Cairo]", "Tue, 14 Nov 2023 22:40:00 GMT+00:00 (Greenwich Mean Time)",
+    "2023-11-14 22:40 (UTC)", "2023-11-14T22:40:00[UTC]", "2023-11-14 22:40:00[Etc/UTC]",
+    "2023-11-14 11:40 PM +0100 (CET)",
 )  # fmt: skip
 
 
@@ -161,6 +165,20 @@ def test_a_column_that_cannot_be_read_is_not_said_to_be_skipped():
 def test_what_is_no_time_is_refused_in_one_line(values, message):
     with pytest.raises(DataError, match=message):
         read(values)
+
+
+@pytest.mark.parametrize("zone", ["[America/New_York]", " (EST)", " (Eastern Time)", "[EST]", "(PST)", " [CET]"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2024-05-31T18:00:00", "2024-05-31 18:00", "2024-05-31 18:00:00.5", "2024-05-31", "31-05-2024", "05-31-2024",
+        "20240531T180000", "31 May 2024 06:00 PM", "31/05/2024 18:00", "Fri May 31 18:00:00 2024",
+    ],
+)  # fmt: skip
+def test_a_zone_that_has_a_name_alone_is_not_dropped(moment, zone):
+    found = refusal([moment + zone])
+    assert f"timestamp is {(moment + zone)[:40]!r}" in found
+    assert "--time-format" in found
 
 
 def test_types_of_other_libraries():

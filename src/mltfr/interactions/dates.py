@@ -23,8 +23,9 @@ _PLAIN = (
 )  # fmt: skip
 _TIMES = ("", "T%H:%M:%S", "T%H:%M", "T%I:%M:%S %p", "T%I:%M %p", "T%I:%M:%S%p", "T%I:%M%p")
 _REWRITTEN = (
-    (r"\s*(\[[^\]]*\]|\([^)]*\))$", ""),                                  # 10:00+01:00[Europe/Paris]
-    (r"(?i)(\d)\s*(?:utc|gmt|z)$", "${1}"),                               # without a zone it is UTC as well
+    # 10:00+01:00[Europe/Paris]: the offset says it; alone, the name of a zone other than UTC stays and is not read
+    (r"(?i)(:\d\d\S*(?: ?[ap]m)?(?: ?(?:utc|gmt)? ?[+-]\d\d(?::?\d\d)?|z))\s*(?:\[[^\]]+\]|\([^)]+\))$", "${1}"),
+    (r"(?i)(\d)\s*(?:utc|gmt|z|\[(?:etc/)?utc\]|\((?:utc|gmt)\))$", "${1}"),  # without a zone it is UTC as well
     (r"(?i)\s*(?:utc|gmt)([+-]\d\d)", "${1}"),
     (r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", ""),
     (r"^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)", "${1}-${2}-${3}T${4}:${5}:${6}"),
