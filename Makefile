@@ -38,7 +38,7 @@ lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-mutate: $(VENV)/.dev  ## Make a hundred known faults, and print those that no test notices.
+mutate: $(VENV)/.dev  ## Make some two hundred known faults, and print those that no test notices.
 	$(BIN)/python tests/mutations/mutate.py $(ARGS)
 
 bench: $(VENV)/.bench  ## Measure speed and memory, and print a table.

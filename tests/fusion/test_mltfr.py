@@ -91,6 +91,14 @@ def test_exponential_query_decays_over_the_prefix() -> None:
         torch.testing.assert_close(query[user, t], torch.nn.functional.normalize(running, dim=0))
 
 
+@pytest.mark.parametrize(("is_causal", "query"), [(True, "mean"), (True, "exponential"), (False, "mean")])
+def test_what_stands_at_padding_asks_for_nothing(is_causal: bool, query: str) -> None:
+    fusion = awake(is_causal, filter={**SMALL, "query": query}).eval()
+    x, mask = fusion_batch()
+    filled = x.masked_fill(~mask.unsqueeze(-1), 7.0)
+    torch.testing.assert_close(fusion(filled, mask)[mask], fusion(x, mask)[mask])
+
+
 def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0, "noise_epochs": 2.0}, dropout=0.0)
     x, mask = fusion_batch()

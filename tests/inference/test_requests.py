@@ -161,6 +161,12 @@ def test_users_who_fall_short_are_counted_and_said(fitted: Recommender) -> None:
         "users who get no item, since none is a candidate for them: 1 (all).",
         "users who get fewer than 3 items, since no more are candidates: 1.",
     ]
+    table, said = answer(fitted, histories={"new": ["99", "99"], "none": [], "old": ["1"]})
+    assert table["user_id"].to_list() == ["new"] * 3 + ["none"] * 3 + ["old"] * 3
+    assert said == [
+        "1 items are not in the training data and were skipped (2 times; 99).",
+        "2 histories hold no item that training knows; they get the most popular items (first: user new).",
+    ]
     table, said = answer(fitted, users=["x", 1, "y", "x", "z", "w"])
     assert table["user_id"].to_list() == ["1"] * 3
     assert said == [
@@ -178,6 +184,11 @@ def test_k_is_a_whole_number(fitted: Recommender, k: Any) -> None:
 
 def test_k_may_be_more_than_there_are(fitted: Recommender) -> None:
     assert len(answer(fitted, users=[1], k=np.int64(1000))[0]) == 7
+
+
+def test_similar_items_are_those_with_a_weight(fitted: Recommender) -> None:
+    """Training has three items of every user, next to each other in a ring of twelve."""
+    assert sorted(fitted.similar_items("10", k=12)["item_id"]) == ["11", "12", "8", "9"]
 
 
 def test_similar_items_takes_ids_as_everything_else_does(fitted: Recommender) -> None:

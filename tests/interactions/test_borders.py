@@ -126,6 +126,12 @@ def test_whole_numbers_are_cut_exactly(times, border):
             assert apply_filters(log, config)[0].frame["timestamp"].to_list() == after
 
 
+@pytest.mark.parametrize(("since", "until", "left"), [(1.5, 100.0, [2, 3]), (2, 100.0, [2, 3]), (-9.0, 1.5, [0, 1])])
+def test_whole_numbers_are_cut_between_two_of_them(since, until, left):
+    log = InteractionLog(pl.DataFrame({"user_id": "u", "item_id": list("abcd"), "timestamp": [0, 1, 2, 3]}))
+    assert apply_filters(log, FilterConfig(since=since, until=until))[0].frame["timestamp"].to_list() == left
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_split_at_dates_is_that_at_their_numbers(tmp_path, unit):
     log = load_interactions(frame_in(unit))

@@ -89,6 +89,7 @@ NAMED = {
     "two quotes in two rows": (six(b='"lamp', c='disc"'), r"line 3: a quote opens here .* up to line 4", 5),
     "a quote closed in another column": (six(b='"lamp').replace("i0,4", 'i0",4'), r"line 3: the row has 6 fields", 5),
     "a comma in a title": (six(b="Toys, Games"), r"line 3: the row has 5 fields\. The header has 4", 5),
+    "a comma between inch marks": (six(a='"a, b"', b='12",5"'), r"line 3: the row has 5 fields", 5),
     "a comma less": (six().replace("i1,2,", "i1,2"), r"line 3: the row has 3 fields\. The header has 4", 5),
     "a row below line breaks": (six(a='"a\nb"', b='"c\nd"', c="e,f"), r"line 6: the row has 5 fields", 5),
     "a row of several lines": (six(b='"a\nb",c'), r"line 3: the row has 5 fields and runs to line 4\.", 5),
@@ -250,3 +251,20 @@ def test_two_colons_and_quotes(tmp_path: Path, case: str, size: int) -> None:
     found = pl.concat(parsed.tables).collect()
     assert found.select("user_id", "item_id").rows() == [tuple(row) for row in expected]
     assert parsed.place(len(expected) - 1) == f"line {1 + len(rows)}"
+
+
+def test_rows_that_the_fast_parser_loses_are_read_exactly(tmp_path: Path, monkeypatch) -> None:
+    path, read_csv = tmp_path / "log", pl.read_csv
+    path.write_text(six())
+    monkeypatch.setattr(pl, "read_csv", lambda *given, **more: read_csv(*given, **more)[:-1])
+    assert load_interactions(path, format="csv").frame["item_id"].to_list() == ["i0", "i1", "i2"] * 2
+
+
+def test_every_row_has_its_line_whatever_the_size_of_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(six(b='"two\nlines"').replace("\nu1,i1", "\n\nu1,i1"))
+    for size in (1, 20, 45, 1000):
+        parsed = parse(path, find_layout(path, Columns()), Columns(), False, size=size)
+        rows = pl.concat(parsed.tables).collect().rows()
+        assert rows == [(f"u{n // 3}", f"i{n % 3}", str(n + 1)) for n in range(6)]
+        assert [parsed.place(row) for row in range(6)] == [f"line {line}" for line in (2, 3, 5, 6, 8, 9)]

@@ -19,6 +19,7 @@ def test_a_fault_can_be_made(mutation: Mutation) -> None:
 
 
 def test_there_is_a_fault_for_everything_that_must_hold() -> None:
-    assert len(MUTATIONS) >= 100
+    assert len(MUTATIONS) >= 180
     rooms = {mutation.file.partition("/")[0] for mutation in MUTATIONS}
-    assert rooms >= {"batch", "evaluation", "fusion", "inference", "interactions", "storage", "tokens", "training"}
+    wanted = "batch evaluation fusion inference interactions losses storage tokens training"
+    assert rooms >= set(wanted.split())

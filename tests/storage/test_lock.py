@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import re
 import socket
 import subprocess
@@ -204,3 +205,18 @@ def test_a_refusal_names_the_holder_where_there_is_one(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds something"), naming_the_holder(tmp_path):
         raise RunError("holds something")
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_process_that_was_forked_holds_no_lock(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        child = os.fork()
+        if child == 0:
+            code = 2
+            try:
+                with locked(tmp_path):
+                    code = 1
+            except RunError:
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

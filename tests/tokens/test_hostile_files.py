@@ -52,6 +52,7 @@ LYING_SAFETENSORS = {
     "negative": safetensors(entry([-1, -4], [0, 16]), bytes(16)),
     "booleans": safetensors(entry([True, True], [0, 4]), bytes(4)),
     "offsets backwards": safetensors(entry([2, 2], [16, 0]), bytes(16)),
+    "offsets of fewer rows": safetensors(entry([3, 2], [0, 16]), VALUES.tobytes()),
     "offsets outside": safetensors(entry([2, 2], [HUGE, HUGE + 16]), bytes(16)),
     "a shape that is a text": safetensors(entry("22", [0, 16]), bytes(16)),
     "a type that is a list": safetensors(entry([2, 2], [0, 16], ["F32"]), bytes(16)),
@@ -90,6 +91,8 @@ LYING_GGUF = {
     "nested arrays": gguf_file(pair("a", 9, NESTED)),
     "an unknown type": gguf_file(pair("a", 77, b"")),
     "alignment 0": gguf_file(pair("general.alignment", 4, struct.pack("<I", 0)), tensors=TABLE, count=1),
+    "alignment below 0": gguf_file(pair("general.alignment", 5, struct.pack("<i", -32)), tensors=TABLE, count=1)
+    + VALUES.tobytes(),
     "alignment an array": gguf_file(
         pair("general.alignment", 9, array(4, 1, struct.pack("<I", 32))), tensors=TABLE, count=1
     ),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ from mltfr.errors import FetchError, MissingExtraError, TokenTableError
 from mltfr.tokens import TokenStore
 from mltfr.tokens.load import import_table
 from mltfr.tokens.sources import source_for
+from mltfr.tokens.sources.base import MAX_SHAPE, check_shape
+from mltfr.tokens.sources.gguf_header import read_gguf_header
 from mltfr.tokens.sources.hub import HubConfig, HubSource
+from mltfr.tokens.sources.safetensors import read_header
 from mltfr.tokens.sources.tensor_names import KNOWN_NAMES, choose_tensor
 from mltfr.tokens.vocabulary import read_vocabulary_file
 from support.token_files import VOCABULARY, small_values, write_safetensors, write_tokenizer
@@ -189,3 +194,46 @@ def test_importing_from_the_hub_respects_offline(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MLTFR_OFFLINE", "1")
     with pytest.raises(TokenTableError, match="owner/model: MLTFR_OFFLINE=1 forbids"):
         import_table("mine", "owner/model", TokenStore(tmp_path))
+
+
+def test_a_table_of_another_model_than_the_tokens_is_refused(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "model.safetensors", {"wte.weight": small_values()})
+    for tokens in (VOCABULARY[:900], (*VOCABULARY, *(f"more{n}" for n in range(200)))):
+        write_tokenizer(tmp_path / "tokenizer.json", tokens)
+        with pytest.raises(TokenTableError, match=f"1,024 rows and the vocabulary {len(tokens):,} tokens"):
+            source_for(str(tmp_path)).open().__enter__()
+
+
+@pytest.mark.parametrize("shape", [(MAX_SHAPE[0] + 1, 1), (1, MAX_SHAPE[1] + 1), (5,), (5, 4, 1), (0, 4), (4, 0)])
+def test_shapes_that_no_table_has_are_refused(shape: tuple[int, ...]) -> None:
+    assert check_shape(MAX_SHAPE, "x") == MAX_SHAPE
+    with pytest.raises(TokenTableError, match=r"^x: is .* a token table "):
+        check_shape(shape, "x")
+
+
+def test_headers_are_read_within_their_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The length that a header claims is beyond the file, or beyond any header."""
+    path = tmp_path / "t.safetensors"
+    header = b'{"wte.weight": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+    assert read_header(path)[1] == 8 + len(header)
+    with monkeypatch.context() as patch:
+        patch.setattr("mltfr.tokens.sources.safetensors.MAX_HEADER", len(header) - 1)
+        with pytest.raises(TokenTableError, match="the header is cut off"):
+            read_header(path)
+    path.write_bytes(struct.pack("<Q", len(header) + 9) + header + b" " * 8)  # of which a reader would see the end
+    with pytest.raises(TokenTableError, match="the header is cut off"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("kind", [struct.pack("<II", 9, 0), struct.pack("<I", 8)], ids=["numbers", "text"])
+def test_a_gguf_header_that_claims_much_takes_little_memory(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "t.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"a" + kind + struct.pack("<Q", 1 << 28) + bytes(99))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TokenTableError, match="the header is cut off or wrong"):
+            read_gguf_header(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mltfr.training.checkpoint import (
     optimizer_tensors,
     random_tensors,
 )
+from support.manifests import change_sealed
 
 STATE = {"round": 1, "epoch": 2, "batch": 3}
 
@@ -97,3 +99,16 @@ def test_prefixes_are_taken_off_as_they_were_put_on():
     tensors = {"a.b": torch.zeros(1), "c": torch.ones(1)}
     both = with_prefix("best", tensors) | with_prefix("model", tensors)
     assert under_prefix("best", both) == tensors
+
+
+@pytest.mark.parametrize("name", ["../tensors-1-1-1.safetensors", "{}/tensors-1-1-1.safetensors", "other.safetensors"])
+def test_a_state_leads_to_tensors_of_its_own_folder_alone(tmp_path, name):
+    """What lies elsewhere is whole, and would be read."""
+    checkpoints = Checkpoints(tmp_path / "checkpoint")
+    checkpoints.save({"a": torch.zeros(1)}, STATE)
+    (file,) = checkpoints.folder.glob("*.safetensors")
+    for other in (tmp_path / "tensors-1-1-1.safetensors", checkpoints.folder / "other.safetensors"):
+        shutil.copy(file, other)
+    change_sealed(checkpoints.folder / "state.json", lambda state: state.update(tensors=name.format(tmp_path)))
+    with pytest.raises(RunError, match="names no file of tensors"):
+        checkpoints.load()
