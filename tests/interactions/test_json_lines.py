@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mltfr.errors import DataError
 from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.interactions.readers.json_lines import look_at
 
 
 def read(folder: Path, *lines: str, **options: Any) -> InteractionLog:
@@ -74,6 +76,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "half of a pair": (r'{"user": "u", "item": "\ud83c"}', "line 3: found"),
     "a key twice": ('{"user": "u", "item": "i", "user": "v"}', "line 3: the key 'user' stands there twice"),
     "a key twice beside an object": ('{"x": {}, "user": "u", "item": "i", "user": "v"}', "the key 'user' stands there"),
+    "a key twice, once escaped": (r'{"user": "u", "item": "i", "us\u0065r": "v"}', "the key 'user' stands there twice"),
     "a list as an id": ('{"user": ["u"], "item": "i"}', r"line 3: user_id is a list"),
     "an object as an id": ('{"user": "u", "item": {"id": 5}}', r"line 3: item_id is a dict"),
     "true": ('{"user": true, "item": "i"}', r"line 3: user_id is a boolean"),
@@ -97,7 +100,7 @@ def test_a_line_that_is_no_interaction_is_named(tmp_path: Path, case: str) -> No
     assert log.skipped == 1
 
 
-@pytest.mark.parametrize("number", ["1.5", "1e400", "1e22"])
+@pytest.mark.parametrize("number", ["1.5", "1e400", "1e22", "9" * 39, "-" + "9" * 41, "9" * 40 + ".0", "-Infinity"])
 def test_numbers_that_are_not_whole_are_no_ids(tmp_path: Path, number: str) -> None:
     lines = ['{"user": 1, "item": 2}', '{"user": N, "item": 2}'.replace("N", number)]
     for more in ('{"user": 3, "item": 2}', '{"user": 3, "item": 2, "x": {}}'):
@@ -120,6 +123,21 @@ def test_a_key_that_first_appears_late_counts(tmp_path: Path) -> None:
 def test_every_line_may_have_keys_of_its_own(tmp_path: Path) -> None:
     lines = [json.dumps({"user": "u", "item": f"i{n}", f"k{n}": 1}) for n in range(2000)]
     assert len(read(tmp_path, *lines)) == 2000
+
+
+@pytest.mark.parametrize("letter", ["x", "日"])
+@pytest.mark.parametrize(("keys", "size"), [(90, 1000), (2, 100_000), (400, 300), (6, 2), (1, 200_000)])
+def test_keys_may_be_long(tmp_path: Path, letter: str, keys: int, size: int) -> None:
+    more = {f"{n}" + letter * size: n for n in range(keys)}
+    lines = [json.dumps({"user": "u", "item": f"i{n}"} | more, ensure_ascii=False) for n in range(3)]
+    assert len(read(tmp_path, *lines)) == 3
+    name = "0" + letter * size
+    assert read(tmp_path, *lines, item_column=name, same_time="keep").frame["item_id"].to_list() == ["0"] * 3
+
+
+def test_many_lines_of_some_keys_are_read_fast() -> None:
+    lines = [json.dumps({f"k{key}": line for key in range(20)}) for line in range(1000)]
+    assert len(look_at(pl.Series(lines)).exact) == 0
 
 
 def test_objects_without_keys(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ expression, and its values are cut out by another. All other lines are read by P
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -17,8 +20,9 @@ from mltfr.storage.parse import parse_json
 
 _SAMPLE = 100
 _MOST_KEYS = 500
+_LONGEST_KEYS = 1 << 14  # bytes of all keys together: regular expressions have a limit of their own
 _TEXT = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9abcefABCEF][0-9a-fA-F]{3}))*"'  # without surrogates
-_WHOLE = r"-?(?:0|[1-9][0-9]{0,40})"
+_WHOLE = r"-?(?:0|[1-9][0-9]{0,37})"  # of digits as many as an id may have
 _VALUE = rf"(?:{_TEXT}|{_WHOLE}(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity)"
 _SPACE = r"[ \t\r]*"
 _LIST = rf"\[{_SPACE}(?:{_VALUE}{_SPACE}(?:,{_SPACE}{_VALUE}{_SPACE})*)?\]"
@@ -29,6 +33,14 @@ class Number(str):
     """A number as it is written."""
 
     __slots__ = ()
+
+
+class Repeated(dict[str, Any]):
+    """An object that is written with some keys, `again`, more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.again = {key for key, count in Counter(key for key, _ in pairs).items() if count > 1}
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,11 @@ class JsonLines:
 
     def repeats(self, key: str) -> pl.Series:
         """Say of every line whether its object has a key more than once."""
-        several = self.lines.str.count_matches(f'"{key}"', literal=True) > 1  # it may be a value, or a key within
-        again = [place for place in several.arg_true().to_list() if _repeats(self.lines[place], key)]
+        several = self.lines.str.count_matches(f'"{key}"', literal=True) > 1  # it may be a value
+        others = several.scatter(self.exact, False).arg_true()
+        objects = chain(self.objects, map(_object, self.lines.gather(others)))
+        found = zip(chain(self.exact, others), objects, strict=True)
+        again = [place for place, values in found if isinstance(values, Repeated) and key in values.again]
         return pl.repeat(False, len(self.lines), eager=True).scatter(again, True)
 
     def values(self, key: str) -> tuple[pl.Series, pl.Series]:
@@ -64,7 +79,8 @@ class JsonLines:
 
         Numbers are as they are written, but for a fraction of zeros: 1.0 is 1.
         """
-        raw = self.lines.str.extract(rf'"{re.escape(key)}"{_SPACE}:{_SPACE}({_LIST}|{_VALUE})')
+        name = re.escape(key) if _size([key]) <= _LONGEST_KEYS else ""  # longer ones stand in exact lines alone
+        raw = self.lines.str.extract(rf'"{name}"{_SPACE}:{_SPACE}({_LIST}|{_VALUE})')
         first = raw.str.slice(0, 1)
         kinds = first.replace_strict(_KINDS, default="number", return_dtype=pl.String).set(first.is_null(), None)
         escaped = raw.str.contains("\\", literal=True).fill_null(False).arg_true()
@@ -86,10 +102,10 @@ def look_at(lines: pl.Series) -> JsonLines:
     left = pl.arange(len(lines), eager=True)
     while len(left):
         sample = [_object(line) for line in lines.gather(left.head(_SAMPLE))]
-        new = [key for found in sample for key in found or {} if key not in names]
-        if not new or len(names) + len(new) > _MOST_KEYS:
+        new = dict.fromkeys(key for found in sample for key in found or {} if key not in names)
+        if not new or len(names) + len(new) > _MOST_KEYS or _size(names | new) > _LONGEST_KEYS:
             break
-        names |= dict.fromkeys(new)
+        names |= new
         left = left.filter(~lines.gather(left).str.contains(_plain(names)))
     objects = [_object(line) for line in lines.gather(left)]
     names |= dict.fromkeys(key for found in objects for key in found or {})
@@ -103,18 +119,18 @@ def _plain(names: dict[str, None]) -> str:
     return rf"^\{{{_SPACE}(?:{pair}(?:,{_SPACE}{pair})*)?\}}$"
 
 
+def _size(names: Iterable[str]) -> int:
+    return sum(len(name.encode()) for name in names)
+
+
 def _object(line: str) -> dict[str, Any] | None:
     try:
-        value = parse_json(line, Number)
+        value = parse_json(line, Number, _keys_once)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
 
-def _repeats(line: str, key: str) -> bool:
-    """Say whether the object of a line has a key more than once."""
-    try:
-        pairs = parse_json(line, object_pairs_hook=list)
-    except ValueError:
-        return False
-    return sum(isinstance(pair, tuple) and pair[0] == key for pair in pairs) > 1
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Repeated(pairs)
