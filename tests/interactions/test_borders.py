@@ -60,8 +60,10 @@ def test_the_description_shows_the_moments(tmp_path, unit):
     assert describe(load_interactions(path)).time_unit == unit
 
 
-COUNTERS = ([1, 2, 3], [0, 1, 516], [20231114, 20231115], [20231114224000, 20231115224000], [-5, 3],
-            [START, START * 1000], [1.5, 2.5])  # fmt: skip
+BIG = [1, 50_000_000, 100_000_000, 200_000_000]
+COUNTERS = (BIG, [0, *BIG], [-3, *BIG], [0, 5 * 10**7, 5 * 10**10], [1, START * 1000], [5 * 10**9, 2 * 10**10],
+            [-START, 0, 7], [1e-9, 2e8], [1, 2, 3], [0, 1, 516], [20231114, 20231115],
+            [20231114224000, 20231115224000], [-5, 3], [START, START * 1000], [1.5, 2.5])  # fmt: skip
 
 
 @pytest.mark.parametrize("times", COUNTERS)

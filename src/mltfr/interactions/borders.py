@@ -58,7 +58,7 @@ def threshold(border: Border, log: OrderedLog, name: str) -> int | float:
     first, last = log.span()
     exact *= log.clock.scale
     if is_date:
-        unit = log.clock.unit_of(first, last)
+        unit = log.unit
         if unit is None:
             raise DataError(
                 f"{log.source}: '{name}' is the date {border!r}, but the log's times go from {first} to {last}, and "

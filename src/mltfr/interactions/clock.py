@@ -31,18 +31,17 @@ class Clock:
     unit: Unit | None = None
     scale: int = 1
 
-    def unit_of(self, first: float, last: float) -> Unit | None:
+    def unit_of(self, first: float | None, last: float | None) -> Unit | None:
         """Return the unit of the source's times, None where they are a counter.
 
         Args:
-            first: the earliest time of the log.
+            first: the earliest time of the log that is not 0, which may stand for no time; None where all are.
             last: the latest one.
         """
-        if self.unit is not None:
+        if self.unit is not None or first is None or last is None:
             return self.unit
-        sizes = [abs(time) / self.scale for time in (first, last)]
-        found = {_unit_of_size(size) for size in sizes if size >= EARLIEST}  # a 0 may stand for no time
-        return found.pop() if len(found) == 1 else None
+        one, other = (_unit_of_size(abs(time) / self.scale) for time in (first, last))
+        return one if one == other else None
 
 
 UNKNOWN_CLOCK = Clock()

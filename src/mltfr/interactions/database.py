@@ -15,7 +15,7 @@ import polars as pl
 
 from mltfr.errors import ConfigError, MissingExtraError, OutputError
 from mltfr.interactions.checks import ONCE, Checking, RowChecks, found_repeat, no_rows
-from mltfr.interactions.clock import Clock
+from mltfr.interactions.clock import Clock, Unit
 from mltfr.interactions.log import SLICE, Condition, Ints, update_digest
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, invalid_row
 from mltfr.interactions.readers.pieces import Pieces
@@ -124,6 +124,11 @@ class DatabaseLog:
         """Return the earliest and the latest time."""
         first, last = self._one("SELECT min(time), max(time) FROM log")
         return first, last
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the source's times; None where they are a counter."""
+        return self.clock.unit_of(*self._one("SELECT min(time), max(time) FROM log WHERE time <> 0"))
 
     def ids(self, name: Literal["user", "item"]) -> pl.Series:
         """Return the ids of users or items by number."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock
+from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock, Unit
 from mltfr.interactions.raw import ITEM, TIME, USER
 
 SLICE = 1 << 20
@@ -61,6 +61,9 @@ class OrderedLog(Protocol):
         """Return the time of the interaction at a place in the order."""
     def span(self) -> tuple[int | float, int | float]:
         """Return the earliest and the latest time."""
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the source's times; None where they are a counter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +150,12 @@ class InteractionLog:
         """Return the earliest and the latest time."""
         first, last = self.frame.select(pl.col(TIME).min(), pl.col(TIME).max().alias("last")).row(0)
         return first, last
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the source's times; None where they are a counter."""
+        times = pl.col(TIME).filter(pl.col(TIME) != 0)
+        return self.clock.unit_of(*self.frame.select(times.min(), times.max().alias("last")).row(0))
 
     @cached_property
     def grouped(self) -> Grouped:

@@ -90,7 +90,7 @@ def describe(log: InteractionLog) -> Statistics:
         item_gini=gini(popularity),
         first_timestamp=_of_source(first, log),
         last_timestamp=_of_source(last, log),
-        time_unit=None if first is None or last is None else log.clock.unit_of(first, last),
+        time_unit=log.unit if log.has_timestamps else None,
         repeats=1 - pairs / len(frame),
         validation_interactions=0 if log.validation is None else len(log.validation),
         test_interactions=0 if log.test is None else len(log.test),
