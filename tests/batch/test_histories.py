@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import polars as pl
 import pytest
+import zstandard
 
 from mltfr.batch import JsonUsers, ParquetUsers, json_histories, read_histories
 from mltfr.batch import users as users_module
@@ -29,6 +31,37 @@ def test_any_part_of_json_lines(tmp_path, monkeypatch):
         assert users.read(start, stop).rows() == HISTORIES[start:stop]
     (tmp_path / "other").write_text(lines(HISTORIES[:-1]))
     assert JsonUsers(tmp_path / "other").fingerprint() != users.fingerprint()
+
+
+FORMS = {
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "gzip of several members": lambda text: b"".join(gzip.compress(line.encode()) for line in text.splitlines(True)),
+    "zstd": lambda text: zstandard.compress(text.encode()),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "UTF-16, the other way round": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "UTF-16 in gzip": lambda text: gzip.compress(text.encode("utf-16")),
+    "a mark in gzip": lambda text: gzip.compress(b"\xef\xbb\xbf" + text.encode()),
+    "CR": lambda text: text.replace("\n", "\r").encode(),
+    "CR and LF": lambda text: text.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_part_of_json_lines_in_any_form(tmp_path, monkeypatch, form):
+    monkeypatch.setattr(json_histories, "STRIDE", 5)
+    monkeypatch.setattr(json_histories, "BLOCK", 16)
+    rows = [*HISTORIES, ("日本", ["ü"])]
+    text = "".join(json.dumps({"user_id": user, "items": items}, ensure_ascii=False) + "\n" for user, items in rows)
+    (tmp_path / "asked").write_bytes(FORMS[form](text))
+    users = read_histories(tmp_path / "asked")
+    for start, stop in ((0, 24), (4, 5), (5, 12), (20, 24), (23, 24)):
+        assert users.read(start, stop).rows() == rows[start:stop]
+    if form != "CR and LF":
+        (tmp_path / "plain").write_text(text, encoding="utf-8")
+        assert users.fingerprint() == read_histories(tmp_path / "plain").fingerprint()
+    (tmp_path / "asked").write_bytes(FORMS[form](text + "{}\n"))
+    with pytest.raises(DataError, match=r"line 25: found \{\}"):
+        read_histories(tmp_path / "asked")
 
 
 def test_any_part_of_parquet(tmp_path):

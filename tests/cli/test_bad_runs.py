@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 from collections.abc import Callable
@@ -113,7 +114,10 @@ HISTORIES: dict[str, tuple[str | bytes, str]] = {
     "a user twice": ('{"user_id": "a", "items": []}\n\n{"user_id": "a", "items": []}', r"asked, line 3: user 'a' com"),
     "depth": ("[" * 100_000, r"asked, line 1: found \[\[.*not JSON"),
     "nothing": ("\n", r"asked: empty. Give one JSON object a line"),
-    "no text": (b"\xff\xfe\x00", r"asked: not UTF-8 text"),
+    "no text": (b"\xff\x00", r"asked: not UTF-8 text"),
+    "half of UTF-16": (b"\xff\xfe\x00", r"asked, line 1: not UTF-16"),
+    "a cut gzip": (gzip.compress(b'{"user_id": "a", "items": []}\n')[:-9], r"asked: the compressed file is truncated"),
+    "an empty file": ("", r"asked: empty. Give one JSON object a line"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Histories as JSON Lines: `{"user_id": "u1", "items": ["a", "b"]}`, oldest item first."""
+"""Histories as JSON Lines: `{"user_id": "u1", "items": ["a", "b"]}`, oldest item first, packed or not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,8 @@ import polars as pl
 from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
 from mltfr.errors import DataError
 from mltfr.interactions.ids import WHITE_SPACE, kind_of
+from mltfr.interactions.readers.text import HEAD, head, open_bytes
+from mltfr.interactions.readers.unpack import BLOCK, readable
 from mltfr.storage.parse import parse_json
 
 STRIDE = 1 << 10
@@ -37,6 +40,10 @@ class JsonUsers(Users):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        with readable(path):
+            if path.is_file() and not path.stat().st_size:
+                raise DataError(f"{path}: empty. Give one JSON object a line.")
+        self._as_it_stands = _stands(path)
         self._offsets = array("q")
         hashes = array("q")
         for number, offset, user, _ in self._rows():
@@ -81,14 +88,28 @@ class JsonUsers(Users):
 
     def _lines(self, offset: int, number: int) -> Iterator[tuple[int, int, bytes]]:
         """Yield number, byte offset and content of every line; only line feeds end one, as everywhere in mltfr."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(offset)
-                for line in file:
-                    yield number, offset, line.removeprefix(_MARK) if offset == 0 else line
-                    number, offset = number + 1, offset + len(line)
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be read ({error.strerror}).") from error
+        with readable(self.path), self._open(offset) as file:
+            for line in file:
+                yield number, offset, line.removeprefix(_MARK) if offset == 0 else line
+                number, offset = number + 1, offset + len(line)
+
+    def _open(self, offset: int) -> BinaryIO:
+        """Open the content at a byte offset; what is packed is unpacked up to there."""
+        if self._as_it_stands:
+            file: BinaryIO = self.path.open("rb")
+            file.seek(offset)
+            return file
+        file = open_bytes(self.path)
+        for left in range(offset, 0, -BLOCK):
+            file.read(min(left, BLOCK))
+        return file
+
+
+def _stands(path: Path) -> bool:
+    """Say whether a file's bytes are its content: it is neither packed nor encoded otherwise."""
+    content = head(path)
+    with path.open("rb") as file:
+        return file.read(HEAD + len(_MARK)).removeprefix(_MARK)[:HEAD] == content
 
 
 def _decode(path: Path, number: int, offset: int, content: bytes) -> tuple[str, list[str]] | None:
