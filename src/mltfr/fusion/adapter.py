@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mltfr.errors import ConfigError
 from mltfr.fusion.adaptors import LinearAdaptor, MlpAdaptor, MoeAdaptor
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.init import seeded
+from mltfr.fusion.init import Seeded
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.whitening import whiten
 
@@ -73,7 +73,7 @@ class AdapterFusion(Fusion):
         self.register_buffer("vectors", vectors / square.clamp(min=1e-30).sqrt())
         self.register_buffer("there", there)
         width, hidden = vectors.shape[1], inputs.hidden
-        with seeded(inputs.seed):
+        with Seeded(inputs.seed):
             adaptor: nn.Module
             if config.kind == "moe":
                 adaptor = MoeAdaptor(width, hidden, config.experts, config.dropout)

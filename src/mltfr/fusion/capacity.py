@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mltfr.fusion.base import Fusion, FusionInputs, register_fusion
-from mltfr.fusion.init import seeded, variance_preserving, zero
+from mltfr.fusion.init import Seeded, variance_preserving, zero
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.kernels.dropout import Dropout
@@ -43,7 +43,7 @@ class CapacityFusion(Fusion):
             self.mltfr_parameters = trained_parameters(MltfrFusion(settings, inputs))
         hidden = inputs.hidden
         width = max(1, round((self.mltfr_parameters - hidden) / (2 * hidden + 1)))
-        with seeded(inputs.seed):
+        with Seeded(inputs.seed):
             self.inner = variance_preserving(nn.Linear(hidden, width))
             self.output = zero(nn.Linear(width, hidden))
         self.dropout = Dropout(config.dropout)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mltfr.fusion.attention import CrossAttention
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.init import seeded
+from mltfr.fusion.init import Seeded
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.prototypes import Prototypes
 from mltfr.fusion.tables import ByTable, by_name
@@ -61,7 +61,7 @@ class DirectFusion(Fusion):
         self.is_causal = inputs.is_causal
         injections = {}
         for table in by_name(inputs.tables):
-            with seeded(inputs.seed):  # for each again: no table depends on another
+            with Seeded(inputs.seed):  # for each again: no table depends on another
                 injections[table.name] = Injection(table, inputs.hidden, config)
         self.injections = ByTable(injections)
 

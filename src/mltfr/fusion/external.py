@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mltfr.fusion.attention import CrossAttention
 from mltfr.fusion.averages import Averages, mean_entropy, mean_shares
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.init import seeded
+from mltfr.fusion.init import Seeded
 from mltfr.fusion.mltfr.model import Router
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.source_rows import SourceRows
@@ -73,11 +73,11 @@ class ExternalFusion(Fusion):
         tables = by_name(inputs.tables)
         experts = {}
         for table in tables:
-            with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
+            with Seeded(inputs.seed):  # for each again: a common start, and no table depends on another
                 experts[table.name] = WordExpert(table, inputs.hidden, config)
         self.names = list(experts)
         self.experts = ByTable(experts)
-        with seeded(inputs.seed):
+        with Seeded(inputs.seed):
             self.router = Router(inputs.hidden, len(tables))
         self.averages = Averages()
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
+from inspect import signature
+from types import FunctionType
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from mltfr.errors import ConfigError
+
 M = TypeVar("M", bound=nn.Module)
-_DRAWING = {
-    *(Tensor.normal_, Tensor.uniform_, Tensor.random_, Tensor.bernoulli_, Tensor.exponential_),
-    *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli, torch.multinomial),
-    *(nn.init.normal_, nn.init.uniform_, nn.init.trunc_normal_, nn.init.orthogonal_, nn.init.sparse_),
-    *(nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.xavier_normal_, nn.init.xavier_uniform_),
-}
-"""What draws, and takes a generator."""
 
 
-class seeded(TorchFunctionMode):
+class Seeded(TorchFunctionMode):
     """Draw initial values from `seed` inside, and leave the global random state alone, which all threads share.
 
     The numbers are those that torch would draw after `manual_seed(seed)`. Entered again, it draws on.
+
+    Raises:
+        ConfigError: at a function that draws and takes no generator, such as dropout: the seed does not reach it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -31,15 +32,37 @@ class seeded(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _DRAWING and kwargs.get("generator") is None:  # else it is that of a block within this one
+        draws, takes_generator = _kind(func)
+        if takes_generator and kwargs.get("generator") is None:  # else it is that of a block within this one
             kwargs = {**kwargs, "generator": self.generator}
-        return func(*args, **kwargs)
+        if not draws or takes_generator:
+            return func(*args, **kwargs)
+        before = torch.get_rng_state()
+        found = func(*args, **kwargs)
+        if not torch.equal(before, torch.get_rng_state()):
+            raise ConfigError(
+                f"'{func.__name__}' has drawn random numbers where initial values are made, and takes no generator, so "
+                "that the seed does not reach it. Draw by torch.nn.init, or by Tensor.normal_ or Tensor.uniform_."
+            )
+        return found
 
-    def copy(self) -> seeded:
+    def copy(self) -> Seeded:
         """Return another one that draws what this one would draw next."""
-        copied = seeded(0)
+        copied = Seeded(0)
         copied.generator.set_state(self.generator.get_state())
         return copied
+
+
+@cache
+def _kind(func: Any) -> tuple[bool, bool]:
+    """Return whether a function of torch may draw random numbers, and whether it takes a generator."""
+    if isinstance(func, FunctionType) and "generator" in signature(func).parameters:  # those of torch.nn.init
+        return True, True
+    packet = getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
+    forms = [getattr(packet, name) for name in packet.overloads()] if packet is not None else []
+    draws = any(torch.Tag.nondeterministic_seeded in form.tags for form in forms)
+    takes = any(argument.name == "generator" for form in forms for argument in form._schema.arguments)
+    return draws, takes and not isinstance(func, FunctionType)
 
 
 def own_seed(seed: int, name: str) -> int:

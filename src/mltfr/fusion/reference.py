@@ -16,7 +16,7 @@ from mltfr.errors import ConfigError, MltfrWarning
 from mltfr.fusion.attention import check_heads
 from mltfr.fusion.base import FusionConfig, FusionInputs, TwoRoundFusion, register_fusion
 from mltfr.fusion.fisher import merge_by_fisher
-from mltfr.fusion.init import freeze, seeded
+from mltfr.fusion.init import Seeded, freeze
 from mltfr.fusion.tables import (
     ByTable,
     by_name,
@@ -153,7 +153,7 @@ class ReferenceFusion(TwoRoundFusion):
                 stacklevel=2,
             )
         self.group_width = next(table.shape[1] for table in tables if table.name == self.group[0])
-        with seeded(inputs.seed):
+        with Seeded(inputs.seed):
             self.filters = ByTable({table.name: self._filter(table) for table in tables})
             self.experts = ByTable({table.name: self._expert(table.shape[1]) for table in tables})
             self.router = nn.Linear(inputs.hidden, len(tables))

@@ -11,7 +11,7 @@ import torch
 from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
-from mltfr.fusion.init import seeded
+from mltfr.fusion.init import Seeded
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
@@ -51,7 +51,7 @@ def build_model(
         raise ConfigError(
             f"fusion.site is {config.fusion.site}, but the backbone has blocks 0 to {blocks - 1}. Lower it."
         )
-    with seeded(config.seed) as drawn:
+    with Seeded(config.seed) as drawn:
         backbone = BACKBONES.get(config.backbone.name).cls(config.backbone)
         if config.objective.name != "none" and (not backbone.is_causal or backbone.uses_mask_token):
             raise ConfigError(

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from mltfr.backbones import BACKBONES
 from mltfr.fusion import FUSIONS, FusionInputs
-from mltfr.fusion.init import seeded
+from mltfr.fusion.init import Seeded
 from mltfr.interactions import InteractionLog
 from mltfr.model import SequentialModel
 from mltfr.pipeline import RunConfig, fit, load_artifact
@@ -81,7 +81,7 @@ class PairContract:
         """Return a fresh model, its backbone and item vectors the same at every call."""
         entry = BACKBONES.get(backbone)
         config = entry.config.model_validate({"name": entry.name, "hidden": HIDDEN, "max_length": 10, "dropout": 0.3})
-        with seeded(5) as drawn:
+        with Seeded(5) as drawn:
             encoder = entry.cls(config)
             if fusion is None:
                 return SequentialModel(ITEMS, encoder).eval()

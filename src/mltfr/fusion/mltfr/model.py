@@ -29,7 +29,7 @@ from torch.nn.functional import normalize
 from mltfr.config import Config
 from mltfr.fusion.attention import check_heads
 from mltfr.fusion.base import FusionConfig, FusionInputs, register_fusion
-from mltfr.fusion.init import freeze, own_seed, seeded, variance_preserving, zero
+from mltfr.fusion.init import Seeded, freeze, own_seed, variance_preserving, zero
 from mltfr.fusion.mltfr.ablations import FixedTokens, MeanRouter
 from mltfr.fusion.mltfr.diagnostics import Statistics
 from mltfr.fusion.mltfr.queries import EXPONENTIAL_PER_SEQUENCE, make_queries
@@ -239,18 +239,18 @@ class MltfrFusion(MltfrRounds):
         self.needs_prefixes = inputs.is_causal and self.queries.one_per_sequence
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():
-            with seeded(inputs.seed):  # for each again: a common start, and no table depends on another
+            with Seeded(inputs.seed):  # for each again: a common start, and no table depends on another
                 experts[name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
                 if config.filter.granularity == "static":
                     filters[name] = FixedTokens(table, config.filter.keep)
                 else:
                     filters[name] = TokenFilter(table, inputs.hidden, config.filter)
-            with seeded(own_seed(inputs.seed, name)):
+            with Seeded(own_seed(inputs.seed, name)):
                 if not config.common_start:
                     experts[name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
         self.filters, self.experts = ByTable(filters), ByTable(experts)
         router = Router if config.router == "learned" else MeanRouter
-        with seeded(inputs.seed):
+        with Seeded(inputs.seed):
             self.router: nn.Module = router(inputs.hidden, len(tables))
         self.consensus: ConsensusExpert | None = None
         self.statistics = Statistics(self.router, filters)
