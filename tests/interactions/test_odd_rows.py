@@ -9,7 +9,9 @@ import pytest
 
 from mltfr.errors import DataError
 from mltfr.interactions import load_interactions, prepare
+from mltfr.interactions.columns import Columns
 from mltfr.interactions.readers import delimited
+from mltfr.interactions.readers.layout import find_layout
 
 HEADER = b"user_id,item_id,timestamp,title\n"
 ROWS = [b"u%d,i%d,%d,lamp\n" % (n // 3, n % 3, n + 1) for n in range(6)]
@@ -77,6 +79,16 @@ def test_a_header_within_the_table_is_no_row(tmp_path: Path, case: str) -> None:
         load_interactions(path)
     log = load_interactions(path, skip_invalid=True)
     assert (len(log), log.skipped) == (6, 1)
+    prepared = prepare(path, tmp_path / "set", skip_invalid=True)
+    assert (prepared.fingerprint(), prepared.skipped) == (log.fingerprint(), 1)
+
+
+def test_rows_behind_a_header_that_is_dropped_keep_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(HEADER + b"".join([*ROWS[:3], HEADER, *ROWS[3:], b"u1,,9,lamp\n"]))
+    parsed = delimited.parse(path, find_layout(path, Columns()), Columns(), skip_invalid=True)
+    assert parsed.skipped == 1
+    assert [parsed.place(row) for row in range(7)] == [f"line {n}" for n in (2, 3, 4, 6, 7, 8, 9)]
 
 
 def test_a_header_is_no_row_where_columns_are_named(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ import struct
 from io import TextIOWrapper
 from pathlib import Path
 
+import polars as pl
 import pytest
 import zstandard
 
 from mltfr.errors import DataError
 from mltfr.interactions import load_interactions
-from mltfr.interactions.readers import room, text
+from mltfr.interactions.columns import Columns
+from mltfr.interactions.readers import blocks, delimited, room, text
+from mltfr.interactions.readers.layout import find_layout
 from mltfr.interactions.readers.text import head, head_line, open_bytes, read_lines
 
 TEXT = "user_id,item_id\nu1,é\nu2,中\nu3,🎬\n"
@@ -135,3 +138,19 @@ def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path, pack, monkeypa
         read_lines(path)
     monkeypatch.setattr(room, "available_memory", lambda: None)
     assert len(read_lines(path)) == 300_000
+
+
+def test_a_line_that_is_too_long_is_refused_whether_it_ends_or_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "LONGEST_LINE", 1 << 12)
+    for end in (b"", b"\n", b"\nu,i\n"):
+        (tmp_path / "log").write_bytes(b"user_id,item_id\nu,i\n" + b"u" * 5000 + b",i" + end)
+        with pytest.raises(DataError, match="line 3: the line is longer"):
+            delimited.parse(tmp_path / "log", find_layout(tmp_path / "log", Columns()), Columns(), True, size=64)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), pl.exceptions.PanicException("Cannot allocate memory to hold it")])
+def test_a_lack_of_memory_is_one_line(tmp_path, error):
+    with pytest.raises(DataError, match="log: the memory does not suffice"), room.enough_memory(tmp_path / "log"):
+        raise error
+    with pytest.raises(pl.exceptions.PanicException), room.enough_memory(tmp_path / "log"):
+        raise pl.exceptions.PanicException("another")

@@ -51,12 +51,12 @@ class Blocks:
         """
         if len(self._held) - self._at < self._size:
             self._read()
-        while not (end := self._end()):
-            if len(self._held) - self._at > LONGEST_LINE:
-                raise too_long(self._path, self.line)
+        while not (end := self._end()) and len(self._held) - self._at <= LONGEST_LINE:
             if not self._read():
                 end = len(self._held)
                 break
+        if (end or len(self._held)) - self._at > max(LONGEST_LINE, self._size):  # then it is one line
+            raise too_long(self._path, self.line)
         block, self._at = self._held[self._at : end], end
         self._count(block, 1)
         return block

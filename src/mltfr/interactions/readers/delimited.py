@@ -147,10 +147,10 @@ def _parsed(
         block = text.take()
         if not block and tables:
             return Parsed(path, layout, places, tables, marks, skipped)
-        frame = _fast(block, layout, roles, text)
-        if frame is None:
-            frame, bad = _exact(path, text, block, mark, layout, roles, skip_invalid)
-            skipped += bad
+        frame, bad = _fast(block, layout, roles, text, skip_invalid) or _exact(
+            path, text, block, mark, layout, roles, skip_invalid
+        )
+        skipped += bad
         rows += len(frame)
         marks.append(mark)
         if work is None:
@@ -162,8 +162,14 @@ def _parsed(
             tables.append(pl.scan_parquet(file))
 
 
-def _fast(block: bytes, layout: Layout, roles: dict[str, int], text: Blocks) -> pl.DataFrame | None:
-    """Parse the rows of a block that are proven to be regular, and give the rest back; None where one may not be."""
+def _fast(
+    block: bytes, layout: Layout, roles: dict[str, int], text: Blocks, skip_invalid: bool
+) -> tuple[pl.DataFrame, int] | None:
+    """Parse the rows of a block that are proven to be regular, and give the rest back.
+
+    Returns:
+        The rows, and how many headers among them were dropped; None where a row may be none.
+    """
     places = list(roles.values())
     proof = prove(block, layout, lambda row: swallows(layout, places, lines_of(row)))
     if proof is None or proof.text.startswith(BOM.encode()) or not is_text(proof.text):  # polars would pass over both
@@ -178,10 +184,11 @@ def _fast(block: bytes, layout: Layout, roles: dict[str, int], text: Blocks) -> 
         )  # fmt: skip
     except pl.exceptions.PolarsError:
         return None
-    if len(frame) != proof.rows or _has_header(frame, layout, roles):
+    kept = _without_headers(frame, layout, roles)
+    if len(frame) != proof.rows or (len(kept) < len(frame) and not skip_invalid):
         return None
     text.give_back(block[proof.size :])
-    return frame
+    return kept, len(frame) - len(kept)
 
 
 def _exact(
@@ -207,13 +214,15 @@ def _exact(
     return pl.DataFrame(columns), skipped
 
 
-def _has_header(frame: pl.DataFrame, layout: Layout, roles: dict[str, int]) -> bool:
-    """Say whether a row is the header once more."""
-    for role in (USER, ITEM):
-        name = layout.names[roles[role]]
-        frame = frame.filter(frame[role].str.contains(name, literal=True))  # no row, almost always
-        frame = frame.filter(frame[role].str.strip_chars(WHITE_SPACE + BOM).is_in(as_in_header(name)))
-    return len(frame) > 0
+def _without_headers(frame: pl.DataFrame, layout: Layout, roles: dict[str, int]) -> pl.DataFrame:
+    """Return the rows that are not the header once more."""
+    names = [(frame[role], layout.names[roles[role]]) for role in (USER, ITEM)]
+    again = names[0][0].str.contains(names[0][1], literal=True)
+    for ids, name in names:
+        if not again.any():  # as almost always
+            return frame
+        again &= ids.str.strip_chars(WHITE_SPACE + BOM).is_in(as_in_header(name))
+    return frame.filter(~again) if again.any() else frame
 
 
 def _records(text: Blocks, block: bytes, line: int, layout: Layout, places: Sequence[int]) -> Records:

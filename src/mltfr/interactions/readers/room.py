@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
+
 from mltfr.errors import DataError
 from mltfr.storage.main_memory import available_memory, readable, used_memory
 
@@ -22,7 +24,9 @@ def enough_memory(path: Path) -> Iterator[None]:
     """Turn a lack of memory while a file is read into one line."""
     try:
         yield
-    except MemoryError as error:
+    except (MemoryError, pl.exceptions.PanicException) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
         raise DataError(f"{path}: the memory does not suffice to read it. {_PIECES}") from error
 
 
