@@ -122,7 +122,7 @@ class Recommender:
         Args:
             log: an `InteractionLog`, a `PreparedSet`, or whatever `load_interactions` takes.
             out: run folder to write, with checkpoints on the way; None keeps everything in memory.
-            resume: continue an interrupted run in `out`.
+            resume: continue an interrupted run in `out`; a finished one of the same settings and log is loaded.
             callback: called on progress; by default the console (stderr).
             stop: when set, training writes a checkpoint and raises `mltfr.training.Interrupted`.
 

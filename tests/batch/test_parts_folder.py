@@ -104,7 +104,7 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, run, straight, number
     if number > 1:
         refused = command(run, out)
         assert refused.returncode == 2
-        assert "holds unfinished recommendations. Continue with --resume" in refused.stderr
+        assert "holds unfinished recommendations. Continue them with --resume" in refused.stderr
     done = command(run, out, "--resume")
     assert done.returncode == 0, done.stderr
     assert "300 users, 1,500 rows written" in done.stdout
@@ -141,7 +141,7 @@ def test_a_part_whose_record_was_changed_is_made_again(tmp_path, run, scorer, st
 
 
 def test_only_the_same_job_is_continued(tmp_path, run, straight):
-    with pytest.raises(OutputError, match=r"holds finished recommendations. Continue with --resume, or choose another"):
+    with pytest.raises(OutputError, match=r"holds finished recommendations \(part-\*\.parquet\)\. Check them with"):
         job(run, straight).begin(resume=False)
     for other, names in (
         (job(run, straight, size=50), "part_users"),

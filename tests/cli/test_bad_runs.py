@@ -26,7 +26,7 @@ def test_out_that_is_taken(tmp_path: Path, store: Path, finished: Path) -> None:
     def fit(out: Path) -> str:
         return refused(tmp_path, store, "fit", finished / "log.csv", "--out", out, *FIT)
 
-    assert "run: holds a finished run. Choose another --out" in fit(finished / "run")
+    assert "run: holds a finished run. Look at it: mltfr evaluate " in fit(finished / "run")
     assert "taken: is not empty and not a run" in fit(tmp_path / "taken")
     assert "log.csv: is a file. Give --out the name of a new folder" in fit(finished / "log.csv")
     assert "log.csv/run: cannot be made (Not a directory)" in fit(finished / "log.csv" / "run")

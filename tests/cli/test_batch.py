@@ -23,7 +23,8 @@ def test_recommend_into_a_folder(tmp_path, store, finished):
     again = run(*arguments, "--resume", home=store)
     assert again.stderr.splitlines() == ["3 of 3 parts are finished and kept"]
     assert again.stdout == done.stdout
-    assert "holds finished recommendations. Continue with --resume" in refused(tmp_path, store, *arguments)
+    error = refused(tmp_path, store, *arguments)
+    assert "holds finished recommendations (part-*.parquet). Check them with --resume" in error
     other = refused(tmp_path, store, *arguments, "-k", "5", "--resume")
     assert "best: was begun with another k. Repeat the command that began it with --resume" in other
     named = tmp_path / "best.v2"
@@ -92,7 +93,8 @@ def test_what_is_wrong_with_sets_is_said_in_one_line(tmp_path, store, finished):
     assert "was prepared with 2" in error
     assert "is a prepared set" in refused(tmp_path, store, "fit", folder, *out, "--skip-invalid")
     prepare = ("data", "prepare", log, "--out", tmp_path / "other")
-    assert "holds something finished" in refused(tmp_path, store, "data", "prepare", log, "--out", folder)
+    error = refused(tmp_path, store, "data", "prepare", log, "--out", folder)
+    assert f"holds a finished prepared set. Use it: mltfr fit {folder} --out RUN." in error
     error = refused(tmp_path, store, *prepare, "--set", "filter.core=2")
     assert "unknown setting 'filter'. Did you mean 'filters'?" in error
     assert "memory is 'x'" in refused(tmp_path, store, *prepare, "--memory", "x")

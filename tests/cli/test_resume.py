@@ -61,6 +61,20 @@ def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, store, straight, r
     assert not (out / "checkpoint").exists()
 
 
+def test_a_finished_run_that_is_resumed_shows_its_scores(tmp_path, store, straight):
+    """After a kill at the very end, too, the same command ends well."""
+    before = {path: path.read_bytes() for path in (straight / "run").iterdir()}
+    command = ("fit", straight / "log.csv", "--out", straight / "run", *OPTIONS, "--resume")
+    done = run(*command, home=store)
+    assert "this run is finished; nothing was left to do." in done.stderr
+    assert "popularity" in done.stdout
+    assert f"Run written to {straight / 'run'}. Next: mltfr recommend" in done.stdout.replace("\n", " ")
+    refused = run(*command, "--epochs", "4", home=store, check=False)
+    assert refused.returncode == 2
+    assert "holds a finished run of something else (training). Look at it: mltfr evaluate" in refused.stderr
+    assert {path: path.read_bytes() for path in (straight / "run").iterdir()} == before
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number):

@@ -109,7 +109,7 @@ def test_damaged_and_unfinished_sets(tmp_path, made, case):
 
 def test_places_that_are_taken(tmp_path, made):
     log = made / "log.csv"
-    with pytest.raises(OutputError, match="holds something finished"):
+    with pytest.raises(OutputError, match=r"holds a finished prepared set\. Use it: mltfr fit .*set --out RUN"):
         prepare(log, made / "set")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")

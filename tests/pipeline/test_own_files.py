@@ -14,7 +14,7 @@ from mltfr.pipeline import artifact, fit, load_artifact, open_run, resolve
 from mltfr.pipeline.artifact import FILES, remove_run
 from mltfr.storage.files import read_json
 from mltfr.storage.folder import FolderFormat
-from mltfr.storage.lock import locked
+from mltfr.storage.lock import LOCK, locked
 from mltfr.training import Callback, Checkpoints, Interrupted
 from support.command_line import files_of
 from support.walks import as_log, rows, walks
@@ -130,6 +130,52 @@ def test_an_interruption_after_the_manifest_leaves_the_run_finished(tmp_path: Pa
         save_and_stop()
     assert load_artifact(tmp_path / "run").metrics == fitted.metrics
     assert not (tmp_path / "run" / "checkpoint").exists()
+
+
+def test_a_finished_run_that_is_resumed_is_returned_as_it_is(tmp_path: Path, config, log, finished: Path) -> None:
+    class Told(Callback):
+        def message(self, text: str) -> None:
+            told.append(text)
+
+    told: list[str] = []
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    before = files_of(run)
+    (run / "checkpoint").mkdir()  # killed right after the manifest
+    (run / "checkpoint" / "state.json").touch()
+    (run / LOCK).touch()
+    fitted = fit(config, log, run, resume=True, callback=Told())
+    assert told == [f"{run}: this run is finished; nothing was left to do."]
+    assert fitted.metrics == load_artifact(finished).metrics
+    assert files_of(run) == before
+    assert not (run / "checkpoint").exists()
+    with pytest.raises(RunError, match=r"finished run of something else \(seed, training\)\. Look at it: mltfr"):
+        fit(resolve(fusion="none", epochs=2, seed=1, overrides=SETTINGS), log, run, resume=True)
+    with pytest.raises(RunError, match=r"something else \(the log\)"):
+        fit(config, as_log(rows(walks(seed=1))), run, resume=True)
+    with pytest.raises(RunError, match=r"holds a finished run\. Look at it"):
+        fit(config, log, run)
+    assert files_of(run) == before
+
+
+def test_a_damaged_run_keeps_its_checkpoint(tmp_path: Path, config, log, finished: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "checkpoint").mkdir()
+    (run / "checkpoint" / "state.json").touch()
+    (run / "manifest.json").write_text("")
+    before = files_of(run)
+    with pytest.raises(RunError, match=r"manifest\.json: damaged"):
+        fit(config, log, run, resume=True)
+    assert files_of(run) == before
+
+
+def test_of_several_processes_none_waits_for_a_finished_run(tmp_path: Path, config, log, finished, monkeypatch) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "2" if name == "WORLD_SIZE" else "0")
+    with pytest.raises(RunError, match=r"holds a finished run\. Look at it"):
+        fit(config, log, tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize("files", [

@@ -108,7 +108,7 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
     assert any("is missing, since it failed: fusion.site is 1" in note for note in reports[0]["notes"])
     assert pl.read_parquet(out / "results.parquet")["fusion"].unique().to_list() == ["none"]
 
-    with pytest.raises(RunError, match="holds a study already"):
+    with pytest.raises(RunError, match=r"holds a study already \(its tables: summary.md\)"):
         run_study(file, out)
     with pytest.raises(RunError, match=r"sasrec-none-s0-.*\(config.backbone.hidden was 8 and is 16\)"):
         run_study(write(tmp_path, settings__backbone__hidden=16), out, resume=True)

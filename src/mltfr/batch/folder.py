@@ -117,10 +117,10 @@ class PartsFolder:
         """
         there = self._job_there()
         if there is not None and not resume:
-            state = "finished" if (self.folder / MANIFEST).exists() else "unfinished"
-            raise OutputError(
-                f"{self.folder}: holds {state} recommendations. Continue with --resume, or choose another --out."
-            )
+            state = "unfinished recommendations. Continue"
+            if (self.folder / MANIFEST).exists():
+                state = "finished recommendations (part-*.parquet). Check"
+            raise OutputError(f"{self.folder}: holds {state} them with --resume, or choose another --out.")
         if there is not None:
             self._require_same(there)
             if (self.folder / MANIFEST).exists():  # its process was killed before it cleaned up

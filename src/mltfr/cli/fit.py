@@ -102,7 +102,9 @@ def fit(
             help="Maximum number of epochs of a round; validation usually ends it earlier.", show_default="100"
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run in the same folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run in the same folder; a finished one is shown.")
+    ] = False,
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,

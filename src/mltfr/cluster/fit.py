@@ -16,6 +16,7 @@ from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
 from mltfr.pipeline.artifact import METRICS
+from mltfr.pipeline.fit import finished_run
 from mltfr.storage.files import output_errors, read_json
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
@@ -78,7 +79,7 @@ def fit_with_ray(
         out: run folder; like `file` on storage that all nodes share.
         workers: number of processes, a divisor of `training.shards`.
         address: of the cluster; None for a local one.
-        resume: continue an interrupted run in `out`.
+        resume: continue an interrupted run in `out`; a finished one of the same settings and log is left as it is.
         callback: receives the progress; by default the console (stderr).
         stop: when set, a checkpoint is written, and `Interrupted` raised.
 
@@ -90,6 +91,8 @@ def fit_with_ray(
     check_new(out, resume)
     out, stop = out.absolute(), stop or Event()
     callback = callback or Console()
+    if (out / MANIFEST).exists():
+        return finished_run(settings, load_interactions(file, **reading), out, callback).metrics
     with connected(address, workers), ray_storage(out) as storage, shared_storage(storage) as token:
         import ray
 

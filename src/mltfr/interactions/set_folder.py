@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mltfr.interactions.prepared import FILES, MARKER, WORK, is_unfinished
+from mltfr.interactions.prepared import FILES, MARKER, WORK, is_prepared, is_unfinished
 from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
-
-REFUSAL = "holds something finished. Choose another --out, or remove it first."
 
 
 @contextmanager
@@ -57,5 +55,7 @@ def _clear(work: Path) -> None:
 
 
 def _check_new(folder: Path) -> None:
-    known = {MANIFEST: REFUSAL} | ({WORK: None} if is_unfinished(folder) else {})
+    use = f"a finished prepared set. Use it: mltfr fit {folder} --out RUN. Or choose" if is_prepared(folder) else ""
+    refusal = f"holds {use or 'something finished. Choose'} another --out, or remove it first."
+    known = {MANIFEST: refusal} | ({WORK: None} if is_unfinished(folder) else {})
     check_new(folder, "an unfinished prepared set", known=known)

@@ -67,10 +67,11 @@ def check_new(folder: Path, resume: bool) -> None:
     """Refuse to write over something that is already there.
 
     Raises:
-        RunError: `folder` holds a finished run, an interrupted one and `resume` is not asked for, or
-            something else; or another process is at work in it.
+        RunError: `folder` holds a finished or an interrupted run and `resume` is not asked for, or something else; or
+            another process is at work in it.
     """
-    known: dict[str, str | None] = {MANIFEST: "holds a finished run. Choose another --out, or remove it first."}
+    refusal = f"holds a finished run. Look at it: mltfr evaluate {folder}. Or choose another --out, or remove it first."
+    known: dict[str, str | None] = {MANIFEST: None if resume else refusal}
     if _is_interrupted(folder):
         refusal = "holds an interrupted run. Continue it with --resume, or remove it first."
         known[CHECKPOINT] = None if resume else refusal
@@ -82,15 +83,20 @@ def check_new(folder: Path, resume: bool) -> None:
 def open_run(folder: Path, resume: bool) -> Iterator[None]:
     """Make a run folder and lock it; after an error, keep what was written only where it can be continued.
 
+    With `resume` it may hold a finished run.
+
     Raises:
         RunError: see `check_new`; or another process writes into the folder.
         OutputError: the folder cannot be made.
     """
     check_new(folder, resume)
-    with locked(folder):
+    with locked(folder, within=[CHECKPOINT]):
         check_new(folder, resume)  # again: another process may have finished a run
+        if (folder / MANIFEST).exists():  # it is only looked at
+            yield
+            Checkpoints(folder / CHECKPOINT).clear()  # its process was killed before it did
+            return
         with output_errors(folder):
-            remove_partial(folder)
             (folder / CHECKPOINT).mkdir(exist_ok=True)
         try:
             yield

@@ -16,16 +16,26 @@ import polars as pl
 import torch
 
 from mltfr.config import dump_toml
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import InteractionLog, PreparedSet
 from mltfr.memory import TrainingMemory, explain_out_of_memory
-from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, TENSORBOARD, open_run, save_artifact
+from mltfr.pipeline.artifact import (
+    CHECKPOINT,
+    CONFIG,
+    LOG,
+    TENSORBOARD,
+    check_new,
+    load_artifact,
+    open_run,
+    save_artifact,
+)
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.estimators import Session, make_estimator
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
 from mltfr.pipeline.report_metrics import score
 from mltfr.storage.files import write_text
+from mltfr.storage.folder import MANIFEST
 from mltfr.training import (
     CHECKPOINT_FORMAT,
     Callback,
@@ -61,7 +71,7 @@ def fit(
         config: every setting.
         log: the interaction log, or a prepared set, whose filters and split then are the run's.
         folder: run folder to write, with checkpoints on the way; None keeps everything in memory.
-        resume: continue an interrupted run in `folder`.
+        resume: continue an interrupted run in `folder`; a finished one of the same settings and log is returned.
         callback: called on progress.
         stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
         measure: returns the document of `metrics.json`; a search of settings passes `score_validation`.
@@ -77,9 +87,13 @@ def fit(
         Interrupted: `stop` was set.
         LostProcessError: of several processes that train together, another one has ended.
     """
-    rank, _ = launched()
+    rank, processes = launched()
+    if folder is not None and processes > 1 and not rank:
+        check_new(folder, resume and not (folder / MANIFEST).exists())  # the other processes would wait
     folder = None if rank else folder  # the main process writes
     with open_run(folder, resume) if folder is not None else nullcontext():
+        if folder is not None and (folder / MANIFEST).exists():
+            return finished_run(config, log, folder, callback or Callback())
         fitted = _fit(config, log, folder, resume, callback or Callback(), stop, measure)
         if folder is not None:
             save_artifact(fitted, folder, also)
@@ -132,6 +146,28 @@ def _fit(
             torch.manual_seed(config.seed)
         fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
+    return fitted
+
+
+def finished_run(
+    config: RunConfig, log: InteractionLog | PreparedSet, folder: Path, callback: Callback
+) -> FittedModel:
+    """Return the finished run of a folder, which was fitted to the same log with the same settings.
+
+    Raises:
+        RunError: it was not, or it is damaged.
+    """
+    config, _, facts = split_log(config, log)
+    fitted = load_artifact(folder)
+    other = [name for name in RunConfig.model_fields if getattr(config, name) != getattr(fitted.config, name)]
+    if facts["data_fingerprint"] != fitted.facts.get("data_fingerprint"):
+        other.append("the log")
+    if other:
+        raise RunError(
+            f"{folder}: holds a finished run of something else ({', '.join(other)}). Look at it: mltfr evaluate "
+            f"{folder}. Or choose another --out."
+        )
+    callback.message(f"{folder}: this run is finished; nothing was left to do.")
     return fitted
 
 

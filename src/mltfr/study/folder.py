@@ -97,10 +97,11 @@ class StudyFolder:
 
 
 def _check(path: Path, resume: bool) -> None:
-    refusal = None if resume else "holds a study already. Continue it with --resume, or choose another --out."
+    tables = " (its tables: summary.md)" if (path / "summary.md").exists() else ""
+    refusal = f"holds a study already{tables}. Continue it with --resume, or choose another --out."
     empty = [name for name in (CELLS, TUNING) if not any((path / name).glob("*"))]  # ended before its first cell
     with naming_the_holder(path):
-        check_new(path, "a study", known={STUDY: refusal}, ignored=empty, error=RunError)
+        check_new(path, "a study", known={STUDY: None if resume else refusal}, ignored=empty, error=RunError)
 
 
 def clean_up(run: Path, keep_runs: bool) -> None:
