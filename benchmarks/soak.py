@@ -1,7 +1,7 @@
 """Faults by the hundred: kill, starve, damage and lie to mltfr, and print what was tried and found.
 
     python benchmarks/soak.py [--only SECTION ...] [--seed 0] [--scale 1] [--case NUMBER]
-                              [--workers 2] [--out benchmarks/results/soak.json]
+                              [--workers 2] [--out FILE]
 
 A full run takes about 25 minutes on two quiet cores, `--scale 0.1` a tenth of the cases. Every case that goes wrong is
 printed with the command that tries it alone; `--case` keeps its folder. The exit code is 1 if one did.
@@ -54,12 +54,12 @@ def main() -> int:
 
 def _run(section: str, base: Path, given: argparse.Namespace) -> list[Row]:
     begun, module = time.perf_counter(), import_module(f"faults.{section}")
-    chosen = list(enumerate(module.cases(given.scale if given.case is None else 1.0)))
+    chosen = list(enumerate(module.cases(given.scale)))
     if given.case is not None:
         chosen = [chosen[given.case]]
     module.prepare(base / "material", base / f"{section}-right", {kind for _, (kind, _) in chosen})
     rows = {kind: Row(section, kind) for _, (kind, _) in chosen}
-    cases = [Case(section, kind, number, given.seed, base / section / str(number), more)
+    cases = [Case(section, kind, number, given.seed, given.scale, base / section / str(number), more)
              for number, (kind, more) in chosen]  # fmt: skip
     (base / section).mkdir()
     for case, outcome in spread(cases, module.attempt, given.workers, module.SECONDS, module.MEMORY):
@@ -93,8 +93,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--case", type=int)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "soak.json")
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, help="benchmarks/results/soak.json for a run of all sections")
+    given = parser.parse_args()
+    if given.out is None and given.only is None and given.scale == 1:
+        given.out = ROOT / "benchmarks" / "results" / "soak.json"
+    return given
 
 
 if __name__ == "__main__":

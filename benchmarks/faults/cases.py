@@ -19,6 +19,7 @@ class Case:
         kind: row of the table ("fit").
         number: within the section.
         seed: of the whole soak.
+        scale: of the whole soak, which decides what a number stands for.
         scratch: folder of its own, to be filled.
         given: what the section decided already.
     """
@@ -27,6 +28,7 @@ class Case:
     kind: str
     number: int
     seed: int
+    scale: float
     scratch: Path
     given: dict[str, Any] = field(default_factory=dict)
 
@@ -47,7 +49,8 @@ class Case:
     @property
     def again(self) -> str:
         """The command that tries this case alone."""
-        return f"python benchmarks/soak.py --only {self.section} --seed {self.seed} --case {self.number}"
+        scale = "" if self.scale == 1 else f" --scale {self.scale:g}"
+        return f"python benchmarks/soak.py --only {self.section} --seed {self.seed}{scale} --case {self.number}"
 
 
 @dataclass(frozen=True)

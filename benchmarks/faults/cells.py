@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from faults.children import die_with_parent
 
@@ -60,12 +61,17 @@ def _run(run: Path, stdin: int) -> int:
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def study(resume: bool) -> int:
-    """Run `study.toml` into the folder `study`; return the exit code of the command line."""
-    server = CellServer()
+def study(resume: bool, forked: bool = True) -> int:
+    """Run `study.toml` into the folder `study`; return the exit code of the command line.
+
+    Args:
+        resume: whether a study that is there is continued.
+        forked: whether cells are forked; else each is a new process, as for everybody.
+    """
+    chosen: dict[str, Any] = {"launch": CellServer().launch} if forked else {}
     from mltfr.study import run_study
 
-    outcome = run_study(Path("study.toml"), Path("study"), resume=resume, jobs=1, launch=server.launch)
+    outcome = run_study(Path("study.toml"), Path("study"), resume=resume, jobs=1, **chosen)
     for cell, message in outcome.failures.items():
         sys.stderr.write(f"mltfr: cell {cell} failed: {message}\n")
     return 1 if outcome.failures else 0

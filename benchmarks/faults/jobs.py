@@ -43,6 +43,8 @@ fusion.filter = {shortlist = 16, keep = 2}
 [tables.one]
 tables = ["synthetic-2"]
 """
+NEW_CELLS = "study, cells in new processes"
+"""The job that imports torch for every cell of its study."""
 TIMES = {"created", "wall_seconds", "seconds", "elapsed", "files", "estimate", "checksum"}
 """What of a JSON document depends on the clock, or is a checksum of what does."""
 VERIFIED = ".verified.json"
@@ -127,6 +129,10 @@ JOBS = {
             command("data", "prepare", "log.csv", "--out", "set", "--memory", "64M"),
         ),
         Job("study", "study", as_command(partial(study, resume=False)), as_command(partial(study, resume=True))),
+        Job(
+            NEW_CELLS, "study", as_command(partial(study, resume=False, forked=False)),
+            as_command(partial(study, resume=True, forked=False)),
+        ),
     )
 }  # fmt: skip
 

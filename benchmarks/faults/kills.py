@@ -17,10 +17,10 @@ from pathlib import Path
 from faults.after import around, do_undisturbed, facts_of, resumed
 from faults.cases import Case, Outcome
 from faults.children import Child, in_child
-from faults.jobs import JOBS, copy_material, inside
+from faults.jobs import JOBS, NEW_CELLS, copy_material, inside
 from faults.operations import Operations, kill_self
 
-NUMBERS = {"fit": 40, "recommend in parts": 30, "tokens": 30, "data prepare": 30, "study": 12}
+NUMBERS = {"fit": 40, "recommend in parts": 30, "tokens": 30, "data prepare": 30, "study": 12, NEW_CELLS: 3}
 SECONDS, MEMORY = 240.0, None
 prepare = do_undisturbed
 
@@ -28,7 +28,7 @@ prepare = do_undisturbed
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the kinds, as often as each is tried."""
     for name, number in NUMBERS.items():
-        least = 0 if name == "study" else 1  # it takes seconds
+        least = 0 if name in ("study", NEW_CELLS) else 1  # they take seconds
         yield from [(name, {})] * max(least, round(scale * number))
 
 

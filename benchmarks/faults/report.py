@@ -44,10 +44,8 @@ def as_json(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def write(path: Path, about: dict[str, Any], rows: list[Row]) -> None:
-    """Write the results; sections that the file has and that were not run now are kept."""
-    kept = json.loads(path.read_text())["rows"] if path.exists() else []
-    new = {row.section for row in rows}
-    document = {"about": about, "rows": [row for row in kept if row["section"] not in new] + as_json(rows)}
+    """Write the results of one run."""
+    document = {"about": about, "rows": as_json(rows)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
