@@ -12,7 +12,7 @@ import polars as pl
 from mltfr.errors import DataError
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
-from mltfr.interactions.timestamps import EXPECTED, FORMAT, TimeReader, found_time, shown_value
+from mltfr.interactions.timestamps import EXPECTED, FORMAT, ParsedTimes, TimeReader, found_time, shown_value
 
 SameTime = Literal["refuse", "keep"]
 ONCE = "An interaction with its time must stand once; where that is no mistake, set filters.same_time=keep."
@@ -39,7 +39,7 @@ class Checking:
 class RowChecks:
     """The checks of single rows, over all pieces of a table: ids that are not empty, and usable times.
 
-    Every piece goes through `ids`; when all have, `require` raises; then every piece goes through `strip` and `times`.
+    Every piece goes through `look`; when all have, every piece goes through `read`. Behind each, `require` raises.
 
     Args:
         how: what is asked of the rows.
@@ -52,7 +52,6 @@ class RowChecks:
         self.reader = TimeReader(how.time_format)
         self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
         self._timed = 0
-        self._last: tuple[pl.DataFrame, pl.Series] | None = None  # so that a table in one piece is parsed once
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -64,31 +63,29 @@ class RowChecks:
         """Number of rejected rows."""
         return sum(rejected.count for rejected in self.rejected.values())
 
-    def ids(self, piece: pl.DataFrame) -> pl.DataFrame:
-        """Return a piece without rows that lack an id, after a look at its times."""
+    def look(self, piece: pl.DataFrame) -> tuple[pl.DataFrame, ParsedTimes | None]:
+        """Return a piece without rows that lack an id, and its times as they were parsed to look at them."""
         for column in (USER, ITEM):
             blank = self.stripped[column].look(piece[column])
             piece = self.rejected[column].drop(piece, blank, partial(_empty, column))
-        if TIME in piece.columns:
-            self._last = piece, piece[TIME]
-            self.reader.look(self._last[1])
-        return piece
+        return piece, self.reader.look(piece[TIME]) if TIME in piece.columns else None
 
-    def strip(self, piece: pl.DataFrame) -> pl.DataFrame:
-        """Return a piece without white space around its ids."""
-        if not any(strip.count for strip in self.stripped.values()):
-            return piece
-        return piece.with_columns(strip.strip(piece[column]) for column, strip in self.stripped.items())
+    def read(self, piece: pl.DataFrame, parsed: ParsedTimes | None = None) -> pl.DataFrame:
+        """Return a piece without white space around its ids, and with its times as numbers, without unusable ones.
 
-    def times(self, piece: pl.DataFrame) -> pl.DataFrame:
-        """Return a piece with its times as Int64, or Float64 where there are fractions, without unusable ones."""
+        Args:
+            piece: what `look` returned.
+            parsed: its times, where they were kept.
+        """
+        if any(strip.count for strip in self.stripped.values()):
+            piece = piece.with_columns(strip.strip(piece[column]) for column, strip in self.stripped.items())
         if TIME not in piece.columns:
             return piece
-        given = self._last[1] if self._last is not None and self._last[0] is piece else piece[TIME]
-        parsed = self.reader.read(given)
+        given = piece[TIME]
+        times = self.reader.read(parsed or self.reader.parse(given))
         self._timed += len(given)
-        read = piece.with_columns(parsed.alias(TIME))
-        return self.rejected[TIME].drop(read, parsed.is_null(), lambda row: found_time(shown_value(given, row)))
+        read = piece.with_columns(times.alias(TIME))
+        return self.rejected[TIME].drop(read, times.is_null(), lambda row: found_time(shown_value(given, row)))
 
     def require(self, name: str, place: Callable[[int], str]) -> None:
         """Raise DataError about a column of times, or the first row that was rejected, unless rows are skipped."""
@@ -117,9 +114,9 @@ def check(table: RawTable, how: Checking) -> RawTable:
             `skip_invalid` is off; or no row is left.
     """
     checks = RowChecks(how)
-    frame = checks.ids(table.frame)
+    frame, parsed = checks.look(table.frame)
     checks.require(table.name, table.place)
-    frame = checks.times(checks.strip(frame))
+    frame = checks.read(frame, parsed)
     checks.require(table.name, table.place)
     table = replace(
         table, frame=frame, skipped=table.skipped + checks.skipped, notes=table.notes + checks.notes,

@@ -232,12 +232,12 @@ def _check(
     progress.start("checking")
     for number, piece in enumerate(pieces.rows(size)):
         files.append(work / f"read-{number:06d}.parquet")
-        checks.ids(piece).write_parquet(files[-1])
+        checks.look(piece)[0].write_parquet(files[-1])
         progress.advance(len(piece))
     checks.require(pieces.name, pieces.place)
     schema: dict[str, pl.DataType] = {}
     for file in files:
-        piece = checks.times(checks.strip(pl.read_parquet(file, memory_map=False)))
+        piece = checks.read(pl.read_parquet(file, memory_map=False))
         piece.write_parquet(file)
         schema = {name: kind for name, kind in piece.schema.items() if name != ROW}
         progress.advance(len(piece))

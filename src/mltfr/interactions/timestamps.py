@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -12,19 +13,107 @@ from mltfr.interactions.dates import DATES, DAY_FIRST, FORMS, MONTH_FIRST, NANOS
 
 EXPECTED = "timestamp must be an integer, a float, or an ISO date or datetime (2024-05-31T18:00:00), all alike."
 FORMAT = "Say how the times are written: --time-format '%d/%m/%Y %H:%M' (in Python time_format=)."
-WHOLE, REAL = "whole", "real"
 DIGITS = 17
 """Digits with which a float can be written; a number with more is held by none."""
+SECONDS, MICROS = 1, 1_000_000
+"""Parts of a second, beside `NANOS`, that moments are multiples of."""
 
 
-@dataclass
-class _Parsed:
-    """A piece of the column in every way that it can be read."""
+@dataclass(frozen=True)
+class ParsedTimes:
+    """A piece of a column of times in every way that it can be read; null where a value cannot be read so.
+
+    Attributes:
+        given: the piece as it was given.
+        whole: as Int64, if a value is a number.
+        real: as numbers, with fractions or without.
+        dates: as moments, by form.
+    """
 
     given: pl.Series
     whole: pl.Series | None = None
     real: pl.Series | None = None
-    dates: dict[str, Moments] = field(default_factory=dict)
+    dates: Mapping[str, Moments] = field(default_factory=dict)
+
+    def seconds(self, form: str) -> pl.Series:
+        """Return the seconds of the moments in a form."""
+        if form in self.dates:
+            return self.dates[form].seconds
+        return pl.repeat(None, len(self.given), dtype=pl.Int64, eager=True)
+
+
+@dataclass
+class _Numbers:
+    """What is known of the numbers of a column, whatever its pieces are."""
+
+    whole: int = 0            # values that are whole numbers
+    real: int = 0             # values that are numbers
+    largest: float = 0.0      # size of the largest
+    decimals: int = 0         # digits of the longest fraction
+    is_long: bool = False     # whether one has more digits than floats hold
+
+    def add(self, given: pl.Series, whole: pl.Series, real: pl.Series) -> None:
+        """Take the numbers of a piece into account."""
+        self.whole += len(whole) - whole.null_count()
+        self.real += len(real) - real.null_count()
+        self.largest = max(self.largest, float(_size(real)))
+        self.is_long |= _size(whole) > EXACT
+        if whole.null_count() and not given.dtype.is_float():
+            self._measure(_texts(given).filter(real.is_not_null()).str.strip_chars())
+
+    def _measure(self, numbers: pl.Series) -> None:
+        """Take into account how many digits numbers have that are written with fractions or exponents."""
+        is_fraction = numbers.str.contains(".", literal=True) & ~numbers.str.contains("[eE]")
+        fractions = numbers.filter(is_fraction).str.strip_chars_end("0")
+        if len(fractions):
+            decimals = fractions.str.len_bytes() - fractions.str.find(".", literal=True) - 1
+            self.decimals = max(self.decimals, int(decimals.max()))  # type: ignore[arg-type]
+        for long in (fractions, numbers.filter(~is_fraction)):
+            long = long.filter(long.str.len_bytes() > DIGITS)
+            digits = long.str.replace(r"[eE].*", "").str.replace_all(r"^[+-]?0*\.?0*|\D", "").str.len_bytes()
+            self.is_long |= bool((digits > DIGITS).any())
+
+    @property
+    def scale(self) -> int | None:
+        """What numbers are multiplied by so that they are whole; None where that would be too much."""
+        if not self.is_long or self.whole == self.real:
+            return 1
+        scale = next((10**digits for digits in (0, 3, 6, 9) if self.decimals <= digits), None)
+        return scale if scale == 1 or scale is None or self.largest * scale < 2**63 else None
+
+
+@dataclass
+class _Dates:
+    """What is known of the moments of a column in one form, whatever its pieces are."""
+
+    usable: int = 0           # values that are moments
+    parts: int = SECONDS      # parts of a second that all are multiples of
+    farthest: int = 0         # seconds from 1970, of those with fractions
+
+    def add(self, moments: Moments) -> None:
+        """Take the moments of a piece into account."""
+        self.usable += len(moments)
+        fractions = moments.nanos != 0
+        if fractions.any():
+            self.parts = max(self.parts, NANOS if (moments.nanos % 1_000 != 0).any() else MICROS)
+            self.farthest = max(self.farthest, int(_size(moments.seconds.filter(fractions))))
+
+    @property
+    def unit(self) -> Unit:
+        """The unit in which moments are held: seconds, unless these would lose their order."""
+        if self.parts == MICROS:
+            return "s" if self.farthest * MICROS < EXACT else "us"
+        return "s" if self.parts == SECONDS else "ns"
+
+    def numbers(self, moments: Moments | None, size: int) -> pl.Series:
+        """Return the moments of a piece of so many rows in that unit, null where a value is none."""
+        if moments is None:
+            numbers = pl.repeat(None, size, dtype=pl.Int64, eager=True)
+        else:
+            within = moments.seconds.abs() < 2**63 // self.parts - 1
+            seconds = moments.seconds.set(~within.fill_null(False), None)
+            numbers = seconds * self.parts + moments.nanos // (NANOS // self.parts)
+        return seconds_of(numbers) if self.parts == MICROS and self.unit == "s" else numbers
 
 
 class TimeReader:
@@ -33,7 +122,7 @@ class TimeReader:
     A column is numbers or dates, never both, so all of it is looked at before any is read. Dates and datetimes become
     seconds since 1970-01-01 UTC, or micro- or nanoseconds where floats of seconds would lose their order; those without
     a zone are taken as UTC. Numbers stay as they are, unless floats would lose the order of their fractions: then they
-    become whole numbers of a thousandth, millionth or billionth.
+    become whole numbers of a thousandth, millionth or billionth. What is read does not depend on where pieces end.
 
     Args:
         time_format: how dates are written, a pattern of strftime; recognised if not given.
@@ -41,133 +130,86 @@ class TimeReader:
 
     def __init__(self, time_format: str | None = None) -> None:
         self._format = time_format
-        self._usable = dict.fromkeys((WHOLE, REAL, *FORMS), 0)  # values that can be read so
-        self._finest = dict.fromkeys(FORMS, 1)                  # nanoseconds that the moments are multiples of, about
-        self._farthest = dict.fromkeys(FORMS, 0)                # seconds from 1970, of fractions
-        self._long, self._largest = False, 0.0                  # whether a number has more digits than floats
-        self._decimals = 0                                      # digits of the longest fraction
-        self._either, self._example = 0, ""                     # dates that are one day with months and days swapped
+        self._numbers = _Numbers()
+        self._dates = {form: _Dates() for form in FORMS}
+        self._either, self._example = 0, ""      # dates that are one day with months and days swapped; one that is not
         self._alien: pl.DataType | None = None
-        self._last: _Parsed | None = None
 
     @property
     def clock(self) -> Clock:
         """What is known of the times, once all of the column was looked at."""
-        form = self._form()
-        return Clock(scale=self._scale() or 1) if form == REAL else Clock(self._moments_in(form)[0])
+        form = self._form
+        return Clock(scale=self._numbers.scale or 1) if form is None else Clock(self._dates[form].unit)
 
     def problem(self) -> str | None:
         """Return what makes the whole column unusable, a sentence with the remedy; None where nothing does."""
         if self._alien is not None:
             return f"timestamp has type {self._alien}. {EXPECTED} Convert the column, or name another one."
-        first, second = self._usable[MONTH_FIRST], self._usable[DAY_FIRST]
-        if self._form() in (MONTH_FIRST, DAY_FIRST) and first == second != self._either:
+        first, second = self._dates[MONTH_FIRST].usable, self._dates[DAY_FIRST].usable
+        if self._form in (MONTH_FIRST, DAY_FIRST) and first == second != self._either:
             return f"timestamp {self._example!r} may be month/day or day/month, and no other row tells which. {FORMAT}"
-        if self._form() == REAL and self._scale() is None:
+        if self._form is None and self._numbers.scale is None:
             return (
-                f"timestamp has fractions of {self._decimals} digits beside numbers of more than {DIGITS}, so that "
-                "their order would be lost. Write whole numbers, as nanoseconds."
+                f"timestamp has fractions of {self._numbers.decimals} digits beside numbers of more than {DIGITS}, so "
+                "that their order would be lost. Write whole numbers, as nanoseconds."
             )
         return None
 
-    def look(self, given: pl.Series) -> None:
-        """Take a piece of the column into account."""
-        parsed = self._parse(given)
-        for name, values in ((WHOLE, parsed.whole), (REAL, parsed.real)):
-            self._usable[name] += 0 if values is None else len(values) - values.null_count()
+    def look(self, given: pl.Series) -> ParsedTimes:
+        """Take a piece of the column into account, and return it as `read` takes it."""
+        parsed = self.parse(given)
+        if parsed.whole is not None and parsed.real is not None:
+            self._numbers.add(given, parsed.whole, parsed.real)
         for form, moments in parsed.dates.items():
-            self._usable[form] += len(moments)
-            self._finest[form] = max(self._finest[form], _fineness(moments.nanos))
-            far = moments.seconds.filter(moments.nanos != 0).abs().max()
-            self._farthest[form] = max(self._farthest[form], int(far or 0))  # type: ignore[arg-type]
-        self._compare(given, parsed.dates.get(MONTH_FIRST), parsed.dates.get(DAY_FIRST))
-        if parsed.whole is not None and parsed.real is not None and parsed.whole.null_count():
-            self._measure(_texts(given), parsed.whole, parsed.real)
-        self._last = parsed
-
-    def _compare(self, given: pl.Series, month_first: Moments | None, day_first: Moments | None) -> None:
-        """Take into account where months and days can be swapped, and where that makes no difference."""
-        if month_first is not None and day_first is not None:
-            same = (month_first.seconds == day_first.seconds).fill_null(False)
+            self._dates[form].add(moments)
+        if MONTH_FIRST in parsed.dates or DAY_FIRST in parsed.dates:
+            month_first, day_first = (parsed.seconds(form) for form in (MONTH_FIRST, DAY_FIRST))
+            same = (month_first == day_first).fill_null(False)
             self._either += int(same.sum())
-            unsure = given.filter(~same & month_first.seconds.is_not_null() & day_first.seconds.is_not_null())
-            self._example = self._example or str(unsure[0] if len(unsure) else given[0])[:40]
+            unsure = given.filter(~same & (month_first.is_not_null() | day_first.is_not_null()))
+            self._example = self._example or (str(unsure[0])[:40] if len(unsure) else "")
+        return parsed
 
-    def read(self, given: pl.Series) -> pl.Series:
+    def read(self, parsed: ParsedTimes) -> pl.Series:
         """Return a piece as Int64 or Float64, null where a value is no time."""
-        if given.dtype.is_integer() and self._format is None:
-            return given.cast(pl.Int64, strict=False)
-        if given.dtype.is_float() and self._format is None:
-            return _finite(given.cast(pl.Float64))
-        parsed = self._last if self._last is not None and self._last.given is given else self._parse(given)
-        form = self._form()
-        if form != REAL:
-            return self._moments(parsed.dates.get(form), form, len(given))
-        if parsed.whole is None or parsed.real is None:
-            return pl.repeat(None, len(given), dtype=pl.Int64, eager=True)
-        if self._usable[WHOLE] == self._usable[REAL]:
-            return parsed.whole
-        return _scaled(_texts(given), parsed.real, self._scale() or 1) if self._long else parsed.real.cast(pl.Float64)
+        form, whole, real = self._form, parsed.whole, parsed.real
+        if form is not None:
+            return self._dates[form].numbers(parsed.dates.get(form), len(parsed.given))
+        if whole is None or real is None:
+            return pl.repeat(None, len(parsed.given), dtype=pl.Int64, eager=True)
+        if self._numbers.whole == self._numbers.real:
+            return whole
+        if self._numbers.is_long:
+            return _scaled(_texts(parsed.given), real, self._numbers.scale or 1)
+        return real.cast(pl.Float64)
 
-    def _parse(self, given: pl.Series) -> _Parsed:
+    def parse(self, given: pl.Series) -> ParsedTimes:
+        """Return a piece of the column in every way that it can be read."""
         kind = given.dtype
-        if (kind.is_integer() or kind.is_float()) and self._format is None:
-            return _Parsed(given)
+        if self._format is None and kind.is_integer():
+            whole = given.cast(pl.Int64, strict=False)
+            return ParsedTimes(given, whole, whole)
+        if self._format is None and kind.is_float():
+            none = pl.repeat(None, len(given), dtype=pl.Int64, eager=True)
+            return ParsedTimes(given, none, _finite(given.cast(pl.Float64)))
         if kind == pl.Date or isinstance(kind, pl.Datetime):
-            return _Parsed(given, dates={DATES: Moments.of(given)})
+            return ParsedTimes(given, dates={DATES: Moments.of(given)})
         if not (kind in (pl.String, pl.Null) or kind.is_numeric() or isinstance(kind, pl.Categorical | pl.Enum)):
             self._alien = kind
-            return _Parsed(given)
+            return ParsedTimes(given)
         text = _texts(given)
         if self._format is not None:
-            return _Parsed(given, dates={DATES: read_formatted(text, self._format)})
+            return ParsedTimes(given, dates={DATES: read_formatted(text, self._format)})
         whole = _number(text, pl.Int64)
         real = _finite(_number(text, pl.Float64)) if whole.null_count() else whole
-        return _Parsed(given, whole, real, read_dates(text.set(real.is_not_null(), None)) if real.null_count() else {})
+        dates = read_dates(text.set(real.is_not_null(), None)) if real.null_count() else {}
+        return ParsedTimes(given, whole, real, dates)
 
-    def _form(self) -> str:
-        """Return how most values can be read; numbers come first."""
-        return max((REAL, *FORMS), key=lambda form: self._usable[form])
-
-    def _measure(self, text: pl.Series, whole: pl.Series, real: pl.Series) -> None:
-        """Take into account how long the numbers of a piece of text are, where not all are whole."""
-        self._long |= bool((whole.abs() > EXACT).any())
-        self._largest = max(self._largest, float(real.abs().max() or 0))  # type: ignore[arg-type]
-        numbers = text.filter(real.is_not_null()).str.strip_chars()
-        is_fraction = numbers.str.contains(".", literal=True) & ~numbers.str.contains("[eE]")
-        fractions = numbers.filter(is_fraction).str.strip_chars_end("0")
-        if len(fractions):
-            decimals = fractions.str.len_bytes() - fractions.str.find(".", literal=True) - 1
-            self._decimals = max(self._decimals, int(decimals.max()))  # type: ignore[arg-type]
-        for long in (fractions, numbers.filter(~is_fraction)):
-            long = long.filter(long.str.len_bytes() > DIGITS)
-            digits = long.str.replace(r"[eE].*", "").str.replace_all(r"^[+-]?0*\.?0*|\D", "").str.len_bytes()
-            self._long |= bool((digits > DIGITS).any())
-
-    def _scale(self) -> int | None:
-        """Return what numbers are multiplied by so that they are whole; None where that would be too much."""
-        if not self._long or self._usable[WHOLE] == self._usable[REAL]:
-            return 1
-        scale = next((10**digits for digits in (0, 3, 6, 9) if self._decimals <= digits), None)
-        return scale if scale == 1 or scale is None or self._largest * scale < 2**63 else None
-
-    def _moments_in(self, form: str) -> tuple[Unit, int]:
-        """Return the unit in which moments are held, and how many of the smallest part that it holds are a second."""
-        if self._finest[form] == 1:
-            return "s", 1
-        if self._finest[form] == 3:
-            return "ns", NANOS
-        return ("s", 1_000_000) if self._farthest[form] * 1_000_000 < EXACT else ("us", 1_000_000)
-
-    def _moments(self, moments: Moments | None, form: str, size: int) -> pl.Series:
-        unit, parts = self._moments_in(form)
-        if moments is None:
-            kind = pl.Float64 if parts > 1 and unit == "s" else pl.Int64
-            return pl.repeat(None, size, dtype=kind, eager=True)
-        within = moments.seconds.abs() < 2**63 // parts - 1
-        seconds = moments.seconds.set(~within.fill_null(False), None)
-        numbers = seconds * parts + moments.nanos // (NANOS // parts)
-        return seconds_of(numbers) if parts > 1 and unit == "s" else numbers
+    @property
+    def _form(self) -> str | None:
+        """The form in which most values can be read; None where they are numbers."""
+        form = max(FORMS, key=lambda form: self._dates[form].usable)
+        return form if self._dates[form].usable > self._numbers.real else None
 
 
 def found_time(value: object) -> str:
@@ -215,11 +257,10 @@ def _scaled(text: pl.Series, real: pl.Series, scale: int) -> pl.Series:
     return exact
 
 
-def _fineness(nanos: pl.Series) -> int:
-    """Return 1 where all are whole seconds, 2 where they are whole microseconds, else 3."""
-    if not (nanos != 0).any():
-        return 1
-    return 3 if (nanos % 1_000 != 0).any() else 2
+def _size(values: pl.Series) -> float:
+    """Return the size of the largest of numbers, 0 where there is none."""
+    low, high = values.min(), values.max()
+    return 0 if low is None else max(-low, high)  # type: ignore[operator, return-value, type-var]
 
 
 def _finite(values: pl.Series) -> pl.Series:
