@@ -9,16 +9,71 @@ from urllib.request import Request
 
 import pytest
 
-from mltfr.errors import ChecksumError, FetchError
+from mltfr.errors import ChecksumError, ConfigError, FetchError, MissingExtraError, MltfrError
+from mltfr.interactions.catalogue import get_data
 from mltfr.storage import download
 from mltfr.storage.files import sha256
 from mltfr.storage.progress import Progress
 from mltfr.study.launch import launch
+from mltfr.tokens import TokenStore
+from mltfr.tokens.catalogue import fetch_table
+from mltfr.tokens.load import ensure_table
+from mltfr.tokens.sources.hub import HubConfig, HubSource
 
 
 def test_only_https_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="only https"):
         download.download_url("file:///etc/hostname", tmp_path / "x")
+
+
+def fetch_from(what: str, folder: Path) -> None:
+    """Fetch by each of the ways that there are."""
+    if what == "address":
+        download.download_url("https://nowhere.invalid/x", folder / "x")
+    elif what == "wheel":
+        download.download_wheel("thing==1.0" + HASH, folder)
+    elif what == "table":
+        fetch_table("smollm2-135m", TokenStore(folder))
+    elif what == "table of a run":
+        ensure_table("smollm2-135m", TokenStore(folder))
+    elif what == "repository":
+        with HubSource(HubConfig(repository="owner/model")).open():
+            pass
+    else:
+        get_data("ml-100k")
+
+
+WAYS = ("address", "wheel", "table", "table of a run", "repository", "data set")
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_nothing_is_fetched_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The rule holds where something is fetched, whoever asks for it; a value that says neither is refused."""
+    for name in ("download.urlopen", "download.subprocess.run"):
+        monkeypatch.setattr(f"mltfr.storage.{name}", lambda *_args, **_options: pytest.fail("it was fetched"))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setenv("MLTFR_HOME", str(tmp_path / "home"))
+    allowed: dict[str, tuple[type[MltfrError], str]] = {
+        "1": (FetchError, "MLTFR_OFFLINE=1 forbids fetching it"),
+        "true": (ConfigError, "MLTFR_OFFLINE is 'true'; expected 1"),
+        " 1": (ConfigError, "MLTFR_OFFLINE is ' 1'"),
+    }
+    for value, (error, message) in allowed.items():
+        monkeypatch.setenv("MLTFR_OFFLINE", value)
+        with pytest.raises(error, match=message):
+            fetch_from(what, tmp_path)
+    monkeypatch.setenv("MLTFR_OFFLINE", "0")
+    with pytest.raises((pytest.fail.Exception, MissingExtraError)):
+        fetch_from(what, tmp_path)
+
+
+def test_a_damaged_table_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLTFR_OFFLINE", "1")
+    store = TokenStore(tmp_path)
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names" / "minilm-l6.json").write_text('{"folder": "' + "0" * 64 + '"}')
+    with pytest.raises(FetchError, match=r"'minilm-l6' \(missing or damaged in .*\): MLTFR_OFFLINE=1 forbids"):
+        ensure_table("minilm-l6", store, verify=True)
 
 
 HASH = " --hash=sha256:" + "0" * 64
@@ -113,7 +168,7 @@ def test_fetching_runs_nothing_in_the_current_folder(tmp_path: Path, links: Path
 def test_a_job_of_a_study_runs_nothing_in_the_current_folder(tmp_path: Path, planted: Path) -> None:
     ended = launch(tmp_path / "no run", 1, Event(), Event())
     assert ended.code != 0
-    assert "no run" in ended.last_error                     # it came as far as looking for its settings
+    assert "no run" in ended.last_error  # it came as far as looking for its settings
     assert not planted.exists()
 
 

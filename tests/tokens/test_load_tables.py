@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mltfr.errors import ConfigError, TokenTableError
+from mltfr.errors import ConfigError, FetchError, TokenTableError
 from mltfr.tokens import PreparedTable, TokensConfig, TokenStore, TokenTable, describe, load_tables
 from mltfr.tokens.controls import Control
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
@@ -183,7 +183,7 @@ def test_unknown_names_are_answered_with_known_ones(store: TokenStore) -> None:
 def test_offline_names_the_command(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLTFR_OFFLINE", "1")
     monkeypatch.setattr("mltfr.tokens.load.fetch_table", pytest.fail)
-    with pytest.raises(TokenTableError, match=r"'wordllama' is not in the store.*mltfr tokens get wordllama"):
+    with pytest.raises(FetchError, match=r"'wordllama' \(missing or damaged in .*\): MLTFR_OFFLINE=1.*get wordllama"):
         load(store, "wordllama")
 
 

@@ -192,7 +192,7 @@ def test_importing_needs_a_free_name(tmp_path: Path) -> None:
 
 def test_importing_from_the_hub_respects_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLTFR_OFFLINE", "1")
-    with pytest.raises(TokenTableError, match="owner/model: MLTFR_OFFLINE=1 forbids"):
+    with pytest.raises(FetchError, match="owner/model: MLTFR_OFFLINE=1 forbids"):
         import_table("mine", "owner/model", TokenStore(tmp_path))
 
 

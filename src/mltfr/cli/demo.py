@@ -104,11 +104,10 @@ def _data() -> tuple[InteractionLog | PreparedSet, list[str], str]:
 
     Synthetic data is used only where the real data cannot be reached; damaged data remains an error.
     """
-    from mltfr.errors import FetchError, TokenTableError
+    from mltfr.errors import FetchError
     from mltfr.interactions import load_interactions
     from mltfr.interactions.catalogue import get_data
     from mltfr.interactions.synthetic import synthetic
-    from mltfr.storage.download import is_offline
     from mltfr.storage.progress import show_progress
     from mltfr.tokens import TokenStore
     from mltfr.tokens.config import DEFAULT_TABLES
@@ -119,9 +118,7 @@ def _data() -> tuple[InteractionLog | PreparedSet, list[str], str]:
         log = load_interactions(get_data("ml-100k", progress))
         for name in DEFAULT_TABLES:
             ensure_table(name, TokenStore(), progress)
-    except (FetchError, TokenTableError) as error:
-        if isinstance(error, TokenTableError) and not is_offline():
-            raise
+    except FetchError as error:
         ensure_table("synthetic", TokenStore(), progress)
         progress.message(f"The real data cannot be fetched: {error}")
         line = "Offline: this demo runs on a SYNTHETIC log and a SYNTHETIC token table; its scores mean nothing."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mltfr.errors import ChecksumError, DataError, FetchError, OutputError, one_of
 from mltfr.storage.archive import copy_member
-from mltfr.storage.download import download_url, download_wheel, is_offline
+from mltfr.storage.download import check_online, download_url, download_wheel
 from mltfr.storage.files import atomic_file, home, sha256
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.storage.scratch import scratch_folder
@@ -127,11 +127,7 @@ def get_data(name: str, progress: Progress = SILENT) -> Path:
     path = home() / "data" / name / data.file
     if path.is_file() and sha256(path) == data.sha256:
         return path
-    if is_offline():
-        raise FetchError(
-            f"'{name}' is not stored in {path.parent} and MLTFR_OFFLINE=1 forbids fetching it. "
-            f"With a connection run: MLTFR_OFFLINE=0 mltfr data get {name}"
-        )
+    check_online(f"'{name}' (missing or damaged in {path.parent})", f"mltfr data get {name}")
     failures: list[str] = []
     damaged = False
     try:

@@ -79,8 +79,8 @@ def load_run_tables(config: RunConfig, progress: Progress = SILENT) -> list[Prep
         progress: receives downloads and preparations.
 
     Raises:
-        TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
-        FetchError: a table cannot be fetched.
+        TokenTableError: a table is unknown or damaged.
+        FetchError: one cannot be fetched, or is missing while MLTFR_OFFLINE=1.
     """
     if not config.tokens.tables:
         return []
@@ -91,8 +91,8 @@ def read_tables(config: RunConfig, vocabulary: Vocabulary, progress: Progress = 
     """Return what the fusion of a run reads: token tables and, for an adapter, the user's item vectors.
 
     Raises:
-        TokenTableError: a token table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
-        FetchError: a token table cannot be fetched.
+        TokenTableError: a token table is unknown or damaged.
+        FetchError: one cannot be fetched, or is missing while MLTFR_OFFLINE=1.
         DataError: the file of item vectors is not usable, or an item has no vector in it.
     """
     tokens = load_run_tables(config, progress)

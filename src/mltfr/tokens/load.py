@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import TokenTableError
-from mltfr.storage.download import is_offline
+from mltfr.storage.download import check_online
 from mltfr.storage.files import output_errors
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens.catalogue import CATALOGUE, fetch_table
@@ -38,8 +38,8 @@ def load_tables(
         control: what replaces the vectors, once they are prepared.
 
     Raises:
-        TokenTableError: a table is unknown, damaged, or missing while MLTFR_OFFLINE=1.
-        FetchError: a table cannot be fetched.
+        TokenTableError: a table is unknown or damaged.
+        FetchError: a table cannot be fetched, or is missing while MLTFR_OFFLINE=1.
         OutputError: the disk is full or cannot be written.
     """
     store = store or TokenStore()
@@ -58,8 +58,8 @@ def ensure_table(name: str, store: TokenStore, progress: Progress = SILENT, veri
         verify: check a table that is there against its checksums, and fetch it again if it is damaged.
 
     Raises:
-        TokenTableError: it is unknown, damaged beyond fetching, or missing while MLTFR_OFFLINE=1.
-        FetchError: it cannot be fetched.
+        TokenTableError: it is unknown, or damaged beyond fetching.
+        FetchError: it cannot be fetched, or is missing or damaged while MLTFR_OFFLINE=1.
     """
     check_name(name)
     if name in store:
@@ -74,11 +74,7 @@ def ensure_table(name: str, store: TokenStore, progress: Progress = SILENT, veri
         else:
             return
     if name in CATALOGUE and CATALOGUE[name].download:
-        if is_offline():
-            raise TokenTableError(
-                f"token table '{name}' is not in the store ({store.root}) and MLTFR_OFFLINE=1 forbids fetching it. "
-                f"With a connection run: MLTFR_OFFLINE=0 mltfr tokens get {name}"
-            )
+        check_online(f"token table '{name}' (missing or damaged in {store.root})", f"mltfr tokens get {name}")
         progress.message(f"fetching token table {name} (about {CATALOGUE[name].download} MB)")
         progress.start(f"fetching token table {name}")
     fetch_table(name, store, progress)
@@ -106,15 +102,13 @@ def import_table(
 
     Raises:
         TokenTableError: no token source can read it, it is damaged, or the name is not allowed, or another table's.
-        FetchError: the repository cannot be fetched.
+        FetchError: the repository cannot be fetched, or MLTFR_OFFLINE=1.
         OutputError: the disk is full or cannot be written.
     """
     check_name(name)
     if name in CATALOGUE:
         raise TokenTableError(f"'{name}' is a name of the catalogue. Import it under another name.")
     source = source_for(location, tensor, vocabulary)
-    if source.fetches and is_offline():
-        raise TokenTableError(f"{location}: MLTFR_OFFLINE=1 forbids fetching it. Import a local file.")
     with output_errors(store.root, STORE_REMEDY), source.open() as table:
         return store.add(name, table, licence, overwrite=overwrite)
 

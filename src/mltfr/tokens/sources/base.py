@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,10 +102,9 @@ class OpenTable:
 
 class TokenSource(ABC):
     """Reads a token table out of one kind of file, which it never changes.
-    """
 
-    fetches: ClassVar[bool] = False
-    """Whether it needs the network."""
+    One that fetches calls `mltfr.storage.download.check_online` first.
+    """
 
     @classmethod
     def from_location(cls, location: str, tensor: str | None, vocabulary: Path | None) -> TokenSource | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mltfr.errors import FetchError, MissingExtraError, TokenTableError
+from mltfr.storage.download import check_online
 from mltfr.storage.files import home
 from mltfr.storage.scratch import scratch_folder
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source
@@ -49,8 +50,6 @@ class HubClient(Protocol):
 class HubSource(TokenSource):
     """A hub repository with safetensors weights."""
 
-    fetches = True
-
     def __init__(self, config: HubConfig, client: HubClient | None = None) -> None:
         self.config = config
         self.client = client
@@ -68,6 +67,7 @@ class HubSource(TokenSource):
     def open(self) -> Iterator[OpenTable]:
         """Download the shard and the vocabulary and open them; the files are deleted when the block ends."""
         config = self.config
+        check_online(config.repository)
         client = self.client or _HuggingFace()
         with scratch_folder(home(), "hub") as folder:
             commit, files = client.files(config.repository, config.revision)

