@@ -140,6 +140,22 @@ def test_a_part_whose_record_was_changed_is_made_again(tmp_path, run, scorer, st
     assert parts.begin(resume=True) == {}
 
 
+@pytest.mark.parametrize("name", [".job/job.json", "manifest.json"])
+def test_any_flipped_byte_of_what_a_job_is_continued_by_is_found(tmp_path, run, scorer, name):
+    parts = job(run, tmp_path / "out")
+    finished = parts.begin(resume=False)
+    if name == "manifest.json":
+        recommend_to_folder(scorer, RunUsers(run), parts, finished)
+    path = tmp_path / "out" / name
+    content = path.read_bytes()
+    for place in range(0, len(content) - 1, 1 + len(content) // 700):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(OutputError, match=f"{name}: damaged"):
+            parts.begin(resume=True)
+    path.write_bytes(content)
+    parts.begin(resume=True)
+
+
 def test_only_the_same_job_is_continued(tmp_path, run, straight):
     with pytest.raises(OutputError, match=r"holds finished recommendations \(part-\*\.parquet\)\. Check them with"):
         job(run, straight).begin(resume=False)

@@ -3,6 +3,7 @@
     part-00000.parquet ...   rows user_id, rank, item_id, score; users in input order
     manifest.json            run, settings and input by checksum, and every part; the job is finished
     .job/                    the same before it is: job.json, and a record of every part that was begun
+All JSON is sealed: a changed value is found out.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class PartsFolder:
             if (self.folder / MANIFEST).exists():  # its process was killed before it cleaned up
                 self._clear_job()
             return {part.number: record for part in self.parts if (record := self._finished(part, there)) is not None}
-        write_json(self.folder / JOB, self.job)
+        write_json(self.folder / JOB, sealed(self.job))
         return {}
 
     def write(self, part: Part, scored: Scored) -> Record:
@@ -161,7 +162,8 @@ class PartsFolder:
         if missing:
             raise ValueError(f"Part {missing[0]} has no record ({len(missing)} of {len(parts)} have none).")
         listed: Sequence[Record] = [records[part.number] for part in parts]
-        write_json(self.folder / MANIFEST, {**self.job, "rows": sum(r["rows"] for r in listed), "parts": listed})
+        document = {**self.job, "rows": sum(r["rows"] for r in listed), "parts": listed}
+        write_json(self.folder / MANIFEST, sealed(document))
         self._clear_job()
 
     def _clear_job(self) -> None:
@@ -184,7 +186,7 @@ class PartsFolder:
                     document = read_json(path)
                     if document["kind"] != KIND:
                         raise ValueError("it is not that of recommendations")
-                return document
+                    return unsealed(document)
         return None
 
     def _require_same(self, there: Mapping[str, Any]) -> None:
