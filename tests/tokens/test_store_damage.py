@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -17,6 +18,7 @@ from mltfr.storage.progress import ConsoleProgress
 from mltfr.tokens import PreparedTable, TokensConfig, TokenStore, describe, load_tables, verified
 from mltfr.tokens.load import ensure_table
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table
+from mltfr.tokens.table_files import digest_json
 from mltfr.tokens.verified import RECORD
 
 CONFIG = TokensConfig(tables=("one", "two"), width=8)
@@ -101,6 +103,18 @@ def test_a_damaged_prepared_table_is_made_again(
     assert "It is made again." in told
     assert content(load_tables(CONFIG, store)) == expected
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("lost", ["fingerprint", "table", "sha256", "shape"])
+def test_a_prepared_table_whose_report_lacks_a_fact_is_made_again(store: TokenStore, lost: str) -> None:
+    expected = content(load_tables(CONFIG, store))
+    for path in (store.root / "prepared").rglob("provenance.json"):
+        report = json.loads(path.read_text())
+        del report["report_sha256"], report[lost]
+        path.write_text(json.dumps({**report, "report_sha256": digest_json(report)}))
+        with pytest.raises(TokenTableError, match=r"prepared token table: damaged.* It is made again"):
+            store.prepared(path.parent.name)
+    assert content(load_tables(CONFIG, store)) == expected
 
 
 def test_two_prepared_tables_that_were_swapped_are_found_out(store: TokenStore) -> None:

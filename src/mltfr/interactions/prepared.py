@@ -22,6 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.errors import ConfigError, DataError
+from mltfr.interactions.consistency import check_consistent, check_ids
 from mltfr.interactions.filters import FilterConfig, FilterReport, FilterStep
 from mltfr.interactions.histories import Histories
 from mltfr.interactions.split import Examples, Split
@@ -127,9 +128,14 @@ def load_prepared(folder: Path) -> PreparedSet:
     manifest = PREPARED.read_manifest(folder)
     with damaged(folder, DataError, remedy, (ConfigError, pl.exceptions.PolarsError)):
         steps = tuple(FilterStep(**step) for step in manifest["filter_steps"])
+        split = _open_split(folder, str(manifest["method"]), dict(manifest["left_out"]))
+        check_consistent(split)
+        found = len(split.user_ids), len(split.vocabulary), len(split.histories.items)
+        if tuple(manifest[name] for name in ("users", "items", "interactions")) != found:
+            raise ValueError("its counts are not those of the files")
         return PreparedSet(
             folder=folder,
-            split=_open_split(folder, str(manifest["method"]), dict(manifest["left_out"])),
+            split=split,
             filters=FilterConfig.parse(manifest["filters"]),
             split_config=SplitConfig.parse(manifest["split"]),
             report=FilterReport(steps),
@@ -145,9 +151,11 @@ def _open_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     items = pl.read_parquet(folder / VOCABULARY)
     train_length = _mapped(folder / TRAINING_LENGTHS)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(train_length)])
+    user_ids = pl.read_parquet(folder / USERS)["user_id"]
+    check_ids(user_ids, "a user")
     return Split(
         method=method,
-        user_ids=Ids(pl.read_parquet(folder / USERS)["user_id"]),
+        user_ids=Ids(user_ids),
         vocabulary=make_vocabulary(items["item_id"], items["count"].to_numpy()),
         histories=Histories(_mapped(folder / OFFSETS), _mapped(folder / ITEMS)),
         train_length=train_length,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.interactions import Examples, Histories, Split, Vocabulary
+from mltfr.interactions.consistency import check_consistent, check_ids
 from mltfr.storage.files import atomic_file, partial_folder
 
 ITEMS = "items.parquet"
@@ -96,9 +97,15 @@ def check_split(folder: Path, method: str, left_out: dict[str, int]) -> None:
 
 
 def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
-    """Read what `save_split` wrote; the manifest knows the method and who was left out."""
+    """Read what `save_split` wrote; the manifest knows the method and who was left out.
+
+    Raises:
+        ValueError: what was read does not fit together.
+        PolarsError: a file is no Parquet, or of other columns.
+    """
     users = pl.read_parquet(folder / HISTORIES)
     examples = pl.read_parquet(folder / EXAMPLES)
+    check_ids(users["user_id"], "a user")
     lengths = users["items"].list.len().to_numpy().astype(np.int64)
     flat = users["items"].explode().to_numpy().astype(np.int32)
     parts = {
@@ -106,7 +113,7 @@ def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
         for name in ("validation", "test")
         for part in [examples.filter(pl.col("part") == name)]
     }
-    return Split(
+    split = Split(
         method=method,
         user_ids=tuple(users["user_id"]),
         vocabulary=load_vocabulary(folder),
@@ -116,3 +123,5 @@ def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
         test=parts["test"],
         left_out=left_out,
     )
+    check_consistent(split)
+    return split

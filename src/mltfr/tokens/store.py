@@ -166,7 +166,8 @@ class TokenStore:
             return None
         report = read_provenance(folder, what, remedy)
         fingerprint = digest_json([key, report["sha256"], report["vocabulary_sha256"]])
-        if report.pop("report_sha256", None) != digest_json(report) or report["fingerprint"] != fingerprint:
+        sealed = report.pop("report_sha256", None) == digest_json(report)
+        if not sealed or report.get("fingerprint") != fingerprint or not isinstance(report.get("table"), str):
             raise TokenTableError(f"{what}: damaged: wrong checksum of its report. {remedy}")
         values, strings = read_folder(folder, what, remedy, report)
         return PreparedTable(report["table"], values, strings.tokens, report, report["fingerprint"])
