@@ -10,18 +10,19 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from mltfr.errors import RunError
+from mltfr.errors import OutputError, RunError
 from mltfr.pipeline import fit, load_artifact, resolve
+from mltfr.storage.folder import FolderFormat
 from mltfr.storage.progress import SILENT
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import difference, fingerprint_of, inputs_of
-from mltfr.study.folder import KEPT, clean_up
+from mltfr.study.folder import KEPT, StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.job import is_finished, train
-from mltfr.study.results import read_run
-from mltfr.training import Interrupted
+from mltfr.study.results import gather, read_run
+from mltfr.training import Checkpoints, Interrupted
 from support.small_study import small
 
 
@@ -60,6 +61,28 @@ def test_an_interrupted_cell_ends_as_an_uninterrupted_one_and_as_a_fit(tmp_path,
         assert (run / "weights.safetensors").read_bytes() == (straight / "weights.safetensors").read_bytes()
     assert read_run(broken).metrics == named(read_run(straight).metrics, "broken")
     assert_frame_equal(pl.read_parquet(broken / "users.parquet"), pl.read_parquet(straight / "users.parquet"))
+
+
+def test_a_cell_that_failed_right_before_its_manifest_is_made_again(tmp_path, spec, monkeypatch):
+    """Without a checkpoint: nothing of it stays, its scores by user neither, which no other run has."""
+
+    def broken(*_, **__):
+        raise OutputError("broken")
+
+    monkeypatch.setattr(Checkpoints, "save", lambda *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderFormat, "write_manifest", broken)
+        with pytest.raises(OutputError, match="broken"):
+            train(tmp_path / "run", spec, Event())
+    assert not (tmp_path / "run").exists()
+    train(tmp_path / "run", spec, Event())
+    assert is_finished(tmp_path / "run", spec)
+    (tmp_path / "run" / "manifest.json").unlink()  # users.parquet alone is no result
+    cell = next(cell for cell in make_plan(StudyConfig.parse(small())) if not cell.baseline)
+    folder = StudyFolder(tmp_path / "study")
+    folder.run(cell).parent.mkdir(parents=True)
+    (tmp_path / "run").rename(folder.run(cell))
+    assert gather(folder, [cell]) == 0
 
 
 def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):

@@ -17,7 +17,7 @@ Whatever else lies in the folder is left alone.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -80,10 +80,10 @@ def check_new(folder: Path, resume: bool) -> None:
 
 
 @contextmanager
-def open_run(folder: Path, resume: bool) -> Iterator[None]:
+def open_run(folder: Path, resume: bool, also: Iterable[str] = ()) -> Iterator[None]:
     """Make a run folder and lock it; after an error, keep what was written only where it can be continued.
 
-    With `resume` it may hold a finished run.
+    With `resume` it may hold a finished run. `also` are the names of files that are written beside a run's own.
 
     Raises:
         RunError: see `check_new`; or another process writes into the folder.
@@ -104,18 +104,19 @@ def open_run(folder: Path, resume: bool) -> Iterator[None]:
             if (folder / MANIFEST).exists():
                 Checkpoints(folder / CHECKPOINT).clear()
             elif not (folder / CHECKPOINT / STATE).exists():
-                remove_run(folder)
+                remove_run(folder, also=also)
 
 
-def remove_run(folder: Path, keep: Container[str] = ()) -> None:
+def remove_run(folder: Path, keep: Container[str] = (), also: Iterable[str] = ()) -> None:
     """Remove what a run consists of, and its folder where nothing else lies in it; whatever cannot be removed stays.
 
     Args:
         folder: the run folder.
         keep: names of files that stay.
+        also: names of further files that were written for the run.
     """
     with suppress(OSError):
-        for name in (MANIFEST, INDEX, FACTS, *reversed(FILES)):
+        for name in (MANIFEST, *also, INDEX, FACTS, *reversed(FILES)):
             if name not in keep:
                 with suppress(OSError):
                     (folder / name).unlink(missing_ok=True)

@@ -91,7 +91,7 @@ def fit(
     if folder is not None and processes > 1 and not rank:
         check_new(folder, resume and not (folder / MANIFEST).exists())  # the other processes would wait
     folder = None if rank else folder  # the main process writes
-    with open_run(folder, resume) if folder is not None else nullcontext():
+    with open_run(folder, resume, also or ()) if folder is not None else nullcontext():
         if folder is not None and (folder / MANIFEST).exists():
             return finished_run(config, log, folder, callback or Callback())
         fitted = _fit(config, log, folder, resume, callback or Callback(), stop, measure)

@@ -81,7 +81,7 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
     users: list[pl.DataFrame] = []
     for cell in cells:
         run = folder.run(cell)
-        if not (run / USERS).exists():
+        if not ((run / MANIFEST).exists() and (run / USERS).exists()):
             continue
         found = read_run(run)
         common = _describe(cell, found)
