@@ -105,6 +105,7 @@ HISTORIES: dict[str, tuple[str | bytes, str]] = {
     "no JSON": ("u1 i1 i2\n", r"asked, line 1: found u1 i1 i2, which is not JSON; " + EXPECTED),
     "cut": ('{"user_id": "a", "items": ["i1"]}\n{"user_id": "b", "ite', r"asked, line 2: found .*not JSON"),
     "no items": ('{"user_id": "a"}\n', r'asked, line 1: found \{"user_id": "a"\}; ' + EXPECTED),
+    "a key twice": ('{"user_id": "a", "items": ["i1"], "items": []}\n', r"asked, line 1: found .*" + EXPECTED),
     "items in a text": ('{"user_id": "a", "items": "i1"}\n', r"asked, line 1: found .*" + EXPECTED),
     "an array": ('[{"user_id": "a", "items": []}]', r"asked, line 1: found .*" + EXPECTED),
     "null": ('{"user_id": null, "items": ["i1"]}\n', r"asked, line 1: found null, but ids are texts or whole numbers"),

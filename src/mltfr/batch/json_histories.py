@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
@@ -112,6 +112,12 @@ def _stands(path: Path) -> bool:
         return file.read(HEAD + len(_MARK)).removeprefix(_MARK)[:HEAD] == content
 
 
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    """Return a JSON object, and one that has a key twice as its pairs, which nobody takes for one."""
+    row = dict(pairs)
+    return row if len(row) == len(pairs) else pairs
+
+
 def _decode(path: Path, number: int, offset: int, content: bytes) -> tuple[str, list[str]] | None:
     """Return the user and the items of a line, None of a blank one."""
     try:
@@ -122,7 +128,7 @@ def _decode(path: Path, number: int, offset: int, content: bytes) -> tuple[str, 
         return None
     where = f"{path}, line {number}"
     try:
-        row = parse_json(line)
+        row = parse_json(line, object_pairs_hook=_object)
     except ValueError as error:
         raise DataError(f"{where}: found {line.strip()[:80]}, which is not JSON; {_EXPECTED}.") from error
     if not isinstance(row, dict) or set(row) != {"user_id", "items"} or not isinstance(row["items"], list):
