@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from mltfr.config.toml import MAX_LENGTH
 from mltfr.storage.parse import MAX_LEVELS, parse_json, parse_toml
 
 DEEP = 100_000
@@ -47,3 +48,41 @@ def test_toml_that_is_read() -> None:
     assert parse_toml("a.b = [1, 2]\n[c]\nd = 9223372036854775807") == {"a": {"b": [1, 2]}, "c": {"d": 2**63 - 1}}
     words = "and so on. " * 500 + "1.5.2.4" * 9
     assert parse_toml(f"words = ['{words}']") == {"words": [words]}
+
+
+DOTS = ". ".join(f"w{number}" for number in range(99))
+LONG = ".".join("k" * 99)
+TEXT, LITERAL = '"' * 3, "'" * 3
+"""What opens and closes texts of several lines."""
+
+
+@pytest.mark.parametrize("text", [
+    f"a = 1 # {DOTS}", f"# {DOTS}\na = 1", f"# it's\n# {DOTS}\na = 1", f"a = '{DOTS}'", f'a = "\\" {DOTS}"',
+    f"a = {TEXT}\n{DOTS}\n{TEXT}", f"a = {LITERAL}\n{DOTS}\n{LITERAL}", f"a = {TEXT} \\{TEXT} \n{DOTS} {TEXT}\"\"",
+    f"'{DOTS}' = 1", f"[a.'{DOTS}']", f"a = [1.5, '{DOTS}']", f"a = {{b = '{DOTS}', c = 1}}",
+    f"a = '# not a comment' # {DOTS}",
+])  # fmt: skip
+def test_words_in_texts_and_comments_are_no_keys(text: str) -> None:
+    assert parse_toml(text)
+
+
+@pytest.mark.parametrize("before", [
+    "# it's\n", "a = '\"'\n", "a = \"'\" # \"\n", f"a = {LITERAL}\n\"{LITERAL}\n", f"a = {TEXT}x\"{TEXT}\n",
+    "a = [\n1, # '\n2]\n",
+])  # fmt: skip
+def test_a_long_key_is_found_behind_quotes(before: str) -> None:
+    assert parse_toml(before + "z = 1")["z"] == 1
+    for key in (LONG, f"[{LONG}]\nx", f"x = {{{LONG} = 1}}\ny"):
+        with pytest.raises(ValueError, match="parts"):
+            parse_toml(f"{before}{key} = 1")
+
+
+@pytest.mark.parametrize("piece", [
+    f"a = {TEXT}", f"\\{TEXT}", LITERAL, '"', "'", "a.", '"a".', "\\", f"{TEXT}\\", "a" * 60 + ".", "[", "{a=", ". ",
+])  # fmt: skip
+def test_any_settings_file_is_read_in_seconds(piece: str) -> None:
+    text = (piece * MAX_LENGTH)[:MAX_LENGTH]
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=r".+"):
+        parse_toml(text)
+    assert time.monotonic() - began < 10

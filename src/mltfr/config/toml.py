@@ -11,8 +11,9 @@ from mltfr.config.base import Config
 from mltfr.errors import ConfigError
 from mltfr.storage.parse import parse_toml
 
-MAX_LENGTH = 1 << 24
-"""Characters of a settings file at most; the largest hold some thousand words."""
+MAX_LENGTH = 1 << 18
+"""Characters of a settings file at most, so that whatever they are it is read in seconds; the largest hold some
+thousand words."""
 
 
 def load_toml(path: Path) -> dict[str, Any]:

@@ -9,9 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_LEVELS = 64
-"""Levels of lists, objects and tables within each other; what people write has a dozen at most."""
-_KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
-_LONG_KEY = re.compile(rf"""(?<![\w-]){_KEY}(?:\.[ \t]*+{_KEY}){{{MAX_LEVELS}}}""")
+"""Levels to which lists, objects and tables may be nested; what people write has a dozen at most."""
+_STRING = r"""(?:"(?:[^"\\\n]|\\.)*+"?|'[^'\n]*+'?)"""  # to the end of the line where it is not closed
+_KEY = rf"(?:[\w-]++|{_STRING})[ \t]*+"
+_LONG_KEY = re.compile(rf"""
+    "{{3}} (?: [^"\\] | \\[\s\S] | "(?!"") )*+ (?: "{{3,5}} | \\?\Z )  # a text of several lines
+    | '{{3}} (?: [^'] | '(?!'') )*+ (?: '{{3,5}} | \Z )
+    | [#].*                                                          # a comment
+    | (?P<long> {_KEY}(?:\.[ \t]*+{_KEY}){{{MAX_LEVELS}}} )
+    | {_KEY}(?:\.[ \t]*+{_KEY})*+
+""", re.VERBOSE)  # fmt: skip
+"""What a TOML text consists of, so that a long key is found outside of texts and comments alone."""
 
 
 def parse_json(
@@ -55,7 +63,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is not TOML, is nested deeper than `MAX_LEVELS`, or holds a whole number beyond 64 bits.
     """
-    if _LONG_KEY.search(text):  # parsing takes the square of its levels
+    if any(found["long"] for found in _LONG_KEY.finditer(text)):  # parsing takes the square of its levels
         raise ValueError(f"a key has more than {MAX_LEVELS} parts")
     try:
         document = tomllib.loads(text)
