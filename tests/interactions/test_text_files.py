@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from mltfr.errors import DataError
-from mltfr.interactions import load_interactions
+from mltfr.interactions import load_interactions, prepare
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.readers import blocks, delimited, room, text
 from mltfr.interactions.readers.layout import find_layout
@@ -154,3 +154,21 @@ def test_a_lack_of_memory_is_one_line(tmp_path, error):
         raise error
     with pytest.raises(pl.exceptions.PanicException), room.enough_memory(tmp_path / "log"):
         raise pl.exceptions.PanicException("another")
+
+
+@pytest.mark.parametrize("way", ["read", "prepared", "parts"])
+def test_too_little_memory_is_no_damage(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    frame = pl.DataFrame({"user_id": ["u"] * 9, "item_id": [f"i{n}" for n in range(9)]})
+    frame.write_parquet(tmp_path / "part-0.parquet")
+    monkeypatch.setattr("mltfr.interactions.readers.frame._texts", fail)
+    monkeypatch.setattr("polars.read_parquet", fail)
+    path = tmp_path if way == "parts" else tmp_path / "part-0.parquet"
+    with pytest.raises(DataError, match=r": the memory does not suffice to read it. `mltfr data prepare"):
+        load_interactions(path) if way == "read" else prepare(path, tmp_path / "set")
+    (tmp_path / "log.csv").write_text('user_id,item_id\nu,i\nv,"i j\n')
+    monkeypatch.setattr("mltfr.interactions.readers.delimited._fast", fail)
+    with pytest.raises(DataError, match=r"log.csv: the memory does not suffice"):
+        load_interactions(tmp_path / "log.csv") if way == "read" else prepare(tmp_path / "log.csv", tmp_path / "set")

@@ -31,6 +31,8 @@ def foreign_file(path: Path | str, error: type[MltfrError], problem: str, remedy
         raise
     except OSError as caught:
         raise error(f"{path}: cannot be read ({caught.strerror or one_line(caught)}). {remedy}") from caught
+    except MemoryError as caught:  # a size that lies looks alike
+        raise error(f"{path}: {problem}, or the memory does not suffice to read it. {remedy}") from caught
     except BaseException as caught:
         if not isinstance(caught, Exception) and type(caught).__name__ != "PanicException":  # a library in Rust gave up
             raise

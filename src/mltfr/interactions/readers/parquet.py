@@ -11,7 +11,7 @@ from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import frame
-from mltfr.interactions.readers.room import Room
+from mltfr.interactions.readers.room import Room, enough_memory
 from mltfr.interactions.readers.unpack import compression, unpacked
 from mltfr.storage.foreign import foreign_parquet
 
@@ -23,12 +23,12 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
         DataError: the file is damaged, or its columns are not those of a log.
     """
     if path.is_dir():
-        with foreign_parquet(path):
+        with foreign_parquet(path), enough_memory(path):
             parts = open_parts(path)
             present = [name for name in columns.resolve(parts.collect_schema().names(), str(path)) if name]
             table = parts.select(present).collect()
         return frame.read(table, columns, skip_invalid, str(path))
-    with foreign_parquet(path):
+    with foreign_parquet(path), enough_memory(path):
         source = _unpacked(path) if compression(path) != "none" else path
         names = pl.read_parquet_schema(source)
         present = [name for name in columns.resolve(list(names), str(path)) if name]

@@ -54,26 +54,30 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
         memory: bytes to stay within, about.
 
     Raises:
-        DataError: a column is missing, a row has the wrong length, or the file is damaged.
+        DataError: a column is missing, a row has the wrong length, the file is damaged, or the memory does not suffice.
     """
+    with enough_memory(path):
+        return _opened(path, format, columns, skip_invalid, work, memory)
+
+
+def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
     if format == "parquet" and (path.is_dir() or compression(path) == "none"):
         return _parquet(path, columns)
     if format in ("csv", "tsv", "recbole"):
         layout = recbole.find_layout(path) if format == "recbole" else find_layout(path, columns)
         return _delimited(path, layout, columns, skip_invalid, work, memory)
-    with enough_memory(path):
-        table = READERS[format](path, columns, skip_invalid)
+    table = READERS[format](path, columns, skip_invalid)
     return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped, table.notes)
 
 
 def _parquet(path: Path, columns: Columns) -> Pieces:
-    with foreign_parquet(path):
+    with foreign_parquet(path), enough_memory(path):
         parts = parquet.open_parts(path)
         user, item, time = columns.resolve(parts.collect_schema().names(), str(path))
         table = parts.select(name for name in (user, item, time) if name)
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
-        with foreign_parquet(path):
+        with foreign_parquet(path), enough_memory(path):
             for piece in _slices(table, 0, size):
                 yield frame.read(piece, Columns(user, item, time), False, str(path)).frame.with_columns(piece[ROW])
 
