@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mltfr.errors import DataError
 from mltfr.interactions import load_interactions, prepare
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.readers.delimited import parse
-from mltfr.interactions.readers.layout import find_layout
+from mltfr.interactions.readers.layout import Layout, find_layout
 
 HEADER = "user_id,item_id,timestamp,title\n"
 SIX = [f"u{n // 3},i{n % 3},{n + 1}," for n in range(6)]
@@ -268,3 +269,19 @@ def test_every_row_has_its_line_whatever_the_size_of_blocks(tmp_path: Path) -> N
         rows = pl.concat(parsed.tables).collect().rows()
         assert rows == [(f"u{n // 3}", f"i{n % 3}", str(n + 1)) for n in range(6)]
         assert [parsed.place(row) for row in range(6)] == [f"line {line}" for line in (2, 3, 5, 6, 8, 9)]
+
+
+def test_other_users_of_csv_keep_their_limit(tmp_path: Path) -> None:
+    limit, path = csv.field_size_limit(), tmp_path / "log"
+    path.write_text(six(b=LONG, c='12" disc', d='"a" b'))
+    with pytest.raises(DataError, match="line 5: a field between quotes"):
+        load_interactions(path)
+    assert load_interactions(path, skip_invalid=True).skipped == 1
+    assert csv.field_size_limit() == limit
+    records = Layout(",", []).records(["a,b\n", f"{LONG},c\n", '"d'])
+    next(records)
+    assert csv.field_size_limit() == limit  # while a table is being read
+    assert next(records) == [LONG, "c"]
+    with pytest.raises(csv.Error):
+        next(records)
+    assert csv.field_size_limit() == limit

@@ -6,8 +6,10 @@ import csv
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from mltfr.errors import DataError
@@ -20,6 +22,7 @@ DELIMITERS = (",", "\t", ";", "|", " ", "::")
 LONGEST_HEADER = 1 << 24
 """Bytes of a header at most."""
 _ANY_LENGTH = (1 << 31) - 1  # of a field: a text's blocks bound it
+_LIMIT = Lock()  # on the fields of all that `csv` reads in this process
 _QUOTES = ('"', "'")
 
 
@@ -55,12 +58,12 @@ class Layout:
         """
         if len(self.delimiter) > 1:
             return (line.split(self.delimiter) if line else [] for line in (line.rstrip("\r\n") for line in lines))
-        csv.field_size_limit(_ANY_LENGTH)
         quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if self.quote is None else {"quotechar": self.quote}
-        return csv.reader(
+        reader = csv.reader(
             lines, delimiter=self.delimiter, escapechar=self.escape, skipinitialspace=self.skip_space, strict=True,
             **quoting,
         )  # fmt: skip
+        return iter(partial(_next_record, reader), None)
 
     def quoting(self) -> str:
         """Say how fields are quoted."""
@@ -82,6 +85,16 @@ class Layout:
             marked = any(begin in first for begin in begins) if space or other else True
             if way != self and marked and (not escape or "\\" in text):
                 yield way
+
+
+def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
+    """Return the next record, whose fields may have any length, or None; `csv` keeps the limit that others gave it."""
+    with _LIMIT:
+        limit = csv.field_size_limit(_ANY_LENGTH)
+        try:
+            return next(reader, None)
+        finally:
+            csv.field_size_limit(limit)
 
 
 def find_layout(path: Path, columns: Columns) -> Layout:
