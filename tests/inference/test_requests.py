@@ -79,6 +79,7 @@ TABLES: dict[str, Any] = {
     "log": LOG,
     "polars log": pl.from_pandas(LOG),
     "arrow log": pa.Table.from_pandas(LOG).to_batches()[0],
+    "a series of texts": pd.Series({"a": [10, 3], "b": [4]}),
     "grouped": BY_USER.set_index("user_id")["items"],
 }
 
@@ -111,12 +112,23 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "half a character": ([["\ud800"]], r"place 0 is a text with half a character \('\\ud800'\)"),
     "many digits": ([[10**5000]], r"place 0 is a number of many digits"),
     "dates": ([pd.Series(pd.to_datetime(["2024-01-01"]))], r"has type Datetime"),
+    "series of a user twice": (pd.Series(LISTS, index=["a", "a"]), r"user 'a' comes a second time"),
+    "series of dates": (pd.Series(LISTS, index=pd.to_datetime(["2024-01-01", "2024-01-02"])), r"is a Timestamp"),
+    "series of pairs": (pd.Series({("a", 1): [10], ("a", 2): [3]}), r"A user of histories is a tuple"),
     "user twice": ({1: [10], "1 ": [3]}, r"user '1' comes a second time"),
     "no user": ({None: [10]}, r"A user of histories is a NoneType"),
     "other columns": (pl.DataFrame({"a": [1], "b": [2]}), r"histories: no user column among 'a', 'b'"),
     "texts of items": (pl.DataFrame({"user_id": ["a"], "items": ["10 3"]}), r"history of user 'a' is the text '10 3'"),
     "column twice": (pd.DataFrame([[1, [3], [3]]], columns=["user_id", "items", "items"]), r"2 columns are called"),
 }
+
+
+@pytest.mark.parametrize(
+    ("index", "users"), [([20, 10], ["20", "10"]), ([1, 0], ["1", "0"]), ([0.0, 1.0], ["0", "1"]), ([3, 3], ["0", "1"])]
+)
+def test_an_index_that_does_not_count_rows_holds_users(fitted: Recommender, index: list[Any], users: list[str]) -> None:
+    table, _ = answer(fitted, histories=pd.Series(LISTS, index=index))
+    assert table["user_id"].unique(maintain_order=True).to_list() == users
 
 
 @pytest.mark.parametrize("form", REFUSED)

@@ -63,8 +63,7 @@ def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
 
     Args:
         given: by user id; or a plain list, whose places then serve as ids; or a table: one row a user with a column
-            `items` of lists, or an interaction log. A pandas Series whose index is called like a column of users
-            is by user id.
+            `items` of lists, or an interaction log. A pandas Series is by user id unless its index only counts rows.
         strip: strips white space, and counts.
 
     Raises:
@@ -78,15 +77,26 @@ def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
         return
     if isinstance(given, str | bytes | Set) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         raise DataError(f"histories is {_shown(given)}; expected lists of item ids, by user id or as a plain list.")
-    index = getattr(given, "index", None)
-    if canonical(str(getattr(index, "name", ""))) in map(canonical, USER_NAMES):
-        given = zip(index, given, strict=True)  # type: ignore[arg-type]
+    if (users := _index_of_users(given)) is not None:
+        given = zip(users, given, strict=True)
     elif isinstance(given, Mapping):
         given = given.items()
     else:
         with one_line("histories"):
             given = ((str(place), items) for place, items in enumerate(as_column(given)))
     yield from _rows(given, strip)
+
+
+def _index_of_users(given: Any) -> list[Any] | None:
+    """Return the index of a pandas Series if it holds users: it is called so, or does more than count rows."""
+    index = getattr(given, "index", None)
+    if index is None or callable(index):  # of a list, it is a method
+        return None
+    labels = list(index)
+    usual = canonical(str(getattr(index, "name", ""))) in map(canonical, USER_NAMES)
+    counted = labels == list(range(len(labels)))
+    repeats = len(set(labels)) < len(labels) and str not in map(type, labels)  # numbers of rows, put together
+    return labels if usual or not (counted or repeats) else None
 
 
 def _rows(rows: Iterable[tuple[Any, Any]], strip: Strip) -> Iterator[tuple[str, list[str]]]:
