@@ -11,7 +11,7 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.ids import Strip
-from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, Rejected
+from mltfr.interactions.raw import ITEM, ROW, TIME, USER, RawTable, Rejected
 from mltfr.interactions.timestamps import EXPECTED, FORMAT, ParsedTimes, TimeReader, found_time, shown_value
 
 SameTime = Literal["refuse", "keep"]
@@ -124,6 +124,7 @@ def check(table: RawTable, how: Checking) -> RawTable:
     )  # fmt: skip
     if TIME in frame.columns and how.same_time == "refuse":
         table = _without_repeats(table, how.skip_invalid)
+    table = replace(table, frame=table.frame.drop(ROW, strict=False))
     if table.frame.is_empty():
         raise no_rows(table.name, table.skipped)
     if TIME not in frame.columns or table.frame[TIME].is_sorted():

@@ -13,7 +13,7 @@ from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
 ROW = "row"
-"""Place of every row in the source: a column of tables that are read in pieces."""
+"""Number of every row: a column of tables that are read in pieces, or of which rows were dropped."""
 
 
 @dataclass
@@ -33,19 +33,21 @@ class Rejected:
     found: str = ""
 
     def drop(self, piece: pl.DataFrame, bad: pl.Series, found: Callable[[int], str]) -> pl.DataFrame:
-        """Return a piece without its bad rows, and count them.
+        """Return a piece without its bad rows, and count them; what is left keeps its numbers in the column `row`.
 
         Args:
-            piece: some rows, with the column `row` unless they are all of the table.
+            piece: some rows, with the column `row` unless they are all rows of the table that the reader returned.
             bad: one bool per row.
             found: says what stands in a bad row of the piece.
         """
         count = int(bad.sum())
         if not count:
             return piece
+        if ROW not in piece.columns:
+            piece = piece.with_row_index(ROW)
         if not self.count:
             first = int(bad.arg_max() or 0)
-            self.row, self.found = int(piece[ROW][first]) if ROW in piece.columns else first, found(first)
+            self.row, self.found = int(piece[ROW][first]), found(first)
         self.count += count
         return piece.filter(~bad)
 
@@ -60,8 +62,8 @@ class RawTable:
 
     Attributes:
         name: the file, or "in-memory table", for messages.
-        frame: columns `user_id`, `item_id` and, where there is one, `timestamp`.
-        place: says where a row of `frame` stands ("line 7"); called for errors only.
+        frame: columns `user_id`, `item_id` and, where there is one, `timestamp`; `row` where rows were dropped.
+        place: says where a row stands ("line 7"), by the number it had before any was dropped; for errors only.
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         clock: what is known of the times from reading them.

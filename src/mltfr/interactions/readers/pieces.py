@@ -95,9 +95,9 @@ def _delimited(path: Path, layout: Layout, columns: Columns, skip_invalid: bool,
 
 
 def _slices(table: pl.LazyFrame, start: int, size: int) -> Iterator[pl.DataFrame]:
-    """Yield a table in slices, numbering its rows from `start`."""
+    """Yield a table in slices, numbering its rows from `start` unless they have numbers."""
     rows = int(table.select(pl.len()).collect().item())
     for first in range(0, rows, size):
         piece = table.slice(first, size).collect()
         row = pl.int_range(start + first, start + first + len(piece), dtype=pl.Int64)
-        yield piece.with_columns(row.alias(ROW))
+        yield piece if ROW in piece.columns else piece.with_columns(row.alias(ROW))
