@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from threading import Event
 
@@ -22,6 +23,7 @@ from mltfr.study.folder import KEPT, StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.job import is_finished, train
 from mltfr.study.results import gather, read_run
+from mltfr.tokens import verified
 from mltfr.training import Checkpoints, Interrupted
 from support.small_study import small
 
@@ -83,6 +85,14 @@ def test_a_cell_that_failed_right_before_its_manifest_is_made_again(tmp_path, sp
     folder.run(cell).parent.mkdir(parents=True)
     (tmp_path / "run").rename(folder.run(cell))
     assert gather(folder, [cell]) == 0
+
+
+@pytest.mark.parametrize(("key", "value"), [("data", "other"), ("files", {"vectors": "other"})])
+def test_what_has_changed_since_the_study_was_begun_is_not_taken_for_what_it_was(tmp_path, spec, key, value):
+    changed = spec.model_copy(update={"inputs": {**spec.inputs, key: value}})
+    with pytest.raises(RunError, match=rf"run: what it is made from has changed .*\({key}.* was .* and is "):
+        train(tmp_path / "run", changed, Event())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):
@@ -152,3 +162,29 @@ def test_files_that_a_fusion_reads_count_by_their_content(tmp_path):
         file.write_text(content)
         found.add(fingerprint_of(inputs_of(config, "data", [], 1)))
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_times_of_files_do_not_count_and_hide_no_change(tmp_path, monkeypatch, settled):
+    monkeypatch.setattr(verified, "SETTLED", -1.0 if settled else 3600.0)
+    file = tmp_path / "vectors.parquet"
+    config = resolve(fusion="adapter", overrides=[f'fusion.vectors="{file}"'])
+
+    def fingerprint(content: str, time: int) -> str:
+        file.write_text(content)
+        os.utime(file, ns=(time, time))
+        return fingerprint_of(inputs_of(config, "data", [], 1))
+
+    old = fingerprint("a", 1_700_000_000_000_000_000)
+    assert fingerprint("b", 1_700_000_000_000_000_000) != old, "of the same size and time"
+    assert fingerprint("a", 1_800_000_000_000_000_000) == old
+
+
+def test_a_settled_file_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(verified, "SETTLED", -1.0)
+    file = tmp_path / "vectors.parquet"
+    file.write_text("a")
+    config = resolve(fusion="adapter", overrides=[f'fusion.vectors="{file}"'])
+    inputs_of(config, "data", [], 1)
+    monkeypatch.setattr("mltfr.study.fingerprint.sha256", pytest.fail)
+    inputs_of(config, "data", [], 1)

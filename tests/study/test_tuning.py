@@ -13,6 +13,7 @@ import pytest
 from mltfr.errors import MissingExtraError, RunError
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
+from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
 from mltfr.study.job import train
 from mltfr.study.space import TuningConfig
@@ -31,8 +32,11 @@ STUDY = StudyConfig.parse(small(tuning={"trials": 12, "seed": 5, "space": SPACE}
 def search(folder, study=STUDY, fusion="mltfr"):
     cell = next(cell for cell in make_plan(study) if cell.group.fusion == fusion)
 
+    data = study.data["made-up"]
+    log = open_log(data).fingerprint()
+
     def spec(config):
-        return JobSpec(data=study.data["made-up"], inputs=inputs_of(config, "data", [], 1), trial=True)
+        return JobSpec(data=data, inputs=inputs_of(config, log, [], 1), trial=True)
 
     return GroupTuning(folder, cell.group, cell.config, study.tuning, study.metrics[0], spec), cell
 

@@ -15,6 +15,7 @@ from mltfr.pipeline import RunConfig
 from mltfr.storage.files import sha256
 from mltfr.study.settings import flatten
 from mltfr.tokens import PreparedTable, describe
+from mltfr.tokens.verified import is_settled, state
 from mltfr.training import CHECKPOINT_FORMAT
 from mltfr.version import __version__
 
@@ -40,23 +41,27 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
         "config": settings,
         "data": data,
         "tables": describe(tables),
-        "files": _files(settings["fusion"]),
+        "files": files_of(settings["fusion"]),
         "versions": {"mltfr": __version__, "torch": torch.__version__, "checkpoint": CHECKPOINT_FORMAT},
         "device": device,
         "threads": threads,
     }
 
 
-def _files(settings: Mapping[str, Any]) -> dict[str, str]:
+def files_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the checksums of the files that a fusion's settings name, such as item vectors."""
     texts = {key: value for key, value in flatten(settings).items() if isinstance(value, str)}
-    paths = {key: Path(text) for key, text in texts.items() if Path(text).suffix}
-    return {key: _checksum(path, path.stat().st_mtime_ns) for key, path in paths.items() if path.is_file()}
+    paths = {key: Path(text).absolute() for key, text in texts.items() if Path(text).suffix}
+    return {key: _content(path) for key, path in paths.items() if path.is_file()}
+
+
+def _content(path: Path) -> str:
+    """Return a file's SHA-256; a file that has not changed since is not read again."""
+    return _checksum(path, state(path)) if is_settled(path) else sha256(path)
 
 
 @cache
-def _checksum(path: Path, changed: int) -> str:
-    """Return a file's SHA-256, computed once for every time that it was changed."""
+def _checksum(path: Path, state: tuple[int, ...]) -> str:
     return sha256(path)
 
 

@@ -11,7 +11,7 @@ from threading import Event
 
 import torch
 
-from mltfr.errors import ConfigError, MltfrError
+from mltfr.errors import ConfigError, MltfrError, RunError
 from mltfr.pipeline import fit, load_artifact
 from mltfr.pipeline.artifact import CHECKPOINT
 from mltfr.pipeline.report_metrics import score, score_validation
@@ -19,6 +19,7 @@ from mltfr.storage.files import atomic_file
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
 from mltfr.study.data import open_log
+from mltfr.study.fingerprint import difference, files_of
 from mltfr.study.spec import JobSpec, read_spec
 from mltfr.study.users import USERS, per_user
 from mltfr.training import Interrupted, stop_request
@@ -45,6 +46,7 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
     Raises:
         Interrupted: `stop` was set.
         MltfrError: the settings or the data do not allow the run.
+        RunError: the log, or a file that the settings name, is not what `spec` was made of.
     """
     if is_finished(run, spec):  # by a process whose parent was killed
         return
@@ -54,6 +56,12 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
     else:
         measure = score_validation if spec.trial else score
         log = open_log(spec.data, spec.config.filters.same_time)
+        found = {"data": log.fingerprint(), "files": files_of(spec.inputs["config"]["fusion"])}
+        if any(spec.inputs[key] != value for key, value in found.items()):
+            raise RunError(
+                f"{run}: what it is made from has changed since the study was begun "
+                f"({difference(spec.inputs, {**spec.inputs, **found})}). Put back what it was, or choose another --out."
+            )
         also = {} if spec.trial else {USERS: lambda fitted: per_user(fitted, spec.metrics)}
         fit(spec.config, log, run, resume=True, stop=stop, measure=measure, also=also)
 

@@ -32,19 +32,25 @@ def is_intact(path: Path, sha256: str, digest: Callable[[], str], remembered: bo
         OSError: the file cannot be read.
     """
     record = path.with_name(RECORD)
-    now = {"sha256": sha256, "state": _state(path)}
+    now = {"sha256": sha256, "state": list(state(path))}
     if remembered:
         with suppress(OSError, ValueError):
             if read_json(record) == now:
                 return True
     if digest() != sha256:
         return False
-    if _state(path) == now["state"] and time.time() - max(path.stat().st_mtime, path.stat().st_ctime) > SETTLED:
+    if list(state(path)) == now["state"] and is_settled(path):
         with suppress(OSError):  # a store that may only be read is verified every time
             record.write_text(json.dumps(now), encoding="utf-8")  # in place: a kill leaves no file that nobody removes
     return True
 
 
-def _state(path: Path) -> list[int]:
+def state(path: Path) -> tuple[int, int, int, int]:
+    """Return size, times of change and place of a file; once it is settled, another content has another state."""
     found = path.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def is_settled(path: Path) -> bool:
+    """Return whether a file's last change is so long ago that another one would be seen."""
+    return time.time() - max(path.stat().st_mtime, path.stat().st_ctime) > SETTLED
