@@ -221,7 +221,7 @@ def test_what_is_not_known_is_said(fitted):
         fitted.recommend(users=["nobody"])
     with pytest.raises(DataError, match=r"None of the 2 items of allow occurs in the training data \(first: 'x'\)"):
         fitted.recommend(users=["u1"], allow=["x", "y"])
-    with pytest.warns(MltfrWarning, match=r"1 items of allow are not in the training data and were skipped \(x\)"):
+    with pytest.warns(MltfrWarning, match=r"1 item of allow is not in the training data and was skipped \(x\)"):
         assert fitted.recommend(users=["u1"], allow=["x", "i1"], include_seen=True)["item_id"].to_list() == ["i1"]
     with pytest.warns(MltfrWarning, match="2 items of deny are not in the training data"):
         assert "i1" not in fitted.recommend(deny=["x", "i1", "y", "x"], include_seen=True)["item_id"]
@@ -233,7 +233,7 @@ def test_what_is_not_known_is_said(fitted):
         fitted.recommend(deny="i1")
     with pytest.raises(DataError, match="expected a list of item ids"):
         fitted.recommend(histories=["i1"])
-    with pytest.warns(MltfrWarning, match="1 items are not in the training data"):
+    with pytest.warns(MltfrWarning, match="1 item is not in the training data"):
         frame = fitted.recommend(histories=[["i1", "x"]], k=4)
     assert frame["user_id"].to_list() == ["0"] * 4
     with warnings.catch_warnings():

@@ -30,7 +30,7 @@ EVERYTHING = [f"i{number:04d}" for number in range(120)]
 ASKED = {"all": EVERYTHING, "most": EVERYTHING[3:], " spaced": ["i0001 "], "new": ["zz"], "none": [], "some": ["i0002"]}
 SAID = [
     "white space was stripped off ids: 2, as in ' spaced'.",
-    "1 items are not in the training data and were skipped (1 times; zz).",
+    "1 item is not in the training data and was skipped (1 time; zz).",
     "2 histories hold no item that training knows; they get the most popular items (first: user new).",
     "users who get no item, since none is a candidate for them: 1 (all).",
     "users who get fewer than 5 items, since no more are candidates: 1.",

@@ -107,7 +107,7 @@ def test_recommend_knows_lists_users_and_strangers(runs, store, name):
         assert item not in histories[user]
     odd = ("--histories", folder / "odd.jsonl", "--out", out, "--overwrite")
     done = run("recommend", folder / name, *odd, "-k", "3", home=store)
-    assert "1 histories hold no item that training knows; they get the most popular items" in done.stderr
+    assert "1 history holds no item that training knows; it gets the most popular items" in done.stderr
     counts = pl.read_parquet(folder / name / "items.parquet").sort("count", descending=True, maintain_order=True)
     assert pl.read_csv(out)["item_id"].to_list() == counts["item_id"].to_list()[:3]
 

@@ -45,7 +45,7 @@ def test_histories_from_parquet(tmp_path, store, finished):
         done = run("recommend", finished / "run", "--histories", tmp_path / f"asked.{ending}", "--out", out, home=store)
         texts.append((out.read_text(), done.stderr))
     assert texts[0] == texts[1]
-    assert "1 items are not in the training data" in texts[0][1]
+    assert "1 item is not in the training data" in texts[0][1]
 
 
 def test_stopped_it_says_how_to_go_on(tmp_path, store, finished):

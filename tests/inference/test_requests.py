@@ -176,7 +176,7 @@ def test_users_who_fall_short_are_counted_and_said(fitted: Recommender) -> None:
     table, said = answer(fitted, histories={"new": ["99", "99"], "none": [], "old": ["1"]})
     assert table["user_id"].to_list() == ["new"] * 3 + ["none"] * 3 + ["old"] * 3
     assert said == [
-        "1 items are not in the training data and were skipped (2 times; 99).",
+        "1 item is not in the training data and was skipped (2 times; 99).",
         "2 histories hold no item that training knows; they get the most popular items (first: user new).",
     ]
     table, said = answer(fitted, users=["x", 1, "y", "x", "z", "w"])

@@ -21,6 +21,7 @@ from mltfr.interactions import (
     prepare,
     split,
 )
+from mltfr.interactions.borders import as_text
 from mltfr.interactions.clock import PARTS, Clock, shown
 
 START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
@@ -198,3 +199,25 @@ def test_borders_that_are_none(settings, message):
     with pytest.raises(ConfigError, match=message) as caught:
         SplitConfig.parse({"method": "global-time", **settings}, "split")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("border", "text"),
+    [(0.8, "0.8"), (1600000007.0, "1600000007"), (1600000000000007, "1600000000000007"),
+     (2**53 + 1, "9007199254740993"),
+     (1600000007.25, "1600000007.25"), ("2024-01-01", "2024-01-01"), (1e6, "1000000"), (-5.0, "-5")],
+)  # fmt: skip
+def test_a_border_is_written_with_all_its_digits(border, text):
+    assert as_text(border) == text
+
+
+def test_a_global_time_split_names_its_moments_exactly(tmp_path):
+    path, start = tmp_path / "log.csv", 1_600_000_000_000_000
+    path.write_text("user_id,item_id,timestamp\n" + "".join(f"u{n % 2},i{n},{start + n}\n" for n in range(9)))
+    config = SplitConfig(method="global-time", validation_from=start + 5, test_from=start + 7)
+    found = split(load_interactions(path), config)
+    assert found.method == f"global-time(validation_from={start + 5}, test_from={start + 7})"
+
+
+def test_a_counter_is_shown_with_all_its_digits():
+    assert [shown(time, None) for time in (12_345_678, 12_345_678.0, 0.5)] == ["12345678", "12345678", "0.5"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from mltfr.errors import DataError
@@ -102,3 +103,30 @@ def test_ids_may_hold_the_names_of_columns(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("user,item\nuser 1,item 1\nuser,item 2\nuser 2,item\n")
     assert load_interactions(path).frame.rows() == [("user 1", "item 1"), ("user", "item 2"), ("user 2", "item")]
+
+
+NO_IDS = {
+    "fractions": (pl.Series([1.0, 1.5, 2.0, None, 3.0, float("nan")]), 3),
+    "infinite": (pl.Series([1.0, float("inf"), 2.0, float("-inf"), 3.0, 4.0]), 2),
+    "too large": (pl.Series([1.0, 2.0**60, 2.0, 3.0, 4.0, 5.0]), 1),
+    "single precision": (pl.Series([1, 2.5, 3, 2**25, 4, 5], dtype=pl.Float32), 2),
+    "decimals": (pl.Series(["1.0", "1.5", "2", "3", "4", "5"]).cast(pl.Decimal(10, 2)), 1),
+}
+
+
+@pytest.mark.parametrize("role", ["user_id", "item_id"])
+@pytest.mark.parametrize("case", NO_IDS)
+def test_numbers_of_a_typed_column_that_are_no_ids_can_be_dropped(tmp_path: Path, case: str, role: str) -> None:
+    values, bad = NO_IDS[case]
+    other = {"user_id": "item_id", "item_id": "user_id"}[role]
+    once = pl.DataFrame({role: values, other: ["a", "a", "a", "b", "b", "b"], "timestamp": range(6)})
+    table = pl.concat([once, once.with_columns(pl.col("timestamp") + 6)])
+    table.write_parquet(tmp_path / "log.parquet")
+    for source in (table, tmp_path / "log.parquet"):
+        with pytest.raises(DataError, match=f"column '{role}' holds|{role} is empty"):
+            load_interactions(source)
+        log = load_interactions(source, skip_invalid=True)
+        assert (len(log), log.skipped) == (12 - 2 * bad, 2 * bad)
+        assert all(text.isdigit() for text in log.frame[role])
+    prepared = prepare(tmp_path / "log.parquet", tmp_path / "set", skip_invalid=True)
+    assert (prepared.fingerprint(), prepared.skipped) == (log.fingerprint(), 2 * bad)

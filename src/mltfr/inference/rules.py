@@ -71,8 +71,9 @@ def rules_of_ids(
         codes[name] = [vocabulary.codes[item] for item in ids if item in vocabulary.codes]
         unknown[name] = [item for item in ids if item not in vocabulary.codes]
     if unknown["allow"] and not codes["allow"]:
+        count = len(unknown["allow"])
+        found = f"None of the {count} items of allow occurs" if count > 1 else "The item of allow does not occur"
         raise DataError(
-            f"None of the {len(unknown['allow'])} items of allow occurs in the training data "
-            f"(first: '{unknown['allow'][0]}'). Give ids as the log writes them."
+            f"{found} in the training data (first: '{unknown['allow'][0]}'). Give ids as the log writes them."
         )
     return Rules(remove_seen, None if allow is None else codes["allow"], codes["deny"]), unknown

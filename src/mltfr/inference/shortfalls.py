@@ -113,22 +113,22 @@ class Shortfalls:
                 f"{self.unknown_users}. To recommend to them, give their histories."
             )
         if self.unknown_items:
-            found.append(
-                f"{len(self.unknown_items)} items are not in the training data and were skipped "
-                f"({self.unknown_items.total()} times; {_first(self.unknown_items)})."
-            )
+            times = _counted(self.unknown_items.total(), "time", "times")
+            found.append(f"{_skipped(len(self.unknown_items))} ({times}; {_first(self.unknown_items)}).")
         if self.kept_items:
             found.append(f"unknown items that were skipped in parts that are kept: {self.kept_items:,}.")
         found += [
-            f"{len(ids)} items of {name} are not in the training data and were skipped ({_first(ids)})."
+            f"{_skipped(len(ids), f' of {name}')} ({_first(ids)})."
             for name, ids in unknown_in_filters.items()
             if ids
         ]
         if self.without_known_item.count:
-            found.append(
-                f"{self.without_known_item.count} histories hold no item that training knows; they get the most "
-                f"popular items{_first_user(self.without_known_item)}."
+            told = _counted(
+                self.without_known_item.count,
+                "history holds no item that training knows; it gets",
+                "histories hold no item that training knows; they get",
             )
+            found.append(f"{told} the most popular items{_first_user(self.without_known_item)}.")
         if self.without_candidates.count:
             found.append(
                 f"users who get no item, since none is a candidate for them: {self.without_candidates.count:,}"
@@ -137,6 +137,15 @@ class Shortfalls:
         if self.short_lists:
             found.append(f"users who get fewer than {k:,} items, since no more are candidates: {self.short_lists:,}.")
         return found
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _skipped(count: int, of: str = "") -> str:
+    rest = "not in the training data and"
+    return _counted(count, f"item{of} is {rest} was skipped", f"items{of} are {rest} were skipped")
 
 
 def _first(ids: Iterable[str]) -> str:

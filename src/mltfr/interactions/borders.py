@@ -37,6 +37,11 @@ def as_border(value: object) -> Border:
     raise ValueError(f"{str(value)[:40]!r} is neither a timestamp nor an ISO date (2024-05-31)")
 
 
+def as_text(border: Border) -> str:
+    """Return a border with all its digits, a whole number without a fraction."""
+    return str(int(border) if isinstance(border, float) and border.is_integer() else border)
+
+
 def in_order(first: Border, second: Border) -> bool:
     """Say whether one border lies before another; of a number and a date only the log can say."""
     one, other = _exact(first), _exact(second)

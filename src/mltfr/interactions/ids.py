@@ -9,6 +9,7 @@ lists, dates, and floats so large that neighbouring whole numbers are one float.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -22,6 +23,7 @@ WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200
 EXPECTED = "Ids are texts or whole numbers."
 _EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
 _LONGEST = 10**38
+_NOT_WHOLE, _CONVERT = "not a whole number", "convert the column"
 _ODD = r"^\s|\s$|^$"  # faster than to strip a clean column
 
 
@@ -70,12 +72,13 @@ def id_of(value: Any, what: str, strip: Strip | None = None) -> str | None:
     raise DataError(f"{what} is a {kind} ({shown(value)}). {EXPECTED}")
 
 
-def id_texts(values: pl.Series, what: str) -> pl.Series:
+def id_texts(values: pl.Series, what: str, skip_invalid: bool = False) -> pl.Series:
     """Return a typed column of ids as texts, before white space is stripped; missing values are null.
 
     Args:
         values: the column.
         what: what it is, for the message ("log.parquet: user_id").
+        skip_invalid: whether numbers that are no id become missing values instead of being an error.
 
     Raises:
         DataError: it holds neither texts nor whole numbers.
@@ -84,12 +87,13 @@ def id_texts(values: pl.Series, what: str) -> pl.Series:
     if kind.is_float():
         values = values.fill_nan(None)
         limit = next((limit for float_type, limit in _EXACT.items() if kind == float_type), 2**53)
-        _refuse(values, values.is_infinite() | (values % 1 != 0), what, "not a whole number", "convert the column")
+        refuse = partial(_refuse, what=what, skip_invalid=skip_invalid)
+        values = refuse(values, values.is_infinite() | (values % 1 != 0), found=_NOT_WHOLE, remedy=_CONVERT)
         merged = f"more than a {kind} holds exactly: different ids may have become one"
-        _refuse(values, values.abs() >= limit, what, merged, "write them as Int64 or texts at their source")
+        values = refuse(values, values.abs() >= limit, found=merged, remedy="write them as Int64 or texts")
         values = values.cast(pl.Int64)
     elif isinstance(kind, pl.Decimal):
-        _refuse(values, values % 1 != 0, what, "not a whole number", "convert the column")
+        values = _refuse(values, values % 1 != 0, what, _NOT_WHOLE, _CONVERT, skip_invalid)
         values = values.cast(pl.Int128)
     elif not (kind.is_integer() or kind in (pl.String, pl.Null) or isinstance(kind, pl.Categorical | pl.Enum)):
         raise DataError(f"{what} has type {kind}. {EXPECTED[:-1]}; convert the column.")
@@ -189,7 +193,13 @@ def shown(value: Any) -> str:
         return "..."
 
 
-def _refuse(values: pl.Series, bad: pl.Series, what: str, found: str, remedy: str) -> None:
+def _refuse(
+    values: pl.Series, bad: pl.Series, what: str, found: str, remedy: str, skip_invalid: bool
+) -> pl.Series:
+    """Return a column without its bad values, or raise where they may not be skipped."""
     if bad.any():
+        if skip_invalid:
+            return values.set(bad.fill_null(False), None)
         first = values.filter(bad.fill_null(False))[0]
         raise DataError(f"{what} holds {first}, {found}. {EXPECTED[:-1]}; {remedy}.")
+    return values

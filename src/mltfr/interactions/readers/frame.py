@@ -49,7 +49,7 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
         if column is None:
             continue
         with one_line(name, column):
-            parts += _texts(column_of(column), role, f"{name}: column '{column}'")
+            parts += _texts(column_of(column), role, f"{name}: column '{column}'", skip_invalid)
     if len({len(part) for part in parts}) > 1:
         raise DataError(f"{name}: columns of different lengths ({', '.join(str(len(part)) for part in parts)}).")
     table = RawTable(name, pl.DataFrame(parts), lambda row: f"row {row} (the first is 0)")
@@ -185,10 +185,13 @@ def _objects(column: pl.Series) -> Column:
     return column.to_list() if column.dtype == pl.Object else column
 
 
-def _texts(values: Column, role: str, what: str) -> list[pl.Series]:
-    """Return a column under the name of its role; ids as texts, with their kinds where they have no type."""
+def _texts(values: Column, role: str, what: str, skip_invalid: bool) -> list[pl.Series]:
+    """Return a column under the name of its role; ids as texts, with their kinds where they have no type.
+
+    In a column with a type, numbers that are no id are an error, or missing where invalid rows are dropped.
+    """
     if isinstance(values, pl.Series):
-        return [(values if role == TIME else id_texts(values, what)).alias(role)]
+        return [(values if role == TIME else id_texts(values, what, skip_invalid)).alias(role)]
     if set(map(type, values)) <= {str, type(None)}:
         return [pl.Series(role, values, dtype=pl.String)]
     if role == TIME:

@@ -62,7 +62,7 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
 
 def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
     if format == "parquet" and (path.is_dir() or compression(path) == "none"):
-        return _parquet(path, columns)
+        return _parquet(path, columns, skip_invalid)
     if format in ("csv", "tsv", "recbole"):
         layout = recbole.find_layout(path) if format == "recbole" else find_layout(path, columns)
         return _delimited(path, layout, columns, skip_invalid, work, memory)
@@ -70,7 +70,7 @@ def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work:
     return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped, table.notes)
 
 
-def _parquet(path: Path, columns: Columns) -> Pieces:
+def _parquet(path: Path, columns: Columns, skip_invalid: bool) -> Pieces:
     with foreign_parquet(path), enough_memory(path):
         parts = parquet.open_parts(path)
         user, item, time = columns.resolve(parts.collect_schema().names(), str(path))
@@ -79,7 +79,8 @@ def _parquet(path: Path, columns: Columns) -> Pieces:
     def rows(size: int) -> Iterator[pl.DataFrame]:
         with foreign_parquet(path), enough_memory(path):
             for piece in _slices(table, 0, size):
-                yield frame.read(piece, Columns(user, item, time), False, str(path)).frame.with_columns(piece[ROW])
+                found = frame.read(piece, Columns(user, item, time), skip_invalid, str(path))
+                yield found.frame.with_columns(piece[ROW])
 
     return Pieces(str(path), rows, lambda row: f"row {row} (the first is 0)")
 

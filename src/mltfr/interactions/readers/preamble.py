@@ -33,7 +33,8 @@ class Preamble:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of it."""
-        return (f"{self.comments:,} comment lines were passed over.",) if self.comments else ()
+        told = "comment line was" if self.comments == 1 else "comment lines were"
+        return (f"{self.comments:,} {told} passed over.",) if self.comments else ()
 
 
 def find_preamble(path: Path, is_header: Callable[[str], bool]) -> Preamble:

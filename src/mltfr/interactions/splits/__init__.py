@@ -8,7 +8,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import PositiveInt, field_validator, model_validator
 
 from mltfr.config import Config
-from mltfr.interactions.borders import Border, as_border, in_order
+from mltfr.interactions.borders import Border, as_border, as_text, in_order
 from mltfr.interactions.log import InteractionLog, OrderedLog
 from mltfr.interactions.split import Split
 from mltfr.interactions.splits.assemble import assemble
@@ -78,8 +78,7 @@ def split_lengths(log: Log, config: SplitConfig) -> tuple[str, Log, SplitLengths
         return method, *given(log)
     if method == "global-time":
         moments = (config.validation_from, config.test_from)
-        given_as = [moment if isinstance(moment, str) else f"{moment:g}" for moment in moments]
-        name = "global-time(validation_from={}, test_from={})".format(*given_as)
+        name = "global-time(validation_from={}, test_from={})".format(*map(as_text, moments))
         return name, *global_time(log, *moments, as_quantiles=config.as_quantiles)
     name = f"leave-last-n(n={config.n})" if method == "leave-last-n" else method
     return name, log, leave_last(log, config.n)
