@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mltfr.errors import DataError
 from mltfr.inference.shortfalls import Names, Shortfalls
 from mltfr.interactions import UNKNOWN, Split, Vocabulary
-from mltfr.interactions.collate import History
+from mltfr.interactions.collate import History, has_known_item
 from mltfr.interactions.id_lists import histories_of, id_list
 from mltfr.interactions.ids import Strip
 
@@ -43,11 +43,11 @@ class Requests:
             counts: items that every user gets, `[U]`.
             k: how many were asked for.
         """
-        pairs = zip(self.user_ids, self.histories, strict=True)
+        unknown = np.flatnonzero(~has_known_item(self.histories)).tolist()
         return Shortfalls(
             unknown_users=Names.of(self.unknown_users),
             unknown_items=Counter(self.unknown),
-            without_known_item=Names.of([user for user, history in pairs if not (history > 0).any()]),
+            without_known_item=Names.of([self.user_ids[row] for row in unknown]),
             without_candidates=Names.of([self.user_ids[row] for row in np.flatnonzero(counts == 0).tolist()]),
             short_lists=int(((counts > 0) & (counts < k)).sum()),
             stripped=self.stripped,
