@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mltfr.errors import ConfigError, MltfrWarning, OutputError, one_of
+from mltfr.errors import ConfigError, MltfrWarning, OutputError, one_of, shown
 from mltfr.inference.eight_bit import EightBitSearch
 from mltfr.inference.index import IndexReport, ItemIndex, approximate_top_k, recall
 from mltfr.inference.requests import Requests
@@ -97,7 +97,7 @@ def whole(k: Any) -> int:
     except TypeError:
         number = 0
     if number < 1:
-        raise ConfigError(f"k is {k!r}; expected a whole number of items, at least 1.")
+        raise ConfigError(f"k is {shown(k)}; expected a whole number of items, at least 1.")
     return number
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from threading import Event
 from typing import Any, Protocol, cast
 
+import torch
 from torch import Tensor
 
 from mltfr.backbones import BACKBONES
@@ -185,7 +186,7 @@ class NeuralEstimator:
         Raises:
             RunError: another thread of this process trains.
         """
-        with alone():
+        with alone(), torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
             return self._fit(data, tables, session)
 
     def _fit(self, data: Split, tables: Tables, session: Session) -> Fit:
@@ -214,10 +215,11 @@ class NeuralEstimator:
 
     def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> NeuralModel:
         """Return the model in evaluation mode."""
-        model = build_model(self.config, items, tables.tokens, tables.item_vectors)
-        add_consensus(model, weights)
-        model.load_state_dict(weights)
-        return model.eval()
+        with torch.inference_mode(False):  # inference tensors keep no version, by which a scorer sees that they changed
+            model = build_model(self.config, items, tables.tokens, tables.item_vectors)
+            add_consensus(model, weights)
+            model.load_state_dict(weights)
+            return model.eval()
 
     def _validate(self, model: SequentialModel, data: Split, shard: Shard | None) -> dict[str, float]:
         """Return the metrics of the validation split, of a sample of it where the settings say so."""
