@@ -31,6 +31,7 @@ HEADERLESS = {
     "semicolons": "196;242;3\n186;302;3\n",
     "bars": "1|24|M|technician|85711\n2|53|F|other|94043\n",
     "dates and tabs": "u1\ti1\t2024-01-01\nu2\ti1\t2024-01-02\n",
+    "times in words": "7\ta\t40.7\tTue Apr 03 18:00:09 +0000 2012\n9\tc d\t40.6\tWed Apr 04 18:00:10 +0000 2012\n",
     "fractions and spaces": "u1 i1 4.5\nu2 i1 3.0\n",
     "grades and spaces": "1 242 3\n2 302 3\n3 377 1\n",
     "likes": "u1\ti1\t1\nu2\ti2\t-1\n",

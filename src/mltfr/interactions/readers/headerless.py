@@ -13,7 +13,7 @@ from mltfr.errors import DataError
 from mltfr.interactions.readers.layout import DELIMITERS, Layout
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
-_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{4}( .*)?")
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[/.]\d\d?[/.]\d{4}( .*)?|.*\b[A-Z][a-z]{2}\b.*\d\d:\d\d.*")
 _LOOKED_AT = 1000
 _USUAL = 0.8
 """Share of the lines that have one width, at least; the others may be damaged."""
