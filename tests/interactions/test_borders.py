@@ -80,6 +80,20 @@ def test_a_counter_has_no_dates(tmp_path, times):
     assert len(apply_filters(load_interactions(path), FilterConfig(since=sorted(times)[1]))[0]) == len(times) - 1
 
 
+def test_the_digits_of_a_counter_are_all_shown(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user_id,item_id,timestamp\nu,i,1\nu,j,1234567\n")
+    assert "1 to 1234567 (no known unit)" in CliRunner().invoke(app, ["describe", str(path)]).stdout
+    assert shown(12345678.25, None) == "12345678.25"
+
+
+def test_an_error_shows_the_times_of_a_log_as_numbers_and_as_dates():
+    config = SplitConfig(method="global-time", validation_from="2001-01-01", test_from="2002-01-01")
+    message = r"go from 1700000007000 to 1700003612000 \(2023-11-14 22:13 to 2023-11-14 23:13 UTC\); start"
+    with pytest.raises(DataError, match=message):
+        split(load_interactions(frame_in("ms")), config)
+
+
 def test_dates_of_the_log_need_no_guess():
     dates = ["1970-01-01", "1970-01-02T00:00:00.5", "9999-12-31"]
     log = load_interactions(pl.DataFrame({"user": "u", "item": list("abc"), "time": dates}))

@@ -9,7 +9,7 @@ from fractions import Fraction
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.clock import EXACT, PARTS, nanoseconds_of, seconds_of
+from mltfr.interactions.clock import EXACT, PARTS, nanoseconds_of, seconds_of, shown
 from mltfr.interactions.dates import NANOS
 from mltfr.interactions.log import Condition, OrderedLog
 from mltfr.interactions.raw import TIME
@@ -60,13 +60,13 @@ def threshold(border: Border, log: OrderedLog, name: str) -> int | float:
         DataError: it is a date, and the log's times are a counter.
     """
     exact, is_date = _exact(border)
-    first, last = log.span()
+    first = log.span()[0]
     exact *= log.clock.scale
     if is_date:
         unit = log.unit
         if unit is None:
             raise DataError(
-                f"{log.source}: '{name}' is the date {border!r}, but the log's times go from {first} to {last}, and "
+                f"{log.source}: '{name}' is the date {border!r}, but the log's times go from {shown_span(log)}, and "
                 "neither seconds, milliseconds, microseconds nor nanoseconds since 1970 fit. Give it as such a number."
             )
         if log.clock.unit == "s" and isinstance(first, float):
@@ -75,6 +75,14 @@ def threshold(border: Border, log: OrderedLog, name: str) -> int | float:
     if isinstance(first, int):
         return min(max(math.ceil(exact), -LARGEST), LARGEST)
     return float(exact)
+
+
+def shown_span(log: OrderedLog) -> str:
+    """Return the earliest and the latest time of a log for a message: its numbers, and the dates that they mean."""
+    first, last = log.span()
+    unit, scale = log.unit, log.clock.scale
+    numbers = f"{first} to {last}" if scale == 1 else f"{first / scale} to {last / scale}"
+    return numbers if unit is None else f"{numbers} ({shown(first / scale, unit)} to {shown(last / scale, unit)} UTC)"
 
 
 def before(time: float) -> Condition:

@@ -60,7 +60,7 @@ def seconds_of(micros: pl.Series) -> pl.Series:
 
 
 def shown(time: float, unit: Unit | None) -> str:
-    """Return a time as people read it: date and time in UTC, or the number where it is one of a counter."""
+    """Return a time as people read it: date and time in UTC, or all digits of the number where it counts."""
     if unit is None:
         return str(int(time) if time == int(time) else time)
     return str(np.datetime64(int(time // PARTS[unit]), "s"))[:-3].replace("T", " ")

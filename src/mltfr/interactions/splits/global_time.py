@@ -6,7 +6,7 @@ import math
 from typing import TypeVar
 
 from mltfr.errors import DataError
-from mltfr.interactions.borders import Border, before, not_before, threshold
+from mltfr.interactions.borders import Border, before, not_before, shown_span, threshold
 from mltfr.interactions.log import Condition, OrderedLog
 from mltfr.interactions.raw import USER
 from mltfr.interactions.splits.lengths import SplitLengths
@@ -40,7 +40,6 @@ def global_time(log: Log, validation_from: Border, test_from: Border, as_quantil
     """
     if not log.has_timestamps:
         raise DataError(f"{log.source}: a global-time split needs timestamps. Use leave-one-out, or add them.")
-    first, last = log.span()
     if as_quantiles:
         size = len(log)
         shares = (float(validation_from), float(test_from))
@@ -51,12 +50,12 @@ def global_time(log: Log, validation_from: Border, test_from: Border, as_quantil
         if validation >= test:
             raise DataError(
                 f"{log.source}: validation_from ({validation_from}) must lie before test_from ({test_from}), but in "
-                f"the times of this log, {first} to {last}, they are {validation} and {test}."
+                f"the times of this log, {shown_span(log)}, they are {validation} and {test}."
             )
-    if first >= validation:
+    if log.span()[0] >= validation:
         raise DataError(
             f"{log.source}: nothing happened before {validation_from}, so there is no training part. "
-            f"Times go from {first} to {last}; start validation later."
+            f"Times go from {shown_span(log)}; start validation later."
         )
     in_training, late = before(validation), not_before(test)
     known = Condition(
