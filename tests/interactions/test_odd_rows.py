@@ -130,3 +130,21 @@ def test_numbers_of_a_typed_column_that_are_no_ids_can_be_dropped(tmp_path: Path
         assert all(text.isdigit() for text in log.frame[role])
     prepared = prepare(tmp_path / "log.parquet", tmp_path / "set", skip_invalid=True)
     assert (prepared.fingerprint(), prepared.skipped) == (log.fingerprint(), 2 * bad)
+
+
+def test_quotes_are_part_of_texts_in_a_table_with_tabs_where_only_so_every_row_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "log.tsv"
+    rows = [row.decode().replace(",", "\t") for row in ROWS]
+    rows[1] = rows[1].replace("lamp", '"Heat" (1995)')
+    rows[4] = rows[4].replace("lamp", '"Weird Al')
+    path.write_text(HEADER.decode().replace(",", "\t") + "".join(rows))
+    with pytest.warns(match="Fields are read as they stand, with their quotes: only so is every row one"):
+        log = load_interactions(path)
+    assert log.frame.rows() == [(f"u{n // 3}", f"i{n % 3}", n + 1) for n in range(6)]
+    assert prepare(path, tmp_path / "set").fingerprint() == log.fingerprint()
+    path.write_text(path.read_text().replace("u0", '"u0"'))
+    with pytest.raises(DataError, match="line 3: a field between quotes begins here"):
+        load_interactions(path)
+    path.write_text(path.read_text().replace('"u0"', "u0").replace("\t", ","))
+    with pytest.raises(DataError, match="line 3: a field between quotes begins here"):
+        load_interactions(path)

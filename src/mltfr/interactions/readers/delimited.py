@@ -122,10 +122,19 @@ def parse(
     except BrokenRowError as error:
         for other in layout.dialects(error.record):
             with suppress(BrokenRowError):
-                return replace(parsed(other), notes=(f"Fields are read {other.quoting()}: only so is every row one.",))
+                found = parsed(other)
+                if other.quote is None and _quotes_ids(found):
+                    continue
+                return replace(found, notes=(f"Fields are read {other.quoting()}: only so is every row one.",))
         if not skip_invalid:
             raise
     return parsed(layout, skip_invalid=True)
+
+
+def _quotes_ids(parsed: Parsed) -> bool:
+    """Say whether a field that is read begins with a quote: then quotes are marks, and not part of texts."""
+    begins = pl.any_horizontal(pl.all().str.strip_chars_start().str.starts_with('"').any())
+    return any(table.select(begins).collect().item() for table in parsed.tables)
 
 
 def _parsed(

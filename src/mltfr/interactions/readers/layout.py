@@ -67,6 +67,8 @@ class Layout:
 
     def quoting(self) -> str:
         """Say how fields are quoted."""
+        if self.quote is None:
+            return "as they stand, with their quotes"
         escaped = ", escaped by a backslash" if self.escape else ""
         space = ", with spaces before it" if self.skip_space else ""
         return f"as quoted by {self.quote}{escaped}{space}"
@@ -85,6 +87,8 @@ class Layout:
             marked = any(begin in first for begin in begins) if space or other else True
             if way != self and marked and (not escape or "\\" in text):
                 yield way
+        if self.delimiter == "\t":  # tables with tabs have no quoting of their own
+            yield replace(self, quote=None, escape=None, skip_space=False)
 
 
 def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
