@@ -25,7 +25,7 @@ class Clock:
 
     Attributes:
         unit: their unit since 1970-01-01 UTC, where the source had dates; None where it had numbers.
-        scale: the log's times are those of the source times this, where their fractions need whole numbers.
+        scale: the power of ten by which the source's times were multiplied so that their fractions are whole.
     """
 
     unit: Unit | None = None

@@ -109,8 +109,8 @@ def _filters(config: FilterConfig) -> Iterator[tuple[str, Condition]]:
     k = config.core
     if config.consecutive_repeats == "drop":
         changes = (pl.col(ITEM) != pl.col(ITEM).shift(1).over(USER)).fill_null(True)
-        before = "lag(item) OVER (PARTITION BY user ORDER BY place)"
-        yield "consecutive_repeats", Condition(changes, f"item IS DISTINCT FROM {before}")
+        previous = "lag(item) OVER (PARTITION BY user ORDER BY place)"
+        yield "consecutive_repeats", Condition(changes, f"item IS DISTINCT FROM {previous}")
     if config.min_user_interactions:
         yield "min_user_interactions", _frequent(USER, "user", config.min_user_interactions)
     if config.min_item_interactions:
