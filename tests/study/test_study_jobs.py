@@ -25,6 +25,7 @@ from mltfr.study.job import is_finished, train
 from mltfr.study.results import gather, read_run
 from mltfr.tokens import verified
 from mltfr.training import Checkpoints, Interrupted
+from support.manifests import change_sealed
 from support.small_study import small
 
 
@@ -123,6 +124,12 @@ def test_a_finished_cell_says_all_that_the_tables_need(tmp_path, spec):
         with pytest.raises(RunError, match=f"{name}: damaged"):
             read_run(run)
         (run / name).write_bytes(content)
+    manifest = (run / "manifest.json").read_bytes()
+    change_sealed(run / "manifest.json", lambda document: document["files"].pop("users.parquet"))
+    with pytest.raises(RunError, match=r"users.parquet: missing from the run's manifest"):
+        read_run(run)  # a table that is not listed is not checked
+    assert read_run(run, ()).epochs == 3  # as a trial is read
+    (run / "manifest.json").write_bytes(manifest)
     (run / "users.parquet").unlink()  # killed after the training
     train(run, spec, Event())
     assert_frame_equal(pl.read_parquet(run / "users.parquet"), users)

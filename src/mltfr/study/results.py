@@ -53,15 +53,17 @@ class Run(NamedTuple):
     epochs: int
 
 
-def read_run(run: Path) -> Run:
+def read_run(run: Path, tables: Sequence[str] = (USERS,)) -> Run:
     """Read the documents of a finished run folder, whether its weights are there or not.
 
+    Args:
+        run: the run folder.
+        tables: further tables that it must have, and that are checked too; a trial has none.
+
     Raises:
-        RunError: one is missing or damaged.
+        RunError: one is missing, not listed or damaged.
     """
-    with damaged(run / MANIFEST, RunError, REMEDY):
-        listed = read_json(run / MANIFEST)["files"]
-    manifest = FORMAT.read_manifest(run, (SCORES, LOG, *(name for name in (USERS,) if name in listed)))
+    manifest = FORMAT.read_manifest(run, (SCORES, LOG, *tables))
     with damaged(run, RunError, REMEDY):
         epochs = (run / LOG).read_text(encoding="utf-8").count("\n")
         return Run(read_json(run / SCORES), manifest, epochs)

@@ -85,7 +85,7 @@ class GroupTuning:
 
     def tell_result(self, run: Path) -> None:
         """Record the trial from its finished run folder."""
-        found = read_run(run)
+        found = read_run(run, ())
         self.tell(found.metrics["metrics"][self.metric], found.epochs, found.manifest["wall_seconds"])
 
     def tell(self, value: float | None, epochs: int = 0, seconds: float = 0.0, error: str | None = None) -> None:
