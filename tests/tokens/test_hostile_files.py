@@ -7,6 +7,7 @@ import json
 import os
 import random
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from mltfr.errors import TokenTableError
 from mltfr.tokens.load import import_table
 from mltfr.tokens.sources import source_for
+from mltfr.tokens.sources.gguf_header import read_gguf_header
 from mltfr.tokens.sources.safetensors import SafetensorsConfig, SafetensorsSource
 from mltfr.tokens.store import TokenStore
 from support.token_files import write_safetensors, write_tokenizer
@@ -87,6 +89,7 @@ LYING_GGUF = {
     "2^60 entries": gguf_file(entries=HUGE),
     "a string of 2^60": gguf_file(string(b"key", HUGE)),
     "an array of 2^60 numbers": gguf_file(pair("a", 9, array(4, HUGE))),
+    "an array of 2^60 numbers of no bytes": gguf_file(pair("a", 9, array(12, 1 << 61))),
     "an array of 2^60 strings": gguf_file(pair("a", 9, array(8, HUGE))),
     "nested arrays": gguf_file(pair("a", 9, NESTED)),
     "an unknown type": gguf_file(pair("a", 77, b"")),
@@ -239,6 +242,21 @@ WRITERS: dict[str, Callable[[Path], object]] = {
         json.dumps({"weight_map": {"embedding.weight": "t.safetensors"}})
     ),
 }
+
+
+@pytest.mark.parametrize("content", [
+    pair("a", 9, array(12, 900_000)), pair("a", 9, array(4, 500_000)), pair("a", 9, array(8, 500_000)),
+])  # fmt: skip
+def test_no_memory_is_asked_for_what_a_file_cannot_hold(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.gguf").write_bytes(gguf_file(content) + bytes(1_000_000))
+    tracemalloc.start()
+    with pytest.raises(TokenTableError, match="the header is cut off or wrong"):
+        read_gguf_header(tmp_path / "t.gguf")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500_000
+
+
 BYTES = (0, 1, 2, 8, 9, 0x22, 0x2C, 0x30, 0x3A, 0x5B, 0x5D, 0x7B, 0x7D, 0x7F, 0x80, 0xFF)
 
 

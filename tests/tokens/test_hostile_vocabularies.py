@@ -79,3 +79,11 @@ def test_a_vocabulary_full_of_gaps_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_text(json.dumps(rows))
     with source_for(str(path)).open() as table:
         assert table.strings.tokens[:6] == ("word0", "word1", "word2", "", "word4", "")
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("vocab.txt", "the\ncat\n"), ("vocab.json", '{"the": 0, "cat": 1}'), ("vocabulary.json", '["the", "cat"]'),
+])  # fmt: skip
+def test_a_byte_order_mark_is_of_no_token(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert read_vocabulary_file(tmp_path / name).tokens == ("the", "cat")

@@ -41,7 +41,7 @@ def read_vocabulary_file(path: Path) -> TokenStrings:
             raise TokenTableError(f"{path}: not a vocabulary: it is no file.")
         if path.stat().st_size > MAX_BYTES:
             raise TokenTableError(f"{path}: not a vocabulary: it has more than {MAX_BYTES:,} bytes.")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise TokenTableError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:

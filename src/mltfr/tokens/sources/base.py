@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from mltfr.config import ComponentConfig
 from mltfr.config.registry import Registry
-from mltfr.errors import TokenTableError
-from mltfr.storage.foreign import foreign_file
+from mltfr.errors import TokenTableError, shown
+from mltfr.storage.foreign import one_line
 from mltfr.tokens.vocabulary import TokenStrings
 
 CHUNK_BYTES = 8 << 20
@@ -149,11 +149,15 @@ def source_for(location: str, tensor: str | None = None, vocabulary: Path | None
             f"{location}: pickled weights run code when they are read, so they are never opened. "
             "Use a .safetensors, .gguf or .npy file of the same model."
         )
-    with foreign_file(location, TokenTableError, "no such file", "Name a file, a folder or OWNER/NAME."):
+    try:
         for entry in TOKEN_SOURCES:
             source = entry.cls.from_location(location, tensor, vocabulary)
             if source is not None:
                 return source
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        raise TokenTableError(
+            f"{shown(location)}: cannot be read ({one_line(error)}). Name a file, a folder or OWNER/NAME."
+        ) from error
     known = "a .safetensors, .gguf or .npy file, a folder with model.safetensors, or a hub id OWNER/NAME"
     if path.is_dir() and any(file.suffix in PICKLED for file in path.iterdir()):
         raise TokenTableError(f"{location}: holds pickled weights, which are never opened. Known: {known}.")

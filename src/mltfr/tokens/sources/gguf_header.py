@@ -75,13 +75,13 @@ class _Reader:
             )
         tensors, entries = self.number("Q"), self.number("Q")
         metadata = {}
-        for _ in range(self.plausible(entries)):
+        for _ in range(self.plausible(entries, 13)):
             key = self.string().decode()
             if key in metadata:
                 raise ValueError(f"two entries {key}")
             metadata[key] = self.value(self.number("I"))
         found = {}
-        for _ in range(self.plausible(tensors)):
+        for _ in range(self.plausible(tensors, 24)):
             name = self.string().decode()
             if name in found or (count := self.number("I")) > _MAX_DIMENSIONS:
                 raise ValueError(f"tensor {name}")
@@ -96,9 +96,9 @@ class _Reader:
         }
         return GGUFHeader(metadata, placed)
 
-    def plausible(self, count: int) -> int:
-        """Return a count that what is left of the header is long enough for, so that a damaged one fails at once."""
-        if not 0 <= count <= self.size - self.file.tell():
+    def plausible(self, count: int, size: int = 1) -> int:
+        """Return a count of things of so many bytes at least, which what is left of the header is long enough for."""
+        if not 0 <= count * size <= self.size - self.file.tell():
             raise ValueError(f"count {count}")
         return int(count)
 
@@ -119,12 +119,13 @@ class _Reader:
             return self.string().decode("utf-8", errors="replace")
         if kind != _ARRAY:
             raise ValueError(f"type {kind}")
-        inner, count = self.number("I"), self.plausible(self.number("Q"))
+        inner, count = self.number("I"), self.number("Q")
         if inner in _NUMBERS:
+            self.plausible(count, struct.calcsize("<" + _NUMBERS[inner]))
             values = np.fromfile(self.file, "<" + _NUMBERS[inner], count)
             if len(values) != count:
                 raise ValueError("cut off")
             return values
         if inner != _STRING:  # arrays of arrays are allowed, and nobody writes them
             raise ValueError(f"an array of type {inner}")
-        return [self.value(inner) for _ in range(count)]
+        return [self.value(inner) for _ in range(self.plausible(count, 8))]
