@@ -138,8 +138,8 @@ class FolderHub:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def files(self, repository: str, revision: str | None) -> tuple[str, list[str]]:
-        return "c0ffee", sorted(path.name for path in self.folder.iterdir())
+    def files(self, repository: str, revision: str | None) -> tuple[str, dict[str, int | None]]:
+        return "c0ffee", {path.name: path.stat().st_size for path in sorted(self.folder.iterdir())}
 
     def download(self, repository: str, file: str, revision: str, folder: Path) -> Path:
         return Path(shutil.copy(self.folder / file, folder))
@@ -157,6 +157,31 @@ def test_repositories_without_a_table(tmp_path: Path, files: list[str], message:
     for file in files:
         write_safetensors(tmp_path / file, {"wte.weight": small_values()})
     source = HubSource(HubConfig(repository="owner/model"), FolderHub(tmp_path))
+    with pytest.raises(TokenTableError, match=message), source.open():
+        pass
+
+
+@pytest.mark.parametrize(("file", "size", "message"), [
+    ("model.safetensors", 1 << 60, r"model/model\.safetensors: has 1,152,921,504,606,846,976 bytes, and .* are free"),
+    ("model.safetensors", None, r"the hub does not say how large it is, so it is not fetched"),
+    ("tokenizer.json", 200_000_000, r"tokenizer\.json: has 200,000,000 bytes, and 100,000,000 are allowed"),
+    ("model.safetensors.index.json", 200_000_000, r"index\.json: has 200,000,000 bytes, and 100,000,000 are allowed"),
+    ("another.safetensors", 5, r"another\.safetensors: the repository has no such file"),
+])  # fmt: skip
+def test_what_is_too_large_is_not_fetched(tmp_path: Path, file: str, size: int | None, message: str) -> None:
+    class LyingHub(FolderHub):
+        def files(self, repository: str, revision: str | None) -> tuple[str, dict[str, int | None]]:
+            commit, files = super().files(repository, revision)
+            return commit, files if file.startswith("another") else {**files, file: size}
+
+        def download(self, repository: str, name: str, revision: str, folder: Path) -> Path:
+            assert name != file
+            return super().download(repository, name, revision, folder)
+
+    write_safetensors(tmp_path / "model.safetensors", {"wte.weight": small_values()})
+    write_tokenizer(tmp_path / "tokenizer.json", VOCABULARY)
+    named = file if file.startswith("another") else None
+    source = HubSource(HubConfig(repository="owner/model", file=named), LyingHub(tmp_path))
     with pytest.raises(TokenTableError, match=message), source.open():
         pass
 

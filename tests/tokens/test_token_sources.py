@@ -224,8 +224,8 @@ class FolderHub:
         self.folder = folder
         self.asked: list[str] = []
 
-    def files(self, repository: str, revision: str | None) -> tuple[str, list[str]]:
-        return "c0ffee", sorted(path.name for path in self.folder.iterdir())
+    def files(self, repository: str, revision: str | None) -> tuple[str, dict[str, int | None]]:
+        return "c0ffee", {path.name: path.stat().st_size for path in sorted(self.folder.iterdir())}
 
     def download(self, repository: str, file: str, revision: str, folder: Path) -> Path:
         assert revision == "c0ffee"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,7 +17,7 @@ from mltfr.storage.files import home
 from mltfr.storage.scratch import scratch_folder
 from mltfr.tokens.sources.base import OpenTable, TokenSource, TokenSourceConfig, register_source
 from mltfr.tokens.sources.safetensors import INDEX, SafetensorsConfig, SafetensorsSource, shard
-from mltfr.tokens.vocabulary import VOCABULARY_FILES, find_vocabulary
+from mltfr.tokens.vocabulary import MAX_BYTES, VOCABULARY_FILES, find_vocabulary
 
 CONNECT_TIMEOUT = 5.0
 """Seconds without an answer after which the hub counts as unreachable."""
@@ -39,8 +40,8 @@ class HubConfig(TokenSourceConfig):
 class HubClient(Protocol):
     """The two calls of the hub's API that are used."""
 
-    def files(self, repository: str, revision: str | None) -> tuple[str, list[str]]:
-        """Return the commit and the names of all files."""
+    def files(self, repository: str, revision: str | None) -> tuple[str, dict[str, int | None]]:
+        """Return the commit and all files with their bytes, None where the hub does not say."""
 
     def download(self, repository: str, file: str, revision: str, folder: Path) -> Path:
         """Put one file into `folder`."""
@@ -71,11 +72,12 @@ class HubSource(TokenSource):
         client = self.client or _HuggingFace()
         with scratch_folder(home(), "hub") as folder:
             commit, files = client.files(config.repository, config.revision)
-            weights = self._weights(client, commit, files, folder)
-            client.download(config.repository, weights, commit, folder)
+            fetch = partial(self._fetch, client, commit, files, folder)
+            weights = self._weights(fetch, files)
+            fetch(weights)
             for name in VOCABULARY_FILES if config.vocabulary is None else ():
                 if name in files:
-                    client.download(config.repository, name, commit, folder)
+                    fetch(name, MAX_BYTES)
                     break
             vocabulary = config.vocabulary or find_vocabulary(folder)
             if vocabulary is None:
@@ -89,13 +91,29 @@ class HubSource(TokenSource):
                 )
                 yield table
 
-    def _weights(self, client: HubClient, commit: str, files: list[str], folder: Path) -> str:
+    def _fetch(
+        self, client: HubClient, commit: str, files: Mapping[str, int | None], folder: Path, name: str,
+        limit: int | None = None,
+    ) -> Path:  # fmt: skip
+        """Download a file that is no larger than `limit`, or than what is free on the disk."""
+        size, free = files.get(name), shutil.disk_usage(folder).free
+        problem = "the repository has no such file" if name not in files else "the hub does not say how large it is"
+        if size is None:
+            raise TokenTableError(f"{self.config.repository}/{name}: {problem}, so it is not fetched.")
+        if size > (free if limit is None else min(limit, free)):
+            raise TokenTableError(
+                f"{self.config.repository}/{name}: has {size:,} bytes, and "
+                + (f"{free:,} are free for it in {folder.parent}. Free some space." if size > free else
+                   f"{limit:,} are allowed.")
+            )  # fmt: skip
+        return client.download(self.config.repository, name, commit, folder)
+
+    def _weights(self, fetch: Callable[[str, int], Path], files: Mapping[str, int | None]) -> str:
         """Return the name of the file that holds the table."""
         if self.config.file is not None:
             return self.config.file
         if INDEX in files:
-            index = client.download(self.config.repository, INDEX, commit, folder)
-            return shard(index, self.config.tensor).name
+            return shard(fetch(INDEX, MAX_BYTES), self.config.tensor).name
         weights = [file for file in files if file.endswith(".safetensors") and "/" not in file]
         if "model.safetensors" in weights or len(weights) == 1:
             return "model.safetensors" if "model.safetensors" in weights else weights[0]
@@ -121,13 +139,14 @@ class _HuggingFace:
             raise MissingExtraError("huggingface-hub", "hub") from error
         self.hub = huggingface_hub
 
-    def files(self, repository: str, revision: str | None) -> tuple[str, list[str]]:
-        """Return the commit and the names of all files."""
+    def files(self, repository: str, revision: str | None) -> tuple[str, dict[str, int | None]]:
+        """Return the commit and all files with their bytes, None where the hub does not say."""
         try:
-            info = self.hub.HfApi().model_info(repository, revision=revision, timeout=CONNECT_TIMEOUT)
+            api = self.hub.HfApi()
+            info = api.model_info(repository, revision=revision, timeout=CONNECT_TIMEOUT, files_metadata=True)
         except Exception as error:  # the package raises errors of several HTTP libraries
             raise _unreachable(repository, error) from error
-        return str(info.sha), [entry.rfilename for entry in info.siblings or []]
+        return str(info.sha), {entry.rfilename: entry.size for entry in info.siblings or []}
 
     def download(self, repository: str, file: str, revision: str, folder: Path) -> Path:
         """Put one file into `folder`."""
