@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mltfr.errors import ConfigError
-from mltfr.fusion.init import Seeded
+from mltfr.fusion.init import Seeded, _kind
 
 
 def test_initial_values_leave_the_numbers_of_other_threads_alone() -> None:
@@ -97,3 +97,13 @@ def test_a_forward_pass_without_dropout_draws_nothing() -> None:
     with Seeded(7):
         assert layer(torch.zeros(1, 2, 3))[0].shape == (1, 2, 3)
         assert torch.equal(torch.nn.functional.dropout(X, training=False), X)
+
+
+def test_every_function_of_torch_passes() -> None:
+    functions = {f for group in torch.overrides.get_overridable_functions().values() for f in group}
+    kinds = {function: _kind(function) for function in functions}
+    assert kinds[torch.Tensor.__eq__] == (False, False)
+    assert kinds[torch.bernoulli] == (True, True)
+    assert len([kind for kind in kinds.values() if kind == (True, True)]) > 10
+    with Seeded(7):
+        assert ((X == X) | (2 * X != 1)).all()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from inspect import signature
 from types import FunctionType
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch._ops import OpOverloadPacket
 from torch.overrides import TorchFunctionMode
 
 from mltfr.errors import ConfigError
@@ -56,10 +56,11 @@ class Seeded(TorchFunctionMode):
 @cache
 def _kind(func: Any) -> tuple[bool, bool]:
     """Return whether a function of torch may draw random numbers, and whether it takes a generator."""
-    if isinstance(func, FunctionType) and "generator" in signature(func).parameters:  # those of torch.nn.init
-        return True, True
-    packet = getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
-    forms = [getattr(packet, name) for name in packet.overloads()] if packet is not None else []
+    if isinstance(func, FunctionType) and "generator" in func.__code__.co_varnames[: func.__code__.co_argcount]:
+        return True, True  # those of torch.nn.init
+    packet: Any = getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
+    is_operation = isinstance(packet, OpOverloadPacket)  # `__eq__` and the like are Python's
+    forms = [getattr(packet, name) for name in (packet.overloads() if is_operation else ())]
     draws = any(torch.Tag.nondeterministic_seeded in form.tags for form in forms)
     takes = any(argument.name == "generator" for form in forms for argument in form._schema.arguments)
     return draws, takes and not isinstance(func, FunctionType)
