@@ -105,6 +105,14 @@ def test_a_fresh_recommender_equals_its_bare_backbone_to_the_bit(log):
     assert torch.equal(models[0].scoring_matrix(), models[1].scoring_matrix())
 
 
+def test_a_recommender_that_is_saved_makes_nothing_again(fitted, tmp_path):
+    scorer = fitted._of_fit()[1].scorer
+    fitted.save(tmp_path / "run")
+    retriever = fitted._of_fit()[1]
+    assert retriever.scorer is scorer
+    assert retriever.folder == tmp_path / "run"
+
+
 def test_every_index_answers_alike_where_one_list_holds_all_items(fitted):
     pytest.importorskip("faiss")
     answers = [fitted.recommend(k=5, deny=["i3"], index=index) for index in ("exact", "dense", "ivf")]

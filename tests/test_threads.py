@@ -100,10 +100,10 @@ def test_every_call_gives_what_it_gives_alone(fitted: Recommender) -> None:
     assert expected[0] != pytest.approx(dict(fitted.evaluate().metrics))  # the zero branch is another one
     copied = copy.deepcopy(fitted)  # in which nothing is made yet
     for number in range(6):
-        served = fitted if number % 2 else copied
+        asked = fitted if number % 2 else copied
         for call, wanted in zip(at_once([*calls, *calls]), [*expected, *expected], strict=True):
             assert_same(call, wanted)
-        assert served.fitted.model is not None
+        assert asked.fitted.model is not None
 
 
 def test_a_recommender_can_be_copied_and_pickled(fitted: Recommender) -> None:

@@ -17,17 +17,17 @@ from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
+    Retriever,
     Rules,
     recommend,
     requests_of_histories,
     requests_of_users,
     similarity_table,
-    whole,
 )
+from mltfr.inference.recommend import check_k
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import FittedModel, RunConfig, estimate_fit, fit, load_artifact, open_run, resolve, save_artifact
-from mltfr.pipeline.fitted import ServingModel
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
@@ -92,7 +92,7 @@ class Recommender:
         else:
             file = load_toml(Path(config)) if config is not None else None
             self.config = resolve(file=file, overrides=overrides, **flags)
-        self._served: ServingModel | None = None
+        self._fitted: tuple[FittedModel, Retriever] | None = None  # replaced as a whole: other threads see one model
 
     @property
     def fitted(self) -> FittedModel:
@@ -101,7 +101,7 @@ class Recommender:
         Raises:
             RunError: nothing is fitted yet.
         """
-        return self._serving().fitted
+        return self._of_fit()[0]
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Recommender:
         log = log if known else load_interactions(log, same_time=self.config.filters.same_time)
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
-        self._served = ServingModel(fitted, folder)
+        self._fitted = fitted, Retriever(fitted.scorer, folder)
         self.config = fitted.config  # a prepared set has its own filters and split
         return self
 
@@ -217,8 +217,8 @@ class Recommender:
                 stands where ids are expected, or a history has no order.
             RunError: nothing is fitted yet.
         """
-        served = self._serving()
-        data, vocabulary = served.fitted.split, served.fitted.split.vocabulary
+        fitted, retriever = self._of_fit()
+        data, vocabulary = fitted.split, fitted.split.vocabulary
         spec = RecommendationSpec(k, include_seen, allow, deny, index)
         if users is not None and histories is not None:
             raise DataError("Give users or histories, not both.")
@@ -226,9 +226,9 @@ class Recommender:
             requests = requests_of_histories(vocabulary, histories)
         else:
             requests = requests_of_users(data, users)
-        rules, unknown_in_filters = spec.rules(vocabulary, served.fitted.config.evaluation.remove_seen)
+        rules, unknown_in_filters = spec.rules(vocabulary, fitted.config.evaluation.remove_seen)
         progress.start("recommending", len(requests.histories))
-        table, shortfalls = recommend(served.retriever, vocabulary, requests, rules, spec, progress)
+        table, shortfalls = recommend(retriever, vocabulary, requests, rules, spec.k, spec.index, progress)
         for text in shortfalls.sentences(spec.k, unknown_in_filters):
             warnings.warn(text, MltfrWarning, stacklevel=2)
         return table
@@ -245,9 +245,9 @@ class Recommender:
             MissingExtraError: the extra `ann` is not installed.
             RunError: nothing is fitted yet.
         """
-        served = self._serving()
-        rules = Rules(served.fitted.config.evaluation.remove_seen)
-        return served.retriever.index_report(list(served.fitted.split.histories), whole(k), rules, sample)
+        fitted, retriever = self._of_fit()
+        rules = Rules(fitted.config.evaluation.remove_seen)
+        return retriever.index_report(list(fitted.split.histories), check_k(k), rules, sample)
 
     def similar_items(self, item: object, k: int = 10) -> pl.DataFrame:
         """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
@@ -259,7 +259,7 @@ class Recommender:
             ConfigError: a baseline that knows no similarity of items, or a k that is no whole number of at least 1.
             DataError: training has not seen the item, or it is no id.
         """
-        fitted, k = self.fitted, whole(k)
+        fitted, k = self.fitted, check_k(k)
         code = fitted.split.vocabulary.code_of(item)
         name, values = fitted.model.item_similarity(code)                # [I]
         values[code - 1] = -torch.inf
@@ -271,17 +271,15 @@ class Recommender:
         Raises:
             RunError: nothing is fitted yet, or `path` holds something else.
         """
-        folder, served = Path(path), self._serving()
+        folder, (fitted, retriever) = Path(path), self._of_fit()
         with open_run(folder, resume=False):
-            save_artifact(served.fitted, folder)
-        if self._served is served:  # no other thread has fitted meanwhile
-            self._served = ServingModel(served.fitted, folder)
+            save_artifact(fitted, folder)
+        retriever.keep_in(folder)
 
-    def _serving(self) -> ServingModel:
-        served = self._served
-        if served is None:
+    def _of_fit(self) -> tuple[FittedModel, Retriever]:
+        if self._fitted is None:
             raise RunError("This recommender is not fitted yet. Call fit(log), or Recommender.load(folder).")
-        return served
+        return self._fitted
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -292,7 +290,7 @@ class Recommender:
         """
         fitted = load_artifact(Path(path))
         recommender = cls(config=fitted.config)
-        recommender._served = ServingModel(fitted, Path(path))
+        recommender._fitted = fitted, Retriever(fitted.scorer, Path(path))
         return recommender
 
 

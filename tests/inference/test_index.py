@@ -109,6 +109,18 @@ def test_the_index_is_kept_with_the_run_until_the_weights_differ(network: Networ
     assert ItemIndex.load(tmp_path, vectors + 1) is None
 
 
+def test_a_folder_may_come_after_the_index(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is saved takes what requests before have made; nothing is made again."""
+    retriever, histories = retriever_of(network), histories_of(5, 2)
+    retriever.keep_in(tmp_path / "no")  # nothing is made yet
+    found = retriever.top_k(histories, 10, Rules(), "ivf")
+    retriever.keep_in(tmp_path)
+    assert (tmp_path / INDEX).is_file()
+    monkeypatch.setattr(ItemIndex, "build", pytest.fail)
+    for each in (retriever, retriever_of(network, tmp_path)):
+        assert np.array_equal(each.top_k(histories, 10, Rules(), "ivf").codes, found.codes)
+
+
 def test_an_index_that_cannot_be_saved_still_answers(network: Network, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     (tmp_path / "file").write_text("")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from mltfr.inference import IndexReport, RecommendationSpec, Requests, Retriever, Shortfalls, recommend, stripped_by
+from mltfr.inference import IndexReport, RecommendationSpec, Requests, Retriever, Shortfalls, recommend
+from mltfr.inference.requests import stripped_by
 from mltfr.interactions import UNKNOWN
 from mltfr.interactions.ids import Strip
 from mltfr.pipeline import InferenceModel
@@ -49,7 +50,8 @@ class PartScorer:
 
     def __init__(self, model: InferenceModel, spec: RecommendationSpec, run: Path | None = None) -> None:
         vocabulary = model.vocabulary
-        self.spec = replace(spec, index="dense") if spec.index == "exact" else spec
+        self.spec = spec
+        self._index = "dense" if spec.index == "exact" else spec.index
         self._vocabulary = vocabulary
         self._retriever = Retriever(model.scorer, folder=run)
         self._rules, self.unknown_in_filters = spec.rules(vocabulary, model.config.evaluation.remove_seen)
@@ -72,7 +74,8 @@ class PartScorer:
             ConfigError: an approximate index is asked of a baseline.
         """
         requests = self._requests(users)
-        return Scored(*recommend(self._retriever, self._vocabulary, requests, self._rules, self.spec, progress))
+        found = recommend(self._retriever, self._vocabulary, requests, self._rules, self.spec.k, self._index, progress)
+        return Scored(*found)
 
     def index_report(self, users: pl.DataFrame) -> IndexReport:
         """Return how much of the exact lists an approximate index finds for some users, given as to `score`."""

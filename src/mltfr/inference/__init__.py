@@ -1,8 +1,8 @@
 """Score items for histories, select the best under rules, and recommend."""
 
 from mltfr.inference.index import IndexReport
-from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, recommend, whole
-from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users, stripped_by
+from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, recommend
+from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
 from mltfr.inference.shortfalls import Names, Shortfalls
@@ -26,7 +26,5 @@ __all__ = [
     "requests_of_histories",
     "requests_of_users",
     "similarity_table",
-    "stripped_by",
     "top_k",
-    "whole",
 ]

@@ -60,7 +60,7 @@ class RecommendationSpec:
     def __post_init__(self) -> None:
         if self.index not in INDEXES:
             raise ConfigError(f"Unknown index '{self.index}'. {one_of(str(self.index), INDEXES)}")
-        object.__setattr__(self, "k", whole(self.k))
+        object.__setattr__(self, "k", check_k(self.k))
         for name, ids in (("allow", self.allow), ("deny", self.deny)):
             strip = Strip("ids")
             given = None if ids is None else tuple(id_list(ids, name, "item", strip))
@@ -86,7 +86,7 @@ class RecommendationSpec:
         return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters}
 
 
-def whole(k: Any) -> int:
+def check_k(k: Any) -> int:
     """Return how many items are asked for.
 
     Raises:
@@ -106,7 +106,8 @@ def recommend(
     vocabulary: Vocabulary,
     requests: Requests,
     rules: Rules,
-    spec: RecommendationSpec,
+    k: int,
+    index: str = "exact",
     progress: Progress = SILENT,
 ) -> tuple[pl.DataFrame, Shortfalls]:
     """Return the best items of every request as rows `user_id, rank, item_id, score`, and what falls short.
@@ -117,16 +118,17 @@ def recommend(
         retriever: finds them.
         vocabulary: the items' ids.
         requests: users and their histories.
-        rules: which items are candidates, as `spec.rules` returns them.
-        spec: how many items, and how they are searched for.
+        rules: which items are candidates, as `RecommendationSpec.rules` returns them.
+        k: how many items a user gets at most.
+        index: how the items are searched for, one of `INDEXES`.
         progress: advanced by every batch's requests.
 
     Raises:
         ConfigError: an approximate index is asked of a baseline.
         MissingExtraError: the extra `ann` is not installed.
     """
-    best = retriever.top_k(requests.histories, spec.k, rules, spec.index, progress)
-    return recommendation_table(requests.user_ids, best, vocabulary), requests.shortfalls(best.counts, spec.k)
+    best = retriever.top_k(requests.histories, k, rules, index, progress)
+    return recommendation_table(requests.user_ids, best, vocabulary), requests.shortfalls(best.counts, k)
 
 
 class Retriever:
@@ -147,6 +149,12 @@ class Retriever:
         self._make = make
         self._made: _Prepared | None = None
         self._lock = Lock()
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep the approximate index in a run folder from now on; what is made already stays."""
+        self.folder = folder
+        if self._made is not None:
+            self._made.keep_in(folder)
 
     def __reduce__(self) -> tuple[type[Retriever], tuple[Callable[[], Scorer], Path | None]]:
         return Retriever, (self._make, self.folder)  # a copy makes its own
@@ -224,6 +232,12 @@ class _Prepared:
         self.eight_bit = EightBitSearch(self.model) if self.model is not None else None
         self._index: ItemIndex | None = None
         self._lock = Lock()
+
+    def keep_in(self, folder: Path) -> None:
+        """Save the index, if it is made."""
+        with self._lock:
+            if self._index is not None:
+                _save(self._index, folder)
 
     def indexed(self, folder: Path | None) -> tuple[ModelScorer, ItemIndex]:
         """Return the model and the index of its item vectors: held, read from a run folder, or made."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.evaluation import EvaluationProtocol
-from mltfr.inference import FallbackScorer, Retriever, Scorer
+from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split, Vocabulary
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.models import Model
@@ -74,21 +73,3 @@ class FittedModel:
         return EvaluationProtocol(
             split=self.split.method, remove_seen=settings.remove_seen, max_examples=settings.max_examples
         )
-
-
-@dataclass(frozen=True)
-class ServingModel:
-    """What requests are answered from; replaced as a whole, so that a request in another thread sees one model.
-
-    Attributes:
-        fitted: the model with its data.
-        folder: its run folder, where an approximate index is kept; None for none.
-        retriever: finds its best items.
-    """
-
-    fitted: FittedModel
-    folder: Path | None
-    retriever: Retriever = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "retriever", Retriever(self.fitted.scorer, self.folder))
