@@ -1,7 +1,7 @@
 """Damage: one file of a folder cut off, emptied, or with one byte flipped; then the folder is used.
 
 Tried: every file of a run, of the token store (tables and prepared ones), a prepared set, an interrupted run, a
-half-finished folder of recommendations, a finished study and an approximate index, in turn.
+half-finished and a finished folder of recommendations, a finished study and an approximate index, in turn.
 
 Found wrong: anything but one line that says what is damaged, or the same answers and facts as of the undamaged folder.
 """
@@ -22,7 +22,7 @@ from faults.folders import FOLDERS, make_folders
 
 NUMBERS = {
     "run": 250, "token store": 250, "prepared set": 180, "interrupted run": 120, "recommendations": 100, "study": 80,
-    "index": 20,
+    "index": 20, "finished recommendations": 40,
 }  # fmt: skip
 HOW = ("cut", "emptied", "flipped", "flipped", "flipped")
 SECONDS, MEMORY = 60.0, 1 << 30

@@ -194,6 +194,7 @@ FOLDERS = {
     "prepared set": Folder("set", JOBS["data prepare"].begin, _use_set),
     "interrupted run": Folder("run", _halfway, _use_interrupted),
     "recommendations": Folder("parts", _some_parts, _use_recommendations),
+    "finished recommendations": Folder("parts", JOBS["recommend in parts"].begin, _use_recommendations),
     "study": Folder("study", JOBS["study"].begin, _use_study),
     "index": Folder(
         "fitted", command("recommend", "fitted", "--out", "list.csv", "--overwrite", "--index", "ivf"), _use_index
