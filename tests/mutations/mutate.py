@@ -1,7 +1,8 @@
 """Make known faults, one after the other, and print those that no test notices: `python tests/mutations/mutate.py`.
 
 Each fault of `mutations.toml` is made in a copy of `src/`, in a process forked from this one, which has imported the
-libraries once. A fault is noticed when one of its tests fails, or takes longer than `SECONDS`.
+libraries once. A fault is noticed when one of its tests fails. Tests that take much longer than without a fault are
+listed apart: they may wait for ever because of the fault, or because of the machine.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ import sys
 import tempfile
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("torch", "polars", "pytest", "pydantic", "scipy.sparse", "scipy.stats", "hypothesis", "rich.table")
-SECONDS = 180
-"""Time after which a fault counts as noticed: it made a test wait for ever."""
+TIMES, MORE = 3, 30
+"""A fault's tests may take so many times as long as all tests without a fault, and so many seconds more."""
+
+NOTICED = 1
+OUTCOMES = {0: "not noticed", NOTICED: "noticed", -signal.SIGALRM: "took too long"}
+"""By pytest's exit code, negative where a signal ended it; with any other, no test ran."""
 
 
 class Mutation(NamedTuple):
@@ -46,46 +52,61 @@ def read_mutations() -> list[Mutation]:
     return [Mutation(**{**entry, "tests": tuple(entry["tests"])}) for entry in entries]
 
 
-def run_tests(mutation: Mutation) -> int:
-    """Return pytest's exit code with the fault made; called in a process of its own."""
-    signal.alarm(SECONDS)
+def run_tests(mutation: Mutation, folder: str) -> int:
+    """Return pytest's exit code with the fault made in a copy of `src/`; called in a process of its own."""
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "src"
-        shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        (source / "mltfr" / mutation.file).write_text(mutation.made_in(source), "utf-8")
-        os.environ |= {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
-        sys.dont_write_bytecode = True
-        sys.path.insert(0, str(source))
-        sys.path = [path for path in sys.path if Path(path).resolve() != ROOT / "src"]
-        os.chdir(ROOT)
-        pytest: Any = importlib.import_module("pytest")
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={folder}/tests"]
-        return int(pytest.main([*options, *mutation.tests]))
+    source = Path(folder) / "src"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (source / "mltfr" / mutation.file).write_text(mutation.made_in(source), "utf-8")
+    os.environ |= {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(source))
+    sys.path = [path for path in sys.path if Path(path).resolve() != ROOT / "src"]
+    os.chdir(ROOT)
+    pytest: Any = importlib.import_module("pytest")
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={folder}/tests"]
+    return int(pytest.main([*options, *mutation.tests]))
 
 
-def run_all(mutations: list[Mutation], jobs: int) -> dict[Mutation, int]:
+class Trial:
+    """The tests of a fault, in a process group of its own, so that nothing of it stays."""
+
+    def __init__(self, mutation: Mutation, limit: int = 0) -> None:
+        self.mutation = mutation
+        self.folder = tempfile.mkdtemp(prefix="mutation-")
+        self.process = os.fork()
+        if self.process == 0:
+            code = 99
+            try:
+                os.setsid()
+                signal.alarm(limit)
+                code = run_tests(mutation, self.folder)
+            finally:
+                os._exit(code)
+
+    def clean_up(self) -> None:
+        """End what the tests have started and left, and remove their folder."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run_all(mutations: list[Mutation], jobs: int, limit: int) -> dict[Mutation, int]:
     """Return the exit codes of all, `jobs` at a time; negative where a signal ended the process."""
-    waiting, running, codes = list(enumerate(mutations)), dict[int, int](), dict[int, int]()
+    waiting, running, codes = list(mutations), dict[int, Trial](), dict[Mutation, int]()
     while waiting or running:
         while waiting and len(running) < jobs:
-            number, mutation = waiting.pop(0)
-            child = os.fork()
-            if child == 0:
-                code = 99
-                try:
-                    code = run_tests(mutation)
-                finally:
-                    os._exit(code)
-            running[child] = number
-        child, status = os.wait()
-        number = running.pop(child)
-        codes[number] = os.waitstatus_to_exitcode(status)
-        outcomes = {0: "SURVIVED", 1: "noticed", -signal.SIGALRM: "noticed (time)"}
-        print(outcomes.get(codes[number], f"error {codes[number]}"), mutations[number], flush=True)
-    return {mutations[number]: code for number, code in codes.items()}
+            trial = Trial(waiting.pop(0), limit)
+            running[trial.process] = trial
+        process, status = os.wait()
+        trial = running.pop(process)
+        trial.clean_up()
+        code = codes[trial.mutation] = os.waitstatus_to_exitcode(status)
+        if trial.mutation.was:
+            print(OUTCOMES.get(code, f"error {code}"), trial.mutation, flush=True)
+    return codes
 
 
 def main() -> None:
@@ -100,30 +121,15 @@ def main() -> None:
     for library in LIBRARIES:
         importlib.import_module(library)
     nothing = Mutation("version.py", "", "", tuple(sorted({test for each in chosen for test in each.tests})))
-    if run_tests_apart(nothing):
+    if any(run_all([nothing], 1, 0).values()):
         sys.exit("The tests fail without a fault: mend them first.")
-    codes = run_all(chosen, given.jobs)
-    survivors = [each for each, code in codes.items() if code == 0]
-    errors = [each for each, code in codes.items() if code not in (0, 1, -signal.SIGALRM)]
-    print(f"{len(codes)} faults made in {time.monotonic() - began:.0f} s; not noticed: {len(survivors)}")
-    for each in survivors:
-        print(f"  {each}")
-    for each in errors:
-        print(f"  no test ran: {each}")
-    sys.exit(bool(survivors or errors))
-
-
-def run_tests_apart(mutation: Mutation) -> int:
-    """Return pytest's exit code, from a process of its own."""
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)
-            code = run_tests(mutation)
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    codes = run_all(chosen, given.jobs, int(TIMES * (time.monotonic() - began)) + MORE)
+    print(f"{len(codes)} faults made in {time.monotonic() - began:.0f} s")
+    for outcome in sorted({code for code in codes.values() if code != NOTICED}):
+        print(f"{OUTCOMES.get(outcome, f'error {outcome}')}:")
+        for each in (each for each, code in codes.items() if code == outcome):
+            print(f"  {each}")
+    sys.exit(any(code != NOTICED for code in codes.values()))
 
 
 if __name__ == "__main__":
