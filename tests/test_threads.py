@@ -28,7 +28,7 @@ from mltfr.interactions import InteractionLog
 from mltfr.kernels import products
 from mltfr.storage.progress import Progress
 from mltfr.training import Callback
-from mltfr.training.alone import alone
+from mltfr.training.training_lock import training_lock
 from support.networks import Network
 from support.walks import as_log, rows, walks
 from test_recommender import MLTFR, TABLES, put_tables
@@ -233,14 +233,14 @@ def test_requests_see_one_model_while_it_is_fitted_again(log: InteractionLog, tm
 
 
 def test_a_second_training_is_refused(log: InteractionLog, tmp_path: Path) -> None:
-    with alone(), ThreadPoolExecutor(1) as pool:
+    with training_lock(), ThreadPoolExecutor(1) as pool:
         with pytest.raises(RunError, match=r"Another thread of this process is training.*in a process of its own"):
             pool.submit(fit, log).result()
         popular = pool.submit(lambda: Recommender("popularity").fit(log, callback=Callback())).result()
         assert len(popular.recommend(k=1)) == 50  # a baseline draws nothing
-    with pytest.raises(ZeroDivisionError), alone():
+    with pytest.raises(ZeroDivisionError), training_lock():
         raise ZeroDivisionError
-    with alone():
+    with training_lock():
         pass
 
 

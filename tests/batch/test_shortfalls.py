@@ -22,7 +22,7 @@ from mltfr.batch import (
     recommend_to_folder,
 )
 from mltfr.errors import DataError
-from mltfr.inference import Names, RecommendationSpec, Shortfalls
+from mltfr.inference import Listed, RecommendationSpec, Shortfalls
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import load_inference_model
 
@@ -74,7 +74,7 @@ def test_kept_parts_count_too(tmp_path, run, scorer):
 
 
 def test_shortfalls_travel_as_json():
-    found = Shortfalls(short_lists=2, without_candidates=Names.of(["a", "b", "c", "d"]))
+    found = Shortfalls(short_lists=2, without_candidates=Listed.of(["a", "b", "c", "d"]))
     found.unknown_items.update(["x", "x", "y"])
     assert Shortfalls.of_dict(json.loads(json.dumps(found.to_dict()))) == found
 

@@ -16,7 +16,7 @@ from mltfr.cli.output import say
 
 if TYPE_CHECKING:
     from mltfr.batch import Users
-    from mltfr.inference import Names
+    from mltfr.inference import Listed
 
 INDEX_SAMPLE = 200
 """Users whose exact lists an approximate index is compared with."""
@@ -103,14 +103,14 @@ def recommend(
         recommend_to_folder,
         sample,
     )
-    from mltfr.inference import Names, RecommendationSpec
+    from mltfr.inference import Listed, RecommendationSpec
     from mltfr.pipeline import load_inference_model
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
     model = load_inference_model(run)
-    recipients, unknown = (given, Names()) if given is not None else _users_of_the_run(run, users)
+    recipients, unknown = (given, Listed()) if given is not None else _users_of_the_run(run, users)
     spec = RecommendationSpec(
         k,
         True if include_seen else None,
@@ -154,15 +154,15 @@ def recommend(
         say(f"index ivf: {recall} against the exact lists of {report.histories:,} users")
 
 
-def _users_of_the_run(run: Path, users: Path | None) -> tuple[Users, Names]:
+def _users_of_the_run(run: Path, users: Path | None) -> tuple[Users, Listed]:
     """Return all users of a run, or those of a list, and which users of the list the run does not know."""
     from mltfr.batch import NamedUsers, RunUsers, known_users
     from mltfr.cli.files import read_ids
     from mltfr.errors import DataError
-    from mltfr.inference import Names
+    from mltfr.inference import Listed
 
     if users is None:
-        return RunUsers(run), Names()
+        return RunUsers(run), Listed()
     ids = read_ids(users)
     known = known_users(run, ids)
     unknown = [user for user in dict.fromkeys(ids) if user not in known]
@@ -171,4 +171,4 @@ def _users_of_the_run(run: Path, users: Path | None) -> tuple[Users, Names]:
             f"{users}: user '{unknown[0]}' is not in the training log, and no other of the {len(unknown):,} is. "
             "Give ids as the log writes them, or histories instead: --histories FILE."
         )
-    return NamedUsers(run, [user for user in ids if user in known]), Names.of(unknown)
+    return NamedUsers(run, [user for user in ids if user in known]), Listed.of(unknown)

@@ -5,7 +5,7 @@ from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, re
 from mltfr.inference.requests import Requests, requests_of_histories, requests_of_users
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import FallbackScorer, ModelScorer, Scorer
-from mltfr.inference.shortfalls import Names, Shortfalls
+from mltfr.inference.shortfalls import Listed, Shortfalls
 from mltfr.inference.table import similarity_table
 from mltfr.inference.top_k import TopK, top_k
 
@@ -13,8 +13,8 @@ __all__ = [
     "INDEXES",
     "FallbackScorer",
     "IndexReport",
+    "Listed",
     "ModelScorer",
-    "Names",
     "RecommendationSpec",
     "Requests",
     "Retriever",

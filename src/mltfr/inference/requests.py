@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import DataError
-from mltfr.inference.shortfalls import Names, Shortfalls
+from mltfr.inference.shortfalls import Listed, Shortfalls
 from mltfr.interactions import UNKNOWN, Split, Vocabulary
 from mltfr.interactions.collate import History, has_known_item
 from mltfr.interactions.id_lists import histories_of, id_list
@@ -34,7 +34,7 @@ class Requests:
     histories: Sequence[History]
     unknown: Mapping[str, int] = field(default_factory=dict)
     unknown_users: Sequence[str] = ()
-    stripped: Names = field(default_factory=Names)
+    stripped: Listed = field(default_factory=Listed)
 
     def shortfalls(self, counts: npt.NDArray[np.int64], k: int) -> Shortfalls:
         """Return what of the requests was skipped or answered otherwise than asked.
@@ -45,10 +45,10 @@ class Requests:
         """
         unknown = np.flatnonzero(~has_known_item(self.histories)).tolist()
         return Shortfalls(
-            unknown_users=Names.of(self.unknown_users),
+            unknown_users=Listed.of(self.unknown_users),
             unknown_items=Counter(self.unknown),
-            without_known_item=Names.of([self.user_ids[row] for row in unknown]),
-            without_candidates=Names.of([self.user_ids[row] for row in np.flatnonzero(counts == 0).tolist()]),
+            without_known_item=Listed.of([self.user_ids[row] for row in unknown]),
+            without_candidates=Listed.of([self.user_ids[row] for row in np.flatnonzero(counts == 0).tolist()]),
             short_lists=int(((counts > 0) & (counts < k)).sum()),
             stripped=self.stripped,
         )
@@ -100,6 +100,6 @@ def requests_of_histories(vocabulary: Vocabulary, histories: Any) -> Requests:
     return Requests(users, coded, unknown, stripped=stripped_by(strip))
 
 
-def stripped_by(*strips: Strip) -> Names:
+def stripped_by(*strips: Strip) -> Listed:
     """Return what was stripped off ids."""
-    return Names(sum(strip.count for strip in strips), [strip.example for strip in strips if strip.count][:1])
+    return Listed(sum(strip.count for strip in strips), [strip.example for strip in strips if strip.count][:1])

@@ -9,23 +9,23 @@ from itertools import islice
 from typing import Any
 
 FIRST = 3
-"""Names that a sentence gives."""
+"""Ids that a sentence gives."""
 _NAMES = ("unknown_users", "without_known_item", "without_candidates", "stripped")
 
 
 @dataclass
-class Names:
+class Listed:
     """Some users or items: how many, and the first few."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> Names:
+    def of(cls, ids: Sequence[str]) -> Listed:
         """Return all of a list."""
-        return cls(len(names), list(names[:FIRST]))
+        return cls(len(ids), list(ids[:FIRST]))
 
-    def add(self, other: Names) -> None:
+    def add(self, other: Listed) -> None:
         """Take others behind these."""
         self.count += other.count
         self.first = [*self.first, *other.first][:FIRST]
@@ -42,20 +42,21 @@ class Shortfalls:
     Attributes:
         unknown_users: users asked for that the log does not have.
         unknown_items: how often each item id that training lacks occurs in histories.
-        kept_items: how often unknown items occur in parts that were finished before; which is not known.
+        kept_items: how often unknown items occur in parts of a job that were finished before it was continued; their
+            records hold the number alone.
         without_known_item: users with no item in their history that training has seen.
         without_candidates: users who get no item, since the rules leave none.
         short_lists: users who get some items, but fewer than k.
         stripped: ids with white space around them, which was stripped.
     """
 
-    unknown_users: Names = field(default_factory=Names)
+    unknown_users: Listed = field(default_factory=Listed)
     unknown_items: Counter[str] = field(default_factory=Counter)
     kept_items: int = 0
-    without_known_item: Names = field(default_factory=Names)
-    without_candidates: Names = field(default_factory=Names)
+    without_known_item: Listed = field(default_factory=Listed)
+    without_candidates: Listed = field(default_factory=Listed)
     short_lists: int = 0
-    stripped: Names = field(default_factory=Names)
+    stripped: Listed = field(default_factory=Listed)
 
     def add(self, other: Shortfalls) -> None:
         """Take those of further requests into account."""
@@ -80,20 +81,20 @@ class Shortfalls:
         """Return what is known of a part from its record."""
         return cls(
             kept_items=counts["unknown_items"],
-            without_known_item=Names(counts["without_known_item"]),
-            without_candidates=Names(counts["without_candidates"]),
+            without_known_item=Listed(counts["without_known_item"]),
+            without_candidates=Listed(counts["without_candidates"]),
             short_lists=counts["short_lists"],
-            stripped=Names(counts["stripped_ids"]),
+            stripped=Listed(counts["stripped_ids"]),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as what JSON can hold."""
-        return {name: vars(value) if isinstance(value, Names) else value for name, value in vars(self).items()}
+        return {name: vars(value) if isinstance(value, Listed) else value for name, value in vars(self).items()}
 
     @classmethod
     def of_dict(cls, document: Mapping[str, Any]) -> Shortfalls:
         """Return what `to_dict` was made of."""
-        values: dict[str, Any] = {name: Names(**v) if name in _NAMES else v for name, v in document.items()}
+        values: dict[str, Any] = {name: Listed(**v) if name in _NAMES else v for name, v in document.items()}
         return cls(**{**values, "unknown_items": Counter(document["unknown_items"])})
 
     def sentences(self, k: int, unknown_in_filters: Mapping[str, Sequence[str]]) -> list[str]:
@@ -153,5 +154,5 @@ def _first(ids: Iterable[str]) -> str:
     return ", ".join(some[:FIRST]) + (", ..." if len(some) > FIRST else "")
 
 
-def _first_user(names: Names) -> str:
+def _first_user(names: Listed) -> str:
     return f" (first: user {names.first[0]})" if names.first else ""

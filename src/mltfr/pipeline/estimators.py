@@ -36,7 +36,7 @@ from mltfr.training import (
     make_process_group,
     train,
 )
-from mltfr.training.alone import alone
+from mltfr.training.training_lock import training_lock
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class NeuralEstimator:
         Raises:
             RunError: another thread of this process trains.
         """
-        with alone(), torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
+        with training_lock(), torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
             return self._fit(data, tables, session)
 
     def _fit(self, data: Split, tables: Tables, session: Session) -> Fit:

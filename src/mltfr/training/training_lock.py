@@ -12,7 +12,7 @@ _lock = Lock()
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def training_lock() -> Iterator[None]:
     """Let no other thread of this process train inside.
 
     Raises:
