@@ -43,7 +43,8 @@ def detect(path: Path, columns: Columns) -> str:
     before = preamble(path, columns)
     if before.comments and not before.first:
         raise DataError(f"{path}: the file holds comment lines only. Expected {FORMS}.")
-    text = re.split(r"\r?\n|\r", content[before.start :].decode(errors="replace"))
+    content = head(path, before.start)
+    text = re.split(r"\r?\n|\r", content.decode(errors="replace"))
     lines = [line for line in text if line.strip()] or [before.first] * bool(before.first)
     if len(content) >= HEAD and len(lines) > 1:
         lines.pop()  # cut off in the middle

@@ -78,7 +78,7 @@ class Layout:
         if self.quote is None:
             return
         quotes = (self.quote, *(quote for quote in _QUOTES if quote != self.quote))
-        first = "\n" + text[: text.find("\n")]
+        first = "\n" + text.split("\n", 1)[0]
         for space, other, escape in sorted(product((False, True), repeat=3), key=sum):
             way = replace(
                 self, quote=quotes[other], escape="\\" if escape else self.escape, skip_space=space or self.skip_space
@@ -132,7 +132,7 @@ def usual_layout(path: Path, columns: Columns) -> Layout | None:
         DataError: the file cannot be read, or there are such names and a quote that never closes.
     """
     before = preamble(path, columns)
-    start = head(path)[before.start :].decode(errors="replace")
+    start = head(path, before.start).decode(errors="replace")
     delimiters = (before.delimiter,) if before.delimiter else DELIMITERS
     for delimiter in delimiters:
         if delimiter in start:
@@ -157,7 +157,8 @@ def preamble(path: Path, columns: Columns) -> Preamble:
     """Return what stands before the header, or the first row; a header may begin with `#`."""
 
     def is_header(line: str) -> bool:
-        return any(has_usual_names(line.split(mark), columns) for mark in DELIMITERS if mark != " ")
+        marks = [mark for mark in DELIMITERS if mark != " " and mark in line]  # a name alone makes no header
+        return any(has_usual_names(line.split(mark), columns) for mark in marks)
 
     return find_preamble(path, is_header)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mltfr.interactions.readers.blocks import lines_of
 from mltfr.interactions.readers.text import LONGEST_LINE, not_text, open_bytes, too_long
 
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
@@ -64,5 +65,5 @@ def find_preamble(path: Path, is_header: Callable[[str], bool]) -> Preamble:
                 if "\ufffd" in line and "\ufffd".encode() not in given:  # names of columns, perhaps
                     raise not_text(path)
                 return Preamble(start, lines, comments, delimiter, line)
-            start, lines = start + len(given), lines + 1
+            start, lines = start + len(given), lines + len(lines_of(given.decode(errors="replace")))
     return Preamble(start, lines, comments, delimiter, "")

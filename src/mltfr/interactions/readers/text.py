@@ -144,13 +144,14 @@ def too_long(path: Path, line: int) -> DataError:
     )
 
 
-def head(path: Path) -> bytes:
-    """Return the first bytes of a file's content: `HEAD` of them, or all there are.
+def head(path: Path, start: int = 0) -> bytes:
+    """Return the first bytes of a file's content from `start` on: `HEAD` of them, or all there are.
 
     Raises:
         DataError: the file is missing, empty or damaged.
     """
     with open_bytes(path) as file:
+        file.read(start)
         return file.read(HEAD)
 
 
