@@ -71,7 +71,15 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
         return "csv"  # its reader says which column is missing
     if len(first.split()) < 2:
         raise LoneWordError(f"{path}: line 1 is {first[:40]!r}, of no known format. Expected {FORMS}.")
-    return "pairs" if _is_pairs(path, words) else "sequence"
+    if not _is_pairs(path, words):
+        return "sequence"
+    return "csv" if _names_columns(words) else "pairs"  # a reader of tables says which column is missing
+
+
+def _names_columns(words: list[list[str]]) -> bool:
+    """Say whether the first of lines of two words names columns: it alone has no digit in either word."""
+    with_digit = [[any(map(str.isdigit, word)) for word in row] for row in words]
+    return len(words) > 2 and not any(with_digit[0]) and all(map(all, with_digit[1:]))
 
 
 def _is_pairs(path: Path, words: list[list[str]]) -> bool:
