@@ -225,7 +225,7 @@ def test_the_tables_are_data_and_stay_as_they_are(log):
 
 
 def test_what_is_not_known_is_said(fitted):
-    with pytest.raises(DataError, match="User 'nobody' is not in the training log"):
+    with pytest.raises(DataError, match="users: user 'nobody' is not in the training log"):
         fitted.recommend(users=["nobody"])
     with pytest.raises(DataError, match=r"None of the 2 items of allow occurs in the training data \(first: 'x'\)"):
         fitted.recommend(users=["u1"], allow=["x", "y"])
@@ -260,13 +260,13 @@ def test_the_closest_item_is_named_whole():
 
 def test_similar_items(fitted):
     frame = fitted.similar_items("i3", k=5)
-    assert frame.columns == ["rank", "item_id", "cosine"]
+    assert frame.columns == ["similar_to", "rank", "item_id", "similarity"]
     assert "i3" not in frame["item_id"]
     vectors = weights(fitted)["item_embedding.weight"]
     codes = fitted.fitted.split.vocabulary.codes
     expected = torch.cosine_similarity(vectors[codes["i3"]], vectors[codes[frame["item_id"][0]]], dim=0)
-    assert frame["cosine"][0] == pytest.approx(float(expected), abs=1e-6)
-    assert frame["cosine"].is_sorted(descending=True)
+    assert frame["similarity"][0] == pytest.approx(float(expected), abs=1e-6)
+    assert frame["similarity"].is_sorted(descending=True)
 
 
 def test_a_backbone_that_sees_later_items_is_not_trained_on_them(log):

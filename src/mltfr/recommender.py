@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
 import polars as pl
-import torch
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
+from mltfr.errors import ConfigError, RunError
 from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
     Retriever,
     Rules,
-    recommend,
-    requests_of_histories,
-    requests_of_users,
-    similarity_table,
+    UnknownUsers,
+    answer,
+    requests_of,
+    similar_items,
 )
 from mltfr.inference.recommend import check_k
 from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
+from mltfr.interactions.item_names import named
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import FittedModel, RunConfig, estimate_fit, fit, load_artifact, open_run, resolve, save_artifact
 from mltfr.storage.progress import SILENT, Progress
@@ -74,7 +73,7 @@ class Recommender:
             "preset": preset,
             "backbone": backbone,
             "fusion": fusion,
-            "tokens": _names(tokens) if isinstance(tokens, str) else tokens,
+            "tokens": tokens,
             "seed": seed,
             "epochs": epochs,
             "words": words,
@@ -131,8 +130,7 @@ class Recommender:
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        known = isinstance(log, InteractionLog | PreparedSet)
-        log = log if known else load_interactions(log, same_time=self.config.filters.same_time)
+        log = self._read(log)
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
@@ -148,9 +146,7 @@ class Recommender:
         Raises:
             ConfigError: a baseline, of which nothing is known before.
         """
-        known = isinstance(log, InteractionLog | PreparedSet)
-        log = log if known else load_interactions(log, same_time=self.config.filters.same_time)
-        return estimate_fit(self.config, log)
+        return estimate_fit(self.config, self._read(log))
 
     def evaluate(
         self,
@@ -188,9 +184,13 @@ class Recommender:
         allow: Iterable[object] | None = None,
         deny: Iterable[object] = (),
         index: str = "exact",
+        unknown_users: UnknownUsers | None = None,
+        names: Any = None,
         progress: Progress = SILENT,
     ) -> pl.DataFrame:
-        """Return the k best items of every user as rows `user_id, rank, item_id, score`, users in input order.
+        """Return the k best items of every user as rows `user_id, rank, item_id, score`, rank from 1.
+
+        Users come in the order in which they are given, or else in that of their first interaction in the log.
 
         Ids are texts without white space around them; whole numbers of any type are their digits. Lists of ids may be
         lists, columns and arrays of any library, or generators. What was skipped or cannot be answered as asked is
@@ -208,6 +208,10 @@ class Recommender:
             index: "exact"; "dense", the same without the 8-bit item vectors that single requests against 50,000
                 items or more are answered with; or "ivf", approximate, which needs the extra `ann` and keeps its
                 index in the run folder. Rules hold exactly in each; see `index_report`.
+            unknown_users: "skip" leaves out users whom the log does not have, "error" refuses them; by default they
+                are left out, but refused where the log has none of them.
+            names: names of items, for a column `name` behind `item_id`: a table with columns such as `item_id` and
+                `title`, a CSV, Parquet or JSON Lines file of one, or names by item id.
             progress: receives how many users are done.
 
         Raises:
@@ -218,20 +222,10 @@ class Recommender:
             RunError: nothing is fitted yet.
         """
         fitted, retriever = self._of_fit()
-        data, vocabulary = fitted.split, fitted.split.vocabulary
-        spec = RecommendationSpec(k, include_seen, allow, deny, index)
-        if users is not None and histories is not None:
-            raise DataError("Give users or histories, not both.")
-        if histories is not None:
-            requests = requests_of_histories(vocabulary, histories)
-        else:
-            requests = requests_of_users(data, users)
-        rules, unknown_in_filters = spec.rules(vocabulary, fitted.config.evaluation.remove_seen)
-        progress.start("recommending", len(requests.histories))
-        table, shortfalls = recommend(retriever, vocabulary, requests, rules, spec.k, spec.index, progress)
-        for text in shortfalls.sentences(spec.k, unknown_in_filters):
-            warnings.warn(text, MltfrWarning, stacklevel=2)
-        return table
+        spec = RecommendationSpec(k, include_seen, allow, deny, index, names)
+        requests = requests_of(fitted.split, users, histories, unknown_users)
+        remove_seen = fitted.config.evaluation.remove_seen
+        return answer(retriever, fitted.split.vocabulary, requests, spec, remove_seen, progress)
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
         """Return how much of the exact lists the approximate index finds, for users of the log.
@@ -249,21 +243,24 @@ class Recommender:
         rules = Rules(fitted.config.evaluation.remove_seen)
         return retriever.index_report(list(fitted.split.histories), check_k(k), rules, sample)
 
-    def similar_items(self, item: object, k: int = 10) -> pl.DataFrame:
-        """Return the items whose vectors point most nearly the same way, as rows `rank, item_id, cosine`.
+    def similar_items(self, items: Iterable[object] | object, k: int = 10, *, names: Any = None) -> pl.DataFrame:
+        """Return the k items that are most similar to an item as rows `similar_to, rank, item_id, similarity`.
 
-        Of the baselines, item-knn and ease give the items of the largest weights, as rows
-        `rank, item_id, weight`; fewer than k where fewer have a weight.
+        A network's similarity is the cosine of the item vectors, that of item-knn and ease the weight; there may be
+        fewer than k with a weight. Equally similar items come in the order in which training saw them first.
+
+        Args:
+            items: one item id, or a list of them, in whose order the rows come.
+            k: similar items of each.
+            names: as for `recommend`; `similar_to_name` and `name` stand behind the ids.
 
         Raises:
             ConfigError: a baseline that knows no similarity of items, or a k that is no whole number of at least 1.
-            DataError: training has not seen the item, or it is no id.
+            DataError: training has seen none of the items, or something else stands where ids are expected.
         """
-        fitted, k = self.fitted, check_k(k)
-        code = fitted.split.vocabulary.code_of(item)
-        name, values = fitted.model.item_similarity(code)                # [I]
-        values[code - 1] = -torch.inf
-        return similarity_table(name, values, k, fitted.split.vocabulary)
+        vocabulary, model = self.fitted.split.vocabulary, self.fitted.model
+        table = similar_items(vocabulary, model.item_similarity, items, k)
+        return named(table, names, vocabulary)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender as a run folder.
@@ -275,6 +272,10 @@ class Recommender:
         with open_run(folder, resume=False):
             save_artifact(fitted, folder)
         retriever.keep_in(folder)
+
+    def _read(self, log: Any) -> InteractionLog | PreparedSet:
+        known = isinstance(log, InteractionLog | PreparedSet)
+        return log if known else load_interactions(log, same_time=self.config.filters.same_time)
 
     def _of_fit(self) -> tuple[FittedModel, Retriever]:
         if self._fitted is None:
@@ -292,7 +293,3 @@ class Recommender:
         recommender = cls(config=fitted.config)
         recommender._fitted = fitted, Retriever(fitted.scorer, Path(path))
         return recommender
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

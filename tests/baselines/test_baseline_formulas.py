@@ -148,7 +148,7 @@ def test_similarity_is_a_row_of_the_weights(name: str) -> None:
     entry = BASELINES.get(name)
     config = entry.config.model_validate({"name": name, "recent": 1.0})
     fitted = entry.cls.fit(config, Histories.from_sequences(LOG), COUNTS)
-    row = fitted.similarity(2)
+    row = fitted.similarity(torch.tensor([2]))[0]
     scores = fitted.scores(fitted.queries([np.array([2], np.int32)]), 1, ITEMS + 1)[0]
     assert row[1] == 0
     torch.testing.assert_close(row[row != 0], scores[row != 0])
@@ -159,7 +159,7 @@ def test_no_similarity_is_said(name: str) -> None:
     entry = BASELINES.get(name)
     fitted = entry.cls.fit(entry.config.model_validate({"name": name}), Histories.from_sequences(LOG), COUNTS)
     with pytest.raises(ConfigError, match=r"has no similarity of items\. Fit item-knn, ease or a backbone"):
-        fitted.similarity(1)
+        fitted.similarity(torch.tensor([1]))
 
 
 def test_ease_in_float32_is_near_the_exact_solution() -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
-from mltfr.batch import NamedUsers, PartScorer, RunUsers, plan_parts
+from mltfr.batch import NamedUsers, Part, PartScorer, RunUsers, plan_parts
 from mltfr.errors import DataError
 from mltfr.inference import RecommendationSpec
 from mltfr.pipeline import load_inference_model
@@ -19,7 +19,7 @@ def test_parts_cover_all_users_once():
         (1, 4, 8, 4, "part-00001.parquet"),
         (2, 8, 10, 2, "part-00002.parquet"),
     ]
-    assert plan_parts(0, 4) == []
+    assert plan_parts(0, 4) == [Part(0, 0, 0)]
     with pytest.raises(ValueError, match="at least one user, got 0"):
         plan_parts(3, 0)
 

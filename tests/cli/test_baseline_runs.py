@@ -131,11 +131,11 @@ def test_saved_loaded_and_fitted_again_it_is_the_same(runs, store, tmp_path, nam
 def test_similar_items(runs):
     for name in ("item-knn", "ease"):
         frame = Recommender.load(runs[0] / name).similar_items("i3", k=5)
-        assert frame.columns == ["rank", "item_id", "weight"]
+        assert frame.columns == ["similar_to", "rank", "item_id", "similarity"]
         assert len(frame) == 5
         assert "i3" not in frame["item_id"]
         assert {"i2", "i4"} <= set(frame["item_id"])  # its neighbours in the log
-        assert frame["weight"].is_sorted(descending=True)
+        assert frame["similarity"].is_sorted(descending=True)
     for name in ("popularity", "markov"):
         with pytest.raises(ConfigError, match="has no similarity of items"):
             Recommender.load(runs[0] / name).similar_items("i3")

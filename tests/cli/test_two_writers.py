@@ -30,10 +30,6 @@ def test_a_folder_of_parts_and_a_prepared_set_have_one_writer(tmp_path: Path, st
         thread.join()
 
 
-def test_recommendations_do_not_go_to_stdout(tmp_path: Path, store: Path, finished: Path) -> None:
-    assert "not to stdout. Give --out best.csv" in refused(tmp_path, store, "recommend", finished / "run", "--out", "-")
-
-
 def test_a_file_that_is_there_is_replaced_only_if_asked(tmp_path: Path, store: Path, finished: Path) -> None:
     (tmp_path / "thesis.csv").write_text("mine")
     (tmp_path / "link.csv").symlink_to(tmp_path / "nowhere.csv")

@@ -207,7 +207,7 @@ def test_similar_items_takes_ids_as_everything_else_does(fitted: Recommender) ->
     found = fitted.similar_items("10")
     for item in (10, 10.0, np.int32(10), " 10 "):
         assert fitted.similar_items(item).equals(found)
-    for item in (None, True, 1.5, [10]):
+    for item in (None, True, 1.5, b"10"):
         with pytest.raises(DataError, match="The item is "):
             fitted.similar_items(item)
     with pytest.raises(DataError, match=r"Item '99' does not occur in the training data\.$"):

@@ -87,19 +87,19 @@ class Baseline(ABC):
     def zero_branch(self) -> None:  # noqa: B027  # for all baselines alike
         """Return None: there are no hidden states that a fusion could correct."""
 
-    def item_similarity(self, code: int) -> tuple[str, Tensor]:
-        """Return what the similarity is called, and that of an item to all items, float32 `[I]`.
+    def item_similarity(self, codes: Tensor) -> Tensor:
+        """Return the similarity of some items to all items, float32 `[N, I]`.
 
         It is minus infinity where the baseline has no weight.
 
         Raises:
             ConfigError: this baseline has no similarity of items.
         """
-        weights = self.similarity(code)                                  # [I]
-        return "weight", weights.masked_fill(weights == 0, -torch.inf)
+        weights = self.similarity(codes)                                 # [N, I]
+        return weights.masked_fill(weights == 0, -torch.inf)
 
-    def similarity(self, code: int) -> Tensor:
-        """Return the similarity of an item to all others, float32 `[I]`.
+    def similarity(self, codes: Tensor) -> Tensor:
+        """Return the weights of some items, int64 `[N]`, for all others, float32 `[N, I]`; zero for none.
 
         Raises:
             ConfigError: this baseline has no similarity of items.

@@ -83,9 +83,9 @@ class EASE(Baseline):
         """Return the sums of weights, float32 `[B, stop - start]`."""
         return dense_columns(queries, start, stop)
 
-    def similarity(self, code: int) -> Tensor:
-        """Return the weights of an item for the scores of all others, float32 `[I]`."""
-        return torch.from_numpy(self._weights[[code - 1]].toarray()[0])
+    def similarity(self, codes: Tensor) -> Tensor:
+        """Return the weights of some items for the scores of all others, float32 `[N, I]`."""
+        return torch.from_numpy(self._weights[codes.numpy() - 1].toarray())
 
 
 def solve(chosen: sparse.csr_array, l2: float) -> npt.NDArray[np.float32]:

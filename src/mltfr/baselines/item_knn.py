@@ -98,6 +98,6 @@ class ItemKNN(Baseline):
         near = dense_columns(queries, start, stop)                       # [B, stop - start]
         return torch.where(near == 0, self._others[start:stop], near)
 
-    def similarity(self, code: int) -> Tensor:
-        """Return the similarities of an item's neighbours, float32 `[I]`; zero for all others."""
-        return torch.from_numpy(self._similar[[code - 1]].toarray()[0])
+    def similarity(self, codes: Tensor) -> Tensor:
+        """Return the similarities of the neighbours of some items, float32 `[N, I]`; zero for all others."""
+        return torch.from_numpy(self._similar[codes.numpy() - 1].toarray())

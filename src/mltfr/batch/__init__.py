@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mltfr.batch.folder import PART_USERS, Part, PartsFolder, describe_job, locked_parts, plan_parts
-from mltfr.batch.job import Summary, recommend_to_file, recommend_to_folder
+from mltfr.batch.job import Summary, recommend_to_file, recommend_to_folder, recommend_to_stream
 from mltfr.batch.json_histories import JsonUsers
 from mltfr.batch.parquet_histories import ParquetUsers
 from mltfr.batch.scoring import PartScorer, Scored
@@ -28,6 +28,7 @@ __all__ = [
     "read_histories",
     "recommend_to_file",
     "recommend_to_folder",
+    "recommend_to_stream",
     "sample",
 ]
 

@@ -53,14 +53,15 @@ class Part:
 
 
 def plan_parts(users: int, size: int = PART_USERS) -> list[Part]:
-    """Return the parts of a job: `size` users each, the last one fewer.
+    """Return the parts of a job: `size` users each, the last one fewer; without users, one part of none.
 
     Raises:
         ValueError: `size` is less than 1.
     """
     if size < 1:
         raise ValueError(f"A part needs at least one user, got {size}.")
-    return [Part(number, start, min(start + size, users)) for number, start in enumerate(range(0, users, size))]
+    starts = range(0, max(users, 1), size)
+    return [Part(number, start, min(start + size, users)) for number, start in enumerate(starts)]
 
 
 def describe_job(run: Path, spec: RecommendationSpec, users: Users, part_users: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import BinaryIO
 
 import polars as pl
 
@@ -133,6 +134,24 @@ def recommend_to_file(
                 scored.table.write_parquet(pieces[-1])
         if pieces:
             pl.scan_parquet(pieces).sink_parquet(temporary)
+    return summary
+
+
+def recommend_to_stream(
+    scorer: PartScorer,
+    users: Users,
+    file: BinaryIO,
+    *,
+    part_users: int = PART_USERS,
+    progress: Progress = SILENT,
+    stop: Event | None = None,
+) -> Summary:
+    """Write the recommendations of all users as CSV into a file that is open; the rest is as in `recommend_to_file`."""
+    summary, parts = Summary(), plan_parts(len(users), part_users)
+    progress.start("recommending", len(users))
+    for part, scored in _scored(scorer, users, parts, progress, stop):
+        summary.add(len(part), len(scored.table), scored.shortfalls)
+        scored.table.write_csv(file, include_header=part.number == 0)
     return summary
 
 

@@ -25,7 +25,7 @@ class Scored:
     """The recommendations of a table of users.
 
     Attributes:
-        table: rows `user_id, rank, item_id, score`, users in their order.
+        table: rows `user_id, rank, item_id, score`, users in their order; with names, `name` behind `item_id`.
         shortfalls: what was skipped, or answered otherwise than asked.
     """
 
@@ -74,8 +74,10 @@ class PartScorer:
             ConfigError: an approximate index is asked of a baseline.
         """
         requests = self._requests(users)
-        found = recommend(self._retriever, self._vocabulary, requests, self._rules, self.spec.k, self._index, progress)
-        return Scored(*found)
+        table, shortfalls = recommend(
+            self._retriever, self._vocabulary, requests, self._rules, self.spec.k, self._index, progress
+        )
+        return Scored(table if self.spec.names is None else self.spec.names.beside(table), shortfalls)
 
     def index_report(self, users: pl.DataFrame) -> IndexReport:
         """Return how much of the exact lists an approximate index finds for some users, given as to `score`."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from mltfr.cli.output import say
 from mltfr.errors import DataError, OutputError
 from mltfr.storage.files import atomic_file, check_absent
 
@@ -13,10 +18,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
+STDOUT = Path("-")
+"""What `--out` names to have CSV on stdout."""
 
 
 def check_output(path: Path, folder: bool = False, overwrite: bool = False) -> None:
-    """Refuse an output path of unknown format, or that cannot be written, before any work is done.
+    """Refuse an output path of unknown format, or that cannot be written, before any work is done; not stdout.
 
     Args:
         path: where the result goes.
@@ -27,6 +34,8 @@ def check_output(path: Path, folder: bool = False, overwrite: bool = False) -> N
         OutputError: the ending is not one of `SUFFIXES`, the path is a folder, there is a file that is not to be
             replaced, or it cannot be written.
     """
+    if path == STDOUT:
+        return
     if not folder and path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: the ending says the format; expected one of {', '.join(SUFFIXES)}.")
     if not str(path).isprintable():
@@ -40,15 +49,32 @@ def check_output(path: Path, folder: bool = False, overwrite: bool = False) -> N
         raise OutputError(f"{path}: cannot be written, {there} is no folder to write to. Choose another --out.")
 
 
-def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write a table atomically, in the format of the file's ending."""
-    with atomic_file(path) as temporary:
+def write_frame(frame: pl.DataFrame, path: Path, overwrite: bool = True) -> None:
+    """Write a table atomically, in the format of the file's ending, or as CSV to stdout."""
+    if path == STDOUT:
+        with csv_on_stdout() as file:
+            frame.write_csv(file)
+        return
+    with atomic_file(path, overwrite) as temporary:
         if path.suffix.lower() == ".csv":
             frame.write_csv(temporary)
         elif path.suffix.lower() == ".parquet":
             frame.write_parquet(temporary)
         else:
             frame.write_ndjson(temporary)
+
+
+@contextmanager
+def csv_on_stdout() -> Iterator[BinaryIO]:
+    """Yield what takes CSV for stdout as bytes; on a terminal nothing in it steers the terminal."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed. Give --out the name of a file.")
+    if hasattr(sys.stdout, "buffer") and not sys.stdout.isatty():
+        yield sys.stdout.buffer
+        return
+    with BytesIO() as file:
+        yield file
+        say(file.getvalue().decode().removesuffix("\n"))
 
 
 def read_ids(path: Path) -> list[str]:
@@ -58,13 +84,13 @@ def read_ids(path: Path) -> list[str]:
         DataError: the file cannot be read or is empty.
     """
     from mltfr.interactions.ids import Strip
-    from mltfr.interactions.load import say
+    from mltfr.interactions.load import say as warn
 
     strip = Strip("ids")
     ids = [strip.text(line) for line in _lines(path)]
     if not ids:
         raise DataError(f"{path}: empty. Give one id a line.")
-    say(str(path), strip.notes)
+    warn(str(path), strip.notes)
     return ids
 
 

@@ -141,7 +141,7 @@ def fit(
         file=load_toml(config) if config is not None else None,
         backbone=backbone,
         fusion=fusion,
-        tokens=[name.strip() for name in tokens.split(",") if name.strip()] if tokens is not None else None,
+        tokens=tokens,
         words=read_words(words) if words is not None else None,
         item_vectors=str(item_vectors) if item_vectors is not None else None,
         seed=seed,

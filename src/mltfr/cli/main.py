@@ -18,6 +18,7 @@ from mltfr.cli.evaluate import evaluate
 from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
+from mltfr.cli.similar import similar
 from mltfr.cli.study import study
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.version import __version__
@@ -49,6 +50,7 @@ app.add_typer(tokens.app, name="tokens")
 app.command(cls=FitCommand)(fit)
 app.command()(evaluate)
 app.command()(recommend)
+app.command()(similar)
 app.command()(study)
 app.command()(doctor)
 

@@ -37,6 +37,14 @@ SkipInvalid = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is there under that name, instead of stopping.")
 ]
+AddNames = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Table of item ids and names (title), CSV, Parquet or JSON Lines, for a column of names beside the ids.",
+        show_default=False,
+    ),
+]
 Engine = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(help="What runs it: local, or ray for a Ray cluster (needs the extra `ray`).", show_default="local"),

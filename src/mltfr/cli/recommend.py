@@ -7,16 +7,16 @@ import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mltfr.cli.options import Address, Engine, Overwrite, Run, Workers
+from mltfr.cli.options import AddNames, Address, Engine, Overwrite, Run, Workers
 from mltfr.cli.output import say
 
 if TYPE_CHECKING:
     from mltfr.batch import Users
-    from mltfr.inference import Listed
+    from mltfr.inference import Listed, UnknownUsers
 
 INDEX_SAMPLE = 200
 """Users whose exact lists an approximate index is compared with."""
@@ -27,8 +27,8 @@ def recommend(
     out: Annotated[
         Path,
         typer.Option(
-            help="New file to write: .csv, .parquet or .jsonl. Without an ending a folder of Parquet parts, which can "
-            "be continued after a stop.",
+            help="New file to write: .csv, .parquet or .jsonl; - for CSV on stdout. Without an ending a folder of "
+            "Parquet parts, which can be continued after a stop.",
             show_default=False,
         ),
     ],
@@ -43,6 +43,15 @@ def recommend(
             "folder of such Parquet files; users need not be known."
         ),
     ] = None,
+    unknown_users: Annotated[
+        Literal["skip", "error"] | None,
+        typer.Option(
+            help="What happens with ids in --users that the log does not have: skip leaves them out, even if they are "
+            "all; error stops.",
+            show_default="skip, unless they are all",
+        ),
+    ] = None,
+    add_names: AddNames = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Let items of the history come again.")] = False,
     allow: Annotated[
         Path | None, typer.Option(help="Text file with the only item ids that may be recommended, one a line.")
@@ -68,21 +77,25 @@ def recommend(
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score.
 
+    Users come in the order of --users or --histories, or else in that of their first interaction in the log; rank 1 is
+    the best. Most people need: mltfr recommend RUN --out recommendations.csv
+
     Users of the log get recommendations from their whole history, validation and test included. Items that training
     has not seen are skipped in histories and lists, users that the log does not have in --users; with users who get
     fewer than -k items they are counted, and said on stderr. However many users there are, only those of one part are
     in memory.
     """
     from mltfr.cli.engines import check_engine
-    from mltfr.cli.files import check_output, read_ids
+    from mltfr.cli.files import STDOUT, check_output, csv_on_stdout, read_ids
     from mltfr.errors import DataError, MltfrWarning, OutputError
 
     check_engine(engine, workers, address)
     if engine == "ray":  # other nodes do not know where this command was given
         run, out, histories = run.absolute(), out.absolute(), histories.absolute() if histories is not None else None
-    if str(out) == "-":
-        raise OutputError("-: recommendations go to a file or a folder, not to stdout. Give --out best.csv, say.")
-    to_folder = parts or not out.suffix
+    to_stdout = out == STDOUT
+    to_folder = parts or not (out.suffix or to_stdout)
+    if to_stdout and (parts or resume or overwrite):
+        raise OutputError("-: is stdout, to which one CSV is written. Leave out --parts, --resume and --overwrite.")
     check_output(out, to_folder, overwrite)
     if resume and not to_folder:
         raise OutputError(f"{out}: one file is written whole or not at all; --resume needs a folder of parts as --out.")
@@ -101,6 +114,7 @@ def recommend(
         read_histories,
         recommend_to_file,
         recommend_to_folder,
+        recommend_to_stream,
         sample,
     )
     from mltfr.inference import Listed, RecommendationSpec
@@ -109,21 +123,28 @@ def recommend(
     from mltfr.training import Interrupted, stop_request
 
     given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
-    model = load_inference_model(run)
-    recipients, unknown = (given, Listed()) if given is not None else _users_of_the_run(run, users)
     spec = RecommendationSpec(
         k,
         True if include_seen else None,
         read_ids(allow) if allow is not None else None,
         read_ids(deny) if deny is not None else (),
         index,
+        add_names,
     )
+    model = load_inference_model(run)
+    recipients, unknown = (given, Listed()) if given is not None else _users_of_the_run(run, users, unknown_users)
+    nameless = spec.names.missing(model.vocabulary) if spec.names is not None else None
     scorer = PartScorer(model, spec, run)
     size = part_users or PART_USERS
     try:
         lock = locked_parts(out) if to_folder else nullcontext()
         with stop_request() as stop, show_progress() as progress, lock:
-            if not to_folder:
+            if to_stdout:
+                with csv_on_stdout() as file:
+                    summary = recommend_to_stream(
+                        scorer, recipients, file, part_users=size, progress=progress, stop=stop
+                    )
+            elif not to_folder:
                 summary = recommend_to_file(
                     scorer, recipients, out, part_users=size, overwrite=overwrite, progress=progress, stop=stop
                 )
@@ -145,30 +166,26 @@ def recommend(
         say(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
         raise typer.Exit(130) from None
     summary.shortfalls.unknown_users = unknown
-    for text in summary.shortfalls.sentences(k, scorer.unknown_in_filters):
+    for text in (*summary.shortfalls.sentences(k, scorer.unknown_in_filters), *([nameless] if nameless else [])):
         warnings.warn(text, MltfrWarning, stacklevel=1)
-    say(f"{summary.users:,} users, {summary.rows:,} rows written to {out}")
+    where = "stdout" if to_stdout else out
+    say(f"{summary.users:,} users, {summary.rows:,} rows written to {where}", err=to_stdout)
     if index == "ivf":
         report = scorer.index_report(sample(recipients, INDEX_SAMPLE))
         recall = f"recall@{report.k} {report.recall:.4f}"
-        say(f"index ivf: {recall} against the exact lists of {report.histories:,} users")
+        say(f"index ivf: {recall} against the exact lists of {report.histories:,} users", err=to_stdout)
 
 
-def _users_of_the_run(run: Path, users: Path | None) -> tuple[Users, Listed]:
+def _users_of_the_run(run: Path, users: Path | None, unknown_users: UnknownUsers | None) -> tuple[Users, Listed]:
     """Return all users of a run, or those of a list, and which users of the list the run does not know."""
     from mltfr.batch import NamedUsers, RunUsers, known_users
     from mltfr.cli.files import read_ids
-    from mltfr.errors import DataError
-    from mltfr.inference import Listed
+    from mltfr.inference import Listed, require_known
 
     if users is None:
         return RunUsers(run), Listed()
     ids = read_ids(users)
     known = known_users(run, ids)
     unknown = [user for user in dict.fromkeys(ids) if user not in known]
-    if not known:
-        raise DataError(
-            f"{users}: user '{unknown[0]}' is not in the training log, and no other of the {len(unknown):,} is. "
-            "Give ids as the log writes them, or histories instead: --histories FILE."
-        )
+    require_known(str(users), unknown, len(set(ids)), unknown_users)
     return NamedUsers(run, [user for user in ids if user in known]), Listed.of(unknown)

@@ -27,6 +27,7 @@ from mltfr.interactions import Vocabulary
 from mltfr.interactions.collate import History
 from mltfr.interactions.id_lists import id_list
 from mltfr.interactions.ids import Strip
+from mltfr.interactions.item_names import item_names, named
 from mltfr.interactions.load import say
 from mltfr.storage.progress import SILENT, Progress
 
@@ -45,10 +46,11 @@ class RecommendationSpec:
         deny: item ids that may not.
         index: how the items are searched for, one of `INDEXES`: "exact"; "dense", the same without the 8-bit item
             vectors; "ivf", approximate.
+        names: names that are put beside item ids, as `item_names` takes them; None for none.
 
     Raises:
         ConfigError: the index is unknown, or k no whole number of at least 1.
-        DataError: `allow` or `deny` is no list of ids.
+        DataError: `allow` or `deny` is no list of ids, or `names` no table of names.
     """
 
     k: int = 10
@@ -56,6 +58,7 @@ class RecommendationSpec:
     allow: Any = None
     deny: Any = ()
     index: str = "exact"
+    names: Any = None
 
     def __post_init__(self) -> None:
         if self.index not in INDEXES:
@@ -66,6 +69,7 @@ class RecommendationSpec:
             given = None if ids is None else tuple(id_list(ids, name, "item", strip))
             object.__setattr__(self, name, given)
             say(name, strip.notes)
+        object.__setattr__(self, "names", None if self.names is None else item_names(self.names))
 
     def rules(self, vocabulary: Vocabulary, remove_seen: bool) -> tuple[Rules, dict[str, list[str]]]:
         """Return which items are candidates, and by the filter's name the ids that training has not seen.
@@ -83,7 +87,8 @@ class RecommendationSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters that identify a job; lists of items as their checksums."""
         filters = {name: _digest(ids) for name, ids in (("allow", self.allow), ("deny", self.deny or None))}
-        return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters}
+        names = None if self.names is None else self.names.digest()
+        return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters, "names": names}
 
 
 def check_k(k: Any) -> int:
@@ -129,6 +134,28 @@ def recommend(
     """
     best = retriever.top_k(requests.histories, k, rules, index, progress)
     return recommendation_table(requests.user_ids, best, vocabulary), requests.shortfalls(best.counts, k)
+
+
+def answer(
+    retriever: Retriever,
+    vocabulary: Vocabulary,
+    requests: Requests,
+    spec: RecommendationSpec,
+    remove_seen: bool,
+    progress: Progress = SILENT,
+) -> pl.DataFrame:
+    """Return the best items of every request with their names, and warn of what falls short; see `recommend`.
+
+    Args:
+        spec: what every user gets.
+        remove_seen: whether the run was evaluated without the items of the history.
+    """
+    rules, unknown_in_filters = spec.rules(vocabulary, remove_seen)
+    progress.start("recommending", len(requests.histories))
+    table, shortfalls = recommend(retriever, vocabulary, requests, rules, spec.k, spec.index, progress)
+    for text in shortfalls.sentences(spec.k, unknown_in_filters):
+        warnings.warn(text, MltfrWarning, stacklevel=3)
+    return named(table, spec.names, vocabulary)
 
 
 class Retriever:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from torch import Tensor
 
 from mltfr.inference.top_k import TopK
 from mltfr.interactions import Vocabulary
@@ -32,18 +31,6 @@ def recommendation_table(user_ids: Sequence[str] | pl.Series, best: TopK, vocabu
             "rank": rank[listed],
             "item_id": _gather(vocabulary.ids, best.codes[listed] - 1),
             "score": best.scores[listed],
-        }
-    )
-
-
-def similarity_table(name: str, values: Tensor, k: int, vocabulary: Vocabulary) -> pl.DataFrame:
-    """Return the k items of the largest finite values `[I]` as rows `rank, item_id` and `name`, rank from 1."""
-    best = values.topk(min(k, int(values.isfinite().sum())))
-    return pl.DataFrame(
-        {
-            "rank": np.arange(1, len(best.indices) + 1),
-            "item_id": vocabulary.decode((best.indices + 1).tolist()),
-            name: best.values.cpu().numpy(),
         }
     )
 

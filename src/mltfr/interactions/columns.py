@@ -95,18 +95,15 @@ class Columns:
             )
         return user, item, timestamp
 
+    def are_usual(self, names: Sequence[str]) -> bool:
+        """Say whether `names` looks like a header: it has a user's and an item's column."""
+        roles = ((self.user, USER_NAMES), (self.item, ITEM_NAMES))
+        return all(given in names if given else usual_column(names, usual) for given, usual in roles)
+
 
 def column_names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of the columns of a table without a header; a text has commas between them."""
     return tuple(name.strip() for name in (given.split(",") if isinstance(given, str) else given or ()))
-
-
-def has_usual_names(names: Sequence[str], columns: Columns) -> bool:
-    """Say whether `names` looks like a header: it has a user's and an item's column."""
-    known = {canonical(name) for name in names}
-    user = columns.user in names if columns.user else not known.isdisjoint(map(canonical, USER_NAMES))
-    item = columns.item in names if columns.item else not known.isdisjoint(map(canonical, ITEM_NAMES))
-    return user and item
 
 
 def canonical(name: str) -> str:
@@ -114,13 +111,18 @@ def canonical(name: str) -> str:
     return re.sub(r"[\s_\-.]", "", name).lower()
 
 
+def usual_column(names: Sequence[str], usual: Sequence[str]) -> str | None:
+    """Return the column that has the likeliest of some usual names, None where none has one."""
+    by_name = {canonical(name): name for name in reversed(names)}
+    return next((by_name[name] for name in map(canonical, usual) if name in by_name), None)
+
+
 def _find(given: str | None, usual: Sequence[str], names: Sequence[str], role: str, source: str) -> str | None:
     if given is not None:
         if given not in names:
             raise DataError(f"{source}: no column '{given}'. The file has {_listed(names)}. Correct --{role}-column.")
         return given
-    by_name = {canonical(name): name for name in reversed(names)}
-    return next((by_name[c] for c in map(canonical, usual) if c in by_name), None)
+    return usual_column(names, usual)
 
 
 def _example(count: int) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.checks import Checking, check
-from mltfr.interactions.columns import USER_NAMES, Columns, canonical
+from mltfr.interactions.columns import USER_NAMES, Columns, canonical, usual_column
 from mltfr.interactions.ids import Strip, id_of, id_texts
 from mltfr.interactions.load import say
 from mltfr.interactions.log import InteractionLog
@@ -120,8 +120,7 @@ def _of_table(table: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
         by_user = dict(_of_log(InteractionLog(log.frame)))
         yield from ((user, by_user[user]) for user in rows.frame[USER].str.strip_chars().unique(maintain_order=True))
         return
-    by_name = {canonical(name): name for name in reversed(names)}
-    user = next((by_name[name] for name in map(canonical, USER_NAMES) if name in by_name), None)
+    user = usual_column(names, USER_NAMES)
     if user is None:
         raise DataError(f"histories: no user column among {', '.join(names)[:80]}. Expected user_id and {HISTORY}.")
     users = column_of(user)

@@ -16,7 +16,7 @@ import polars as pl
 from safetensors.numpy import load_file
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import ITEM_NAMES, canonical
+from mltfr.interactions.columns import ITEM_NAMES, usual_column
 from mltfr.interactions.ids import WHITE_SPACE, id_texts
 from mltfr.interactions.vocabulary import Vocabulary
 from mltfr.storage.files import sha256
@@ -94,8 +94,7 @@ def _read_parquet(path: Path) -> tuple[list[str], Floats]:
     """Return ids and vectors `[R, W]` of a Parquet file."""
     with foreign_parquet(path):
         frame = pl.read_parquet(path)
-    by_name = {canonical(name): name for name in reversed(frame.columns)}
-    column = next((by_name[name] for name in map(canonical, ITEM_NAMES) if name in by_name), None)
+    column = usual_column(frame.columns, ITEM_NAMES)
     if column is None:
         raise DataError(f"{path}: no item column among {', '.join(frame.columns[:8]) or 'no columns'}. {EXPECTED}.")
     ids = id_texts(frame[column], f"{path}: {column}").str.strip_chars().replace("", None)

@@ -115,7 +115,7 @@ def read_interactions(path: Path, name: str, columns: Columns, how: Checking) ->
     """
     if name == "folder":
         return _load_folder(path, columns, how)
-    table = check(_read(path, name, columns, how.skip_invalid), how)
+    table = check(read_rows(path, name, columns, how.skip_invalid), how)
     return replace(_log(table, how), source=str(path), format=name)
 
 
@@ -125,7 +125,18 @@ def _log(table: RawTable, how: Checking) -> InteractionLog:
     )
 
 
-def _read(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
+def read_rows(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
+    """Read a file, or a folder of parts, without checking its rows.
+
+    Args:
+        path: the file or folder.
+        name: its format, a file's.
+        columns: names that were asked for.
+        skip_invalid: whether rows that are none are dropped instead of being an error.
+
+    Raises:
+        DataError: it is no such file.
+    """
     with enough_memory(path):
         return READERS[name](path, columns, skip_invalid)
 
@@ -135,7 +146,7 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
     files = find_parts(path)
     parts: dict[str, RawTable] = {}
     for part, file in files.items():
-        table = _read(file, _format_of_part(file, columns), columns, how.skip_invalid)
+        table = read_rows(file, _format_of_part(file, columns), columns, how.skip_invalid)
         parts[part] = check(table, how)
     notes = [f"{files[part].name}: {note}" for part, table in parts.items() for note in table.notes]
     others = sum(not name.name.startswith(".") for name in path.iterdir()) - len(files)

@@ -23,8 +23,11 @@ class Model(Protocol):
     def zero_branch(self) -> Scorer | None:
         """Return what scores items with the fusion's `delta = 0`; None where there can be no fusion."""
 
-    def item_similarity(self, code: int) -> tuple[str, Tensor]:
-        """Return the similarity's name, and that of an item to all items, float32 `[I]`; minus infinity for none.
+    def item_similarity(self, codes: Tensor) -> Tensor:
+        """Return the similarity of some items to all items, float32 `[N, I]`; minus infinity for none.
+
+        Args:
+            codes: item codes, int64 `[N]`.
 
         Raises:
             ConfigError: the model has no similarity of items.
@@ -42,7 +45,7 @@ class NeuralModel(SequentialModel):
         """Return a scorer that leaves the fusion out."""
         return ModelScorer(self, self.item_embedding.weight.device, fused=False)
 
-    def item_similarity(self, code: int) -> tuple[str, Tensor]:
-        """Return the cosines of the item embeddings."""
+    def item_similarity(self, codes: Tensor) -> Tensor:
+        """Return the cosines of the item embeddings, `[N, I]`."""
         vectors = normalize(self.item_embedding.weight.detach()[1 : self.items + 1], dim=-1)  # [I, D]
-        return "cosine", vectors @ vectors[code - 1]                     # [I]
+        return vectors[codes.to(vectors.device) - 1] @ vectors.T         # [N, I]

@@ -28,7 +28,7 @@ def resolve(
     file: Mapping[str, Any] | None = None,
     backbone: str | None = None,
     fusion: str | None = None,
-    tokens: Iterable[str] | None = None,
+    tokens: Iterable[str] | str | None = None,
     words: Iterable[str] | None = None,
     item_vectors: str | None = None,
     seed: int | None = None,
@@ -46,7 +46,7 @@ def resolve(
         file: nested settings of a config file.
         backbone: name of a backbone or of a baseline; with a baseline, the fusion is "none" unless one is named.
         fusion: name of a fusion; with the preset "reference", "mltfr" stands for "mltfr-reference", and so on.
-        tokens: names of token tables.
+        tokens: names of token tables, as a list or separated by commas.
         words: words of fusion "external".
         item_vectors: path of the item vectors of fusion "adapter".
         seed: random seed.
@@ -57,6 +57,8 @@ def resolve(
     Raises:
         ConfigError: an unknown name or setting, or a value out of range.
     """
+    if isinstance(tokens, str):
+        tokens = [name.strip() for name in tokens.split(",") if name.strip()]
     flags = _without_none(
         {
             "preset": preset,

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import Columns, has_usual_names
+from mltfr.interactions.columns import Columns
 from mltfr.interactions.readers.blocks import decoded, encoded, lines_of
 from mltfr.interactions.readers.preamble import Preamble, find_preamble
 from mltfr.interactions.readers.text import head, open_bytes
@@ -140,10 +140,10 @@ def usual_layout(path: Path, columns: Columns) -> Layout | None:
             for layout in (plain, *plain.dialects(start)):
                 with suppress(csv.Error):
                     found = with_header(path, layout, before)
-                    if has_usual_names(found.names, columns):
+                    if columns.are_usual(found.names):
                         return found
     for delimiter in delimiters:
-        if has_usual_names([name.strip("\"' ") for name in before.first.split(delimiter)], columns):
+        if columns.are_usual([name.strip("\"' ") for name in before.first.split(delimiter)]):
             raise _unclosed(path, before)
     return None
 
@@ -158,7 +158,7 @@ def preamble(path: Path, columns: Columns) -> Preamble:
 
     def is_header(line: str) -> bool:
         marks = [mark for mark in DELIMITERS if mark != " " and mark in line]  # a name alone makes no header
-        return any(has_usual_names(line.split(mark), columns) for mark in marks)
+        return any(columns.are_usual(line.split(mark)) for mark in marks)
 
     return find_preamble(path, is_header)
 
