@@ -102,7 +102,10 @@ def test_a_damaged_checkpoint(tmp_path: Path, store: Path, finished: Path, state
 
 EXPECTED = r'expected \{"user_id": "u1", "items": \["a", "b"\]\}'
 HISTORIES: dict[str, tuple[str | bytes, str]] = {
-    "no JSON": ("u1 i1 i2\n", r"asked, line 1: found u1 i1 i2, which is not JSON; " + EXPECTED),
+    "no JSON": ("[u1 i1 i2\n", r"asked, line 1: found \[u1 i1 i2, which is not JSON; " + EXPECTED),
+    "one word": ("u1\n", r"asked: line 1 is 'u1', of no known format. Expected CSV or TSV"),
+    "other columns": ("a,b\n1,2\n", r"asked: no user column among 'a', 'b'"),
+    "an event without an item": ("user_id,item_id\nu1,\n", r"asked, line 2: item_id is empty.* --skip-invalid"),
     "cut": ('{"user_id": "a", "items": ["i1"]}\n{"user_id": "b", "ite', r"asked, line 2: found .*not JSON"),
     "no items": ('{"user_id": "a"}\n', r'asked, line 1: found \{"user_id": "a"\}; ' + EXPECTED),
     "a key twice": ('{"user_id": "a", "items": ["i1"], "items": []}\n', r"asked, line 1: found .*" + EXPECTED),
@@ -115,7 +118,7 @@ HISTORIES: dict[str, tuple[str | bytes, str]] = {
     "a user twice": ('{"user_id": "a", "items": []}\n\n{"user_id": "a", "items": []}', r"asked, line 3: user 'a' com"),
     "depth": ("[" * 100_000, r"asked, line 1: found \[\[.*not JSON"),
     "nothing": ("\n", r"asked: empty. Give one JSON object a line"),
-    "no text": (b"\xff\x00", r"asked: not UTF-8 text"),
+    "no text": (b"\xff\x00", r"asked: binary content of no known format"),
     "half of UTF-16": (b"\xff\xfe\x00", r"asked, line 1: not UTF-16"),
     "a cut gzip": (gzip.compress(b'{"user_id": "a", "items": []}\n')[:-9], r"asked: the compressed file is truncated"),
     "an empty file": ("", r"asked: empty. Give one JSON object a line"),

@@ -100,3 +100,18 @@ def test_similar(tmp_path: Path, store: Path, folder: Path) -> None:
         (("i3", "--out", "x.txt"), "the ending says the format"),
     ):
         assert message in refused(tmp_path, store, *similar, *wrong)
+
+
+def test_histories_may_be_a_log_of_events(tmp_path: Path, store: Path, folder: Path) -> None:
+    """The log of yesterday and of strangers, as it is; what one row a user gives is the same."""
+    events = pl.DataFrame({"who": ["u1", "new", "u1"], "item_id": ["i3", "i7", "i4"], "time": [1, 2, 3]})
+    events.write_csv(tmp_path / "events.csv")
+    lists = pl.DataFrame({"user_id": ["u1", "new"], "items": [["i3", "i4"], ["i7"]]})
+    lists.write_ndjson(tmp_path / "lists.jsonl")
+    recommend = ("recommend", folder / "run", "--out", "-", "-k", "4", "--histories")
+    found = run(*recommend, tmp_path / "events.csv", "--user-column", "who", home=store)
+    assert found.stdout == run(*recommend, tmp_path / "lists.jsonl", home=store).stdout
+    assert found.stderr == "2 users, 8 rows written to stdout\n"
+    assert "Name the column with --user-column" in refused(tmp_path, store, *recommend, tmp_path / "events.csv")
+    error = refused(tmp_path, store, *recommend[:-1], "--item-column", "item_id")
+    assert "The options of reading a log are for --histories FILE" in error

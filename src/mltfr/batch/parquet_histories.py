@@ -123,5 +123,5 @@ def _check_columns(file: Path) -> None:
             found = f"has {schema[name]}" if name in schema else "is missing"
             raise DataError(
                 f"{file}: column {name} {found}. Expected user_id (texts or whole numbers) and items (a list of them, "
-                "oldest first)."
+                "oldest first), or a log of events with a user's and an item's column."
             )

@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mltfr.cli.options import AddNames, Address, Engine, Overwrite, Run, Workers
+from mltfr.cli.options import (
+    AddNames,
+    Address,
+    ColumnNames,
+    Engine,
+    Format,
+    ItemColumn,
+    Overwrite,
+    Run,
+    SkipInvalid,
+    TimeFormat,
+    TimestampColumn,
+    UserColumn,
+    Workers,
+)
 from mltfr.cli.output import say
 
 if TYPE_CHECKING:
@@ -39,8 +53,9 @@ def recommend(
     histories: Annotated[
         Path | None,
         typer.Option(
-            help='JSON Lines {"user_id": "u1", "items": ["a", "b"]}, oldest first, or Parquet with these columns, or a '
-            "folder of such Parquet files; users need not be known."
+            help='Log of events, one interaction a row, as for `mltfr fit`; or one row a user: JSON Lines {"user_id": '
+            '"u1", "items": ["a", "b"]}, oldest first, or Parquet with these columns, or a folder of it. Users need '
+            "not be known, and what the run knows of them is not added."
         ),
     ] = None,
     unknown_users: Annotated[
@@ -71,14 +86,22 @@ def recommend(
         bool, typer.Option("--resume", help="Continue in the same folder; finished parts are checked and kept.")
     ] = False,
     overwrite: Overwrite = False,
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
+    columns: ColumnNames = None,
+    skip_invalid: SkipInvalid = False,
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,
 ) -> None:
-    """Write every user's best next items, as rows user_id, rank, item_id, score.
+    """Write every user's best next items, as rows user_id, rank, item_id, score, rank 1 first.
 
-    Users come in the order of --users or --histories, or else in that of their first interaction in the log; rank 1 is
-    the best. Most people need: mltfr recommend RUN --out recommendations.csv
+    Most people need: mltfr recommend RUN --out recommendations.csv
+
+    Users come in the order of --users or --histories, or else in that of their first interaction in the log.
 
     Users of the log get recommendations from their whole history, validation and test included. Items that training
     has not seen are skipped in histories and lists, users that the log does not have in --users; with users who get
@@ -122,7 +145,18 @@ def recommend(
     from mltfr.storage.progress import show_progress
     from mltfr.training import Interrupted, stop_request
 
-    given = read_histories(histories) if histories is not None else None  # a bad file is reported before a run is read
+    reading = {
+        "format": format,
+        "user_column": user_column,
+        "item_column": item_column,
+        "timestamp_column": timestamp_column,
+        "time_format": time_format,
+        "columns": columns,
+        "skip_invalid": skip_invalid,
+    }
+    if histories is None and any(reading.values()):
+        raise DataError("The options of reading a log are for --histories FILE. Leave them out, or give the file.")
+    given = read_histories(histories, reading) if histories is not None else None  # a bad file is reported first
     spec = RecommendationSpec(
         k,
         True if include_seen else None,
@@ -138,12 +172,10 @@ def recommend(
     size = part_users or PART_USERS
     try:
         lock = locked_parts(out) if to_folder else nullcontext()
-        with stop_request() as stop, show_progress() as progress, lock:
-            if to_stdout:
-                with csv_on_stdout() as file:
-                    summary = recommend_to_stream(
-                        scorer, recipients, file, part_users=size, progress=progress, stop=stop
-                    )
+        stdout = csv_on_stdout() if to_stdout else nullcontext()
+        with stdout as file, stop_request() as stop, show_progress() as progress, lock:
+            if file is not None:
+                summary = recommend_to_stream(scorer, recipients, file, part_users=size, progress=progress, stop=stop)
             elif not to_folder:
                 summary = recommend_to_file(
                     scorer, recipients, out, part_users=size, overwrite=overwrite, progress=progress, stop=stop

@@ -13,7 +13,7 @@ from mltfr.cli.output import print_list, say
 
 def similar(
     run: Run,
-    items: Annotated[list[str] | None, typer.Argument(metavar="ITEM...", help="Item ids of the log.")] = None,
+    items: Annotated[list[str] | None, typer.Argument(metavar="ITEM", help="Item ids of the log.")] = None,
     items_file: Annotated[
         Path | None,
         typer.Option("--items", metavar="FILE", help="Text file with one item id a line, instead of ITEM...",
@@ -31,11 +31,12 @@ def similar(
     json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """List the items most similar to some items, as rows similar_to, rank, item_id, similarity.
+    """List the items most similar to some items, as rows similar_to, rank, item_id, similarity, rank 1 first.
 
-    Items come in the order in which they are given; rank 1 is the most similar. The similarity is the cosine of the
-    item vectors, with the baselines item-knn and ease the weight. Items that training has not seen are left out.
     Most people need: mltfr similar RUN ITEM
+
+    Items come in the order in which they are given. The similarity is the cosine of the item vectors, with the
+    baselines item-knn and ease the weight. Items that training has not seen are left out.
     """  # fmt: skip
     from mltfr.cli.files import STDOUT, check_output, read_ids, write_frame
     from mltfr.errors import DataError, OutputError

@@ -10,11 +10,11 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.checks import Checking, check
-from mltfr.interactions.columns import USER_NAMES, Columns, canonical, usual_column
+from mltfr.interactions.columns import ITEM_NAMES, USER_NAMES, Columns, canonical, usual_column
 from mltfr.interactions.ids import Strip, id_of, id_texts
 from mltfr.interactions.load import say
 from mltfr.interactions.log import InteractionLog
-from mltfr.interactions.raw import ITEM, USER
+from mltfr.interactions.raw import USER
 from mltfr.interactions.readers.frame import as_column, is_table, one_line, open_table, read
 
 HISTORY = "items"
@@ -72,7 +72,7 @@ def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
     if isinstance(given, InteractionLog):
         yield from _of_log(given)
         return
-    if is_table(given) or (isinstance(given, Mapping) and USER in given and not {HISTORY, ITEM}.isdisjoint(given)):
+    if is_table(given) or (isinstance(given, Mapping) and _are_columns(list(given))):
         yield from _of_table(given, strip)
         return
     if isinstance(given, str | bytes | Set) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
@@ -85,6 +85,12 @@ def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
         with one_line("histories"):
             given = ((str(place), items) for place, items in enumerate(as_column(given)))
     yield from _rows(given, strip)
+
+
+def _are_columns(keys: list[Any]) -> bool:
+    """Say whether the keys of a mapping are names of columns, and not users: one names users, and one items."""
+    names = [key for key in keys if isinstance(key, str)]
+    return usual_column(names, USER_NAMES) is not None and usual_column(names, (HISTORY, *ITEM_NAMES)) is not None
 
 
 def _index_of_users(given: Any) -> list[Any] | None:
