@@ -104,7 +104,7 @@ class Recommender:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The document of `metrics.json`: test, validation, zero-branch and popularity scores."""
+        """The document of `metrics.json`: test, validation, zero-branch and baseline scores, and the verdict."""
         return self.fitted.metrics
 
     def fit(

@@ -102,6 +102,9 @@ def fit(
             help="Maximum number of epochs of a round; validation usually ends it earlier.", show_default="100"
         ),
     ] = None,
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Fit no baselines (markov, item-knn) to compare the run with.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run in the same folder; a finished one is shown.")
     ] = False,
@@ -119,8 +122,9 @@ def fit(
     """Fit a recommender to an interaction log and score it.
 
     Trains on each user's older interactions, chooses the best epoch on validation, and scores test once.
-    Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of
-    popularity. The run folder holds all that the other commands need, config.toml and metrics.json among it.
+    Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of the
+    baselines that take seconds, and says in words where the run stands. The run folder holds all that the other
+    commands need, config.toml and metrics.json among it.
     Baselines are fitted in one pass: with them --fusion, --tokens, loss.* and training.* have no meaning.
     Several processes train together under --engine ray, or torchrun --nproc-per-node N -m mltfr fit ...; they split
     every batch, and training.shards, if it is not given, is set to their number.
@@ -146,6 +150,7 @@ def fit(
         item_vectors=str(item_vectors) if item_vectors is not None else None,
         seed=seed,
         epochs=epochs,
+        baselines=False if no_baselines else None,
         overrides=set_ or [],
         where="settings" if config is None else f"settings (with {config})",
     )
@@ -183,4 +188,8 @@ def fit(
     if rank:
         return
     print_scores(metrics)
+    if "verdict" in metrics:
+        from mltfr.pipeline.verdict import Verdict
+
+        say(Verdict.from_json(metrics["verdict"]))
     say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

@@ -12,6 +12,7 @@ import typer
 import typer.core
 
 from mltfr.cli import data, tokens
+from mltfr.cli.baselines import baselines
 from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
@@ -48,6 +49,7 @@ app.command()(demo)
 app.add_typer(data.app, name="data")
 app.add_typer(tokens.app, name="tokens")
 app.command(cls=FitCommand)(fit)
+app.command()(baselines)
 app.command()(evaluate)
 app.command()(recommend)
 app.command()(similar)

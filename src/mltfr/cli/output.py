@@ -74,12 +74,18 @@ def score_row(name: str, metrics: Mapping[str, float]) -> list[str]:
 
 
 def print_scores(document: Mapping[str, Any]) -> None:
-    """Print the scores in `metrics.json`, or of `mltfr evaluate`, with their protocol below."""
+    """Print the scores in `metrics.json`, or of `mltfr evaluate`, with their protocol below.
+
+    A row that would repeat the run's own is left out: the zero branch without a fusion, a baseline beside itself.
+    """
     rows = [score_row(document["split"], document["metrics"])]
-    if "zero_branch" in document:
+    verdict = document.get("verdict", {})
+    if "zero_branch" in document and verdict.get("fusion") != "none":
         rows.append(score_row("test, zero branch", document["zero_branch"]))
-    if "popularity" in document:
-        rows.append(score_row("test, popularity", document["popularity"]))
+    baselines = {name: scores["test"] for name, scores in document.get("baselines", {}).items()}
+    if "popularity" in document and "baselines" not in document:  # a run of an earlier version
+        baselines = {"popularity": document["popularity"]}
+    rows += [score_row(f"test, {name}", metrics) for name, metrics in baselines.items()]
     if "validation" in document:
         rows.append(score_row("validation", document["validation"]["metrics"]))
     print_table(f"{document['users']:,} users", ["split", *SHOWN], rows, caption=describe_protocol(document))

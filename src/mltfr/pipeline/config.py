@@ -31,6 +31,8 @@ class EvaluationConfig(Config):
     """Whether items of the history are no candidates, in evaluation and in recommendations."""
     max_examples: int | None = Field(None, ge=1)
     """Maximum number of examples of a split that are measured, drawn once for all runs; all if not given."""
+    baselines: bool = True
+    """Whether `fit` also fits and scores the baselines that take seconds on the log; a study's runs never do."""
 
 
 class RunConfig(Config):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -33,7 +34,7 @@ from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.estimators import Session, make_estimator
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
-from mltfr.pipeline.report_metrics import score
+from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.storage.files import write_text
 from mltfr.storage.folder import MANIFEST
 from mltfr.training import (
@@ -57,7 +58,7 @@ def fit(
     resume: bool = False,
     callback: Callback | None = None,
     stop: Event | None = None,
-    measure: Callable[[FittedModel, str | None], dict[str, Any]] = score,
+    measure: Callable[[FittedModel, str | None], dict[str, Any]] | None = None,
     also: Mapping[str, Callable[[FittedModel], pl.DataFrame]] | None = None,
 ) -> FittedModel:
     """Split the log, train on its training split, choose on validation, and score test once.
@@ -74,7 +75,8 @@ def fit(
         resume: continue an interrupted run in `folder`; a finished one of the same settings and log is returned.
         callback: called on progress.
         stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
-        measure: returns the document of `metrics.json`; a search of settings passes `score_validation`.
+        measure: returns the document of `metrics.json`: `score_and_judge` if not given; a study passes `score`, its
+            search `score_validation`.
         also: further tables of the run folder, by the name of their Parquet file, which the manifest lists too.
 
     Raises:
@@ -87,14 +89,16 @@ def fit(
         Interrupted: `stop` was set.
         LostProcessError: of several processes that train together, another one has ended.
     """
+    callback = callback or Callback()
     rank, processes = launched()
     if folder is not None and processes > 1 and not rank:
         check_new(folder, resume and not (folder / MANIFEST).exists())  # the other processes would wait
     folder = None if rank else folder  # the main process writes
     with open_run(folder, resume, also or ()) if folder is not None else nullcontext():
         if folder is not None and (folder / MANIFEST).exists():
-            return finished_run(config, log, folder, callback or Callback())
-        fitted = _fit(config, log, folder, resume, callback or Callback(), stop, measure)
+            return finished_run(config, log, folder, callback)
+        measure = measure or partial(score_and_judge, callback=callback)
+        fitted = _fit(config, log, folder, resume, callback, stop, measure)
         if folder is not None:
             save_artifact(fitted, folder, also)
         return fitted
@@ -206,5 +210,6 @@ def _reporters(
 def _fingerprint(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return a hash of all that a checkpoint depends on."""
     versions = {"mltfr": __version__, "checkpoint": CHECKPOINT_FORMAT, "torch": torch.__version__}
-    values = {"config": config.model_dump(mode="json"), "versions": versions, **facts}
+    settings = config.model_dump(mode="json", exclude={"evaluation": {"baselines"}})  # training knows none
+    values = {"config": settings, "versions": versions, **facts}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

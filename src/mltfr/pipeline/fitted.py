@@ -11,6 +11,7 @@ from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split, Vocabulary
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.models import Model
+from mltfr.pipeline.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class FittedModel:
     facts: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Where the run stands, in numbers, and as a text in words; None for runs that nothing has judged."""
+        found = self.metrics.get("verdict")
+        return Verdict.from_json(found) if found is not None else None
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""

@@ -33,6 +33,7 @@ def resolve(
     item_vectors: str | None = None,
     seed: int | None = None,
     epochs: int | None = None,
+    baselines: bool | None = None,
     overrides: Iterable[str] = (),
     where: str = "settings",
 ) -> RunConfig:
@@ -51,6 +52,7 @@ def resolve(
         item_vectors: path of the item vectors of fusion "adapter".
         seed: random seed.
         epochs: maximum number of epochs of a round.
+        baselines: whether the baselines that take seconds are fitted beside the run.
         overrides: `KEY=VALUE` texts.
         where: where the settings come from, for messages.
 
@@ -71,6 +73,7 @@ def resolve(
             },
             "tokens": {"tables": list(tokens) if tokens is not None else None},
             "training": {"epochs": epochs},
+            "evaluation": {"baselines": baselines},
         }
     )
     layers: list[Settings] = [dict(file or {}), flags, parse_overrides(overrides)]

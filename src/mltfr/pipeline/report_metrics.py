@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mltfr.evaluation import evaluate
+from mltfr.evaluation import Evaluation, evaluate
+from mltfr.inference import Scorer
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.quick_baselines import fit_beside, quick_baselines
+from mltfr.pipeline.verdict import TEST, VALIDATION, make_verdict
+from mltfr.training import Callback
 
 
 def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
@@ -18,15 +22,29 @@ def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
         fitted: the model and its data.
         run: the run folder's name, for the document.
     """
-    split, protocol, scorer = fitted.split, fitted.protocol(), fitted.scorer()
-    document = evaluate(scorer, split, "test", protocol, details=True).to_json(run)
-    if len(split.validation):
-        document["validation"] = evaluate(scorer, split, "validation", protocol, details=True).to_json(run)
-    zero_branch = fitted.zero_branch()
-    if zero_branch is not None:
-        document["zero_branch"] = dict(evaluate(zero_branch, split, "test", protocol).metrics)
-    document["popularity"] = dict(evaluate(fitted.popularity(), split, "test", protocol).metrics)
-    return document
+    document, _, _ = _score(fitted, run)
+    popularity = evaluate(fitted.popularity(), fitted.split, "test", fitted.protocol())
+    return {**document, "popularity": dict(popularity.metrics)}
+
+
+def score_and_judge(fitted: FittedModel, run: str | None, callback: Callback) -> dict[str, Any]:
+    """Return the document of `score` with the scores of the quick baselines and the verdict on the run.
+
+    Args:
+        fitted: the model and its data.
+        run: the run folder's name, for the document.
+        callback: told where the baselines take a while.
+    """
+    document, own, zero_branch = _score(fitted, run)
+    chosen, skipped = quick_baselines(fitted, callback)
+    beside = {name: _evaluations(fit_beside(name, fitted), fitted) for name in chosen}
+    metrics = {
+        name: {split: dict(evaluation.metrics) for split, evaluation in scores.items()}
+        for name, scores in beside.items()
+    }
+    popularity = metrics["popularity"]["test"] if "popularity" in metrics else document["metrics"]
+    verdict = make_verdict(fitted.config, own, beside, zero_branch, fitted.history, skipped)
+    return {**document, "popularity": popularity, "baselines": metrics, "verdict": verdict.to_json()}
 
 
 def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
@@ -37,3 +55,26 @@ def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
         run: the run folder's name, for the document.
     """
     return evaluate(fitted.scorer(), fitted.split, "validation", fitted.protocol()).to_json(run)
+
+
+def _score(fitted: FittedModel, run: str | None) -> tuple[dict[str, Any], dict[str, Evaluation], Evaluation | None]:
+    """Return the document without popularity, the run's evaluations, and its zero branch's where there is a fusion."""
+    split, protocol = fitted.split, fitted.protocol()
+    own = _evaluations(fitted.scorer(), fitted, details=True)
+    document = own[TEST].to_json(run)
+    if VALIDATION in own:
+        document["validation"] = own[VALIDATION].to_json(run)
+    scorer, zero_branch = fitted.zero_branch(), None
+    if scorer is not None:
+        zero_branch = evaluate(scorer, split, "test", protocol)
+        document["zero_branch"] = dict(zero_branch.metrics)
+    return document, own, zero_branch if fitted.config.fusion.name != "none" else None
+
+
+def _evaluations(scorer: Scorer, fitted: FittedModel, details: bool = False) -> dict[str, Evaluation]:
+    """Return the evaluations of a scorer by split: test, and validation where it has examples."""
+    split, protocol = fitted.split, fitted.protocol()
+    found = {TEST: evaluate(scorer, split, "test", protocol, details=details)}
+    if len(split.validation):
+        found[VALIDATION] = evaluate(scorer, split, "validation", protocol, details=details)
+    return found

@@ -20,7 +20,11 @@ from mltfr.training import CHECKPOINT_FORMAT
 from mltfr.version import __version__
 
 Inputs = dict[str, Any]
-IRRELEVANT = ("config.training.advanced.checkpoint_seconds", "config.training.tensorboard")
+IRRELEVANT = (
+    "config.evaluation.baselines",
+    "config.training.advanced.checkpoint_seconds",
+    "config.training.tensorboard",
+)
 """Inputs that do not change the result."""
 
 

@@ -1,0 +1,108 @@
+"""`mltfr baselines`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mltfr.cli.options import (
+    ColumnNames,
+    Format,
+    ItemColumn,
+    SkipInvalid,
+    TimeFormat,
+    TimestampColumn,
+    UserColumn,
+)
+from mltfr.cli.output import say
+
+
+def baselines(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write; every baseline gets a run folder in it.", show_default=False)
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file, such as a run's config.toml: its filters, split and evaluation are taken."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One setting for all, as in filters.core=3; may come several times."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave the baselines that are finished as they are, and fit the others.")
+    ] = False,
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
+    columns: ColumnNames = None,
+    skip_invalid: SkipInvalid = False,
+) -> None:
+    """Fit all baselines to an interaction log, and print one table: what a trained recommender has to beat.
+
+    They need no training, and most logs take seconds; ease takes one matrix of all items in memory. Each is a run
+    folder, which recommends and is compared like any other.
+    """
+    from mltfr.config import load_toml
+    from mltfr.interactions import load_interactions
+    from mltfr.pipeline.all_baselines import baseline_configs, fit_baselines
+    from mltfr.training import Console, Interrupted, stop_request
+
+    configs = baseline_configs(load_toml(config) if config is not None else None, set_ or [])
+    shared = next(iter(configs.values()))
+    metric = shared.training.metric
+    with stop_request() as stop:
+        log = load_interactions(
+            file,
+            format=format,
+            user_column=user_column,
+            item_column=item_column,
+            timestamp_column=timestamp_column,
+            time_format=time_format,
+            columns=columns,
+            skip_invalid=skip_invalid,
+            same_time=shared.filters.same_time,
+        )
+        try:
+            scores, refused = fit_baselines(configs, log, out, resume=resume, callback=Console(), stop=stop)
+        except Interrupted:
+            say(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
+            raise typer.Exit(130) from None
+    _show(scores, metric)
+    for name, reason in refused.items():
+        say(f"{name} was left out: {reason}")
+    best = _best(scores, metric)
+    chosen = f"Best on validation: {best}. " if best else ""
+    say(f"{chosen}Runs written to {out}. Next: mltfr recommend {out / (best or next(iter(scores)))} --out lists.csv")
+
+
+def _show(scores: Mapping[str, Mapping[str, Any]], metric: str) -> None:
+    """Print the test scores of all, with the validation score that chooses among them."""
+    from mltfr.cli.output import SHOWN, describe_protocol, print_table, score_row
+
+    document = next(iter(scores.values()))
+    rows = [[*score_row(name, one["metrics"]), _validation(one, metric)] for name, one in scores.items()]
+    columns = ["test", *SHOWN, "validation"]
+    rows.sort(key=lambda row: row[-1], reverse=True)
+    title = f"{document['users']:,} users, by validation {metric}"
+    print_table(title, columns, rows, caption=describe_protocol(document))
+
+
+def _best(scores: Mapping[str, Mapping[str, Any]], metric: str) -> str | None:
+    """Return the baseline with the best validation score; None where nothing is held out for validation."""
+    known = {name: one["validation"]["metrics"][metric] for name, one in scores.items() if "validation" in one}
+    return max(known, key=known.__getitem__, default=None)
+
+
+def _validation(document: Mapping[str, Any], metric: str) -> str:
+    return f"{document['validation']['metrics'][metric]:.4f}" if "validation" in document else ""

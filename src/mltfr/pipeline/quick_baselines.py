@@ -1,0 +1,81 @@
+"""The baselines beside a run: those that take seconds on its log, fitted to the same training split."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mltfr.baselines import BASELINES
+from mltfr.baselines.item_knn import ItemKNNConfig
+from mltfr.baselines.popularity import Popularity
+from mltfr.evaluation import EvaluationProtocol
+from mltfr.inference import FallbackScorer, Scorer
+from mltfr.interactions import Split
+from mltfr.pipeline.fitted import FittedModel
+from mltfr.training import Callback
+
+QUICK = ("popularity", "markov", "item-knn")
+"""Baselines that most logs take seconds for, the weakest first as a rule."""
+MOST_SECONDS = 30.0
+"""Estimated seconds that one of them may take."""
+MOST_CELLS = 20_000_000
+"""Similarities that item-kNN may keep: a quarter of a gigabyte, far less than a training on such a log takes."""
+SAID_FROM = 5.0
+"""Estimated seconds of all of them from which it is said that they are fitted."""
+PER_PAIR, PER_SUM, PER_SCORE = 4e-8, 1e-8, 3e-9
+"""Seconds of one thread for two items of a user, for a similarity that is added up, and for a score that is compared:
+measured on MovieLens 100K, MovieLens latest-small and Amazon Beauty with a core of 2.1 GHz."""
+
+
+def quick_baselines(fitted: FittedModel, callback: Callback) -> tuple[list[str], dict[str, float]]:
+    """Return the baselines that are fitted beside a run, and those that are not, with their estimated seconds.
+
+    It depends on the log and the settings alone, so that a run done again has the same metrics. A run is not put
+    beside itself. Popularity is counted already, and always there.
+
+    Args:
+        fitted: the run.
+        callback: told where they take a while.
+    """
+    chosen: dict[str, float] = {}
+    skipped: dict[str, float] = {}
+    for name in QUICK:
+        if name == fitted.config.backbone.name or (name != "popularity" and not fitted.config.evaluation.baselines):
+            continue
+        seconds, cells = cost_of(name, fitted.split, fitted.protocol())
+        if name != "popularity" and (seconds > MOST_SECONDS or cells > MOST_CELLS):
+            skipped[name] = round(seconds, 1)
+        else:
+            chosen[name] = seconds
+    total, names = sum(chosen.values()), ", ".join(name for name in chosen if name != "popularity")
+    if names and total >= SAID_FROM:
+        callback.message(f"fitting {names} to compare with (about {total:.0f} s; --no-baselines leaves them out)")
+    return list(chosen), skipped
+
+
+def fit_beside(name: str, fitted: FittedModel) -> Scorer:
+    """Return a baseline with its usual settings, fitted to the training split of a run; it scores as a run of it."""
+    popularity, entry = fitted.popularity(), BASELINES.get(name)
+    if entry.cls is Popularity:
+        return popularity
+    counts = fitted.split.vocabulary.counts
+    return FallbackScorer(entry.cls.fit(entry.config(name=name), fitted.split.train_histories(), counts), popularity)
+
+
+def cost_of(name: str, data: Split, protocol: EvaluationProtocol) -> tuple[float, float]:
+    """Return the estimated seconds of a quick baseline, fitted and scored, and the similarities that it keeps at most.
+
+    Args:
+        name: one of `QUICK`.
+        data: the log, split.
+        protocol: how many examples are scored.
+    """
+    items, lengths = len(data.vocabulary), data.train_length.astype(np.float64)
+    most = protocol.max_examples or len(data.histories.items)
+    examples = float(sum(min(most, len(part)) for part in (data.validation, data.test)))
+    seconds = examples * items * PER_SCORE
+    if name != "item-knn":
+        return seconds, 0.0
+    pairs = float(np.square(lengths).sum())
+    cells = min(pairs, items * float(min(items, ItemKNNConfig().neighbours)))
+    history = float(lengths.mean()) if len(lengths) else 0.0
+    return seconds + pairs * PER_PAIR + examples * history * cells / max(1, items) * PER_SUM, cells

@@ -1,0 +1,207 @@
+"""Where a run stands: against the best quick baseline and without its fusion, and how its training ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from mltfr.evaluation import Evaluation
+from mltfr.pipeline.config import RunConfig
+
+TEST, VALIDATION = "test", "validation"
+Scores = Mapping[str, Evaluation]
+"""The evaluations of one scorer by the split."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run against another scorer, on test.
+
+    Attributes:
+        name: the other one.
+        score: its score.
+        difference: mean over the users of the run's metric minus the other one's.
+        low: lower end of the 95 % bootstrap interval of that mean.
+        high: its upper end.
+    """
+
+    name: str
+    score: float
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the run is better, beyond what chance among the users explains."""
+        return self.low > 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether the run is worse, likewise."""
+        return self.high < 0
+
+
+@dataclass(frozen=True)
+class End:
+    """How the last round of a training ended.
+
+    Attributes:
+        epochs: epochs that were trained.
+        best_epoch: the one whose weights are kept.
+        cut_off: whether it ended at the maximum number of epochs, before validation said that it was enough.
+    """
+
+    epochs: int
+    best_epoch: int
+    cut_off: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the scores of a run say, in numbers; as a text, in words.
+
+    Attributes:
+        backbone: name of the backbone, or of the baseline that the run is.
+        fusion: name of its fusion.
+        metric: what is compared, the metric of `training.metric`.
+        score: the run's test score.
+        baseline: against the baseline with the best validation score; None without one, or with a single user.
+        zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
+        skipped: baselines that would take long on this log, with their estimated seconds.
+        end: how training ended; None for a baseline.
+    """
+
+    backbone: str
+    fusion: str
+    metric: str
+    score: float
+    baseline: Comparison | None = None
+    zero_branch: Comparison | None = None
+    skipped: dict[str, float] = field(default_factory=dict)
+    end: End | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return what `to_json` wrote."""
+        return TypeAdapter(cls).validate_python(dict(document))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what stands in `metrics.json`."""
+        document: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return document
+
+    def __str__(self) -> str:
+        lines = [self._against_baselines(), self._of_the_fusion(), self._of_the_end(), self._skips(), self._next()]
+        return "\n".join(filter(None, lines))
+
+    def _against_baselines(self) -> str:
+        other = self.baseline
+        if other is None:
+            return ""
+        standing = "Better than" if other.better else "Worse than" if other.worse else "Undecided against"
+        chosen = "" if other.name == "popularity" else ", the best quick baseline on validation"
+        return f"{standing} {other.name}{chosen}: {self._numbers(other)}."
+
+    def _of_the_fusion(self) -> str:
+        other = self.zero_branch
+        if other is None:
+            return ""
+        if other.difference == other.low == other.high == 0:
+            return f"Fusion {self.fusion} changes nothing: the same model without it (zero branch) scores the same."
+        does = "helps" if other.better else "harms" if other.worse else "makes no difference that shows"
+        return f"Fusion {self.fusion} {does}: without it (zero branch), {self._numbers(other)}."
+
+    def _of_the_end(self) -> str:
+        end = self.end
+        if end is None:
+            return ""
+        if not end.cut_off:
+            return f"Training stopped by itself after epoch {end.epochs}; epoch {end.best_epoch} was best."
+        still = "was still getting better" if end.best_epoch == end.epochs else "might have got better again"
+        return f"Training was cut off after epoch {end.epochs}; epoch {end.best_epoch} was best, and it {still}."
+
+    def _skips(self) -> str:
+        return " ".join(
+            f"{name} was not fitted: it would take about {seconds:,.0f} s here (mltfr baselines fits it)."
+            for name, seconds in self.skipped.items()
+        )
+
+    def _next(self) -> str:
+        """Return what to try next; what is cheapest to learn from comes first."""
+        other, zero, steps = self.baseline, self.zero_branch, []
+        if self.end is not None and self.end.cut_off:
+            steps.append(f"more epochs (--epochs {self.end.epochs * 4})")
+        if zero is not None and not zero.better:
+            steps.append("the backbone alone (--fusion none)")
+        if other is not None and other.worse:
+            steps.append(f"--backbone {other.name}, as long as nothing beats it")
+        if steps:
+            return f"Next, try {'; '.join(steps)}."
+        if self.end is None:
+            return "Next, try a backbone (--backbone sasrec --fusion none): it has to beat this."
+        if other is not None and not other.better:
+            return f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
+        return "Next, see whether it holds for other seeds: mltfr study."
+
+    def _numbers(self, other: Comparison) -> str:
+        return (
+            f"test {self.metric} {self.score:.4f} against {other.score:.4f}, difference {other.difference:+.4f} "
+            f"a user (95 % interval {other.low:+.4f} to {other.high:+.4f})"
+        )
+
+
+def make_verdict(
+    config: RunConfig,
+    run: Scores,
+    baselines: Mapping[str, Scores],
+    zero_branch: Evaluation | None,
+    history: list[dict[str, Any]],
+    skipped: dict[str, float],
+) -> Verdict:
+    """Return the verdict of a run; the baseline is chosen on validation, and compared on test.
+
+    Args:
+        config: the run's settings.
+        run: its evaluations.
+        baselines: those of the baselines beside it.
+        zero_branch: that of the same model without its fusion, on test.
+        history: one record per epoch.
+        skipped: baselines that were left out, with their estimated seconds.
+    """
+    metric, test = config.training.metric, run[TEST]
+    known = {name: scores[VALIDATION].metrics[metric] for name, scores in baselines.items() if VALIDATION in scores}
+    best = max(known, key=known.__getitem__, default=None)
+    return Verdict(
+        backbone=config.backbone.name,
+        fusion=config.fusion.name,
+        metric=metric,
+        score=test.metrics[metric],
+        baseline=_compare(best, test, baselines[best][TEST], metric) if best is not None else None,
+        zero_branch=_compare("zero branch", test, zero_branch, metric) if zero_branch is not None else None,
+        skipped=skipped,
+        end=_end(history, config.training.patience),
+    )
+
+
+def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> Comparison | None:
+    """Return the paired comparison; None where a single user allows none."""
+    if len(set(run.user.tolist())) < 2:
+        return None
+    from mltfr.evaluation.significance import compare  # slow to import
+
+    test = compare(run, other, metric)
+    return Comparison(name, other.metrics[metric], test.difference, test.low, test.high)
+
+
+def _end(history: list[dict[str, Any]], patience: int) -> End | None:
+    """Return how training ended, by the records of its last round."""
+    if not history:
+        return None
+    last = [record for record in history if record["round"] == history[-1]["round"]]
+    best = max((record["epoch"] for record in last if record.get("best")), default=last[-1]["epoch"])
+    stale = sum("validation" in record and record["epoch"] > best for record in last)
+    return End(last[-1]["epoch"], best, cut_off=stale < patience)

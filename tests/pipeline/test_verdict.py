@@ -1,0 +1,171 @@
+"""Where a run stands: the quick baselines beside it, the comparison with the best, and the words for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mltfr import Recommender
+from mltfr.evaluation import Evaluation, EvaluationProtocol, Ranks, rank_metrics
+from mltfr.evaluation.significance import compare
+from mltfr.pipeline import quick_baselines, resolve
+from mltfr.pipeline.report_metrics import score
+from mltfr.pipeline.verdict import Comparison, End, Verdict, make_verdict
+from mltfr.training import Callback
+from support.walks import as_log, rows, walks
+
+LOG = as_log(rows(walks()))
+SMALL = ("backbone.hidden=16", "backbone.max_length=10", "training.batch_size=32", "training.samples=positions")
+
+
+def fit(backbone: str = "sasrec", *settings: str, epochs: int = 1) -> Recommender:
+    recommender = Recommender(backbone, fusion="none", epochs=epochs, settings=settings)
+    return recommender.fit(LOG, callback=Callback())
+
+
+@pytest.fixture(scope="module")
+def short() -> Recommender:
+    return fit("sasrec", *SMALL)
+
+
+def test_the_baselines_score_as_runs_of_their_own(short):
+    for name, scores in short.metrics["baselines"].items():
+        alone = fit(name).metrics
+        assert scores == {"test": alone["metrics"], "validation": alone["validation"]["metrics"]}
+    assert list(short.metrics["baselines"]) == ["popularity", "markov", "item-knn"]
+    assert short.metrics["popularity"] == short.metrics["baselines"]["popularity"]["test"]
+
+
+def test_the_best_on_validation_is_compared_user_by_user(short):
+    found = short.metrics["baselines"]
+    best = max(found, key=lambda name: found[name]["validation"]["ndcg@10"])
+    verdict = short.fitted.verdict
+    test = compare(short.evaluate(), fit(best).evaluate(), "ndcg@10")
+    numbers = (test.difference, test.low, test.high)
+    assert verdict.baseline == Comparison(best, found[best]["test"]["ndcg@10"], *numbers)
+    assert verdict.baseline.worse
+    assert verdict.end == End(epochs=1, best_epoch=1, cut_off=True)
+    assert verdict.zero_branch is None  # there is no fusion
+    lines = str(verdict).splitlines()
+    assert lines[0].startswith(f"Worse than {best}, the best quick baseline on validation: test ndcg@10 0.")
+    assert lines[1] == "Training was cut off after epoch 1; epoch 1 was best, and it was still getting better."
+    assert lines[2] == f"Next, try more epochs (--epochs 4); --backbone {best}, as long as nothing beats it."
+
+
+def test_the_baseline_is_chosen_on_validation_alone():
+    protocol = EvaluationProtocol(split="leave-one-out")
+
+    def scores(validation: int, test: int) -> dict[str, Evaluation]:
+        """Return evaluations of four users whose targets are at these ranks."""
+        found = {}
+        for split, rank in (("validation", validation), ("test", test)):
+            ranks = Ranks(np.full(4, rank - 1), np.zeros(4, np.int64))
+            values = rank_metrics(ranks, protocol.cutoffs)
+            means = {name: float(value.mean()) for name, value in values.items()}
+            found[split] = Evaluation(split, protocol, np.arange(4), ranks, values, means, 0, "digest")
+        return found
+
+    config, beside = resolve(backbone="ease"), {"markov": scores(2, 4), "item-knn": scores(4, 2)}
+    verdict = make_verdict(config, scores(1, 3), beside, None, [], {})
+    assert verdict.baseline.name == "markov"
+    assert verdict.baseline.better
+
+
+def test_patience_is_no_cut(short):
+    verdict = fit("sasrec", *SMALL, "training.patience=1", "training.learning_rate=1", epochs=50).fitted.verdict
+    assert not verdict.end.cut_off
+    assert verdict.end.best_epoch < verdict.end.epochs
+    assert "Training stopped by itself after epoch" in str(verdict)
+
+
+def test_a_run_is_not_put_beside_itself():
+    found = fit("markov")
+    assert list(found.metrics["baselines"]) == ["popularity", "item-knn"]
+    assert found.fitted.verdict.end is None
+    popularity = fit("popularity")
+    assert list(popularity.metrics["baselines"]) == ["markov", "item-knn"]
+    assert popularity.metrics["popularity"] == popularity.metrics["metrics"]
+
+
+def test_without_baselines_popularity_stays():
+    found = fit("markov", "evaluation.baselines=false")
+    assert list(found.metrics["baselines"]) == ["popularity"]
+    assert str(found.fitted.verdict).startswith("Better than popularity: test ndcg@10 0.")
+    alone = fit("popularity", "evaluation.baselines=false")
+    assert (alone.metrics["baselines"], alone.fitted.verdict.baseline) == ({}, None)
+
+
+def test_what_would_take_long_is_left_out_and_said(monkeypatch):
+    monkeypatch.setattr(quick_baselines, "MOST_SECONDS", 0.0)
+    found = fit("popularity")
+    assert found.metrics["baselines"] == {}
+    assert set(found.fitted.verdict.skipped) == {"markov", "item-knn"}
+    text = "item-knn was not fitted: it would take about 0 s here (mltfr baselines fits it)."
+    assert text in str(found.fitted.verdict)
+
+
+def test_what_takes_seconds_is_said(monkeypatch):
+    monkeypatch.setattr(quick_baselines, "SAID_FROM", 0.0)
+    heard: list[str] = []
+    callback = Callback()
+    monkeypatch.setattr(callback, "message", heard.append)
+    Recommender("popularity").fit(LOG, callback=callback)
+    assert heard[-1] == "fitting markov, item-knn to compare with (about 0 s; --no-baselines leaves them out)"
+
+
+def test_neighbours_that_fill_the_memory_are_left_out(monkeypatch):
+    monkeypatch.setattr(quick_baselines, "MOST_CELLS", 10)
+    assert list(fit("popularity").metrics["baselines"]) == ["markov"]
+
+
+def test_the_cost_grows_with_what_is_multiplied():
+    fitted = fit("popularity").fitted
+    seconds, cells = quick_baselines.cost_of("item-knn", fitted.split, fitted.protocol())
+    assert 0 < seconds < 0.1
+    assert 0 < cells <= len(fitted.split.vocabulary) ** 2
+    sampled = fitted.protocol().model_copy(update={"max_examples": 1})
+    assert quick_baselines.cost_of("markov", fitted.split, sampled)[0] < quick_baselines.cost_of(
+        "markov", fitted.split, fitted.protocol()
+    )[0]
+
+
+def test_the_runs_of_a_study_pay_nothing(monkeypatch):
+    fitted = fit("popularity").fitted
+    monkeypatch.setattr("mltfr.pipeline.report_metrics.fit_beside", None)
+    assert not {"baselines", "verdict"} & set(score(fitted, None))
+
+
+def test_numbers_come_back_from_json(short):
+    assert Verdict.from_json(short.fitted.verdict.to_json()) == short.fitted.verdict
+    assert Verdict.from_json(short.metrics["verdict"]) == short.fitted.verdict
+
+
+BETTER, WORSE = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01)
+UNDECIDED, SAME = (0.01, -0.01, 0.03), (0.0, 0.0, 0.0)
+BASE = Verdict("sasrec", "mltfr", "ndcg@10", 0.06, end=End(20, 15, cut_off=False))
+WORDS = {
+    "helps": ((BETTER, BETTER), ["Better than markov", "Fusion mltfr helps:", "Next, see whether it holds for"]),
+    "harms": ((BETTER, WORSE), ["Fusion mltfr harms:", "Next, try the backbone alone (--fusion none)."]),
+    "idle": ((UNDECIDED, SAME), ["Undecided against markov", "changes nothing: the same model", "alone (--fusi"]),
+    "unclear": ((UNDECIDED, BETTER), ["difference +0.0100 a user (95 % interval -0.01", "take --backbone markov,"]),
+    "small": ((WORSE, UNDECIDED), ["Worse than markov", "makes no difference that shows", "as long as nothing beats"]),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_words(case):
+    (baseline, zero_branch), texts = WORDS[case]
+    verdict = dataclasses.replace(
+        BASE, baseline=Comparison("markov", 0.05, *baseline), zero_branch=Comparison("zero branch", 0.05, *zero_branch)
+    )
+    for text in texts:
+        assert text in str(verdict)
+
+
+def test_a_single_user_allows_no_comparison():
+    log = as_log(rows({"u": ["a", "b", "c", "d"], "v": ["a"], "w": ["b"]}))
+    found = Recommender("markov").fit(log, callback=Callback())
+    assert found.fitted.verdict.baseline is None
+    assert str(found.fitted.verdict).startswith("Next, try a backbone")
