@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 MAX_MESSAGE = 4000
 """Characters of an error's text; what it quotes may be longer, and is cut then."""
+CLOSE = 0.65
+"""Similarity of two names, 0 to 1, from which one may be the other misspelt."""
 
 
 class MltfrError(Exception):
@@ -75,10 +78,23 @@ def shown(value: object, limit: int = 80) -> str:
     return text + end if len(text) <= 2 * limit else f"{text[:limit]}..."
 
 
+def closest(given: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed name that is most likely meant, or None: its initials (`lr`), misspelt, or a part of it."""
+    given, names = given[:80], sorted(allowed)
+    if 1 < len(given) < 5:
+        initials = {"".join(part[0] for part in re.findall(r"[^\W_]+", name)): name for name in names}
+        if given.lower() in initials:
+            return initials[given.lower()]
+    if close := get_close_matches(given, names, n=1, cutoff=CLOSE):
+        return close[0]
+    parts = [name for name in names if len(given) > 2 and given.lower() in re.findall(r"[^\W_]+", name.lower())]
+    return parts[0] if len(parts) == 1 else None
+
+
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return a sentence, with a space before it, that names the closest allowed name; empty if none is close."""
-    close = get_close_matches(given[:80], sorted(allowed), n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    name = closest(given, allowed)
+    return f" Did you mean '{name}'?" if name is not None else ""
 
 
 def one_of(given: str, allowed: Iterable[str]) -> str:

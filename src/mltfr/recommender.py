@@ -46,7 +46,7 @@ class Recommender:
         preset: "default", or "reference" for the published arithmetic and settings.
         seed: random seed.
         epochs: maximum number of epochs of a round.
-        settings: further settings as `"training.batch_size=128"` texts, as on the command line.
+        settings: further settings, as texts such as `"training.batch_size=128"` or as a dict, nested or with such keys.
         config: complete settings, or the path of a TOML file with some; the other arguments override a file,
             and cannot be given beside complete settings.
         words: domain words, for the fusion "external".
@@ -64,7 +64,7 @@ class Recommender:
         preset: str | None = None,
         seed: int | None = None,
         epochs: int | None = None,
-        settings: Iterable[str] | str = (),
+        settings: Iterable[str] | Mapping[str, Any] | str = (),
         config: RunConfig | str | Path | None = None,
         words: Iterable[str] | None = None,
         item_vectors: str | Path | None = None,
@@ -79,9 +79,8 @@ class Recommender:
             "words": words,
             "item_vectors": str(item_vectors) if item_vectors is not None else None,
         }
-        overrides = [settings] if isinstance(settings, str) else list(settings)
         if isinstance(config, RunConfig):
-            given = [name for name, value in flags.items() if value is not None] + ["settings"] * bool(overrides)
+            given = [name for name, value in flags.items() if value is not None] + ["settings"] * bool(settings)
             if given:
                 raise ConfigError(
                     f"config holds complete settings, so {', '.join(given)} cannot be given beside it. "
@@ -90,7 +89,7 @@ class Recommender:
             self.config = config
         else:
             file = load_toml(Path(config)) if config is not None else None
-            self.config = resolve(file=file, overrides=overrides, **flags)
+            self.config = resolve(file=file, overrides=settings, **flags)
         self._fitted: tuple[FittedModel, Retriever] | None = None  # replaced as a whole: other threads see one model
 
     @property

@@ -201,7 +201,7 @@ def test_a_complete_file_takes_another_component_of_an_override_without_the_sett
 
 def test_a_name_in_a_file_is_a_component():
     assert resolve(file={"fusion": "external"}, words=["tea"]).fusion.words == ("tea",)
-    with pytest.raises(ConfigError, match=r"'training' is 'x', but it is a table of settings"):
+    with pytest.raises(ConfigError, match=r"'training' is a table of settings, as in .*, but 'x' was given"):
         resolve(file={"training": "x"}, epochs=3)
 
 

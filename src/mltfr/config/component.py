@@ -31,7 +31,8 @@ def component(*registries: Registry[Any, Any]) -> BeforeValidator:
             return value
         settings = {"name": value} if isinstance(value, str) else value
         if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
-            raise ValueError(f"expected a {registries[0].kind}'s name or a table with one, got {shown(value)}")
+            kind = registries[0].kind
+            raise ValueError(f"expected the name of a {kind}, or {kind}.name beside other settings, got {shown(value)}")
         try:
             entry = lookup(settings["name"], *registries)
         except ConfigError as error:
@@ -39,8 +40,18 @@ def component(*registries: Registry[Any, Any]) -> BeforeValidator:
         try:
             parsed: ComponentConfig = entry.config.model_validate({**settings, "name": entry.name})
         except ValidationError as error:
-            raise ValueError(f"{registries[0].kind} '{entry.name}': {explain(error, entry.config)}") from error
+            text = f"{registries[0].kind} '{entry.name}': {explain(error, entry.config)}"
+            raise ValueError(text + _owners(error, *registries)) from error
         return parsed
 
     return BeforeValidator(parse)
+
+
+def _owners(error: ValidationError, *registries: Registry[Any, Any]) -> str:
+    """Return a sentence, with a space before it, that says which components have an unknown setting; "" if none has."""
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return ""
+    names = [each.name for registry in registries for each in registry if first["loc"][0] in each.config.model_fields]
+    return f" '{first['loc'][0]}' is a setting of {', '.join(names)}." if names else ""
 

@@ -1,13 +1,12 @@
-"""Lay settings over each other: a preset, a file, flags, `KEY=VALUE` overrides."""
+"""Lay settings over each other: a preset, a file, flags, overrides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
 from mltfr.errors import ConfigError, shown
-from mltfr.storage.parse import MAX_LEVELS, parse_toml
 
 COMPONENTS = ("backbone", "fusion", "loss", "objective")
 """Settings that hold a registered component, which may be given as a name alone."""
@@ -45,7 +44,7 @@ def merge(*layers: Mapping[str, Any], share: Callable[[str, str, str], bool] = _
             elif old is None:
                 merged[key] = deepcopy(dict(value))
             elif not isinstance(old, Mapping):
-                raise ConfigError(f"'{key}' is {shown(old)}, but it is a table of settings, as in `[{key}]`.")
+                raise ConfigError(f"'{key}' is a table of settings, as in `[{key}]`, but {shown(old)} was given.")
             elif key in COMPONENTS and not _same(key, old, value, share):
                 merged[key] = deepcopy(dict(value))
             else:
@@ -67,39 +66,3 @@ def with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
         key: {"name": value} if key in COMPONENTS and isinstance(value, str) else value
         for key, value in settings.items()
     }
-
-
-def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """Return the nested settings that texts such as `training.epochs=50` set, as a layer for `merge`.
-
-    Values are written as in TOML; a bare word is a string, so `backbone.name=bert4rec` works.
-
-    Raises:
-        ConfigError: a text has no `=`, names more tables within each other than a file may, or goes through
-            something that is not a table.
-    """
-    settings: dict[str, Any] = {}
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not all(part.strip() for part in key.split(".")):
-            raise ConfigError(f"--set {shown(override)} is not KEY=VALUE. Example: --set training.epochs=50")
-        if key.count(".") >= MAX_LEVELS:
-            raise ConfigError(f"--set {shown(override)}: a key has at most {MAX_LEVELS} parts.")
-        *path, last = key.strip().split(".")
-        table = settings
-        for part in path:
-            if isinstance(table.get(part), str):  # "fusion" given by name only
-                table[part] = {"name": table[part]}
-            table = table.setdefault(part, {})
-            if not isinstance(table, dict):
-                raise ConfigError(f"--set {shown(override)}: '{part}' is a value, not a table.")
-        table[last] = _value(text.strip())
-    return settings
-
-
-def _value(text: str) -> Any:
-    try:
-        document = parse_toml(f"value = {text}")
-    except ValueError:
-        return text
-    return document["value"] if len(document) == 1 else text  # further lines would be further settings

@@ -34,7 +34,7 @@ def resolve(
     seed: int | None = None,
     epochs: int | None = None,
     baselines: bool | None = None,
-    overrides: Iterable[str] = (),
+    overrides: Iterable[str] | Mapping[str, Any] | str = (),
     where: str = "settings",
 ) -> RunConfig:
     """Return the complete settings of a run.
@@ -53,7 +53,7 @@ def resolve(
         seed: random seed.
         epochs: maximum number of epochs of a round.
         baselines: whether the baselines that take seconds are fitted beside the run.
-        overrides: `KEY=VALUE` texts.
+        overrides: `KEY=VALUE` texts, or settings by key.
         where: where the settings come from, for messages.
 
     Raises:

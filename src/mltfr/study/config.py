@@ -78,7 +78,7 @@ class StudyConfig(Config):
 
     title: str = ""
     """Title of the summary; the file's name if not given."""
-    metrics: tuple[Metric, ...] = Field(("ndcg@10", "hr@10"), min_length=1)
+    metrics: tuple[Metric, ...] = Field(("ndcg@10", "hr@10"), min_length=1, examples=["ndcg@10", "hr@20", "mrr@5"])
     """Metrics of the tables; the first one decides: gains, tests and tuning are of it."""
     compare_with: str = "none"
     """Label of the fusion that the others are compared with."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from mltfr.config import differences, flatten
 from mltfr.pipeline import RunConfig
 from mltfr.storage.files import sha256
-from mltfr.study.settings import flatten
 from mltfr.tokens import PreparedTable, describe
 from mltfr.tokens.verified import is_settled, state
 from mltfr.training import CHECKPOINT_FORMAT
@@ -76,12 +76,7 @@ def fingerprint_of(inputs: Mapping[str, Any]) -> str:
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return the first difference of two runs' inputs in words: `config.training.epochs was 3 and is 4`."""
-    before, now = _deciding(old), _deciding(new)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            texts = (json.dumps(values.get(key), default=str)[:80] for values in (before, now))
-            return "{} was {} and is {}".format(key, *texts)
-    return "it is of another version"
+    return next(iter(differences(_deciding(old), _deciding(new))), "it is of another version")
 
 
 def _deciding(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mltfr.config import merge
+from mltfr.config import flatten, merge
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.inputs import load_run_tables
@@ -13,7 +13,6 @@ from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
 from mltfr.study.plan import Cell, Group
-from mltfr.study.settings import flatten
 from mltfr.study.spec import JobSpec
 from mltfr.tokens import PreparedTable
 

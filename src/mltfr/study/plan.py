@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
-from mltfr.config import merge
+from mltfr.config import flatten, merge
 from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.study.config import StudyConfig
-from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without, flatten
+from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
 """Settings that all cells of one data set have in common, but for those that a backbone may set."""

@@ -1,24 +1,16 @@
-"""Nested settings by dotted key, and which of them a part of the grid may set."""
+"""Which settings a part of the grid may set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mltfr.config import with_names
+from mltfr.config import flatten
 from mltfr.errors import ConfigError
 
 OF_BACKBONES = ("backbone", "objective", "training.samples", "training.mask_ratio")
 OF_FUSIONS = ("fusion", "tokens")
 OF_TABLES = ("tokens",)
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return every single value of nested settings by its dotted key, such as `training.epochs`."""
-    flat: dict[str, Any] = {}
-    for key, value in with_names(settings).items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {prefix + key: value}
-    return flat
 
 
 def is_among(key: str, settings: Sequence[str] | Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mltfr.config import flatten
 from mltfr.errors import ConfigError, RunError
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.artifact import remove_run
@@ -16,7 +17,6 @@ from mltfr.storage.sealed import sealed, unsealed
 from mltfr.study.plan import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
-from mltfr.study.settings import flatten
 from mltfr.study.space import TuningConfig, Value
 from mltfr.study.spec import JobSpec, read_spec, spec_file, write_spec
 

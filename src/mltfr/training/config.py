@@ -55,7 +55,7 @@ class TrainingConfig(Config):
     """Whether round 2 starts from new parameters or from those of round 1."""
     patience: int = Field(5, ge=1)
     """Validations in a row without a better score after which a round ends."""
-    metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")
+    metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$", examples=["ndcg@10", "hr@20", "mrr@5"])
     """Validation metric that chooses the best epoch."""
     validation_examples: int | None = Field(None, ge=1)
     """Validation examples used to choose the epoch, drawn once; all of them if not given."""
@@ -80,7 +80,7 @@ class TrainingConfig(Config):
     precision: Literal["32", "bf16"] = "32"
     """Arithmetic of the step: 32 for float32, or bf16 for matrix products in bfloat16 and the rest in float32
     (mixed): faster on a GPU and on a CPU with bfloat16 instructions (AMX, AVX512-BF16), slower on any other CPU."""
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", examples=["auto", "cpu", "cuda:1"])
     """Device to train on: auto (cuda where there is one, else cpu), cpu, cuda, cuda:1, or mps (Apple silicon: not
     tested)."""
     check_memory: bool = True
