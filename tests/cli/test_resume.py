@@ -71,7 +71,7 @@ def test_a_finished_run_that_is_resumed_shows_its_scores(tmp_path, store, straig
     assert f"Run written to {straight / 'run'}. Next: mltfr recommend" in done.stdout.replace("\n", " ")
     refused = run(*command, "--epochs", "4", home=store, check=False)
     assert refused.returncode == 2
-    assert "holds a finished run of something else (training). Look at it: mltfr evaluate" in refused.stderr
+    assert "finished run of something else (training.epochs was 3 and is 4). Look at it: mltfr eval" in refused.stderr
     assert {path: path.read_bytes() for path in (straight / "run").iterdir()} == before
 
 
@@ -105,5 +105,5 @@ def test_other_settings_do_not_continue_a_run(tmp_path, store, straight):
     other = (*OPTIONS, "--seed", "5", "--resume")
     done = run("fit", straight / "log.csv", "--out", out, *other, home=store, check=False)
     assert done.returncode == 2
-    assert "made from other data or settings" in done.stderr
+    assert "holds an interrupted run with other settings (seed was 0 and is 5). Give the same ones" in done.stderr
     assert [file.read_bytes() for file in files] == before

@@ -29,7 +29,7 @@ from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mltfr.config import dump_toml, load_toml
+from mltfr.config import differences, dump_toml, load_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.fusion import FUSIONS
 from mltfr.inference.index import FACTS, INDEX
@@ -60,6 +60,8 @@ LOG, CHECKPOINT, TENSORBOARD = "log.jsonl", "checkpoint", "tensorboard"
 REMEDY = "Fit the recommender again."
 FILES = (CONFIG, *SPLIT_FILES, METRICS, LOG, WEIGHTS)
 FORMAT = FolderFormat("run", 1, FILES, error=RunError, remedy=REMEDY)
+UNREADABLE = (ConfigError, KeyError, TypeError, AttributeError)
+"""Errors of a file of settings that is not a run's."""
 _PACKAGES = ("torch", "numpy", "polars", "safetensors")
 
 
@@ -212,6 +214,24 @@ def is_of_a_run(path: Path) -> bool:
     return path.name.startswith(".") or path.name in (MANIFEST, INDEX, FACTS, CHECKPOINT, TENSORBOARD, *FILES)
 
 
+def other_settings(config: RunConfig, folder: Path) -> list[str]:
+    """Return how `config` differs from the settings of an interrupted run: `training.epochs was 3 and is 4`, each.
+
+    Nothing where there is no checkpoint, or where the run's settings cannot be read.
+    """
+    if not (folder / CHECKPOINT / STATE).exists():
+        return []
+    try:
+        before = _settings(folder)
+    except UNREADABLE:
+        return []
+    return differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
+
+
+def _settings(folder: Path) -> RunConfig:
+    return RunConfig.parse(upgrade_settings(load_toml(folder / CONFIG)))
+
+
 def _is_interrupted(folder: Path) -> bool:
     """Return whether a folder holds a run that was begun: a checkpoint, or what is written before the first one."""
     if not Checkpoints(folder / CHECKPOINT).is_ours():
@@ -219,8 +239,8 @@ def _is_interrupted(folder: Path) -> bool:
     if (folder / CHECKPOINT / STATE).exists() or not any((folder / name).exists() for name in FILES):
         return True
     try:
-        RunConfig.parse(upgrade_settings(load_toml(folder / CONFIG)))
-    except (ConfigError, KeyError, TypeError, AttributeError):  # somebody else's
+        _settings(folder)
+    except UNREADABLE:  # somebody else's
         return False
     return True
 
@@ -240,7 +260,7 @@ def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) -> InferenceModel:
     with damage(folder / CONFIG):
-        config = RunConfig.parse(upgrade_settings(load_toml(folder / CONFIG)))
+        config = _settings(folder)
     tables = _tables(folder, config, manifest, len(vocabulary))
     with damage(folder / WEIGHTS):
         model = make_estimator(config).restore(len(vocabulary), tables, upgrade_weights(load_file(folder / WEIGHTS)))

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from mltfr.config import dump_toml
+from mltfr.config import differences, dump_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import InteractionLog, PreparedSet
 from mltfr.memory import TrainingMemory, explain_out_of_memory
@@ -28,6 +28,7 @@ from mltfr.pipeline.artifact import (
     check_new,
     load_artifact,
     open_run,
+    other_settings,
     save_artifact,
 )
 from mltfr.pipeline.config import RunConfig
@@ -48,6 +49,9 @@ from mltfr.training import (
     load_checkpoint,
 )
 from mltfr.version import __version__
+
+LISTED = 5
+"""Settings that differ which a message names."""
 
 
 def fit(
@@ -117,6 +121,11 @@ def _fit(
     rank, _ = launched()
     # 1. split
     config, data, facts = split_log(config, log)
+    if folder is not None and resume and (other := other_settings(config, folder)):
+        raise RunError(
+            f"{folder}: holds an interrupted run with other settings ({_listed(other)}). Give the same ones, choose "
+            "another --out, or remove the folder."
+        )
     # 2. tables
     estimator = make_estimator(config)
     estimator.check(data)
@@ -163,12 +172,12 @@ def finished_run(
     """
     config, _, facts = split_log(config, log)
     fitted = load_artifact(folder)
-    other = [name for name in RunConfig.model_fields if getattr(config, name) != getattr(fitted.config, name)]
+    other = differences(fitted.config.model_dump(mode="json"), config.model_dump(mode="json"))
     if facts["data_fingerprint"] != fitted.facts.get("data_fingerprint"):
-        other.append("the log")
+        other.insert(0, "the log is another one")
     if other:
         raise RunError(
-            f"{folder}: holds a finished run of something else ({', '.join(other)}). Look at it: mltfr evaluate "
+            f"{folder}: holds a finished run of something else ({_listed(other)}). Look at it: mltfr evaluate "
             f"{folder}. Or choose another --out."
         )
     callback.message(f"{folder}: this run is finished; nothing was left to do.")
@@ -187,6 +196,12 @@ def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> Traini
     if memory is None:
         raise ConfigError(f"Baseline '{config.backbone.name}' is fitted in one pass; there is nothing to estimate.")
     return memory
+
+
+def _listed(differences: list[str]) -> str:
+    """Return differences of settings as a message lists them: the first few."""
+    more = len(differences) - LISTED
+    return "; ".join(differences[:LISTED]) + (f"; and {more} more" if more > 0 else "")
 
 
 @contextmanager
