@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
-from mltfr.config import load_toml, merge, parse_overrides, with_names
+from mltfr.config import flatten, load_toml, merge, parse_overrides, with_names
 from mltfr.config.registry import Registry, lookup
-from mltfr.errors import ConfigError, one_of
+from mltfr.errors import ConfigError, MltfrWarning, one_of
 from mltfr.fusion import FUSIONS, Fusion
 from mltfr.pipeline.config import Preset, RunConfig
 from mltfr.pipeline.upgrade import refuse_former_names
@@ -18,6 +19,8 @@ from mltfr.pipeline.upgrade import refuse_former_names
 FOLDER = Path(__file__).with_name("presets")
 DEFAULT = "default"
 REGISTRIES: dict[str, tuple[Registry[Any, Any], ...]] = {"backbone": (BACKBONES, BASELINES), "fusion": (FUSIONS,)}
+OF_TRAINING = ("loss", "objective", "training")
+"""Settings that mean nothing to a baseline."""
 
 Settings = dict[str, Any]
 
@@ -91,8 +94,9 @@ def resolve(
     if _is_left_behind(in_file, name):
         del in_file["objective"]
     given = merge(in_file, *above, share=_share)
-    if not BACKBONES.find(name) and "fusion" not in given:
-        given["fusion"] = {"name": "none"}
+    if not BACKBONES.find(name):
+        given.setdefault("fusion", {"name": "none"})
+        _say_what_is_idle(name, above)
     base = merge(base, of_backbones.get(name, {}))
     base["backbone"]["name"] = name
     values = merge(base, {"preset": chosen}, given, share=_share)
@@ -107,6 +111,14 @@ def resolve(
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
     refuse_former_names(values, where)
     return RunConfig.parse(values, where)
+
+
+def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
+    """Warn of flags and overrides that mean nothing to a baseline."""
+    idle = [key for layer in layers for key in flatten(layer) if key.partition(".")[0] in OF_TRAINING]
+    if idle:
+        text = f"the baseline '{baseline}' is fitted in one pass, so these have no meaning with it: {', '.join(idle)}."
+        warnings.warn(text, MltfrWarning, stacklevel=3)
 
 
 def load_preset(name: str) -> tuple[Settings, dict[str, Settings]]:
