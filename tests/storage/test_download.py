@@ -16,7 +16,7 @@ from mltfr.storage.files import sha256
 from mltfr.storage.progress import Progress
 from mltfr.study.launch import launch
 from mltfr.tokens import TokenStore
-from mltfr.tokens.catalogue import fetch_table
+from mltfr.tokens.fetch import fetch_table
 from mltfr.tokens.load import ensure_table
 from mltfr.tokens.sources.hub import HubConfig, HubSource
 

@@ -75,7 +75,7 @@ def test_random_damage_is_found_out_or_harmless(
         except TokenTableError as error:
             refused += 1
             message = str(error)
-            assert "mltfr tokens get" in message or "Unknown token table" in message, message
+            assert "mltfr tokens import" in message or "Unknown token table" in message, message
         shutil.rmtree(store.root)
         shutil.copytree(intact, store.root)
     assert refused > 30

@@ -14,9 +14,10 @@ from mltfr.errors import ChecksumError, FetchError, TokenTableError
 from mltfr.storage.download import _PINNED
 from mltfr.storage.progress import ConsoleProgress
 from mltfr.tokens import TokensConfig, TokenStore, load_tables
-from mltfr.tokens import catalogue as catalogue_module
-from mltfr.tokens.catalogue import CATALOGUE, CatalogueEntry, CatalogueSource, fetch_table
+from mltfr.tokens import fetch as fetch_module
+from mltfr.tokens.catalogue import CATALOGUE, CatalogueEntry, CatalogueSource
 from mltfr.tokens.config import DEFAULT_TABLES
+from mltfr.tokens.fetch import fetch_table
 from mltfr.tokens.load import ensure_table
 from mltfr.tokens.neighbours import nearest
 from mltfr.tokens.sources import OpenTable, TokenSource, TokenSourceConfig
@@ -54,7 +55,7 @@ class Forged(Here):
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenStore:
     kinds = {"here": Here, "gone": Gone, "forged": Forged}
-    monkeypatch.setattr(catalogue_module, "build_source", lambda config: kinds[config.name](config))
+    monkeypatch.setattr(fetch_module, "build_source", lambda config: kinds[config.name](config))
     return TokenStore(tmp_path / "tokens")
 
 

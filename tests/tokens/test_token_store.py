@@ -74,8 +74,12 @@ def test_names_are_checked(store: TokenStore, table: TokenTable, name: str) -> N
 
 
 def test_a_missing_table_names_the_command(store: TokenStore) -> None:
-    with pytest.raises(TokenTableError, match=r"'gone' is not in the store\. Run: mltfr tokens get gone"):
+    with pytest.raises(TokenTableError, match=r"'minilm-l6' is not in the store\. Run: mltfr tokens get minilm-l6$"):
+        store.open("minilm-l6")
+    with pytest.raises(TokenTableError, match=r"Unknown token table 'gone'\. Known: .*mltfr tokens import NAME SOURCE"):
         store.open("gone")
+    with pytest.raises(TokenTableError, match=r"Unknown token table 'wordlama'\. Did you mean 'wordllama'\?"):
+        store.provenance("wordlama")
 
 
 @pytest.mark.parametrize("file", ["table.npy", "vocabulary.json", "provenance.json"])
@@ -86,7 +90,7 @@ def test_a_damaged_folder_is_noticed_when_opened(
     store.put(table)
     path = next(store.root.rglob(file))
     cut(path) if way == "cut" else path.unlink()
-    with pytest.raises(TokenTableError, match=r"'small': damaged.*Run: mltfr tokens get small"):
+    with pytest.raises(TokenTableError, match=r"'small': damaged.*Import it again: mltfr tokens import small SOURCE"):
         store.open("small")
 
 
@@ -216,7 +220,8 @@ def test_of_processes_that_need_the_same_tables_at_once_one_prepares_each(tmp_pa
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert fingerprints[0] == fingerprints[1] == fingerprints[2]
     prepared = sorted(message for messages in told for message in messages)
-    assert prepared == ["preparing token table a", *["preparing token table b"] * 2]  # reduced, one also aligned
+    made = ("a: reduced to width 32", "b: aligned with a", "b: reduced to width 32")
+    assert prepared == [f"preparing token table {text}" for text in made]
     store = TokenStore(tmp_path)
     store.verify("a")
     store.verify("b")

@@ -73,8 +73,18 @@ def test_tokens_with_brackets_are_printed_as_they_are() -> None:
 
 
 def test_a_table_that_is_not_there() -> None:
-    with pytest.raises(TokenTableError, match="mltfr tokens get gone"):
+    with pytest.raises(TokenTableError, match=r"Unknown token table 'gone'\. Known: .*synthetic"):
         run("show", "gone")
+    with pytest.raises(TokenTableError, match="mltfr tokens get synthetic"):
+        run("show", "synthetic")
+
+
+def test_two_words_are_looked_up_one_by_one() -> None:
+    run("get", "synthetic")
+    words = synthetic_words(SyntheticConfig()).words[:2]
+    lines = run("show", "synthetic", "--near", " ".join(words), "-k", "2").splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("near ")] == list(words)
+    assert len(lines) == 6
 
 
 def test_neighbours_are_ranked_after_centring() -> None:
@@ -95,6 +105,8 @@ def test_a_word_of_several_tokens_is_the_mean_of_its_pieces() -> None:
     assert nearest(table, "chocolate").pieces == ["▁cho", "co", "late"]
     with pytest.raises(TokenTableError, match="'xyz' cannot be spelled with tokens of 't'"):
         nearest(table, "xyz")
+    with pytest.raises(TokenTableError, match="'late xyz' is 2 words"):
+        nearest(table, "late xyz")
 
 
 def test_synthetic_words_of_a_cluster_lie_together() -> None:

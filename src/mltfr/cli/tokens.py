@@ -1,4 +1,4 @@
-"""`mltfr tokens`: fetch, list, show and import token tables."""
+"""`mltfr tokens`: fetch, list, show, import and remove token tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from mltfr.cli.options import Overwrite
 from mltfr.cli.output import say
 
-app = typer.Typer(help="Fetch, list, show and import token tables.", no_args_is_help=True)
+app = typer.Typer(help="Fetch, list, show, import and remove token tables.", no_args_is_help=True)
 
 
 @app.command()
@@ -67,7 +67,9 @@ def list_tables() -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a table in the store, see `mltfr tokens list`.")],
-    near: Annotated[str | None, typer.Option(help="Print the nearest neighbours of this word, by cosine.")] = None,
+    near: Annotated[
+        str | None, typer.Option(help="Print the nearest neighbours of this word, or of each of several, by cosine.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of neighbours.")] = 10,
     verify: Annotated[bool, typer.Option("--verify", help="Check every byte against the checksums.")] = False,
 ) -> None:
@@ -81,14 +83,18 @@ def show(
     if verify:
         store.verify(name)
         _note(f"{name}: all checksums match")
-    if near is not None:
-        found = nearest(store.open(name), near, k)
-        if len(found.pieces) > 1:
-            _note(f"'{near}' is not one token of {name}: the mean of {' '.join(found.pieces)} is compared")
-        hits = [(hit.word, hit.token, f"{hit.cosine:.3f}") for hit in found.neighbours]
-        print_list(("word", "token", "cosine"), hits)
-        return
     table = store.open(name)
+    if near is not None:
+        words = near.split() or [near]
+        found = [nearest(table, word, k) for word in words]
+        if len(words) > 1:
+            _note(f"'{near}' is {len(words)} words: the nearest of each are shown, one after the other")
+        for word, each in zip(words, found, strict=True):
+            if len(each.pieces) > 1:
+                _note(f"'{word}' is not one token of {name}: the mean of {' '.join(each.pieces)} is compared")
+            hits = [(hit.word, hit.token, f"{hit.cosine:.3f}") for hit in each.neighbours]
+            print_list((f"near {word}" if len(words) > 1 else "word", "token", "cosine"), hits)
+        return
     text = sum(token.is_text for token in read_vocabulary(table.vocabulary, table.special))
     facts = {"text tokens": f"{text:,} of {len(table.vocabulary):,}", **table.provenance}
     print_list((name, ""), [(key, _plain(value)) for key, value in facts.items()])
@@ -122,6 +128,21 @@ def import_table(
     if table.provenance.get("vocabulary_file", "") is None:
         _note(f"no vocabulary lies beside {table.provenance['file']}: its rows are called #0, #1, ...")
     say(f"{name}: {rows:,} x {width}, from {table.provenance['file']}")
+
+
+@app.command()
+def remove(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Names of tables in the store, see `mltfr tokens list`.")
+    ],
+) -> None:
+    """Remove token tables from the local store, with all that was prepared from them; nothing is asked."""
+    from mltfr.storage.main_memory import readable
+    from mltfr.tokens.remove import remove_table
+    from mltfr.tokens.store import TokenStore
+
+    for name in names:
+        say(f"{name} removed: {readable(remove_table(name, TokenStore()))} freed")
 
 
 def _note(message: str) -> None:

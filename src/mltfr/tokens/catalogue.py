@@ -6,16 +6,13 @@ and the vocabulary of the table that is read out of it. Sources are tried in ord
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mltfr.errors import FetchError, MissingExtraError, TokenTableError, one_of
-from mltfr.storage.files import output_errors
-from mltfr.storage.progress import SILENT, Progress
-from mltfr.tokens.sources.base import TokenSourceConfig, build_source
+from mltfr.errors import TokenTableError, one_of
+from mltfr.tokens.sources.base import TokenSourceConfig
 from mltfr.tokens.sources.synthetic import SyntheticConfig
 from mltfr.tokens.sources.wheel import WheelConfig
-from mltfr.tokens.store import STORE_REMEDY, TokenStore
-from mltfr.tokens.table import TokenTable
 
 
 @dataclass(frozen=True)
@@ -168,35 +165,21 @@ _ENTRIES = (
 CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
-def fetch_table(name: str, store: TokenStore, progress: Progress = SILENT) -> TokenTable:
-    """Fetch a table of the catalogue into the store, from the first source that has it.
+def unknown_table(name: str, present: Iterable[str]) -> TokenTableError:
+    """Return the error for a name that neither the catalogue nor the store has.
 
     Args:
-        name: name of the table.
-        store: where it goes.
-        progress: told when the first source is not the one that is taken.
-
-    Raises:
-        FetchError: no source can be reached.
-        ChecksumError: the file that arrived is not the known one; no other source is tried.
-        TokenTableError: the name is unknown, or what arrived is damaged or has a wrong checksum.
-        OutputError: the disk is full or cannot be written.
+        name: what was given.
+        present: names in the store.
     """
-    if name not in CATALOGUE:
-        raise TokenTableError(
-            f"Unknown token table '{name}'. {one_of(name, {*CATALOGUE, *store.names()})} "
-            "For another LLM run: mltfr tokens import NAME SOURCE."
-        )
-    entry = CATALOGUE[name]
-    failures: list[str] = []
-    for source in entry.sources:
-        if failures:
-            progress.message(f"{failures[-1]} Taking {name} from the next source: {source.config.name}.")
-        try:
-            with output_errors(store.root, STORE_REMEDY), build_source(source.config).open() as table:
-                if table.shape != entry.shape:
-                    raise TokenTableError(f"{name}: the table is {table.shape}, {entry.shape} was expected.")
-                return store.add(name, table, entry.licence, source.sha256, source.vocabulary_sha256)
-        except (FetchError, MissingExtraError) as error:  # a damaged or forged file is no reason to go on
-            failures.append(f"{source.config.name}: {error}")
-    raise FetchError(f"token table '{name}' cannot be fetched. {' | '.join(failures)}")
+    return TokenTableError(
+        f"Unknown token table '{name}'. {one_of(name, {*CATALOGUE, *present})} "
+        "For another LLM run: mltfr tokens import NAME SOURCE."
+    )
+
+
+def remedy(name: str) -> str:
+    """Return how to get a table that is missing or damaged."""
+    if name in CATALOGUE:
+        return f"Run: mltfr tokens get {name}"
+    return f"Import it again: mltfr tokens import {name} SOURCE"

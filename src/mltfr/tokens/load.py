@@ -10,9 +10,10 @@ from mltfr.errors import TokenTableError
 from mltfr.storage.download import check_online
 from mltfr.storage.files import output_errors
 from mltfr.storage.progress import SILENT, Progress
-from mltfr.tokens.catalogue import CATALOGUE, fetch_table
+from mltfr.tokens.catalogue import CATALOGUE
 from mltfr.tokens.config import TokensConfig
 from mltfr.tokens.controls import Control
+from mltfr.tokens.fetch import fetch_table
 from mltfr.tokens.names import check_name
 from mltfr.tokens.prepare import prepare_tables
 from mltfr.tokens.sources.base import source_for

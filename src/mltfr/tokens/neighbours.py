@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mltfr.errors import TokenTableError
+from mltfr.errors import TokenTableError, shown
 from mltfr.tokens.matrix import mean_row, row_chunks, unit_rows
 from mltfr.tokens.reduce import text_rows
 from mltfr.tokens.table import PreparedTable, TokenTable
@@ -56,13 +56,15 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
         k: number of tokens.
 
     Raises:
-        TokenTableError: the vocabulary cannot spell the word.
+        TokenTableError: it is not one word, or the vocabulary cannot spell it.
     """
     tokens = read_vocabulary(table.vocabulary, table.special)
     begins = rows_by_word(enumerate(tokens))
     goes_on = rows_by_word(enumerate(tokens), prefer=TokenKind.PIECE)
     spelled = spell(word.strip().casefold(), begins)
     pieces = [(begins if place == 0 else goes_on)[piece] for place, piece in enumerate(spelled)]
+    if len(word.split()) != 1:
+        raise TokenTableError(f"{shown(word)} is {len(word.split())} words. Ask for one word.")
     if not pieces:
         raise TokenTableError(f"'{word}' cannot be spelled with tokens of '{table.name}'. Try another word.")
     rows = text_rows(tokens)

@@ -102,7 +102,7 @@ class _Preparation:
             tables = self.reduced(name), self.reduced(reference)
             return align_table(*tables, self.whole_words(name), self.whole_words(reference))
 
-        return self.kept(name, settings, make)
+        return self.kept(name, f"aligned with {reference}", settings, make)
 
     def controlled(self, table: PreparedTable, control: Control) -> PreparedTable:
         seed = self.config.control_seed
@@ -114,11 +114,11 @@ class _Preparation:
                 vectors = unit_rows(vectors.astype(np.float32)).astype(np.float16)
             return replace(table, vectors=vectors)
 
-        made = self.kept(table.name, settings, make)
+        made = self.kept(table.name, f"control {control}", settings, make)
         return replace(made, report={**table.report, "control": control, "control_seed": seed})
 
-    def kept(self, name: str, settings: dict[str, Any], make: Callable[[], PreparedTable]) -> PreparedTable:
-        """Return the table that the store keeps for these settings; make it if there is none."""
+    def kept(self, name: str, what: str, settings: dict[str, Any], make: Callable[[], PreparedTable]) -> PreparedTable:
+        """Return the table that the store keeps for these settings; make it, and say `what`, if there is none."""
         made_from = {"arithmetic": ARITHMETIC, "content": _content(self.provenances[name]), **settings}
         key = digest_json(made_from)
         found = self._found(key)
@@ -126,7 +126,7 @@ class _Preparation:
             with self.store.preparing():
                 found = self._found(key, name)  # again: another process may have made it
                 if found is None:
-                    self.progress.message(f"preparing token table {name}")
+                    self.progress.message(f"preparing token table {name}: {what}")
                     made = make()
                     found = self.store.add_prepared(key, replace(made, report={**made.report, "settings": settings}))
         return replace(found, name=name)
@@ -153,7 +153,11 @@ class _Preparation:
     def _reduced(self, name: str) -> PreparedTable:
         width = self.config.width
         settings = {"prepare": "default", "width": width}
-        return self.kept(name, settings, lambda: reduce_table(self.shipped(name), width, self.tokens(name)))
+
+        def make() -> PreparedTable:
+            return reduce_table(self.shipped(name), width, self.tokens(name))
+
+        return self.kept(name, f"reduced to width {width}", settings, make)
 
     def _tokens(self, name: str) -> list[Token]:
         table = self.shipped(name)

@@ -23,6 +23,7 @@ from mltfr.errors import TokenTableError
 from mltfr.storage.atomic_folder import atomic_folder
 from mltfr.storage.files import home, output_errors, read_json, write_text
 from mltfr.storage.lock import locked
+from mltfr.tokens.catalogue import CATALOGUE, remedy, unknown_table
 from mltfr.tokens.names import check_name, is_name
 from mltfr.tokens.sources.base import OpenTable
 from mltfr.tokens.table import PreparedTable, TokenTable
@@ -102,7 +103,7 @@ class TokenStore:
                 "vocabulary_sha256": vocabulary,
             }
             address = write_provenance(folder.path / "provenance.json", provenance)
-            if not overwrite and self._address(name) not in (address, None):
+            if not overwrite and self.address(name) not in (address, None):
                 raise TokenTableError(
                     f"{name}: is the name of another table. Choose another name, or give --overwrite to replace it."
                 )
@@ -132,7 +133,7 @@ class TokenStore:
 
     def _open(self, name: str, remembered: bool = True) -> TokenTable:
         folder, what, provenance = self._folder(name), f"token table '{name}'", self.provenance(name)
-        values, strings = read_folder(folder, what, _remedy(name), provenance, remembered)
+        values, strings = read_folder(folder, what, remedy(name), provenance, remembered)
         return TokenTable(name, values, strings.tokens, provenance, strings.special)
 
     def provenance(self, name: str) -> dict[str, Any]:
@@ -142,9 +143,9 @@ class TokenStore:
             TokenTableError: the store has no such table, or its provenance is damaged.
         """
         folder, what = self._folder(name), f"token table '{name}'"
-        provenance = read_provenance(folder, what, _remedy(name))
+        provenance = read_provenance(folder, what, remedy(name))
         if digest_json(provenance) != folder.name:
-            raise TokenTableError(f"{what}: damaged: wrong checksum of its provenance. {_remedy(name)}")
+            raise TokenTableError(f"{what}: damaged: wrong checksum of its provenance. {remedy(name)}")
         return provenance
 
     def verify(self, name: str) -> None:
@@ -229,7 +230,7 @@ class TokenStore:
             raise TokenTableError(f"{self.root}: the prepared table was removed while it was being written.")
         return kept
 
-    def _address(self, name: str) -> str | None:
+    def address(self, name: str) -> str | None:
         """Return the name of a table's folder; None where there is no such table, or nobody can say which."""
         try:
             return self._folder(name).name
@@ -242,13 +243,11 @@ class TokenStore:
         try:
             folder = str(read_json(path)["folder"])
         except FileNotFoundError as error:
-            raise TokenTableError(f"token table '{name}' is not in the store. {_remedy(name)}") from error
+            if name not in CATALOGUE:
+                raise unknown_table(name, self.names()) from error
+            raise TokenTableError(f"token table '{name}' is not in the store. {remedy(name)}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TokenTableError(f"{path}: damaged. {_remedy(name)}") from error
+            raise TokenTableError(f"{path}: damaged. {remedy(name)}") from error
         if not _ADDRESS.fullmatch(folder):
-            raise TokenTableError(f"{path}: damaged: it names no folder of the store. {_remedy(name)}")
+            raise TokenTableError(f"{path}: damaged: it names no folder of the store. {remedy(name)}")
         return self.root / "tables" / folder
-
-
-def _remedy(name: str) -> str:
-    return f"Run: mltfr tokens get {name} (or import it again)."
