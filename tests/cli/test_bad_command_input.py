@@ -148,6 +148,10 @@ def test_a_real_process_says_it_too(tmp_path: Path, store: Path) -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (("fitt",), r"No such command 'fitt'. Did you mean 'fit'\? See: mltfr --help"),
     (("tokens", "gett"), r"No such command 'gett'. Did you mean 'get'\? See: mltfr tokens --help"),
+    (("describe", "log.csv"), r"No such command 'describe'. Did you mean 'mltfr data describe'\? See: mltfr --help"),
+    (("get", "x"), r"Did you mean 'mltfr data get' or 'mltfr tokens get'\?"),
+    (("data", "fit"), r"No such command 'fit'. Did you mean 'mltfr fit'\? See: mltfr data --help"),
+    (("train", "log.csv"), r"No such command 'train'. Did you mean 'mltfr fit'\?"),
     (("fit",), r"Missing argument 'FILE'. See: mltfr fit --help"),
     (("fit", "a", "b", "--out", "c"), r"[Uu]nexpected extra argument.*See: mltfr fit --help"),
 ])  # fmt: skip

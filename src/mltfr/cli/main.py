@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -25,6 +27,9 @@ from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.version import __version__
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
+
+ALIKE = {"train": "fit", "predict": "recommend", "score": "evaluate", "delete": "remove", "info": "doctor"}
+"""Commands of other programs, and those here that do the same."""
 
 
 class _Group(typer.core.TyperGroup):
@@ -105,8 +110,23 @@ def _fail(message: str, code: int) -> int:
 def _usage(error: Any) -> str:
     """Return what was wrong with the arguments, and where they are explained; "" where help was printed."""
     message = str(error.format_message()).strip()
+    if (missing := re.match("No such command '([^']+)'", message)) and (meant := _elsewhere(missing[1])):
+        message = f"{missing[0]}. Did you mean {meant}?"
     command = error.ctx.command_path if error.ctx is not None else "mltfr"
     return f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See: {command} --help" if message else ""
+
+
+def _elsewhere(name: str) -> str:
+    """Return the whole commands that end in a name, or do what it says in other programs; "" if there are none."""
+    last, paths = ALIKE.get(name, name), _commands("mltfr", typer.main.get_command(app))
+    return " or ".join(f"'{path}'" for path in paths if path.split()[-1] == last)
+
+
+def _commands(path: str, command: Any) -> Iterator[str]:
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _commands(f"{path} {name}", inner)
+    if not hasattr(command, "commands"):
+        yield path
 
 
 def _drop_stdout(code: int) -> int:
