@@ -85,7 +85,7 @@ def test_damaged_runs(tmp_path: Path, store: Path, finished: Path, case: str) ->
 
 def test_evaluating_what_is_no_run(tmp_path: Path, store: Path, finished: Path) -> None:
     assert "none: no such folder" in refused(tmp_path, store, "evaluate", tmp_path / "none")
-    assert "not a run folder" in refused(tmp_path, store, "evaluate", finished / "log.csv")
+    assert "log.csv: is a file, and no run folder" in refused(tmp_path, store, "evaluate", finished / "log.csv")
     error = refused(tmp_path, store, "evaluate", finished / "run", "--split", "tset")
     assert "Unknown split 'tset'. Did you mean 'test'? Known: test, validation." in error
 

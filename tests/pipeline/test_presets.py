@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from mltfr.backbones import BACKBONES
-from mltfr.config import dump_toml
-from mltfr.errors import ConfigError
+from mltfr.config import differences, dump_toml
+from mltfr.errors import ConfigError, MltfrWarning
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
 
@@ -210,3 +210,48 @@ def test_published_settings_are_of_one_backbone():
     assert resolve(file=file, seed=1).backbone.name == "sasrec"
     with pytest.raises(ConfigError, match=r"published settings of backbone 'sasrec'.*--backbone bert4rec"):
         resolve(file=file, backbone="bert4rec")
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    (["loss.name=ce"], r"Unknown loss 'ce'\. Did you mean 'cross_entropy'\?"),
+    (["epochs=3"], r"unknown setting 'epochs'\. Did you mean 'training\.epochs'\?"),
+    (["lr=3"], r"unknown setting 'lr'\. Did you mean 'training\.learning_rate'\?"),
+    (["training.lr=3"], r"unknown setting 'training\.lr'\. Did you mean 'learning_rate'\?"),
+    (["max_length=3"], r"Did you mean 'backbone\.max_length'\?"),
+    (["training.loss=bce"], r"unknown setting 'training\.loss'\. Did you mean 'loss'\?"),
+    (["training.metric=recall"], r"training\.metric: expected one like ndcg@10, hr@20, mrr@5, got 'recall'"),
+    (["training.device=gpu"], r"training\.device: expected one like auto, cpu, cuda:1, got 'gpu'"),
+    (["training.samples=prefix"], r"'prefixes' or 'positions', got 'prefix'\. Did you mean 'prefixes'\?"),
+    (["fusion=none", "fusion.filter.keep=3"], r"unknown setting 'filter'\. Known: .*setting of .*mltfr"),
+    (["training=3"], r"training: is a table of settings, as in `\[training\]`, got 3"),
+    (["loss.label_smoothing=0.1"], r"expected the name of a loss, or loss\.name beside other settings"),
+    (["backbone=mltfr"], r"'mltfr' is a fusion, and no backbone: give it as --fusion mltfr"),
+    (["fusion=ease"], r"'ease' is a backbone, and no fusion"),
+    ([{"seed": 3}], r"settings are texts KEY=VALUE, or a dict, got \{'seed': 3\}"),
+])  # fmt: skip
+def test_a_mistaken_setting_is_answered_with_the_one_that_is_meant(given, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve(overrides=given)
+
+
+@pytest.mark.parametrize("given", [
+    {"training": {"epochs": 3}, "fusion": "none", "tokens": {"tables": []}},
+    {"training.epochs": 3, "fusion.name": "none", "tokens.tables": []},
+    "training.epochs=3",
+])  # fmt: skip
+def test_settings_are_texts_or_a_dict(given):
+    config = resolve(fusion="none", overrides=given)
+    assert config == resolve(fusion="none", epochs=3)
+
+
+def test_settings_that_mean_nothing_to_a_baseline_are_said():
+    with pytest.warns(MltfrWarning, match="'ease' is fitted in one pass, so these have no meaning .* training.epochs"):
+        resolve(backbone="ease", epochs=3)
+
+
+def test_what_differs_is_named_with_both_values():
+    one, other = (resolve(**given).model_dump(mode="json") for given in ({"epochs": 3}, {"seed": 4}))
+    assert differences(one, other) == ["seed was 0 and is 4", "training.epochs was 3 and is 100"]
+    assert differences(one, resolve(backbone="gru4rec", epochs=3).model_dump(mode="json")) == [
+        'backbone.name was "sasrec" and is "gru4rec"'
+    ]

@@ -109,7 +109,7 @@ def _fail(message: str, code: int) -> int:
 
 def _usage(error: Any) -> str:
     """Return what was wrong with the arguments, and where they are explained; "" where help was printed."""
-    message = str(error.format_message()).strip()
+    message = str(error.format_message()).strip().replace("Value error, ", "")
     if (missing := re.match("No such command '([^']+)'", message)) and (meant := _elsewhere(missing[1])):
         message = f"{missing[0]}. Did you mean {meant}?"
     command = error.ctx.command_path if error.ctx is not None else "mltfr"

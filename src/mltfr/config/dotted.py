@@ -70,12 +70,17 @@ def _value(text: str) -> Any:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return what differs between nested settings in words: `training.epochs was 3 and is 4`, by key."""
+    """Return what differs between nested settings in words: `training.epochs was 3 and is 4`, by key.
+
+    Of components with different names the name alone.
+    """
     before, now = flatten(old), flatten(new)
+    other = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    renamed = tuple(key.removesuffix("name") for key in other if key.endswith(".name"))
     return [
         "{} was {} and is {}".format(key, *(_shown(values, key) for values in (before, now)))
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
+        for key in other
+        if key.endswith(".name") or not key.startswith(renamed)
     ]
 
 

@@ -197,10 +197,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     if not folder.exists():
         raise RunError(f"{folder}: no such folder. Make one: mltfr fit FILE --out {folder}")
+    if folder.is_file():
+        raise RunError(f"{folder}: is a file, and no run folder. To fit a run to it: mltfr fit {folder} --out RUN")
     if not (folder / MANIFEST).is_file():
         if (folder / CHECKPOINT).is_dir():
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
-        raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Make one: mltfr fit FILE --out {folder}")
+        raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Give a folder of mltfr fit.")
     return FORMAT.read_manifest(folder)
 
 

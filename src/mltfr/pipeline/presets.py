@@ -85,6 +85,7 @@ def resolve(
     names = {key: {"name": base[key]["name"]} for key in REGISTRIES}
     in_file, *above = (_registered(layer, chosen) for layer in layers)
     in_file = merge({key: name for key, name in names.items() if key in in_file}, in_file, share=_share)
+    _check_kinds(merge(names, in_file, *above))
     name = lookup(_name(merge(names, in_file, *above), "backbone"), BACKBONES, BASELINES).name
     _check_file(in_file, chosen, name, where)
     if of_backbones and name not in of_backbones:
@@ -111,6 +112,15 @@ def resolve(
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
     refuse_former_names(values, where)
     return RunConfig.parse(values, where)
+
+
+def _check_kinds(settings: Settings) -> None:
+    """Refuse a backbone that is the name of a fusion, and a fusion that is the name of a backbone."""
+    for kind, other in (("backbone", "fusion"), ("fusion", "backbone")):
+        name = _name(settings, kind)
+        known, misplaced = (any(each.find(name) for each in REGISTRIES[key]) for key in (kind, other))
+        if misplaced and not known:
+            raise ConfigError(f"'{name}' is a {other}, and no {kind}: give it as --{other} {name}.")
 
 
 def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:

@@ -172,6 +172,8 @@ def unknown_table(name: str, present: Iterable[str]) -> TokenTableError:
         name: what was given.
         present: names in the store.
     """
+    if name == "none":
+        return TokenTableError("'none' is no token table. To use none: --fusion none.")
     return TokenTableError(
         f"Unknown token table '{name}'. {one_of(name, {*CATALOGUE, *present})} "
         "For another LLM run: mltfr tokens import NAME SOURCE."
