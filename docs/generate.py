@@ -18,7 +18,7 @@ import typer
 from pydantic import BaseModel
 
 import reliability_tables
-from mltfr import Recommender, load_interactions
+from mltfr import Recommender, load_interactions, prepare
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.cli.doctor import DEVELOPMENT
@@ -27,6 +27,7 @@ from mltfr.config.registry import Registry
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
 from mltfr.interactions.catalogue import CATALOGUE as DATA
+from mltfr.interactions.columns import ITEM_NAMES, TIME_NAMES, USER_NAMES
 from mltfr.losses import LOSSES
 from mltfr.objectives import OBJECTIVES
 from mltfr.pipeline import resolve
@@ -132,6 +133,7 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 def api() -> str:
     """Return the signatures and docstrings of what `import mltfr` offers."""
     parts = ["### `load_interactions`", described(load_interactions, "load_interactions")]
+    parts += ["### `prepare`", described(prepare, "prepare")]
     parts += ["### `Recommender`", described(Recommender, "Recommender")]
     for name, member in vars(Recommender).items():
         if name.startswith("_"):
@@ -176,6 +178,13 @@ def data_sets() -> str:
     return table(("name", "licence"), [[f"`{name}`", entry.licence] for name, entry in DATA.items()])
 
 
+def columns() -> str:
+    """Return the usual names of the columns of a log, by what they hold."""
+    names = (("users", USER_NAMES), ("items", ITEM_NAMES), ("times", TIME_NAMES))
+    rows = ([kind, ", ".join(f"`{name}`" for name in usual)] for kind, usual in names)
+    return table(("column of", "usual names, the likeliest first"), rows)
+
+
 def parts() -> str:
     """Return the names of all that can be chosen, and how it is."""
     kinds = (
@@ -206,6 +215,7 @@ def extras() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "parts": parts,
+    "columns": columns,
     "extras": extras,
     "commands": commands,
     "api": api,

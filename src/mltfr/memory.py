@@ -100,6 +100,10 @@ class TrainingMemory:
         part, size = max(self.parts.items(), key=lambda part: part[1])
         return f"estimate: {readable(self.peak)} of memory at the peak (most: {part} {readable(size)})"
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {readable(size)}" for name, size in self.parts.items())
+        return f"TrainingMemory({readable(self.needed)} more than now: {parts})"
+
     def to_json(self) -> dict[str, Any]:
         """Return what the manifest says of it."""
         return {"peak_bytes": self.peak, "parts": dict(self.parts)}

@@ -92,6 +92,9 @@ class Recommender:
             self.config = resolve(file=file, overrides=settings, **flags)
         self._fitted: tuple[FittedModel, Retriever] | None = None  # replaced as a whole: other threads see one model
 
+    def __repr__(self) -> str:
+        return f"Recommender({self._fitted[0] if self._fitted else f'{self.config.title}, not fitted'})"
+
     @property
     def fitted(self) -> FittedModel:
         """The model with the data it was fitted to.

@@ -90,6 +90,8 @@ def study(
     if outcome.summary is not None:
         say(outcome.summary.read_text(encoding="utf-8"))
         say(f"Study written to {out}.")
+        for winner in outcome.winners:
+            say(winner)
     if outcome.failures:
         raise typer.Exit(1)
 

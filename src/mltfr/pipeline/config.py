@@ -63,6 +63,12 @@ class RunConfig(Config):
     training: TrainingConfig = TrainingConfig()
     """The training loop."""
 
+    @property
+    def title(self) -> str:
+        """Backbone, fusion and token tables in a few words."""
+        fusion = f" + {self.fusion.name}" if self.fusion.name != "none" else ""
+        return self.backbone.name + fusion + f" on {', '.join(self.tokens.tables)}" * bool(self.tokens.tables)
+
     @model_validator(mode="before")
     @classmethod
     def _objective_of_the_backbone(cls, values: Any) -> Any:

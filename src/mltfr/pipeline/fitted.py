@@ -13,6 +13,9 @@ from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.models import Model
 from mltfr.pipeline.verdict import Verdict
 
+SHOWN = ("ndcg@10", "hr@10")
+"""Test scores in the short description of a fitted model."""
+
 
 @dataclass(frozen=True)
 class InferenceModel:
@@ -29,6 +32,9 @@ class InferenceModel:
     model: Model
     vocabulary: Vocabulary
     facts: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"InferenceModel({self.config.title}; {len(self.vocabulary):,} items)"
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
@@ -54,6 +60,15 @@ class FittedModel:
     facts: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"FittedModel({self})"
+
+    def __str__(self) -> str:
+        sizes = f"{len(self.split.histories):,} users, {len(self.split.vocabulary):,} items"
+        found = self.metrics.get("metrics", {})
+        scores = ", ".join(f"{name} {found[name]:.4f}" for name in SHOWN if name in found)
+        return f"{self.config.title}; {sizes}" + f"; test {scores}" * bool(scores)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -23,6 +23,7 @@ from mltfr.study.runner import Runner
 from mltfr.study.schedule import Schedule
 from mltfr.study.selection import select
 from mltfr.study.tuning import GroupTuning
+from mltfr.study.winner import Winner, find_winners
 
 SUMMARY = "summary.md"
 
@@ -37,6 +38,7 @@ class Outcome:
         failures: last error by cell.
         stopped: whether it was asked to stop before its end.
         summary: the file with all tables; None where there is no result yet.
+        winners: what is best on validation, a data set each.
     """
 
     cells: int
@@ -44,6 +46,7 @@ class Outcome:
     failures: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     summary: Path | None = None
+    winners: list[Winner] = field(default_factory=list)
 
 
 def run_study(
@@ -103,7 +106,8 @@ def run_study(
 
         notes = notes_on(study, cells, tunings, schedule.failures)
         write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes)
-    return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY)
+        winners = find_winners(study, folder.path)
+    return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY, winners=winners)
 
 
 def default_jobs(threads: int) -> int:
