@@ -18,6 +18,8 @@ from mltfr.cli.main import main
 
 COMMAND = [sys.executable, "-c", "from mltfr.cli.main import main; main()"]
 
+COLUMNS = "160"
+"""Width of the terminal."""
 SMALL = (
     "--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "tokens.width=8",
     "--set", "fusion.filter.shortlist=16", "--set", "fusion.filter.keep=4", "--set", "training.batch_size=32",
@@ -31,7 +33,7 @@ def run(
     *arguments: str | Path, home: Path | None = None, check: bool = True, process: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run `mltfr`, here or, much slower, in a process of its own; both compute with one thread."""
-    environment = {"MLTFR_OFFLINE": "1", "COLUMNS": "160"}
+    environment = {"MLTFR_OFFLINE": "1", "COLUMNS": COLUMNS}
     if home is not None:
         environment["MLTFR_HOME"] = str(home)
     words = [str(argument) for argument in arguments]

@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
+from textwrap import fill
 from typing import Any
 
 from mltfr.cli.options import Json
@@ -26,10 +27,11 @@ def doctor(json: Json = False) -> None:
 
         say(dumps(report, indent=2))
         return
+    width = shutil.get_terminal_size().columns
     for section, facts in report.items():
         say(section)
         for name, value in facts.items():
-            say(f"  {name:<18} {value}")
+            say(fill(f"  {name:<18} {value}", width, subsequent_indent=" " * 21, break_on_hyphens=False))
 
 
 def examine() -> dict[str, dict[str, Any]]:

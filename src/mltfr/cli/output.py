@@ -34,14 +34,20 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], caption: 
     Console().print(table)
 
 
-def print_list(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text to stdout, without a frame; long cells are folded."""
+def print_list(header: Sequence[str], rows: Sequence[Sequence[str]], widest: Mapping[str, int] | None = None) -> None:
+    """Print rows of text to stdout, without a frame; long cells are folded.
+
+    Args:
+        header: names of the columns.
+        rows: their cells.
+        widest: number of characters, by column, from which cells are folded however wide the terminal is.
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in header:
-        table.add_column(_cell(column), overflow="fold")
+        table.add_column(_cell(column), overflow="fold", max_width=(widest or {}).get(column))
     for row in rows:
         table.add_row(*map(_cell, row))
     Console(soft_wrap=False).print(table)

@@ -57,11 +57,11 @@ def list_tables() -> None:
         if kept:
             state = "in the store"
         else:
-            state = f"{entry.download} MB to fetch" if entry and entry.download else "generated on use"
+            state = f"{entry.download} MB to fetch" if entry and entry.download else "made on use"
         licence = kept.get("licence") or (entry.licence if entry else "not known")
         note = entry.note if entry else f"imported from {kept.get('file')}"
-        rows.append((name, f"{height:,} x {width}", state, licence, note))
-    print_list(("name", "table", "state", "licence", "note"), rows)
+        rows.append((name, f"{height:,} x {width}", state, licence.partition(" (")[0], note))
+    print_list(("name", "table", "state", "licence", "note"), rows, {"licence": 11})
 
 
 @app.command()
