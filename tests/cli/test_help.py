@@ -92,3 +92,11 @@ def test_help_tells_the_defaults_and_the_formats(store: Path) -> None:
 def test_torch_is_not_imported(arguments: tuple[str, ...], code: int) -> None:
     done = python(WITHOUT_TORCH, *arguments)
     assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "study", "data describe", "data prepare", "tokens remove"])
+def test_help_begins_with_what_most_people_need(store: Path, command: str) -> None:
+    lines = [line.strip() for line in run(*command.split(), "--help", home=store).stdout.splitlines() if line.strip()]
+    place = next(number for number, line in enumerate(lines) if line.startswith("Usually: `mltfr "))
+    assert place <= 3
+    assert lines[place].startswith(f"Usually: `mltfr {command} ")

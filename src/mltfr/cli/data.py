@@ -30,7 +30,10 @@ app = typer.Typer(
 
 @app.command()
 def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set: ml-100k.")]) -> None:
-    """Fetch a public data set and print its path."""
+    """Fetch a public data set and print its path.
+
+    Usually: `mltfr data get ml-100k`
+    """
     from mltfr.interactions.catalogue import CATALOGUE, get_data
     from mltfr.storage.progress import show_progress
 
@@ -64,6 +67,8 @@ def prepare(
     skip_invalid: SkipInvalid = False,
 ) -> None:
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
+
+    Usually: `mltfr data prepare interactions.csv --out prepared`
 
     CSV, TSV, RecBole files and Parquet need not fit into memory, neither here nor in `fit`, which maps the prepared
     set from disk. Fitting it gives the run, to the bit, that fitting the file gives with the same settings. Needs the
@@ -117,7 +122,10 @@ def describe(
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
 ) -> None:
-    """Print the statistics of an interaction log, or of a prepared set."""
+    """Print the statistics of an interaction log, or of a prepared set.
+
+    Usually: `mltfr data describe interactions.csv`
+    """
     import dataclasses
     from json import dumps
 

@@ -15,7 +15,10 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which held-out items: test or validation.")] = "test",
     json: Json = False,
 ) -> None:
-    """Score a fitted run again: rank each user's held-out item among all items that training knows."""
+    """Score a fitted run again: rank each user's held-out item among all items that training knows.
+
+    Usually: `mltfr evaluate runs/mine`
+    """
     from mltfr.cli.output import print_scores
     from mltfr.errors import ConfigError, one_of
 

@@ -121,6 +121,8 @@ def fit(
 ) -> None:
     """Fit a recommender to an interaction log and score it.
 
+    Usually: `mltfr fit interactions.csv --out runs/mine`
+
     Trains on each user's older interactions, chooses the best epoch on validation, and scores test once.
     Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of the
     baselines that take seconds, and says in words where the run stands. The run folder holds all that the other

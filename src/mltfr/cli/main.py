@@ -43,8 +43,8 @@ class _Group(typer.core.TyperGroup):
 app = typer.Typer(
     name="mltfr",
     cls=_Group,
-    help="Sequential recommendation that draws on the token tables of several language models, without any text.",
-    epilog="Start here: mltfr demo. Then: mltfr fit interactions.csv --out runs/mine",
+    help="Sequential recommendation that draws on the token tables of several language models, without any text.\n\n"
+    "Start here: `mltfr demo`. Then: `mltfr fit interactions.csv --out runs/mine`",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

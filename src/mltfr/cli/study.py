@@ -44,6 +44,8 @@ def study(
 ) -> None:
     """Compare fusions on several backbones, data sets and seeds, and test whether they differ.
 
+    Usually: `mltfr study mine.toml --out mine`
+
     Every backbone runs with every fusion and every seed, each cell in a process of its own, all with the same
     loss, batches, stopping rule, split and evaluation. Kill it at any time and run it again with --resume.
     Prints the tables; the folder holds them as Markdown, LaTeX and Parquet, and plots. A study file:

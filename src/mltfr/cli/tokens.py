@@ -19,7 +19,10 @@ def get(
         list[str], typer.Argument(metavar="NAME", help="Names of tables in the catalogue, see `mltfr tokens list`.")
     ],
 ) -> None:
-    """Fetch token tables of the catalogue into the local store; verify and repair those that it has already."""
+    """Fetch token tables of the catalogue into the local store; verify and repair those that it has already.
+
+    Usually: `mltfr tokens get wordllama`
+    """
     from mltfr.storage.progress import show_progress
     from mltfr.tokens.load import ensure_table
     from mltfr.tokens.store import TokenStore
@@ -73,7 +76,10 @@ def show(
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of neighbours.")] = 10,
     verify: Annotated[bool, typer.Option("--verify", help="Check every byte against the checksums.")] = False,
 ) -> None:
-    """Show the provenance of a table, or the tokens nearest to a word."""
+    """Show the provenance of a table, or the tokens nearest to a word.
+
+    Usually: `mltfr tokens show wordllama --near chocolate`
+    """
     from mltfr.cli.output import print_list
     from mltfr.tokens.neighbours import nearest
     from mltfr.tokens.store import TokenStore
@@ -116,7 +122,10 @@ def import_table(
     licence: Annotated[str, typer.Option(help="Licence of the weights, recorded with the table.")] = "",
     overwrite: Overwrite = False,
 ) -> None:
-    """Import the token table of any LLM; only the table is read, never the model."""
+    """Import the token table of any LLM; only the table is read, never the model.
+
+    Usually: `mltfr tokens import mymodel model/`
+    """
     from mltfr.tokens.load import import_table as import_into
     from mltfr.tokens.store import TokenStore
 
@@ -136,7 +145,10 @@ def remove(
         list[str], typer.Argument(metavar="NAME", help="Names of tables in the store, see `mltfr tokens list`.")
     ],
 ) -> None:
-    """Remove token tables from the local store, with all that was prepared from them; nothing is asked."""
+    """Remove token tables from the local store, with all that was prepared from them; nothing is asked.
+
+    Usually: `mltfr tokens remove mymodel`
+    """
     from mltfr.storage.main_memory import readable
     from mltfr.tokens.remove import remove_table
     from mltfr.tokens.store import TokenStore
