@@ -118,8 +118,8 @@ def _check_kinds(settings: Settings) -> None:
     """Refuse a backbone that is the name of a fusion, and a fusion that is the name of a backbone."""
     for kind, other in (("backbone", "fusion"), ("fusion", "backbone")):
         name = _name(settings, kind)
-        known, misplaced = (any(each.find(name) for each in REGISTRIES[key]) for key in (kind, other))
-        if misplaced and not known:
+        known = any(registry.find(name) for registry in REGISTRIES[kind])  # baselines are imported on use
+        if not known and any(registry.find(name) for registry in REGISTRIES[other]):
             raise ConfigError(f"'{name}' is a {other}, and no {kind}: give it as --{other} {name}.")
 
 
