@@ -52,3 +52,13 @@ def test_what_mltfr_offers_can_be_imported_from_it():
         assert getattr(mltfr, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mltfr.nothing  # noqa: B018
+
+
+def test_what_is_no_list_or_no_split_is_refused():
+    with pytest.raises(ConfigError, match="words is the text 'tea'; expected a list of words"):
+        Recommender(fusion="external", words="tea")
+    log = pl.DataFrame({"user": [1] * 4 + [2] * 4, "item": [1, 2, 3, 4, 2, 3, 4, 1]})
+    fitted = Recommender("popularity").fit(log, callback=Callback())
+    with pytest.raises(ConfigError, match=r"Unknown split 'val'\. Did you mean 'validation'\?"):
+        fitted.evaluate("val")
+    assert Recommender(config={"seed": 3, "fusion": "none"}).config == resolve(seed=3, fusion="none")

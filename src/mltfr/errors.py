@@ -79,7 +79,7 @@ def shown(value: object, limit: int = 80) -> str:
 
 
 def closest(given: str, allowed: Iterable[str]) -> str | None:
-    """Return the allowed name that is most likely meant, or None: its initials (`lr`), misspelt, or a part of it."""
+    """Return the allowed name that is most likely meant, or None: by initials (`lr`), misspelt, or begun (`val`)."""
     given, names = given[:80], sorted(allowed)
     if 1 < len(given) < 5:
         initials = {"".join(part[0] for part in re.findall(r"[^\W_]+", name)): name for name in names}
@@ -87,7 +87,8 @@ def closest(given: str, allowed: Iterable[str]) -> str | None:
             return initials[given.lower()]
     if close := get_close_matches(given, names, n=1, cutoff=CLOSE):
         return close[0]
-    parts = [name for name in names if len(given) > 2 and given.lower() in re.findall(r"[^\W_]+", name.lower())]
+    begun = re.compile(rf"(?<![^\W_]){re.escape(given)}", re.IGNORECASE)  # at the start of a word in the name
+    parts = [name for name in names if len(given) > 2 and begun.search(name)]
     return parts[0] if len(parts) == 1 else None
 
 

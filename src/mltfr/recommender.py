@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Event
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import polars as pl
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, RunError
+from mltfr.errors import ConfigError, RunError, one_of
 from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
@@ -47,8 +47,8 @@ class Recommender:
         seed: random seed.
         epochs: maximum number of epochs of a round.
         settings: further settings, as texts such as `"training.batch_size=128"` or as a dict, nested or with such keys.
-        config: complete settings, or the path of a TOML file with some; the other arguments override a file,
-            and cannot be given beside complete settings.
+        config: complete settings, or a dict or the path of a TOML file with some; the other arguments override
+            these, and cannot be given beside complete settings.
         words: domain words, for the fusion "external".
         item_vectors: Parquet or safetensors file with a vector for every item, for the fusion "adapter".
 
@@ -65,7 +65,7 @@ class Recommender:
         seed: int | None = None,
         epochs: int | None = None,
         settings: Iterable[str] | Mapping[str, Any] | str = (),
-        config: RunConfig | str | Path | None = None,
+        config: RunConfig | Mapping[str, Any] | str | Path | None = None,
         words: Iterable[str] | None = None,
         item_vectors: str | Path | None = None,
     ) -> None:
@@ -88,7 +88,7 @@ class Recommender:
                 )
             self.config = config
         else:
-            file = load_toml(Path(config)) if config is not None else None
+            file = load_toml(Path(config)) if isinstance(config, str | Path) else config
             self.config = resolve(file=file, overrides=settings, **flags)
         self._fitted: tuple[FittedModel, Retriever] | None = None  # replaced as a whole: other threads see one model
 
@@ -167,9 +167,11 @@ class Recommender:
             progress: receives how many users are done.
 
         Raises:
-            ConfigError: a zero branch is asked of a baseline, which has no fusion.
+            ConfigError: an unknown split, or a zero branch of a baseline, which has no fusion.
             RunError: nothing is fitted yet.
         """
+        if split not in get_args(SplitName):
+            raise ConfigError(f"Unknown split {split!r}. {one_of(str(split), get_args(SplitName))}")
         fitted = self.fitted
         scorer = fitted.zero_branch() if zero_branch else fitted.scorer()
         if scorer is None:

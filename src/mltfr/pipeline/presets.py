@@ -11,7 +11,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.config import flatten, load_toml, merge, parse_overrides, with_names
 from mltfr.config.registry import Registry, lookup
-from mltfr.errors import ConfigError, MltfrWarning, one_of
+from mltfr.errors import ConfigError, MltfrWarning, one_of, shown
 from mltfr.fusion import FUSIONS, Fusion
 from mltfr.pipeline.config import Preset, RunConfig
 from mltfr.pipeline.upgrade import refuse_former_names
@@ -62,6 +62,8 @@ def resolve(
     Raises:
         ConfigError: an unknown name or setting, or a value out of range.
     """
+    if isinstance(words, str):
+        raise ConfigError(f"words is the text {shown(words)}; expected a list of words.")
     if isinstance(tokens, str):
         tokens = [name.strip() for name in tokens.split(",") if name.strip()]
     flags = _without_none(
