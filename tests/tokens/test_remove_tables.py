@@ -65,6 +65,7 @@ def test_the_command_says_what_it_freed(store: TokenStore, tmp_path: Path) -> No
     home = store.root.parent
     assert "Unknown token table 'smal'. Did you mean 'small'?" in refused(home, home, "tokens", "remove", "smal")
     assert "'wordllama' is not in the store, so there is" in refused(home, home, "tokens", "remove", "wordllama")
+    assert "'wordllama' is not in" in refused(home, home, "tokens", "remove", "small", "wordllama")
     assert "cannot be a token table's name" in refused(home, home, "tokens", "remove", "../small")
     done = run("tokens", "remove", "small", home=home)
     assert done.stdout.startswith("small removed: ")

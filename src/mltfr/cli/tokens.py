@@ -150,11 +150,14 @@ def remove(
     Usually: `mltfr tokens remove mymodel`
     """
     from mltfr.storage.main_memory import readable
-    from mltfr.tokens.remove import remove_table
+    from mltfr.tokens.remove import check_present, remove_table
     from mltfr.tokens.store import TokenStore
 
-    for name in names:
-        say(f"{name} removed: {readable(remove_table(name, TokenStore()))} freed")
+    store = TokenStore()
+    for name in names:  # all or none
+        check_present(name, store)
+    for name in dict.fromkeys(names):
+        say(f"{name} removed: {readable(remove_table(name, store))} freed")
 
 
 def _note(message: str) -> None:

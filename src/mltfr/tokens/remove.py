@@ -32,21 +32,29 @@ def remove_table(name: str, store: TokenStore) -> int:
         RunError: another process writes into the store.
         OutputError: something cannot be removed.
     """
-    check_name(name)
-    with output_errors(store.root, REMEDY):
-        if name not in store:
-            if name not in CATALOGUE:
-                raise unknown_table(name, store.names())
-            raise TokenTableError(f"token table '{name}' is not in the store, so there is nothing to remove.")
-        with locked(store.root, 10, ["names"], REMEDY), store.preparing():
-            others = {store.address(other) for other in store.names() if other != name}
-            folders = [path for path in (store.root / "prepared").glob("*") if _is_of(path, name)]
-            address = store.address(name)
-            if address is not None and address not in others:
-                folders.append(store.root / "tables" / address)
-            freed = sum(map(_remove_folder, folders))
-            (store.root / "names" / f"{name}.json").unlink(missing_ok=True)
+    check_present(name, store)
+    with output_errors(store.root, REMEDY), locked(store.root, 10, ["names"], REMEDY), store.preparing():
+        others = {store.address(other) for other in store.names() if other != name}
+        folders = [path for path in (store.root / "prepared").glob("*") if _is_of(path, name)]
+        address = store.address(name)
+        if address is not None and address not in others:
+            folders.append(store.root / "tables" / address)
+        freed = sum(map(_remove_folder, folders))
+        (store.root / "names" / f"{name}.json").unlink(missing_ok=True)
     return freed
+
+
+def check_present(name: str, store: TokenStore) -> None:
+    """Check that the store has a table of that name, damaged or not.
+
+    Raises:
+        TokenTableError: it has not.
+    """
+    check_name(name)
+    if name not in store:
+        if name not in CATALOGUE:
+            raise unknown_table(name, store.names())
+        raise TokenTableError(f"token table '{name}' is not in the store, so there is nothing to remove.")
 
 
 def _is_of(prepared: Path, name: str) -> bool:
