@@ -23,10 +23,11 @@ from mltfr.inference import (
     similar_items,
 )
 from mltfr.inference.recommend import check_k
-from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
+from mltfr.interactions import InteractionLog, PreparedSet
 from mltfr.interactions.item_names import named
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import FittedModel, RunConfig, estimate_fit, fit, load_artifact, open_run, resolve, save_artifact
+from mltfr.pipeline.inputs import read_log
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
@@ -132,7 +133,7 @@ class Recommender:
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = self._read(log)
+        log = read_log(self.config, log)
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
@@ -148,7 +149,7 @@ class Recommender:
         Raises:
             ConfigError: a baseline, of which nothing is known before.
         """
-        return estimate_fit(self.config, self._read(log))
+        return estimate_fit(self.config, read_log(self.config, log))
 
     def evaluate(
         self,
@@ -276,10 +277,6 @@ class Recommender:
         with open_run(folder, resume=False):
             save_artifact(fitted, folder)
         retriever.keep_in(folder)
-
-    def _read(self, log: Any) -> InteractionLog | PreparedSet:
-        known = isinstance(log, InteractionLog | PreparedSet)
-        return log if known else load_interactions(log, same_time=self.config.filters.same_time)
 
     def _of_fit(self) -> tuple[FittedModel, Retriever]:
         if self._fitted is None:

@@ -3,10 +3,12 @@
 from mltfr.interactions.collate import History, length_sorted_batches, pad_right_aligned
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.histories import PADDING, UNKNOWN, Histories
-from mltfr.interactions.load import FORMATS, load_interactions
+from mltfr.interactions.load import load_interactions
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.prepare import prepare
 from mltfr.interactions.prepared import PreparedSet
+from mltfr.interactions.reading import ReadingConfig
+from mltfr.interactions.sources import FORMATS
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig, split
 from mltfr.interactions.statistics import Statistics, describe
@@ -23,6 +25,7 @@ __all__ = [
     "History",
     "InteractionLog",
     "PreparedSet",
+    "ReadingConfig",
     "Split",
     "SplitConfig",
     "Statistics",

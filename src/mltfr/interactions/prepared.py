@@ -25,6 +25,7 @@ from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.consistency import check_consistent, check_ids
 from mltfr.interactions.filters import FilterConfig, FilterReport, FilterStep
 from mltfr.interactions.histories import Histories
+from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig
 from mltfr.interactions.splits.assemble import make_vocabulary
@@ -73,6 +74,7 @@ class PreparedSet:
         filters: the filters that were applied.
         split_config: how it was split.
         report: what each filter left.
+        reading: how its file was read.
         source: name of the file that it was made from.
         format: that file's format.
         skipped: invalid rows that were dropped.
@@ -90,6 +92,7 @@ class PreparedSet:
     skipped: int
     checksum: str
     notes: tuple[str, ...] = ()
+    reading: ReadingConfig = AS_USUAL
 
     def __len__(self) -> int:
         return len(self.split.histories.items)
@@ -144,6 +147,7 @@ def load_prepared(folder: Path) -> PreparedSet:
             skipped=int(manifest["skipped"]),
             checksum=str(manifest["data_fingerprint"]),
             notes=tuple(map(str, manifest["notes"])) if "notes" in manifest else (),
+            reading=ReadingConfig.parse(manifest.get("reading", {})),
         )
 
 

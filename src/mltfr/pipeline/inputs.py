@@ -18,10 +18,12 @@ from mltfr.interactions import (
     FilterReport,
     InteractionLog,
     PreparedSet,
+    ReadingConfig,
     Split,
     SplitConfig,
     Vocabulary,
     apply_filters,
+    load_interactions,
     split,
 )
 from mltfr.interactions.item_features import read_item_features
@@ -48,21 +50,38 @@ class Tables:
     facts: dict[str, Any]
 
 
+def read_log(config: RunConfig, log: InteractionLog | PreparedSet | Any) -> InteractionLog | PreparedSet:
+    """Return a log as a run's settings read it, if it was not read before.
+
+    Raises:
+        DataError: it is not a usable log.
+    """
+    if isinstance(log, InteractionLog | PreparedSet):
+        return log
+    return load_interactions(log, **config.reading.arguments, **config.filters.arguments)
+
+
 def split_log(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[RunConfig, Split, dict[str, Any]]:
     """Filter and split the log, or reuse a prepared set.
 
     Returns:
-        The settings, with a prepared set's filters and split in them; the split; what the manifest says of both.
+        The settings, with those that the log was read with, and a prepared set's filters and split, in them; the
+        split; what the manifest says of both.
 
     Raises:
-        ConfigError: the settings ask for other filters or another split than those of a prepared set.
+        ConfigError: the settings ask for another reading than the log's, or for other filters or another split than
+            those of a prepared set.
         DataError: the log cannot be filtered or split as asked.
     """
+    if config.reading not in (ReadingConfig(), log.reading):
+        raise ConfigError(
+            f"{log.source}: the settings ask for another reading of the log ([reading]) than this one had. Leave these "
+            "settings out, or fit the file itself."
+        )
+    config = config.model_copy(update={"reading": log.reading})
     if isinstance(log, InteractionLog):
-        if log.same_time == "keep":  # so that the run's settings read its file again
-            filters = config.filters.model_copy(update={"same_time": "keep"})
-            config = config.model_copy(update={"filters": filters})
         kept, report = apply_filters(log, config.filters)
+        config = config.model_copy(update={"filters": config.filters.as_read(log)})
         data = split(kept, config.split)
     else:
         _check_prepared(config, log)
