@@ -10,7 +10,7 @@ from typing import Any, Self, get_args
 import polars as pl
 
 from mltfr.config import load_toml
-from mltfr.errors import ConfigError, RunError, one_of
+from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation import Evaluation, SplitName, evaluate
 from mltfr.inference import (
     IndexReport,
@@ -23,16 +23,26 @@ from mltfr.inference import (
     similar_items,
 )
 from mltfr.inference.recommend import check_k
-from mltfr.interactions import InteractionLog, PreparedSet
+from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
 from mltfr.interactions.item_names import named
 from mltfr.memory import TrainingMemory
-from mltfr.pipeline import FittedModel, RunConfig, estimate_fit, fit, load_artifact, open_run, resolve, save_artifact
-from mltfr.pipeline.inputs import read_log
+from mltfr.pipeline import (
+    RunConfig,
+    estimate_fit,
+    fit,
+    load_artifact,
+    open_run,
+    read_new_rows,
+    resolve,
+    save_artifact,
+    to_evaluate,
+)
+from mltfr.pipeline.updatable import Updatable
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
 
-class Recommender:
+class Recommender(Updatable):
     """A sequential recommender that draws on token tables.
 
     Once it is fitted or loaded, any number of threads may ask it at the same time, and each gets what it would get
@@ -91,24 +101,9 @@ class Recommender:
         else:
             file = load_toml(Path(config)) if isinstance(config, str | Path) else config
             self.config = resolve(file=file, overrides=settings, **flags)
-        self._fitted: tuple[FittedModel, Retriever] | None = None  # replaced as a whole: other threads see one model
 
     def __repr__(self) -> str:
         return f"Recommender({self._fitted[0] if self._fitted else f'{self.config.title}, not fitted'})"
-
-    @property
-    def fitted(self) -> FittedModel:
-        """The model with the data it was fitted to.
-
-        Raises:
-            RunError: nothing is fitted yet.
-        """
-        return self._of_fit()[0]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """The document of `metrics.json`: test, validation, zero-branch and baseline scores, and the verdict."""
-        return self.fitted.metrics
 
     def fit(
         self,
@@ -133,7 +128,7 @@ class Recommender:
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = read_log(self.config, log)
+        log = self._read(log)
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
@@ -149,12 +144,13 @@ class Recommender:
         Raises:
             ConfigError: a baseline, of which nothing is known before.
         """
-        return estimate_fit(self.config, read_log(self.config, log))
+        return estimate_fit(self.config, self._read(log))
 
     def evaluate(
         self,
         split: SplitName = "test",
         *,
+        log: InteractionLog | Any = None,
         details: bool = True,
         zero_branch: bool = False,
         progress: Progress = SILENT,
@@ -163,17 +159,23 @@ class Recommender:
 
         Args:
             split: "test" or "validation".
+            log: rows that came after the log of the fit, scored instead of "test": each is predicted from all that
+                its user did before. An `InteractionLog`, or whatever `load_interactions` takes.
             details: whether to look beyond accuracy and at slices too.
             zero_branch: score with the fusion's correction set to zero.
             progress: receives how many users are done.
 
         Raises:
             ConfigError: an unknown split, or a zero branch of a baseline, which has no fusion.
+            DataError: no row of `log` is later than the fit's, or none has anything of its user before it.
             RunError: nothing is fitted yet.
         """
         if split not in get_args(SplitName):
             raise ConfigError(f"Unknown split {split!r}. {one_of(str(split), get_args(SplitName))}")
         fitted = self.fitted
+        if log is not None:
+            fitted, new = to_evaluate(fitted, read_new_rows(fitted.config, log))
+            new.warn()
         scorer = fitted.zero_branch() if zero_branch else fitted.scorer()
         if scorer is None:
             raise ConfigError(f"Baseline '{fitted.config.backbone.name}' has no fusion: leave out zero_branch.")
@@ -278,10 +280,9 @@ class Recommender:
             save_artifact(fitted, folder)
         retriever.keep_in(folder)
 
-    def _of_fit(self) -> tuple[FittedModel, Retriever]:
-        if self._fitted is None:
-            raise RunError("This recommender is not fitted yet. Call fit(log), or Recommender.load(folder).")
-        return self._fitted
+    def _read(self, log: Any) -> InteractionLog | PreparedSet:
+        known = isinstance(log, InteractionLog | PreparedSet)
+        return log if known else load_interactions(log, same_time=self.config.filters.same_time)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

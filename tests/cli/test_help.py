@@ -94,7 +94,10 @@ def test_torch_is_not_imported(arguments: tuple[str, ...], code: int) -> None:
     assert done.returncode == code, done.stderr
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "study", "data describe", "data prepare", "tokens remove"])
+HELPED = ["fit", "evaluate", "update", "study", "data describe", "data prepare", "tokens remove"]
+
+
+@pytest.mark.parametrize("command", HELPED)
 def test_help_begins_with_what_most_people_need(store: Path, command: str) -> None:
     lines = [line.strip() for line in run(*command.split(), "--help", home=store).stdout.splitlines() if line.strip()]
     place = next(number for number, line in enumerate(lines) if line.startswith("Usually: `mltfr "))

@@ -17,8 +17,6 @@ from mltfr.cli.options import (
     TimeFormat,
     TimestampColumn,
     UserColumn,
-    Where,
-    with_options,
 )
 from mltfr.cli.output import say
 
@@ -47,9 +45,7 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the da
 
 @app.command()
 def prepare(
-    file: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Interaction log, as for `mltfr fit`.", show_default=False)
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.", show_default=False)],
     set_: Annotated[
         list[str] | None,
@@ -69,7 +65,6 @@ def prepare(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
-    where: Where = None,
 ) -> None:
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
 
@@ -84,17 +79,19 @@ def prepare(
     from mltfr.interactions.prepare import PreparationConfig, memory_bytes
     from mltfr.storage.progress import show_progress
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
-    settings = PreparationConfig.parse(parse_overrides(given), "settings")
+    settings = PreparationConfig.parse(parse_overrides(set_ or []), "settings")
     prepared = prepare_set(
         file,
         out,
         filters=settings.filters,
         split=settings.split,
-        **settings.reading.arguments,
+        format=format,
+        user_column=user_column,
+        item_column=item_column,
+        timestamp_column=timestamp_column,
+        time_format=time_format,
+        columns=columns,
+        skip_invalid=skip_invalid,
         memory=memory_bytes(memory),
         progress=show_progress(),
     )
@@ -106,10 +103,7 @@ def prepare(
 @app.command()
 def describe(
     file: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...", help="Interaction log, as for `mltfr fit`, or a prepared set.", show_default=False
-        ),
+        Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`, or a prepared set.")
     ],
     json: Json = False,
     set_: Annotated[
@@ -127,7 +121,6 @@ def describe(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
-    where: Where = None,
 ) -> None:
     """Print the statistics of an interaction log, or of a prepared set.
 
@@ -144,14 +137,20 @@ def describe(
     from mltfr.interactions.statistics import PreparedStatistics, describe_prepared
     from mltfr.interactions.statistics import describe as statistics_of
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
-    settings = Filtering.parse(parse_overrides(given), "settings")
-    log = load_interactions(file, **settings.reading.arguments, **settings.filters.arguments)
-    if isinstance(log, PreparedSet) and (set_ or where):
-        raise ConfigError(f"{log.folder}: is a prepared set, filtered before. Leave out --set and --where.")
+    settings = Filtering.parse(parse_overrides(set_ or []), "settings")
+    log = load_interactions(
+        file,
+        format=format,
+        user_column=user_column,
+        item_column=item_column,
+        timestamp_column=timestamp_column,
+        time_format=time_format,
+        columns=columns,
+        skip_invalid=skip_invalid,
+        same_time=settings.filters.same_time,
+    )
+    if isinstance(log, PreparedSet) and set_:
+        raise ConfigError(f"{file}: is a prepared set, filtered before. Leave out --set.")
     log = log if isinstance(log, PreparedSet) else apply_filters(log, settings.filters)[0]
     statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
     if json:

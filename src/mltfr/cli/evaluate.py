@@ -2,35 +2,86 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mltfr.cli.options import Json, Run
+from mltfr.cli.options import (
+    ColumnNames,
+    Format,
+    ItemColumn,
+    Json,
+    Run,
+    SkipInvalid,
+    TimeFormat,
+    TimestampColumn,
+    UserColumn,
+)
 from mltfr.cli.output import say
 
 
 def evaluate(
     run: Run,
     split: Annotated[str, typer.Option(help="Which held-out items: test or validation.")] = "test",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NEW",
+            help="Log of rows that came after the run's: each is predicted from all that its user did before.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
+    columns: ColumnNames = None,
+    skip_invalid: SkipInvalid = False,
 ) -> None:
     """Score a fitted run again: rank each user's held-out item among all items that training knows.
 
     Usually: `mltfr evaluate runs/mine`
+
+    With --data it is scored on rows that it never saw, for drift and backtests. Popularity stands beside it. The
+    options of reading (--format and below) are those of NEW.
     """
     from mltfr.cli.output import print_scores
     from mltfr.errors import ConfigError, one_of
 
     if split not in ("test", "validation"):
         raise ConfigError(f"Unknown split '{split}'. {one_of(split, ('test', 'validation'))}")
-    from mltfr.recommender import Recommender
+    reading = {
+        "format": format,
+        "user_column": user_column,
+        "item_column": item_column,
+        "timestamp_column": timestamp_column,
+        "time_format": time_format,
+        "columns": columns,
+        "skip_invalid": skip_invalid,
+    }
+    if data is None and (given := [name for name, value in reading.items() if value]):
+        raise ConfigError(f"--{given[0].replace('_', '-')} is for the log of --data, and none is given. Leave it out.")
+    if data is not None and split != "test":
+        raise ConfigError(f"--data scores new rows, which are no part of '{split}'. Leave out --split or --data.")
+    from mltfr.evaluation import SplitName
+    from mltfr.evaluation import evaluate as measure
+    from mltfr.pipeline import load_artifact, read_new_rows, to_evaluate
     from mltfr.storage.progress import show_progress
 
-    recommender = Recommender.load(run)
+    fitted, new = load_artifact(run), None
+    if data is not None:
+        fitted, new = to_evaluate(fitted, read_new_rows(fitted.config, data, **reading))
+        say(new, err=True)
+    name: SplitName = "test" if split == "test" else "validation"
     with show_progress(quiet=json) as progress:
-        result = recommender.evaluate("test" if split == "test" else "validation", progress=progress)
+        result = measure(fitted.scorer(), fitted.split, name, fitted.protocol(), details=True, progress=progress)
     document = result.to_json(run.resolve().name)
+    if new is not None:
+        popularity = measure(fitted.popularity(), fitted.split, name, fitted.protocol())
+        document |= {"popularity": dict(popularity.metrics), "new_rows": new.to_json()}
     if json:
         from json import dumps
 

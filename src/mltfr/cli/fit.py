@@ -18,9 +18,7 @@ from mltfr.cli.options import (
     TimeFormat,
     TimestampColumn,
     UserColumn,
-    Where,
     Workers,
-    with_options,
 )
 from mltfr.cli.output import say
 
@@ -50,13 +48,11 @@ class FitCommand(TyperCommand):
 
 def fit(
     file: Annotated[
-        list[Path],
+        Path,
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Interaction log: CSV, TSV, Parquet, JSON Lines (each also .gz or .zst), RecBole .inter, "
-            "sequence text; several of them, or a folder of parts; or a folder with train.txt, test.txt and perhaps "
-            "valid.txt, or the like in other formats.",
-            show_default=False,
+            "sequence text, or a folder with train.txt, test.txt and perhaps valid.txt, or the like in other formats.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],
@@ -122,7 +118,6 @@ def fit(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
-    where: Where = None,
 ) -> None:
     """Fit a recommender to an interaction log and score it.
 
@@ -143,10 +138,6 @@ def fit(
     from mltfr.pipeline.artifact import check_new
     from mltfr.training.device import launched
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
     rank, processes = launched()
     check_engine(engine, workers, address)
     if not rank:
@@ -162,7 +153,7 @@ def fit(
         seed=seed,
         epochs=epochs,
         baselines=False if no_baselines else None,
-        overrides=given,
+        overrides=set_ or [],
         where="settings" if config is None else f"settings (with {config})",
     )
     settings = with_shards(settings, workers or processes)
@@ -170,7 +161,16 @@ def fit(
     from mltfr.interactions import load_interactions
     from mltfr.training import Callback, Console, Interrupted, stop_request
 
-    reading = {**settings.reading.arguments, **settings.filters.arguments}
+    reading: dict[str, Any] = {
+        "format": format,
+        "user_column": user_column,
+        "item_column": item_column,
+        "timestamp_column": timestamp_column,
+        "time_format": time_format,
+        "columns": columns,
+        "skip_invalid": skip_invalid,
+        "same_time": settings.filters.same_time,
+    }
     with stop_request() as stop:
         try:
             if engine == "ray":

@@ -23,6 +23,7 @@ from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
 from mltfr.cli.similar import similar
 from mltfr.cli.study import study
+from mltfr.cli.update import update
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.version import __version__
 
@@ -56,6 +57,7 @@ app.add_typer(tokens.app, name="tokens")
 app.command(cls=FitCommand)(fit)
 app.command()(baselines)
 app.command()(evaluate)
+app.command()(update)
 app.command()(recommend)
 app.command()(similar)
 app.command()(study)

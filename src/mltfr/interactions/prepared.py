@@ -25,7 +25,7 @@ from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.consistency import check_consistent, check_ids
 from mltfr.interactions.filters import FilterConfig, FilterReport, FilterStep
 from mltfr.interactions.histories import Histories
-from mltfr.interactions.reading import AS_USUAL, ReadingConfig
+from mltfr.interactions.last_time import LastTime
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig
 from mltfr.interactions.splits.assemble import make_vocabulary
@@ -74,12 +74,12 @@ class PreparedSet:
         filters: the filters that were applied.
         split_config: how it was split.
         report: what each filter left.
-        reading: how its file was read.
         source: name of the file that it was made from.
         format: that file's format.
         skipped: invalid rows that were dropped.
         checksum: the log's fingerprint, before the filters.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
+        last_time: the log's latest time, where it has times and the set knows it.
     """
 
     folder: Path
@@ -92,7 +92,7 @@ class PreparedSet:
     skipped: int
     checksum: str
     notes: tuple[str, ...] = ()
-    reading: ReadingConfig = AS_USUAL
+    last_time: LastTime | None = None
 
     def __len__(self) -> int:
         return len(self.split.histories.items)
@@ -147,7 +147,7 @@ def load_prepared(folder: Path) -> PreparedSet:
             skipped=int(manifest["skipped"]),
             checksum=str(manifest["data_fingerprint"]),
             notes=tuple(map(str, manifest["notes"])) if "notes" in manifest else (),
-            reading=ReadingConfig.parse(manifest.get("reading", {})),
+            last_time=LastTime.of_facts(manifest),
         )
 
 

@@ -13,7 +13,7 @@ from mltfr.baselines import BASELINES, BaselineConfig
 from mltfr.config import Config, component
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
-from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
+from mltfr.interactions import FilterConfig, SplitConfig
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
 from mltfr.objectives import OBJECTIVES, ObjectiveConfig
@@ -42,8 +42,6 @@ class RunConfig(Config):
     """Preset that the settings began from; the settings below are complete without it."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Random seed."""
-    reading: ReadingConfig = ReadingConfig()
-    """How the log is read."""
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
     split: SplitConfig = SplitConfig()

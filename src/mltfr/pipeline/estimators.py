@@ -24,6 +24,7 @@ from mltfr.memory import TrainingMemory
 from mltfr.model import SequentialModel
 from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters, training_memory
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import Tables
 from mltfr.pipeline.models import Model, NeuralModel
 from mltfr.training import (
@@ -33,9 +34,12 @@ from mltfr.training import (
     Interrupted,
     ProcessGroup,
     add_consensus,
+    grown,
     make_process_group,
     train,
+    warm_start,
 )
+from mltfr.training.samples import make_samples
 from mltfr.training.training_lock import training_lock
 
 
@@ -48,6 +52,8 @@ class Session:
         stop: when set, the fit is interrupted; None where nothing interrupts it.
         checkpoints: where a training's state is kept; None keeps none.
         checkpoint: the checkpoint to continue from; None begins anew.
+        parent: the fitted model whose weights training begins with, where there is no checkpoint; None for initial
+            values.
         fingerprint: hash of all that a checkpoint depends on.
     """
 
@@ -55,6 +61,7 @@ class Session:
     stop: Event | None = None
     checkpoints: Checkpoints | None = None
     checkpoint: Checkpoint | None = None
+    parent: FittedModel | None = None
     fingerprint: str = ""
 
 
@@ -192,6 +199,9 @@ class NeuralEstimator:
     def _fit(self, data: Split, tables: Tables, session: Session) -> Fit:
         config, items = self.config, len(data.vocabulary)
         shard = self.group.share_ranks(config.seed)
+        checkpoint = session.checkpoint
+        if checkpoint is None and session.parent is not None:
+            checkpoint = self._warm_start(session.parent, data, tables, shard)
         trained = train(
             lambda: build_model(config, items, tables.tokens, tables.item_vectors),
             build_loss(config, data.vocabulary.counts),
@@ -202,7 +212,7 @@ class NeuralEstimator:
             group=self.group,
             objective=build_objective(config, items),
             checkpoints=session.checkpoints,
-            checkpoint=session.checkpoint,
+            checkpoint=checkpoint,
             fingerprint=session.fingerprint,
             callback=session.callback,
             stop=session.stop,
@@ -212,6 +222,24 @@ class NeuralEstimator:
         if model.fusion is not None and (report := model.fusion.report()):
             facts["fusion"] = dict(report)
         return Fit(model, facts, trained.history)
+
+    def _warm_start(self, parent: FittedModel, data: Split, tables: Tables, shard: Shard | None) -> Checkpoint:
+        """Return the checkpoint from which training goes on from a fitted model; data may hold more items."""
+        config, items = self.config, len(data.vocabulary)
+        model, weights = build_model(config, items, tables.tokens, tables.item_vectors), parent.model.state_dict()
+        add_consensus(model, weights)
+        model.load_state_dict(grown(weights, model.state_dict(), len(parent.split.vocabulary)))
+        model.to(self.group.device).eval()
+        samples = make_samples(config.training, model, data.train_histories(), build_objective(config, items))
+        return warm_start(
+            model.state_dict(),
+            rounds=int(parent.facts["rounds"]),
+            epoch=int(parent.facts["best_epoch"]),
+            batches=-(-len(samples) // config.training.batch_size),
+            best=self._validate(model, data, shard)[config.training.metric],
+            seed=config.seed,
+            history=parent.history,
+        )
 
     def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> NeuralModel:
         """Return the model in evaluation mode."""

@@ -18,7 +18,8 @@ import torch
 
 from mltfr.config import differences, dump_toml
 from mltfr.errors import ConfigError, RunError
-from mltfr.interactions import InteractionLog, PreparedSet
+from mltfr.interactions import InteractionLog, LastTime, PreparedSet, Split
+from mltfr.interactions.last_time import last_time_facts
 from mltfr.memory import TrainingMemory, explain_out_of_memory
 from mltfr.pipeline.artifact import (
     CHECKPOINT,
@@ -118,9 +119,40 @@ def _fit(
     measure: Callable[[FittedModel, str | None], dict[str, Any]],
 ) -> FittedModel:
     started = time.monotonic()
-    rank, _ = launched()
     # 1. split
     config, data, facts = split_log(config, log)
+    fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started)
+    fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
+    return fitted
+
+
+def fit_split(
+    config: RunConfig,
+    data: Split,
+    facts: dict[str, Any],
+    folder: Path | None,
+    resume: bool,
+    callback: Callback,
+    stop: Event | None,
+    measure: Callable[[FittedModel, str | None], dict[str, Any]],
+    started: float,
+    parent: FittedModel | None = None,
+) -> FittedModel:
+    """Train on a split's training part, choose on validation, and score test once; the folder is open.
+
+    Args:
+        config: every setting.
+        data: the split.
+        facts: what the manifest says of it; more is put in.
+        folder: see `fit`.
+        resume: see `fit`.
+        callback: see `fit`.
+        stop: see `fit`.
+        measure: see `fit`.
+        started: moment of the monotonic clock at which the work began.
+        parent: the fitted model whose weights a network begins with; None for initial values.
+    """
+    rank, _ = launched()
     if folder is not None and resume and (other := other_settings(config, folder)):
         raise RunError(
             f"{folder}: holds an interrupted run with other settings ({_listed(other)}). Give the same ones, choose "
@@ -146,9 +178,9 @@ def _fit(
         facts["estimate"] = memory.to_json()
     with explain_out_of_memory(memory):
         # 4. train
-        history = checkpoint.state.history if checkpoint is not None else []
+        history = checkpoint.state.history if checkpoint is not None else parent.history if parent is not None else []
         with _reporters(config, folder, callback, history) as everybody:
-            session = Session(everybody, stop, checkpoints, checkpoint, fingerprint)
+            session = Session(everybody, stop, checkpoints, checkpoint, parent, fingerprint)
             result = estimator.fit(data, tables, session)
         facts |= result.facts
         fitted = FittedModel(config, result.model, data, facts, history=result.history)

@@ -7,6 +7,7 @@ from mltfr.training.device import launched
 from mltfr.training.distributed import LostProcessError, ProcessGroup, make_process_group
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.rounds import Trained, add_consensus, train
+from mltfr.training.warm_start import grown, warm_start
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -24,9 +25,11 @@ __all__ = [
     "Trained",
     "TrainingConfig",
     "add_consensus",
+    "grown",
     "launched",
     "load_checkpoint",
     "make_process_group",
     "stop_request",
     "train",
+    "warm_start",
 ]

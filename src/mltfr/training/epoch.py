@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mltfr.objectives.base import Indices
 
-ORDER, BATCH, REFRESH, FISHER = range(4)
+ORDER, BATCH, REFRESH, FISHER, WARM_START = range(5)
 """Purposes of an epoch's random numbers: see `epoch_generator`."""
 
 

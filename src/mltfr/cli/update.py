@@ -1,0 +1,88 @@
+"""`mltfr update`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mltfr.cli.options import (
+    ColumnNames,
+    Format,
+    ItemColumn,
+    Run,
+    SkipInvalid,
+    TimeFormat,
+    TimestampColumn,
+    UserColumn,
+)
+from mltfr.cli.output import say
+
+
+def update(
+    run: Run,
+    new: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NEW",
+            help="Log of the rows that came after the run's, in any form that `mltfr fit` takes.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],
+    epochs: Annotated[
+        int,
+        typer.Option(min=0, help="Epochs, at most, that training goes on from RUN's weights; 0 trains nothing."),
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted update; a finished one is shown.")
+    ] = False,
+    format: Format = None,
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    timestamp_column: TimestampColumn = None,
+    time_format: TimeFormat = None,
+    columns: ColumnNames = None,
+    skip_invalid: SkipInvalid = False,
+) -> None:
+    """Take the rows of another day into a run: the users' histories go on, and new users come in.
+
+    Usually: `mltfr update runs/mine tuesday.csv --out runs/tuesday`
+
+    Nothing is trained by default: the model reads the longer histories. With --epochs it trains on, with new items,
+    on all rows but the newest fifth of the new ones, which choose the epoch and are scored. Rows that are not later
+    than the run's last one are left out. RUN stays as it is; OUT is a run like any other, and its manifest names the
+    runs that it comes from. Prints how well the new rows are predicted, each from all that its user did before.
+    """
+    from mltfr.cli.output import print_scores
+    from mltfr.pipeline import check_new, load_artifact, read_new_rows
+    from mltfr.pipeline import update as update_run
+    from mltfr.training import Console, Interrupted, stop_request
+
+    check_new(out, resume)
+    parent = load_artifact(run)
+    log = read_new_rows(
+        parent.config,
+        new,
+        format=format,
+        user_column=user_column,
+        item_column=item_column,
+        timestamp_column=timestamp_column,
+        time_format=time_format,
+        columns=columns,
+        skip_invalid=skip_invalid,
+    )
+    with stop_request() as stop:
+        try:
+            updated, rows = update_run(
+                parent, log, out, run.resolve().name, epochs=epochs, resume=resume, callback=Console(), stop=stop
+            )
+        except Interrupted:
+            say(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
+            raise typer.Exit(130) from None
+    say(rows, err=True)
+    if updated.metrics:
+        double = {"zero_branch"} if updated.config.fusion.name == "none" else set()
+        print_scores({key: value for key, value in updated.metrics.items() if key not in double})
+    say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

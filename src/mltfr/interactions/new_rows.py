@@ -1,0 +1,77 @@
+"""What became of the rows of a new log, in numbers and in words."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mltfr.errors import MltfrWarning
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """What became of the rows of a new log.
+
+    Attributes:
+        source: the log.
+        rows: its rows.
+        not_later: rows that were left out because they do not lie behind the run's last time.
+        filtered: rows that the run's filters left out.
+        interactions: rows that were taken.
+        users: their users.
+        new_users: users among them that the run did not know.
+        new_items: items among them that training has not seen so far and sees now.
+        unknown_items: items among them that training has not seen.
+        of_unknown_items: rows of these items: misses as targets, and skipped in histories.
+        without_history: rows that are no examples, since nothing of their user lies before them.
+        timed: whether their times could be held against the run's last time.
+    """
+
+    source: str
+    rows: int
+    not_later: int
+    filtered: int
+    interactions: int
+    users: int
+    new_users: int
+    new_items: int
+    unknown_items: int
+    of_unknown_items: int
+    without_history: int
+    timed: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as documents keep them."""
+        return asdict(self)
+
+    def warn(self) -> None:
+        """Warn of rows that were left out."""
+        if self.not_later or self.filtered:
+            warnings.warn(str(self), MltfrWarning, stacklevel=3)
+
+    def __str__(self) -> str:
+        left_out = [
+            f"{count:,} {reason}"
+            for count, reason in (
+                (self.not_later, "not later than the run's last row"),
+                (self.filtered, "by the run's filters"),
+            )
+            if count
+        ]
+        taken = f"{self.interactions:,} of {self.rows:,} rows taken"
+        parts = [
+            f"{taken} (left out: {', '.join(left_out)})" if left_out else taken,
+            f"users: {self.users:,}, of them new: {self.new_users:,}",
+        ]
+        if self.new_items:
+            parts.append(f"new items: {self.new_items:,}")
+        if self.of_unknown_items:
+            parts.append(
+                f"rows of items that training has not seen: {self.of_unknown_items:,} (items: {self.unknown_items:,})"
+            )
+        if self.without_history:
+            parts.append(f"rows with nothing of their user before them: {self.without_history:,}")
+        if not self.timed:
+            parts.append("without times to compare, all are taken to be later than the run's")
+        return f"{self.source}: {'; '.join(parts)}."

@@ -1,0 +1,164 @@
+"""Tomorrow: a fitted run with the rows that came after it.
+
+    run's split + new rows --extend--> histories with the new rows behind them, each new row an example
+        evaluate: the run's model scored on these examples
+        update:   a run of the same weights and these histories; with epochs, training goes on from these weights on
+                  all but the newest new rows, which choose the epoch and are scored
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from safetensors.torch import save
+
+from mltfr.errors import DataError, RunError
+from mltfr.interactions import InteractionLog, LastTime, NewRows, Split, extend
+from mltfr.interactions.last_time import last_time_facts
+from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.fit import fit_split
+from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.report_metrics import score
+from mltfr.storage.folder import MANIFEST
+from mltfr.training import Callback
+
+INHERITED = ("seed", "filters", "tables", "item_vectors", "rounds", "best_epoch", "parameters", "fusion")
+"""What the manifest of an updated run says as its parent's does."""
+
+
+def with_new_rows(fitted: FittedModel, log: InteractionLog, train: bool = False) -> tuple[FittedModel, NewRows]:
+    """Return a fitted model whose histories go on with new rows, each of them a test example, and what became of them.
+
+    Args:
+        fitted: the model and its data; both stay as they are.
+        log: rows that came after its log: of known and new users, of known and new items.
+        train: whether the split is one to train on, see `extend`; the model does not fit it where there are new items.
+
+    Raises:
+        DataError: no row is left, or the log has a given test split, or times of another kind.
+    """
+    data, new = extend(fitted.split, log, fitted.config.filters, LastTime.of_facts(fitted.facts), train)
+    return replace(fitted, split=data), new
+
+
+def to_evaluate(fitted: FittedModel, log: InteractionLog) -> tuple[FittedModel, NewRows]:
+    """Return what `with_new_rows` does, where there is something to evaluate: for drift and backtests.
+
+    Raises:
+        DataError: none of the new rows has anything of its user before it; and see `with_new_rows`.
+    """
+    later, new = with_new_rows(fitted, log)
+    if not len(later.split.test):
+        raise DataError(f"{new} So there is no row to predict. Give rows of known users, or longer histories.")
+    return later, new
+
+
+def update(
+    parent: FittedModel,
+    log: InteractionLog,
+    folder: Path | None = None,
+    name: str | None = None,
+    *,
+    epochs: int = 0,
+    resume: bool = False,
+    callback: Callback | None = None,
+    stop: Event | None = None,
+) -> tuple[FittedModel, NewRows]:
+    """Return a run whose histories go on with new rows, scored on them, and what became of the rows.
+
+    Args:
+        parent: the run that is updated; it stays as it is.
+        log: rows that came after its log.
+        folder: run folder to write; None keeps everything in memory.
+        name: what the parent is called in the manifest.
+        epochs: epochs that a network trains on from the parent's weights, at most; a baseline is computed anew. The
+            epoch is chosen on the newest rows, and the weights stay where none is better. With 0 nothing is trained.
+        resume: continue an interrupted update in `folder`; a finished one of the same run and rows is returned.
+        callback: called on progress.
+        stop: when set, training writes a checkpoint and raises `Interrupted`.
+
+    Raises:
+        DataError: see `with_new_rows`.
+        TokenTableError: a token table is unknown or cannot be had.
+        RunError: `folder` holds something else, or another process is at work in it.
+        OutputError: the disk is full, or `folder` cannot be written.
+        Interrupted: `stop` was set.
+    """
+    started = time.monotonic()
+    run, callback = folder.name if folder is not None else None, callback or Callback()
+    with open_run(folder, resume) if folder is not None else nullcontext():
+        later, new = with_new_rows(parent, log, train=epochs > 0)
+        config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
+        if folder is not None and (folder / MANIFEST).exists():
+            return _finished(folder, config, facts, callback), new
+        if epochs:
+            updated = fit_split(config, later.split, facts, folder, resume, callback, stop, score, started, parent)
+        else:
+            updated = replace(later, facts=facts, metrics={})
+            if len(updated.split.test):
+                updated = replace(updated, metrics=score(updated, run))
+            updated.facts["wall_seconds"] = round(time.monotonic() - started, 1)
+        if folder is not None:
+            save_artifact(updated, folder)
+        return updated, new
+
+
+def _config(parent: FittedModel, epochs: int) -> RunConfig:
+    """Return the settings of an update: epochs are counted on from the one that the parent's weights are of."""
+    if not epochs:
+        return parent.config
+    training = parent.config.training.model_copy(update={"epochs": parent.facts.get("best_epoch", 0) + epochs})
+    return parent.config.model_copy(update={"training": training})
+
+
+def _finished(folder: Path, config: RunConfig, facts: dict[str, Any], callback: Callback) -> FittedModel:
+    """Return the finished update of a folder.
+
+    Raises:
+        RunError: it is one of another run, of other rows, or with other epochs; or it is damaged.
+    """
+    found = load_artifact(folder)
+    same = all(found.facts.get(key) == facts[key] for key in ("chain", "data_fingerprint"))
+    if not same or found.config != config:
+        raise RunError(
+            f"{folder}: holds a finished run, and not that of this update. Look at it: mltfr evaluate {folder}. Or "
+            "choose another --out."
+        )
+    callback.message(f"{folder}: this update is finished; nothing was left to do.")
+    return found
+
+
+def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, name: str | None) -> dict[str, Any]:
+    """Return what the manifest says of an updated run, with the chain of the runs that it comes from, oldest first."""
+    before = parent.facts
+    chain = {
+        "run": name,
+        "source": before.get("source"),
+        "data_fingerprint": before.get("data_fingerprint"),
+        "weights_sha256": _weights_checksum(parent),
+    }
+    both = f"{before.get('data_fingerprint')} {log.fingerprint()}"
+    return {
+        **{key: before[key] for key in INHERITED if key in before},
+        "source": Path(log.source).name,
+        "data_fingerprint": hashlib.sha256(both.encode()).hexdigest(),
+        "notes": list(log.notes),
+        "split": data.method,
+        "left_out": dict(data.left_out),
+        "chain": [*before.get("chain", ()), chain],
+        "new_rows": new.to_json(),
+        **last_time_facts(LastTime.of(log) or LastTime.of_facts(before)),
+    }
+
+
+def _weights_checksum(fitted: FittedModel) -> str:
+    """Return the SHA-256 that the manifest of a saved run lists for its weights."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
+    return hashlib.sha256(save(weights)).hexdigest()
