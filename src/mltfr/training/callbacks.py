@@ -75,11 +75,13 @@ class Console(ConsoleProgress, Callback):
         self.epochs, self.batches, self.epoch = epochs, batches, 0
 
     def on_batch_end(self, epoch: int, batch: int) -> None:
-        """Move the bar; its steps are the batches of all epochs."""
+        """Move the bar; its steps are the batches of all epochs, some of which may not have been reported."""
+        done = (epoch - 1) * self.batches + batch
         if epoch != self.epoch:
-            self.epoch = epoch
-            self.start(self._epoch(epoch), self.epochs * self.batches, (epoch - 1) * self.batches + batch - 1)
-        self.advance()
+            self.epoch, self.done = epoch, done - 1
+            self.start(self._epoch(epoch), self.epochs * self.batches, self.done)
+        self.advance(done - self.done)
+        self.done = done
 
     def on_epoch_end(self, record: Record) -> None:
         """Print one line."""
