@@ -43,6 +43,8 @@ def allowed(field: FieldInfo) -> str:
     names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
     if kind == tuple[str, ...]:
         text = "list of texts"
+    elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+        text = f"list of {', '.join(value(choice) for choice in get_args(get_args(kind)[0]))}"
     elif get_origin(kind) is tuple:
         text = "list of whole numbers"
     else:

@@ -63,5 +63,5 @@ def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture
         run(code)
     printed = capsys.readouterr().out
     assert len(snippets) == 2
-    assert "PairedTest(difference=" in printed
+    assert "95 % interval" in " ".join(printed.split())
     assert "cosine" in printed

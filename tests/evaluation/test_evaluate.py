@@ -15,8 +15,8 @@ import torch
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import DataError, MltfrError, ProtocolError
 from mltfr.evaluation import EvaluationProtocol, SplitName, evaluate, rank_targets
+from mltfr.evaluation.comparison import compare
 from mltfr.evaluation.ranks import MISS
-from mltfr.evaluation.significance import compare
 from mltfr.inference import Rules, top_k
 from mltfr.interactions import UNKNOWN, Examples, Histories, Split, Vocabulary
 
@@ -145,15 +145,16 @@ def test_its_text_is_short() -> None:
 def test_evaluations_are_paired_only_on_the_same_examples() -> None:
     split = random_split()
     first = evaluate(RandomVectors(200), split, "test")
-    assert compare(first, evaluate(RandomVectors(200, seed=1), split, "test"), "ndcg@10").difference
+    other = evaluate(RandomVectors(200, seed=1), split, "test")
+    assert compare({"first": first, "other": other}).pairs[0].test.difference
     others = [random_split(seed=1)]  # as many users, other histories
     others.append(replace(split, user_ids=tuple(f"v{u}" for u in range(300))))
     others.append(replace(split, vocabulary=Vocabulary(tuple(f"j{i}" for i in range(200)), split.vocabulary.counts)))
     for other in others:
         second = evaluate(RandomVectors(200), other, "test")
         assert np.array_equal(first.user, second.user)
-        with pytest.raises(ProtocolError, match=r"different examples.*same split of the same log"):
-            compare(first, second, "ndcg@10")
+        with pytest.raises(ProtocolError, match=r"first and second .* different examples.*Fit both on the same log"):
+            compare({"first": first, "second": second})
 
 
 def test_document() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mltfr.evaluation import Ranks, rank_metrics
+from mltfr.evaluation.metrics import USUAL
 from mltfr.evaluation.ranks import MISS
 
 PLACES = st.lists(st.tuples(st.integers(0, 40) | st.just(MISS), st.integers(0, 40)), min_size=1, max_size=20)
@@ -34,7 +35,7 @@ def test_equal_to_ranx_on_random_rankings(monkeypatch: pytest.MonkeyPatch) -> No
     expected = ranx.evaluate(ranx.Qrels(truth), ranx.Run(runs), theirs)
     target_scores = scores[np.arange(40), targets][:, None]
     higher = (scores > target_scores).sum(1)
-    metrics = rank_metrics(Ranks(higher, np.zeros(40, np.int64)), (5, 10, 20))
+    metrics = rank_metrics(Ranks(higher, np.zeros(40, np.int64)), USUAL, (5, 10, 20))
     assert list(metrics) == names
     for ours, name in zip(names, theirs, strict=True):
         assert metrics[ours].mean() == pytest.approx(expected[name], abs=1e-12)
@@ -44,7 +45,7 @@ def test_equal_to_ranx_on_random_rankings(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("tied", [0, 1, 2, 4])
 def test_under_ties_equal_to_the_mean_over_all_orders(higher: int, tied: int) -> None:
     gains = {"hr": lambda rank: 1.0, "ndcg": lambda rank: 1 / log2(rank + 1), "mrr": lambda rank: 1 / rank}
-    metrics = rank_metrics(ranks([(higher, tied)]), (1, 3, 5))
+    metrics = rank_metrics(ranks([(higher, tied)]), USUAL, (1, 3, 5))
     for name, gain in gains.items():
         for k in (1, 3, 5):
             orders = list(permutations(["target", *range(tied)]))
@@ -54,7 +55,7 @@ def test_under_ties_equal_to_the_mean_over_all_orders(higher: int, tied: int) ->
 
 
 def test_known_values() -> None:
-    metrics = rank_metrics(ranks([(0, 0), (2, 0), (5, 0)]), (5,))
+    metrics = rank_metrics(ranks([(0, 0), (2, 0), (5, 0)]), USUAL, (5,))
     assert metrics["hr@5"].tolist() == [1, 1, 0]
     assert metrics["ndcg@5"].tolist() == [1, 0.5, 0]
     assert metrics["mrr@5"].tolist() == [1, 1 / 3, 0]
@@ -62,7 +63,7 @@ def test_known_values() -> None:
 
 @given(PLACES)
 def test_bounds_and_order(places: list[tuple[int, int]]) -> None:
-    metrics = rank_metrics(ranks(places), (1, 5, 10, 20))
+    metrics = rank_metrics(ranks(places), USUAL, (1, 5, 10, 20))
     slack = 1e-12
     for k in (1, 5, 10, 20):
         hr, ndcg, mrr = (metrics[f"{name}@{k}"] for name in ("hr", "ndcg", "mrr"))
@@ -77,8 +78,8 @@ def test_bounds_and_order(places: list[tuple[int, int]]) -> None:
 
 @given(PLACES)
 def test_more_before_the_target_never_helps_and_a_miss_counts_nothing(places: list[tuple[int, int]]) -> None:
-    before = rank_metrics(ranks(places), (5, 20))
-    after = rank_metrics(ranks([(higher + 1, tied) for higher, tied in places]), (5, 20))
+    before = rank_metrics(ranks(places), USUAL, (5, 20))
+    after = rank_metrics(ranks([(higher + 1, tied) for higher, tied in places]), USUAL, (5, 20))
     missed = np.array([higher == MISS for higher, _ in places])
     for name, values in before.items():
         assert (after[name] <= values + 1e-12).all()

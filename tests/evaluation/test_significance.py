@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mltfr.errors import DataError, ProtocolError
-from mltfr.evaluation import Evaluation, EvaluationProtocol, Ranks
-from mltfr.evaluation.significance import compare, holm, paired_test, per_user
+from mltfr.errors import DataError
+from mltfr.evaluation.significance import holm, paired_test
 
 
 def test_calibrated_without_a_difference() -> None:
@@ -48,31 +47,3 @@ def test_holm_by_hand() -> None:
     assert holm({"a": 0.04, "b": 0.01, "c": 0.03}) == pytest.approx({"a": 0.06, "b": 0.03, "c": 0.06})
     assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
     assert holm({}) == {}
-
-
-def evaluation(values: list[float], user: list[int], **changes: object) -> Evaluation:
-    nothing = np.zeros(len(user), np.int64)
-    settings = {"split": "test", "protocol": EvaluationProtocol(split="leave-last-2"), "unknown_targets": 0,
-                "examples_digest": "one", **changes}  # fmt: skip
-    per_example = {"hr@10": np.array(values)}
-    return Evaluation(
-        user=np.array(user), ranks=Ranks(nothing, nothing), per_example=per_example, metrics={}, **settings
-    )
-
-
-def test_evaluations_are_compared_user_by_user() -> None:
-    first = evaluation([1, 0, 1, 1], [3, 3, 7, 9])
-    second = evaluation([0, 0, 1, 0], [3, 3, 7, 9])
-    assert per_user(first, "hr@10").tolist() == [0.5, 1, 1]
-    assert compare(first, second, "hr@10").difference == pytest.approx(0.5)
-
-
-def test_only_like_is_compared_with_like() -> None:
-    first = evaluation([1, 0], [3, 4])
-    other = EvaluationProtocol(split="leave-last-2", remove_seen=False)
-    with pytest.raises(ProtocolError, match="remove_seen is True in one, False in the other"):
-        compare(first, evaluation([1, 0], [3, 4], protocol=other), "hr@10")
-    with pytest.raises(ProtocolError, match="One was measured on test, the other on validation"):
-        compare(first, evaluation([1, 0], [3, 4], split="validation"), "hr@10")
-    with pytest.raises(ProtocolError, match="measured on different examples"):
-        compare(first, evaluation([1, 0], [3, 4], examples_digest="two"), "hr@10")

@@ -9,7 +9,7 @@ import pytest
 
 from mltfr import Recommender
 from mltfr.evaluation import Evaluation, EvaluationProtocol, Ranks, rank_metrics
-from mltfr.evaluation.significance import compare
+from mltfr.evaluation.significance import paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
 from mltfr.pipeline.report_metrics import score
 from mltfr.pipeline.verdict import Comparison, End, Verdict, make_verdict
@@ -42,7 +42,7 @@ def test_the_best_on_validation_is_compared_user_by_user(short):
     found = short.metrics["baselines"]
     best = max(found, key=lambda name: found[name]["validation"]["ndcg@10"])
     verdict = short.fitted.verdict
-    test = compare(short.evaluate(), fit(best).evaluate(), "ndcg@10")
+    test = paired_test(*(per_user(one.evaluate(), "ndcg@10") for one in (short, fit(best))))
     numbers = (test.difference, test.low, test.high)
     assert verdict.baseline == Comparison(best, found[best]["test"]["ndcg@10"], *numbers)
     assert verdict.baseline.worse
@@ -62,7 +62,7 @@ def test_the_baseline_is_chosen_on_validation_alone():
         found = {}
         for split, rank in (("validation", validation), ("test", test)):
             ranks = Ranks(np.full(4, rank - 1), np.zeros(4, np.int64))
-            values = rank_metrics(ranks, protocol.cutoffs)
+            values = rank_metrics(ranks, protocol.metrics, protocol.cutoffs)
             means = {name: float(value.mean()) for name, value in values.items()}
             found[split] = Evaluation(split, protocol, np.arange(4), ranks, values, means, 0, "digest")
         return found

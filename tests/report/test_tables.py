@@ -141,11 +141,11 @@ def test_other_data_under_one_label_do_not_share_a_table(tmp_path: Path) -> None
     assert "† One seed only" in written["tables/beauty-other.md"].decode()
 
 
-def test_the_overview_counts_wins_ties_and_losses(tmp_path: Path) -> None:
+def test_the_overview_counts_wins_and_losses(tmp_path: Path) -> None:
     gains = {"none": 0.0, "better": 0.1, "same": 0.0, "worse": -0.1}
     folder = write_study(tmp_path, data=("one", "two"), fusions=gains, users=200)
     header, _, *rows = cells_of(report(folder)["tables/overview.md"].decode())
-    assert header == ["fusion", "tables", "one", "wins/ties/losses", "two", "wins/ties/losses"]
+    assert header == ["fusion", "tables", "one", "wins/undecided/losses", "two", "wins/undecided/losses"]
     assert [(row[0], row[3], row[5]) for row in rows] == [
         ("better", "2/0/0", "2/0/0"), ("same", "0/2/0", "0/2/0"), ("worse", "0/0/2", "0/0/2")
     ]  # fmt: skip

@@ -60,7 +60,7 @@ def baselines(
 
     configs = baseline_configs(load_toml(config) if config is not None else None, set_ or [])
     shared = next(iter(configs.values()))
-    metric = shared.training.metric
+    metric = shared.judged_by
     with stop_request() as stop:
         log = load_interactions(
             file,
@@ -88,11 +88,11 @@ def baselines(
 
 def _show(scores: Mapping[str, Mapping[str, Any]], metric: str) -> None:
     """Print the test scores of all, with the validation score that chooses among them."""
-    from mltfr.cli.output import SHOWN, describe_protocol, print_table, score_row
+    from mltfr.cli.output import describe_protocol, print_table, score_row, shown_metrics
 
     document = next(iter(scores.values()))
     rows = [[*score_row(name, one["metrics"]), _validation(one, metric)] for name, one in scores.items()]
-    columns = ["test", *SHOWN, "validation"]
+    columns = ["test", *shown_metrics(document["metrics"]), "validation"]
     rows.sort(key=lambda row: row[-1], reverse=True)
     title = f"{document['users']:,} users, by validation {metric}"
     print_table(title, columns, rows, caption=describe_protocol(document))

@@ -139,7 +139,7 @@ def _show(bare: Any, full: Any, frame: Any, out: Path) -> None:
     """Print the comparison, the router's shares and one user's recommendations."""
     import polars as pl
 
-    from mltfr.cli.output import SHOWN, describe_protocol, print_table, score_row
+    from mltfr.cli.output import describe_protocol, print_table, score_row, shown_metrics
 
     document = full.metrics
     rows = [
@@ -149,7 +149,7 @@ def _show(bare: Any, full: Any, frame: Any, out: Path) -> None:
         score_row("mltfr, zero branch", document["zero_branch"]),
     ]
     title = f"Test scores, {document['users']:,} users"
-    print_table(title, ["recommender", *SHOWN], rows, caption=describe_protocol(document))
+    print_table(title, ["recommender", *shown_metrics(document["metrics"])], rows, caption=describe_protocol(document))
     shares = chosen_epoch(full.fitted.history).get("router_share", {})
     say("Router shares: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
     user = frame["user_id"][0]

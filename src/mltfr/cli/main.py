@@ -15,6 +15,7 @@ import typer.core
 
 from mltfr.cli import data, tokens
 from mltfr.cli.baselines import baselines
+from mltfr.cli.compare import compare
 from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
@@ -58,6 +59,7 @@ app.command(cls=FitCommand)(fit)
 app.command()(baselines)
 app.command()(evaluate)
 app.command()(update)
+app.command()(compare)
 app.command()(recommend)
 app.command()(similar)
 app.command()(study)

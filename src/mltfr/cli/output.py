@@ -12,7 +12,7 @@ from mltfr.storage.terminal import printable
 if TYPE_CHECKING:
     from rich.text import Text
 
-SHOWN = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20")
+USUALLY_SHOWN = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20")
 
 
 def say(text: object, err: bool = False) -> None:
@@ -74,9 +74,16 @@ def _cell(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
+def shown_metrics(metrics: Mapping[str, float]) -> list[str]:
+    """Return the at most five metrics of a table of scores: the usual ones, or all at 10 and then at other cutoffs."""
+    if {name.partition("@")[0] for name in metrics} <= {"hr", "ndcg", "mrr"} and metrics.keys() >= set(USUALLY_SHOWN):
+        return list(USUALLY_SHOWN)
+    return sorted(metrics, key=lambda name: (name.partition("@")[2] != "10", name.startswith("precision")))[:5]
+
+
 def score_row(name: str, metrics: Mapping[str, float]) -> list[str]:
     """Return one row of a table of scores."""
-    return [name, *(f"{metrics[metric]:.4f}" for metric in SHOWN)]
+    return [name, *(f"{metrics[metric]:.4f}" for metric in shown_metrics(metrics))]
 
 
 def print_scores(document: Mapping[str, Any]) -> None:
@@ -94,12 +101,19 @@ def print_scores(document: Mapping[str, Any]) -> None:
     rows += [score_row(f"test, {name}", metrics) for name, metrics in baselines.items()]
     if "validation" in document:
         rows.append(score_row("validation", document["validation"]["metrics"]))
-    print_table(f"{document['users']:,} users", ["split", *SHOWN], rows, caption=describe_protocol(document))
+    columns = ["split", *shown_metrics(document["metrics"])]
+    title = f"{document['users']:,} users"
+    if document["examples"] > document["users"]:
+        title += f", {document['examples']:,} examples"
+    if "targets" in document:
+        title += f", {document['targets']:,} targets"
+    print_table(title, columns, rows, caption=describe_protocol(document))
 
 
 def describe_protocol(document: Mapping[str, Any]) -> str:
     """Return one line that says how the numbers were measured."""
     protocol = document["protocol"]
     seen = "removed" if protocol["remove_seen"] else "kept"
-    drawn = f", {document['examples']:,} examples drawn" if protocol["max_examples"] else ""
-    return f"{protocol['split']}, full ranking, seen items {seen}{drawn}; protocol {document['protocol_hash']}"
+    average = ", mean over users with all their targets" if protocol["average"] == "users" else ""
+    drawn = f", {document['examples']:,} {protocol['average']} drawn" if protocol["max_examples"] else ""
+    return f"{protocol['split']}, full ranking, seen items {seen}{average}{drawn}; protocol {document['protocol_hash']}"

@@ -17,6 +17,7 @@ from mltfr.evaluation.metrics import Values, rank_metrics
 from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.evaluation.ranks import Ranks, rank_targets
 from mltfr.evaluation.slices import Mask, length_slices, popularity_slices
+from mltfr.evaluation.target_sets import target_set_metrics
 from mltfr.inference import Rules, Scorer, TopK
 from mltfr.interactions import UNKNOWN, Examples, Split
 from mltfr.storage.progress import SILENT, Progress
@@ -31,14 +32,16 @@ Shard = Callable[[int, Callable[[slice], Ranks]], Ranks]
 class Evaluation:
     """What was measured, example by example and on average.
 
+    With `protocol.average = "users"`, a user with all of the targets is one example.
+
     Attributes:
         split: where the targets were held out.
         protocol: how it was measured.
         user: int64 `[E]`, row in `Split.histories` of every example.
-        ranks: the target's rank in every example.
+        ranks: the rank of every target: one an example, or as many as a user has, user by user.
         per_example: `{"hr@5": [E], ...}`.
         metrics: their means.
-        unknown_targets: examples whose target training has not seen.
+        unknown_targets: targets that training has not seen.
         examples_digest: SHA-256 of users, history lengths, targets and candidates; equal if evaluations may be paired.
         beyond_accuracy: coverage, Gini, novelty and popularity bias of the top lists.
         slices: metrics and number of examples by target popularity and by history length.
@@ -67,8 +70,9 @@ class Evaluation:
             "split": self.split,
             "users": len(np.unique(self.user)),
             "examples": len(self.user),
+            **({"targets": len(self.ranks.higher)} if self.protocol.average == "users" else {}),
             "unknown_targets": self.unknown_targets,
-            "protocol": self.protocol.model_dump(mode="json"),
+            "protocol": self.protocol.document(),
             "protocol_hash": self.protocol.hash,
             "metrics": dict(self.metrics),
         }
@@ -108,33 +112,37 @@ def evaluate(
     protocol = protocol or EvaluationProtocol(split=data.method)
     if protocol.split != data.method:
         raise ProtocolError(f"The protocol is for '{protocol.split}', but the split is '{data.method}'.")
-    examples = _sample(data.validation if split == "validation" else data.test, protocol)
+    examples = _examples(data, split, protocol)
     if not len(examples):
         raise DataError(f"The {split} split holds no example: every history is too short. Use a longer log.")
     progress.start("evaluating", len(examples))
-    targets = data.targets(examples)                                     # [E]
-    starts = data.histories.offsets[examples.user]
-    histories = [data.histories.items[s : s + cut] for s, cut in zip(starts, examples.cut, strict=True)]
+    targets = data.targets(examples)                                     # [T]
+    lengths, group = _inputs(examples, protocol)                         # [E], [T]
+    first = np.unique(group, return_index=True)[1]                       # [E], the first target of each
+    starts = data.histories.offsets[examples.user[first]]
+    histories = [data.histories.items[s : s + length] for s, length in zip(starts, lengths, strict=True)]
 
-    def rank(examples: slice) -> tuple[Ranks, TopK]:
+    def rank(some: slice) -> tuple[Ranks, TopK]:
+        asked, of = np.unique(group[some], return_inverse=True)
         return rank_targets(
             scorer,
-            histories[examples],
-            targets[examples],
+            [histories[row] for row in asked],
+            targets[some],
             Rules(remove_seen=protocol.remove_seen),
+            of=of,
             lists=max(protocol.cutoffs) if details else 0,
             progress=progress,
         )
 
     if shard is not None and not details:
-        ranks, top = shard(len(targets), lambda examples: rank(examples)[0]), TopK.empty(0, 0)
+        ranks, top = shard(len(targets), lambda some: rank(some)[0]), TopK.empty(0, 0)
     else:
         ranks, top = rank(slice(None))
-    per_example = rank_metrics(ranks, protocol.cutoffs)
+    per_example = _measure(ranks, group, protocol)
     evaluation = Evaluation(
         split=split,
         protocol=protocol,
-        user=examples.user,
+        user=examples.user[first],
         ranks=ranks,
         per_example=per_example,
         metrics=_means(per_example),
@@ -148,18 +156,56 @@ def evaluate(
         evaluation,
         beyond_accuracy=beyond_accuracy(top, counts, protocol.cutoffs),
         slices={
-            "target_popularity": _sliced(per_example, popularity_slices(targets, counts)),
-            "history_length": _sliced(per_example, length_slices(examples.cut)),
+            "target_popularity": _sliced(ranks, group, protocol, popularity_slices(targets, counts)),
+            "history_length": _sliced(ranks, group, protocol, length_slices(lengths[group])),
         },
     )
 
 
+def _inputs(examples: Examples, protocol: EvaluationProtocol) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the lengths of the histories to predict from, `[E]`, and for every target which of them, `[T]`.
+
+    An example is predicted from all that is before its target; a user from all that is before the first target.
+    """
+    if protocol.average == "examples":
+        return examples.cut, np.arange(len(examples))
+    users, group = np.unique(examples.user, return_inverse=True)
+    lengths = np.full(len(users), np.iinfo(np.int64).max)
+    np.minimum.at(lengths, group, examples.cut)
+    return lengths, group
+
+
+def _measure(ranks: Ranks, group: npt.NDArray[np.int64], protocol: EvaluationProtocol) -> dict[str, Values]:
+    """Return every metric of the examples that these targets belong to."""
+    if protocol.average == "examples":
+        return rank_metrics(ranks, protocol.metrics, protocol.cutoffs)
+    return target_set_metrics(ranks, group, protocol.metrics, protocol.cutoffs)
+
+
+def examples_digest(data: Split, split: SplitName, protocol: EvaluationProtocol) -> str:
+    """Return the `Evaluation.examples_digest` that an evaluation will have, without scoring anything."""
+    return _digest(data, _examples(data, split, protocol))
+
+
+def _examples(data: Split, split: SplitName, protocol: EvaluationProtocol) -> Examples:
+    """Return what is measured: the examples of a split, or the drawn ones."""
+    examples = _sample(data.validation if split == "validation" else data.test, protocol)
+    if protocol.average == "examples":
+        return examples
+    targets = data.targets(examples)
+    item = np.where(targets == UNKNOWN, -1 - np.arange(len(examples)), targets)  # what is not known may be anything
+    first = np.sort(np.unique(np.stack([examples.user, item]), axis=1, return_index=True)[1])
+    return Examples(examples.user[first], examples.cut[first])
+
+
 def _sample(examples: Examples, protocol: EvaluationProtocol) -> Examples:
-    """Draw `max_examples` examples, in their order; all if there are no more."""
-    if protocol.max_examples is None or protocol.max_examples >= len(examples):
+    """Draw `max_examples` examples, or users with all of theirs, in their order; all if there are no more."""
+    of = examples.user if protocol.average == "users" else np.arange(len(examples))
+    different = np.unique(of)
+    if protocol.max_examples is None or protocol.max_examples >= len(different):
         return examples
     random = np.random.default_rng(protocol.sample_seed)
-    drawn = np.sort(random.choice(len(examples), protocol.max_examples, replace=False))
+    drawn = np.isin(of, different[random.choice(len(different), protocol.max_examples, replace=False)])
     return Examples(examples.user[drawn], examples.cut[drawn])
 
 
@@ -177,10 +223,13 @@ def _means(per_example: Mapping[str, Values]) -> dict[str, float]:
     return {name: float(values.mean()) for name, values in per_example.items()}
 
 
-def _sliced(per_example: Mapping[str, Values], slices: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
-    """Return the means of every slice that has examples, after their number."""
-    return {
-        name: {"examples": int(mask.sum()), **_means({k: values[mask] for k, values in per_example.items()})}
-        for name, mask in slices.items()
-        if mask.any()
-    }
+def _sliced(
+    ranks: Ranks, group: npt.NDArray[np.int64], protocol: EvaluationProtocol, slices: Mapping[str, Mask]
+) -> dict[str, dict[str, float]]:
+    """Return the means of every slice that has targets, after the number of their examples; other targets are none."""
+    found = {}
+    for name, mask in slices.items():
+        if mask.any():
+            values = _measure(Ranks(ranks.higher[mask], ranks.tied[mask]), group[mask], protocol)
+            found[name] = {"examples": len(np.unique(group[mask])), **_means(values)}
+    return found

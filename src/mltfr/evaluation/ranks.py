@@ -41,37 +41,46 @@ def rank_targets(
     targets: npt.NDArray[np.integer],
     rules: Rules,
     *,
+    of: npt.NDArray[np.int64] | None = None,
     lists: int = 0,
     progress: Progress = SILENT,
 ) -> tuple[Ranks, TopK]:
-    """Rank every target among all items, and keep the first `lists` items of every example besides.
+    """Rank every target among all items, and keep the first `lists` items of every history besides.
 
     A batch is scored against all items at once, so that the target's score is one of the scores it is
     compared with: computed apart, rounding could put a target before or behind itself.
 
     Args:
         scorer: scores the items.
-        histories: E histories.
+        histories: what the targets are predicted from.
         targets: codes `[E]`; a target that is `UNKNOWN`, or that the rules forbid, is a miss.
         rules: which items are candidates.
+        of: whose target each is, `[E]`, as a position in `histories`; by default every history has one, in order.
         lists: length of the top lists; 0 for none.
-        progress: advanced by every batch's examples.
+        progress: advanced by every batch's targets.
 
     Raises:
         MltfrError: a score is not a number.
     """
-    ranks = Ranks(np.full(len(histories), MISS, np.int64), np.zeros(len(histories), np.int64))
+    of = np.arange(len(histories)) if of is None else of
+    by_history, counts = np.argsort(of, kind="stable"), np.bincount(of, minlength=len(histories))
+    starts = np.cumsum(counts) - counts
+    ranks = Ranks(np.full(len(targets), MISS, np.int64), np.zeros(len(targets), np.int64))
     top = TopK.empty(len(histories), lists)
     for batch in scoring_batches(scorer, histories, rules):
         with torch.inference_mode():
             scores = batch.scores(1, scorer.items + 1)                   # [B, I]
-            target = torch.from_numpy(np.asarray(targets[batch.index], np.int64))
-            higher, tied = _count(scores, target.to(scores.device))      # [B], [B]
-            ranks.higher[batch.index] = higher.cpu().numpy()
-            ranks.tied[batch.index] = tied.cpu().numpy()
+            for number in range(counts[batch.index].max()):              # the first target of each, the second, ...
+                rows = np.flatnonzero(counts[batch.index] > number)
+                which = by_history[starts[batch.index[rows]] + number]
+                target = torch.from_numpy(np.asarray(targets[which], np.int64))
+                asked = scores if len(rows) == len(scores) else scores[torch.from_numpy(rows).to(scores.device)]
+                higher, tied = _count(asked, target.to(scores.device))   # [rows], [rows]
+                ranks.higher[which] = higher.cpu().numpy()
+                ranks.tied[which] = tied.cpu().numpy()
             if lists:
                 top.fill(batch.index, best_keys(scores, 1, lists))
-        progress.advance(len(batch.index))
+        progress.advance(int(counts[batch.index].sum()))
     return ranks, top
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
 
-from mltfr.errors import DataError, ProtocolError
+from mltfr.errors import DataError
 from mltfr.evaluation.bootstrap import bootstrap_means
 from mltfr.evaluation.evaluate import Evaluation
 from mltfr.evaluation.metrics import Values
-from mltfr.evaluation.protocol import require_same
+
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -68,24 +70,6 @@ def paired_test(
     )
 
 
-def compare(first: Evaluation, second: Evaluation, metric: str, *, seed: int = 0) -> PairedTest:
-    """Compare two evaluations by one metric; a user with several examples counts by their mean.
-
-    Raises:
-        ProtocolError: protocols or splits differ, or the users, their targets or the candidates do.
-        DataError: there are fewer than two users.
-    """
-    require_same(first.protocol, second.protocol)
-    if first.split != second.split:
-        raise ProtocolError(f"One was measured on {first.split}, the other on {second.split}.")
-    if first.examples_digest != second.examples_digest:
-        raise ProtocolError(
-            "The two were measured on different examples: their users, targets or candidates are not the same. "
-            "Evaluate both on the same split of the same log."
-        )
-    return paired_test(per_user(first, metric), per_user(second, metric), seed=seed)
-
-
 def per_user(evaluation: Evaluation, metric: str) -> Values:
     """Return the mean of a metric ("ndcg@10") over each user's examples, `[U]`, users ascending."""
     _, user = np.unique(evaluation.user, return_inverse=True)
@@ -93,10 +77,10 @@ def per_user(evaluation: Evaluation, metric: str) -> Values:
     return np.asarray(totals / np.bincount(user), np.float64)
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
     """Return p values corrected for multiple testing (Holm 1979); compare them with the level as they are."""
     count = len(p_values)
-    corrected: dict[str, float] = {}
+    corrected: dict[Name, float] = {}
     largest = 0.0
     for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda entry: entry[1])):
         largest = max(largest, min(1.0, (count - rank) * p))

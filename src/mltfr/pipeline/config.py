@@ -11,6 +11,8 @@ from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.backbones.sasrec import SASRecConfig
 from mltfr.baselines import BASELINES, BaselineConfig
 from mltfr.config import Config, component
+from mltfr.evaluation.metrics import USUAL, metric_names
+from mltfr.evaluation.protocol import Average, Cutoffs, Metrics
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, SplitConfig
@@ -29,8 +31,17 @@ class EvaluationConfig(Config):
 
     remove_seen: bool = True
     """Whether items of the history are no candidates, in evaluation and in recommendations."""
+    average: Average = "examples"
+    """What a score is the mean over: `examples`, each predicting one item from all before it, or `users`, each with one
+    list against all of their items in the split."""
+    metrics: Metrics = USUAL
+    """What is measured. With `average = "examples"`, or one held-out item a user, recall is HR, MAP is MRR, and
+    precision is HR / k."""
+    cutoffs: Cutoffs = (5, 10, 20)
+    """Lengths k of the lists that are measured, ascending."""
     max_examples: int | None = Field(None, ge=1)
-    """Maximum number of examples of a split that are measured, drawn once for all runs; all if not given."""
+    """Maximum number of examples of a split (with `average = "users"`, of users) that are measured, drawn once for all
+    runs; all if not given."""
     baselines: bool = True
     """Whether `fit` also fits and scores the baselines that take seconds on the log; a study's runs never do."""
 
@@ -68,6 +79,13 @@ class RunConfig(Config):
         """Backbone, fusion and token tables in a few words."""
         fusion = f" + {self.fusion.name}" if self.fusion.name != "none" else ""
         return self.backbone.name + fusion + f" on {', '.join(self.tokens.tables)}" * bool(self.tokens.tables)
+
+    @property
+    def judged_by(self) -> str:
+        """What fitted runs are judged by: `training.metric`, or where that is not measured, what is most like it."""
+        measured = metric_names(self.evaluation.metrics, self.evaluation.cutoffs)
+        alike = [name for name in measured if name.partition("@")[0] == self.training.metric.partition("@")[0]]
+        return self.training.metric if self.training.metric in measured else (alike or measured)[0]
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from mltfr.baselines import BASELINES, Baseline
 from mltfr.errors import ConfigError, RunError
 from mltfr.evaluation import EvaluationProtocol, evaluate
 from mltfr.evaluation.evaluate import Shard
+from mltfr.evaluation.metrics import split_metric
 from mltfr.inference import ModelScorer
 from mltfr.interactions import Split
 from mltfr.memory import TrainingMemory
@@ -251,9 +252,13 @@ class NeuralEstimator:
 
     def _validate(self, model: SequentialModel, data: Split, shard: Shard | None) -> dict[str, float]:
         """Return the metrics of the validation split, of a sample of it where the settings say so."""
+        name, k = split_metric(self.config.training.metric)
         protocol = EvaluationProtocol(
             split=data.method,
             remove_seen=self.config.evaluation.remove_seen,
+            average=self.config.evaluation.average,
+            metrics=("hr", name),
+            cutoffs=tuple(sorted({10, k})),
             max_examples=self.config.training.validation_examples,
             sample_seed=self.config.seed,
         )

@@ -91,7 +91,5 @@ class FittedModel:
 
     def protocol(self) -> EvaluationProtocol:
         """Return how this recommender is measured."""
-        settings = self.config.evaluation
-        return EvaluationProtocol(
-            split=self.split.method, remove_seen=settings.remove_seen, max_examples=settings.max_examples
-        )
+        settings = self.config.evaluation.model_dump(exclude={"baselines"})
+        return EvaluationProtocol(split=self.split.method, **settings)

@@ -67,7 +67,7 @@ class Verdict:
     Attributes:
         backbone: name of the backbone, or of the baseline that the run is.
         fusion: name of its fusion.
-        metric: what is compared, the metric of `training.metric`.
+        metric: what is compared, `RunConfig.judged_by`.
         score: the run's test score.
         baseline: against the baseline with the best validation score; None without one, or with a single user.
         zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
@@ -172,7 +172,7 @@ def make_verdict(
         history: one record per epoch.
         skipped: baselines that were left out, with their estimated seconds.
     """
-    metric, test = config.training.metric, run[TEST]
+    metric, test = config.judged_by, run[TEST]
     known = {name: scores[VALIDATION].metrics[metric] for name, scores in baselines.items() if VALIDATION in scores}
     best = max(known, key=known.__getitem__, default=None)
     return Verdict(
@@ -191,9 +191,9 @@ def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> Comp
     """Return the paired comparison; None where a single user allows none."""
     if len(set(run.user.tolist())) < 2:
         return None
-    from mltfr.evaluation.significance import compare  # slow to import
+    from mltfr.evaluation.significance import paired_test, per_user  # slow to import
 
-    test = compare(run, other, metric)
+    test = paired_test(per_user(run, metric), per_user(other, metric))
     return Comparison(name, other.metrics[metric], test.difference, test.low, test.high)
 
 

@@ -16,9 +16,10 @@ LEVEL = 0.05
 
 
 def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_with: str) -> Table | None:
-    """Return mean relative gains with wins, ties and losses, a column per data set; None if nothing was compared.
+    """Return mean relative gains with wins and losses, a column per data set; None if nothing was compared.
 
-    A win is a gain whose p, after Holm's correction over its table, is below .05; a loss likewise.
+    A win is a gain whose p, after Holm's correction over its table, is below .05; a loss likewise. The rest are
+    undecided: that nothing was found does not say that there is nothing.
 
     Args:
         comparisons: as `comparisons.parquet`.
@@ -39,7 +40,7 @@ def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_wit
             mine = [r for r in rows if (r["fusion"], r["tables"], _group(r)) == (fusion, tables, group)]
             line += [TableCell(text) for text in _summary(mine)]
         cells.append(tuple(line))
-    columns = [name for group in groups for name in (names[group].title, "wins/ties/losses")]
+    columns = [name for group in groups for name in (names[group].title, "wins/undecided/losses")]
     seeds_random = all(row["seeds_random"] for row in rows)
     variance = "" if seeds_random else " Variance over seeds is not in all of these p values: see the tables."
     return Table(
@@ -49,9 +50,9 @@ def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_wit
         numbers=(False, False, *[True] * len(columns)),
         rows=tuple(cells),
         notes=(
-            "Mean over the backbones that a fusion ran on, each counting the same; wins, ties and losses add up to "
-            "their number. Wins and losses: "
-            f"p (Holm over its table) below {f'{LEVEL:g}'.lstrip('0')}; the rest are ties.{variance}",
+            "Mean over the backbones that a fusion ran on, each counting the same; wins, undecided and losses add up "
+            "to their number. Wins and losses: "
+            f"p (Holm over its table) below {f'{LEVEL:g}'.lstrip('0')}; the rest are undecided.{variance}",
         ),
     ).without_empty_columns()
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from mltfr.config import Config, load_toml
 from mltfr.errors import ConfigError, one_of
+from mltfr.evaluation.metrics import Metric
 from mltfr.interactions import FORMATS
 from mltfr.interactions.catalogue import CATALOGUE
 from mltfr.interactions.synthetic import SyntheticConfig
@@ -21,7 +22,6 @@ SYNTHETIC = "synthetic"
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 TestName = Literal["users-and-seeds", "t", "wilcoxon"]
-Metric = Annotated[str, Field(pattern=r"^(hr|ndcg|mrr)@(5|10|20)$")]
 Settings = dict[str, Any]
 
 
@@ -78,7 +78,7 @@ class StudyConfig(Config):
 
     title: str = ""
     """Title of the summary; the file's name if not given."""
-    metrics: tuple[Metric, ...] = Field(("ndcg@10", "hr@10"), min_length=1, examples=["ndcg@10", "hr@20", "mrr@5"])
+    metrics: tuple[Metric, ...] = Field(("ndcg@10", "hr@10"), min_length=1)
     """Metrics of the tables; the first one decides: gains, tests and tuning are of it."""
     compare_with: str = "none"
     """Label of the fusion that the others are compared with."""

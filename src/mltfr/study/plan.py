@@ -13,6 +13,7 @@ from mltfr.baselines import BASELINES
 from mltfr.config import flatten, merge
 from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
+from mltfr.evaluation.metrics import metric_names
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.study.config import StudyConfig
@@ -82,8 +83,21 @@ def make_plan(study: StudyConfig) -> list[Cell]:
     _check_parts(study)
     cells = [*_baselines(study), *_grid(study)]
     _check_same(cells)
+    _check_metrics(study, cells)
     _check_space(study, cells)
     return cells
+
+
+def _check_metrics(study: StudyConfig, cells: list[Cell]) -> None:
+    """Check that every cell measures the metrics of the tables."""
+    for cell in cells:
+        measured = metric_names(cell.config.evaluation.metrics, cell.config.evaluation.cutoffs)
+        for metric in study.metrics:
+            if metric not in measured:
+                raise ConfigError(
+                    f"metrics names '{metric}', which {cell.group} does not measure ({', '.join(measured)}). Add it to "
+                    "evaluation.metrics or evaluation.cutoffs in [settings]."
+                )
 
 
 def _baselines(study: StudyConfig) -> Iterator[Cell]:

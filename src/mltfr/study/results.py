@@ -19,7 +19,6 @@ from mltfr.study.spec import REMEDY
 from mltfr.study.users import USERS
 
 RESULTS = "results.parquet"
-METRICS = [f"{name}@{k}" for name in ("hr", "ndcg", "mrr") for k in (5, 10, 20)]
 SCHEMA = {
     "cell": pl.String,
     "data": pl.String,
@@ -93,10 +92,9 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
             "zero_branch": found.metrics.get("zero_branch", {}),
         }
         rows += [
-            {**common, "part": part, "metric": metric, "value": values[metric]}
+            {**common, "part": part, "metric": metric, "value": value}
             for part, values in scores.items()
-            for metric in METRICS
-            if metric in values
+            for metric, value in values.items()
         ]
         users.append(_of_users(pl.read_parquet(run / USERS), common))
     if users:

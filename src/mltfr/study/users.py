@@ -14,7 +14,7 @@ from mltfr.pipeline import FittedModel
 USERS = "users.parquet"
 """File of these scores, in a run folder and, for all runs, in the study folder."""
 PAIRED = ("hr@10", "ndcg@10", "mrr@10")
-"""Metrics that are kept for every user, whatever the study shows."""
+"""Metrics that are kept for every user, where they are measured, whatever the study shows."""
 
 
 def per_user(fitted: FittedModel, metrics: Sequence[str] = ()) -> pl.DataFrame:
@@ -31,17 +31,19 @@ def per_user(fitted: FittedModel, metrics: Sequence[str] = ()) -> pl.DataFrame:
     popularity = np.full(len(split.test), "unknown", dtype=object)
     for name, mask in popularity_slices(split.targets(split.test), split.vocabulary.counts).items():
         popularity[mask] = name
-    names = list(dict.fromkeys((*PAIRED, *metrics)))
-    frame = pl.DataFrame(
+    names = [name for name in dict.fromkeys((*PAIRED, *metrics)) if name in result.per_example]
+    scores = pl.DataFrame({"row": result.user, **{name: result.per_example[name] for name in names}})
+    facts = pl.DataFrame(
         {
-            "row": result.user,
+            "row": split.test.user,
             "history_length": split.test.cut,
             "target_popularity": pl.Series(popularity.tolist(), dtype=pl.String),
-            **{name: result.per_example[name].astype(np.float64) for name in names},
         }
     )
-    users = frame.group_by("row", maintain_order=True).agg(
-        pl.col("history_length", "target_popularity").first(), pl.col(names).mean()
+    users = (
+        scores.group_by("row", maintain_order=True)
+        .agg(pl.col(names).mean())
+        .join(facts.group_by("row").first(), on="row", how="left", maintain_order="left")
     )
     ids = pl.Series("user_id", list(split.user_ids), dtype=pl.String).gather(users["row"])
-    return users.select(ids, pl.exclude("row"))
+    return users.select(ids, "history_length", "target_popularity", *names)

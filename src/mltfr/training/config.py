@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mltfr.config import Config
+from mltfr.evaluation.metrics import Metric
 
 REMOVED_SETTINGS = {
     "refresh_every": "shortlists are refreshed before every epoch",
@@ -55,8 +56,9 @@ class TrainingConfig(Config):
     """Whether round 2 starts from new parameters or from those of round 1."""
     patience: int = Field(5, ge=1)
     """Validations in a row without a better score after which a round ends."""
-    metric: str = Field("ndcg@10", pattern=r"^(hr|ndcg|mrr)@(5|10|20)$", examples=["ndcg@10", "hr@20", "mrr@5"])
-    """Validation metric that chooses the best epoch."""
+    metric: Metric = "ndcg@10"
+    """Validation metric that chooses the best epoch: `hr`, `ndcg`, `mrr`, `recall`, `precision` or `map`, with any
+    cutoff."""
     validation_examples: int | None = Field(None, ge=1)
     """Validation examples used to choose the epoch, drawn once; all of them if not given."""
     batch_size: int = Field(256, ge=1)
