@@ -76,6 +76,14 @@ def test_a_wrong_setting_is_one_line(fitted, store, tmp_path):
     assert "unknown setting 'filters.cor'. Did you mean 'core'?" in refused(tmp_path, store, *arguments)
 
 
+def test_a_run_goes_on_without_its_baselines(fitted, store, tmp_path):
+    run("fit", fitted[0] / "log.csv", "--out", tmp_path / "run", "--backbone", "markov", home=store)
+    arguments = ("fit", fitted[0] / "log.csv", "--out", tmp_path / "run", "--backbone", "markov", "--resume")
+    done = run(*arguments, "--no-baselines", home=store)
+    assert "this run is finished; nothing was left to do" in done.stderr
+    assert "test, item-knn" in done.stdout
+
+
 ROWS = {
     "none": (("--fusion", "none", *SMALL[:4], "--epochs", "1"), ["popularity", "markov", "item-knn"]),
     "popularity": (("--backbone", "popularity"), ["markov", "item-knn"]),

@@ -50,6 +50,8 @@ def baselines(
 ) -> None:
     """Fit all baselines to an interaction log, and print one table: what a trained recommender has to beat.
 
+    Usually: `mltfr baselines interactions.csv --out runs/baselines`
+
     They need no training, and most logs take seconds; ease takes one matrix of all items in memory. Each is a run
     folder, which recommends and is compared like any other.
     """

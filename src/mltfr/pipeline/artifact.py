@@ -227,7 +227,7 @@ def other_settings(config: RunConfig, folder: Path) -> list[str]:
         before = _settings(folder)
     except UNREADABLE:
         return []
-    return differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
+    return differences(before.deciding(), config.deciding())
 
 
 def _settings(folder: Path) -> RunConfig:

@@ -74,6 +74,10 @@ class RunConfig(Config):
     training: TrainingConfig = TrainingConfig()
     """The training loop."""
 
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings that decide what is fitted, as JSON; whether baselines stand beside it does not."""
+        return self.model_dump(mode="json", exclude={"evaluation": {"baselines"}})
+
     @property
     def title(self) -> str:
         """Backbone, fusion and token tables in a few words."""

@@ -204,7 +204,7 @@ def finished_run(
     """
     config, _, facts = split_log(config, log)
     fitted = load_artifact(folder)
-    other = differences(fitted.config.model_dump(mode="json"), config.model_dump(mode="json"))
+    other = differences(fitted.config.deciding(), config.deciding())
     if facts["data_fingerprint"] != fitted.facts.get("data_fingerprint"):
         other.insert(0, "the log is another one")
     if other:
@@ -257,6 +257,5 @@ def _reporters(
 def _fingerprint(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return a hash of all that a checkpoint depends on."""
     versions = {"mltfr": __version__, "checkpoint": CHECKPOINT_FORMAT, "torch": torch.__version__}
-    settings = config.model_dump(mode="json", exclude={"evaluation": {"baselines"}})  # training knows none
-    values = {"config": settings, "versions": versions, **facts}
+    values = {"config": config.deciding(), "versions": versions, **facts}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
