@@ -40,3 +40,30 @@ def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert shown.out == ""
     for text in ("demo reading", "3/3", "done", "demo writing"):
         assert text in shown.err
+
+
+@pytest.mark.parametrize(
+    ("total", "told"),
+    [
+        (4, ["work: 2 of 4", "a message", "work: 4 of 4, about 0 s left"]),
+        (None, ["work: 2 so far", "a message", "work: 4 so far"]),
+    ],
+)
+def test_elsewhere_a_long_task_is_told(
+    capsys: pytest.CaptureFixture[str], total: int | None, told: list[str]
+) -> None:
+    now = 0.0
+    progress = ConsoleProgress()
+    progress.console.get_time = lambda: now
+    progress.start("work", total, done=1)
+    now = 31.0
+    progress.advance()  # no pace is known yet
+    now = 50.0
+    progress.message("a message")
+    now = 70.0
+    progress.advance()  # a line stood there 20 seconds ago
+    now = 81.0
+    progress.advance()
+    progress.close()
+    progress.advance()
+    assert capsys.readouterr().err.splitlines() == told

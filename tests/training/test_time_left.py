@@ -60,3 +60,17 @@ def test_batches_that_are_not_reported_count(clock):
     for epoch, left in ((1, 300.0), (2, 100.0)):
         clock.batches(epoch, range(5, 51, 5))
         assert clock.bar() == ((epoch - 1) * 100 + 50, left)
+
+
+def test_without_a_terminal_an_epoch_tells_a_line_every_30_seconds():
+    clock = Clock(terminal=False)
+    clock.callback.on_round_start(1, 2, epochs=3, batches=40)
+    clock.batches(1, range(1, 41))
+    clock.callback.on_epoch_end({"epoch": 1, "loss": 1.0, "seconds": 80.0})
+    clock.batches(2, range(1, 20))
+    assert clock.file.getvalue().splitlines() == [
+        "round 1 of 2, epoch 1 of at most 3: 16 of 120 batches, about 208 s left",
+        "round 1 of 2, epoch 1 of at most 3: 31 of 120 batches, about 178 s left",
+        "round 1 of 2, epoch 1 of at most 3: loss 1.0000 (80.0 s)",
+        "round 1 of 2, epoch 2 of at most 3: 56 of 120 batches, about 128 s left",
+    ]

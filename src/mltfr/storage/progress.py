@@ -12,6 +12,9 @@ from mltfr.storage.terminal import printable
 if TYPE_CHECKING:
     from rich import progress as rich_progress
 
+QUIET_SECONDS = 30.0
+"""Without a terminal a task that goes on is told after so many seconds without a line."""
+
 
 class Progress:
     """Receives the progress of a job, and ignores it; subclasses show it.
@@ -52,7 +55,7 @@ SILENT = Progress()
 
 
 class ConsoleProgress(Progress):
-    """Messages as lines on stderr, and a bar for the current task where stderr is a terminal.
+    """Messages as lines on stderr; the current task as a bar on a terminal, elsewhere as a line every 30 seconds.
 
     Args:
         label: put before every line and task.
@@ -64,11 +67,16 @@ class ConsoleProgress(Progress):
         self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         self.label = f"{label} " if label else ""
         self._bar: rich_progress.Progress | None = None
+        self._task = ""
+        self._said = self.console.get_time()
 
-    def start(self, task: str, total: int | None = None, done: int = 0) -> None:
-        """Show a new bar with its steps and the time left."""
+    def start(self, task: str, total: int | None = None, done: int = 0, unit: str = "") -> None:
+        """Show a new bar with its steps and the time left; `unit` is what lines call the steps ("batches")."""
         self.close()
         if not self.console.is_terminal:
+            self._task, self._total, self._done, self._unit = task, total, done, unit and f" {unit}"
+            self._first: tuple[float, int] | None = None
+            self._said = self.console.get_time()
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -78,19 +86,37 @@ class ConsoleProgress(Progress):
         self._bar.start()
 
     def advance(self, steps: int = 1) -> None:
-        """Move the bar."""
+        """Move the bar, or print a line if none was printed for long."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], steps)
+        elif self._task:
+            self._done += steps
+            now = self.console.get_time()
+            self._first = self._first or (now, self._done)  # the first step may warm up
+            if now - self._said >= QUIET_SECONDS:
+                self.message(f"{self._task}: {self._steps(now, *self._first)}")
 
     def message(self, text: str) -> None:
         """Print a line, above the bar."""
         self.console.print(printable(self.label + text), markup=False)
+        self._said = self.console.get_time()
 
     def close(self) -> None:
         """Remove the bar."""
+        self._task = ""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _steps(self, now: float, begun: float, first: int) -> str:
+        """Return the steps done of all, and the seconds left at the pace since the first step."""
+        if self._total is None:
+            return f"{self._done}{self._unit} so far"
+        text = f"{self._done} of {self._total}{self._unit}"
+        if self._done == first:
+            return text
+        left = (self._total - self._done) * (now - begun) / (self._done - first)
+        return f"{text}, about {left:.0f} s left"
 
 
 def show_progress(quiet: bool = False, label: str = "") -> Progress:

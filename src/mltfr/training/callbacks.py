@@ -67,7 +67,7 @@ class Callbacks(Callback):
 
 
 class Console(ConsoleProgress, Callback):
-    """Writes to stderr: one line an epoch, and on a terminal a bar with the time left of the round."""
+    """Writes to stderr: one line an epoch, and the time left of the round: on a terminal a bar, else lines."""
 
     def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Remember the extent of the round."""
@@ -79,7 +79,7 @@ class Console(ConsoleProgress, Callback):
         done = (epoch - 1) * self.batches + batch
         if epoch != self.epoch:
             self.epoch, self.done = epoch, done - 1
-            self.start(self._epoch(epoch), self.epochs * self.batches, self.done)
+            self.start(self._epoch(epoch), self.epochs * self.batches, self.done, "batches")
         self.advance(done - self.done)
         self.done = done
 
