@@ -10,8 +10,9 @@ from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.testing.toy import HIDDEN, ToyBackbone, random_table
-from mltfr.training import TrainingConfig, merge
+from mltfr.training import Callbacks, TrainingConfig, merge
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss
 
@@ -23,7 +24,17 @@ class Seen(Exception):
     """Carries what the fusion was asked to merge."""
 
 
-def estimate(monkeypatch, name, **settings):
+class Steps(Progress):
+    """Keeps the extent of the task, and how far it has come."""
+
+    def start(self, task, total=None, done=0):
+        self.total, self.steps = total, []
+
+    def advance(self, steps=1):
+        self.steps.append(steps)
+
+
+def estimate(monkeypatch, name, progress=None, **settings):
     """Return the model, its loss, the samples, and the Fisher information that the merge gets."""
     entry = FUSIONS.get(name)
     tables = [random_table("a"), random_table("b", 40)]
@@ -45,7 +56,7 @@ def estimate(monkeypatch, name, **settings):
 
     monkeypatch.setattr(fusion, "merge_experts", seen)
     with pytest.raises(Seen) as caught:
-        merge.merge_experts(model, loss, samples, config, 0)
+        merge.merge_experts(model, loss, samples, config, 0, progress or SILENT)
     return model, loss, samples, caught.value.args[0]
 
 
@@ -82,6 +93,14 @@ def test_the_reference_takes_every_training_batch(monkeypatch):
     _, _, samples, _ = estimate(monkeypatch, "mltfr-reference", advanced={"fisher_examples": 11}, batch_size=16)
     full, rest = divmod(len(samples), 16)
     assert sorted(sizes) == sorted([16] * full + [rest] * (rest > 0))
+
+
+@pytest.mark.parametrize("name", ["mltfr", "mltfr-reference"])
+def test_it_tells_how_far_it_is(monkeypatch, name):
+    steps = Steps()
+    _, _, samples, _ = estimate(monkeypatch, name, Callbacks([steps]), samples="positions", batch_size=7)
+    assert steps.total == sum(steps.steps) == len(samples)
+    assert len(steps.steps) == -(-len(samples) // 7)
 
 
 def _noting(sizes, method):

@@ -74,7 +74,7 @@ class StatusActor:
 
 
 class StatusCallback(Callback):
-    """Sends the progress of a training to the status actor; batches twice a second at most.
+    """Sends the progress of a training to the status actor; batches and steps twice a second at most.
 
     Args:
         status: handle of the actor.
@@ -83,6 +83,20 @@ class StatusCallback(Callback):
     def __init__(self, status: Any) -> None:
         self.status = status
         self.sent = 0.0
+        self.waiting = 0
+
+    def start(self, task: str, total: int | None = None, done: int = 0) -> None:
+        """Send the start of a task."""
+        self.waiting = 0
+        self.status.post.remote("start", task, total, done)
+
+    def advance(self, steps: int = 1) -> None:
+        """Send the steps done since they were last sent."""
+        self.waiting += steps
+        if time.monotonic() - self.sent >= POLL:
+            self.sent = time.monotonic()
+            self.status.post.remote("advance", self.waiting)
+            self.waiting = 0
 
     def message(self, text: str) -> None:
         """Send a remark."""

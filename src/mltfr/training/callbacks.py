@@ -40,6 +40,16 @@ class Callbacks(Callback):
     def __init__(self, callbacks: Sequence[Callback]) -> None:
         self.callbacks = callbacks
 
+    def start(self, task: str, total: int | None = None, done: int = 0) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.start(task, total, done)
+
+    def advance(self, steps: int = 1) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.advance(steps)
+
     def message(self, text: str) -> None:
         """Call them all."""
         for callback in self.callbacks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from mltfr.fusion import TwoRoundFusion
 from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.training.batch import Batch
 from mltfr.training.config import TrainingConfig
 from mltfr.training.epoch import FISHER, epoch_generator, plan_epoch
@@ -21,11 +24,17 @@ POSITIONS = 800
 
 
 def merge_experts(
-    model: SequentialModel, loss: Loss, samples: Samples, config: TrainingConfig, seed: int
+    model: SequentialModel,
+    loss: Loss,
+    samples: Samples,
+    config: TrainingConfig,
+    seed: int,
+    progress: Progress = SILENT,
 ) -> dict[str, Tensor]:
     """Return the consensus expert's tensors, from the experts at their best epoch; dropout and noise are off.
 
     The Fisher information is that of the training loss alone: a contrast belongs to a batch, not to an example.
+    `progress` receives the number of examples done.
 
     Raises:
         ValueError: the model's fusion has no experts.
@@ -46,13 +55,19 @@ def merge_experts(
         chosen = chosen[np.argsort(samples.lengths(chosen), kind="stable")]
         plan = np.array_split(chosen, -(-count // config.batch_size))
     device = model.item_embedding.weight.device
-    batches = (samples.batch(chunk, random).to(device) for chunk in plan)
+
+    def batches() -> Iterator[Batch]:
+        progress.start("Fisher information", sum(map(len, plan)))
+        for chunk in plan:
+            yield samples.batch(chunk, random).to(device)
+            progress.advance(len(chunk))
+
     if fusion.fisher_estimator == "batch":
-        pairs = ((batch.items, batch.targets) for batch in batches)
+        pairs = ((batch.items, batch.targets) for batch in batches())
         fisher = estimate_fisher_of_batches(step, parameters, lambda *pair: step(Batch(*pair)), pairs)
     else:
         chunk = max(1, min(32, POSITIONS // model.backbone.max_length))
-        pairs = ((batch.items, hidden_gradient(step, batch)) for batch in batches)
+        pairs = ((batch.items, hidden_gradient(step, batch)) for batch in batches())
         with torch.no_grad():  # vmap's gradients are taken all the same, but nothing else keeps a graph
             fisher = estimate_fisher(step, parameters, lambda *pair: linearised_loss(model, *pair), pairs, chunk)
     return fusion.merge_experts({name.removeprefix("model.fusion."): value for name, value in fisher.items()})
