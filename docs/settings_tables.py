@@ -41,6 +41,7 @@ def allowed(field: FieldInfo) -> str:
     metadata = [*field.metadata, *getattr(kind, "__metadata__", ())]
     kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
     names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
+    names[tuple[str, ...]] = "list of texts"
     if kind == tuple[str, ...]:
         text = "list of texts"
     elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:

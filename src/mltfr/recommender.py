@@ -23,7 +23,7 @@ from mltfr.inference import (
     similar_items,
 )
 from mltfr.inference.recommend import check_k
-from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
+from mltfr.interactions import InteractionLog, PreparedSet
 from mltfr.interactions.item_names import named
 from mltfr.memory import TrainingMemory
 from mltfr.pipeline import (
@@ -37,6 +37,7 @@ from mltfr.pipeline import (
     save_artifact,
     to_evaluate,
 )
+from mltfr.pipeline.inputs import read_log
 from mltfr.pipeline.updatable import Updatable
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
@@ -128,7 +129,7 @@ class Recommender(Updatable):
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = self._read(log)
+        log = read_log(self.config, log)
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
@@ -144,7 +145,7 @@ class Recommender(Updatable):
         Raises:
             ConfigError: a baseline, of which nothing is known before.
         """
-        return estimate_fit(self.config, self._read(log))
+        return estimate_fit(self.config, read_log(self.config, log))
 
     def evaluate(
         self,
@@ -280,9 +281,6 @@ class Recommender(Updatable):
             save_artifact(fitted, folder)
         retriever.keep_in(folder)
 
-    def _read(self, log: Any) -> InteractionLog | PreparedSet:
-        known = isinstance(log, InteractionLog | PreparedSet)
-        return log if known else load_interactions(log, same_time=self.config.filters.same_time)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -34,21 +34,31 @@ def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, al
     """The worker is killed with SIGKILL in round 2; the others end, and new ones go on from the checkpoint."""
     out = tmp_path / "run"
     header, first, *rest = log.read_text().splitlines()
-    padded = tmp_path / "padded.csv"
-    padded.write_text("\n".join([header, f" {first}", *rest, ",i1,3"]) + "\n")
+    padded = [tmp_path / "padded.csv", tmp_path / "rest.csv"]
+    padded[0].write_text("\n".join([header, f" {first}", *rest[:50]]) + "\n")
+    padded[1].write_text("\n".join([header, *rest[50:], ",i1,3", "u1,none,9"]) + "\n")
     thread, killed = kill_once(lambda: checkpointed(out, 2, 3), lambda: descendants("RayTrainWorker"))
     options = [*OPTIONS, "--set", "training.advanced.checkpoint_seconds=0", "--skip-invalid"]
-    run("fit", padded, "--out", out, *options, "--engine", "ray", "--workers", "2")
+    options += ["--where", "item_id != none"]
+    run("fit", *padded, "--out", out, *options, "--engine", "ray", "--workers", "2")
     thread.join()
     assert killed
     printed = capsys.readouterr()
     assert "Run written to" in printed.out
     assert "round 1 of 2, epoch 1 of at most 2" in printed.err
-    for note in ("white space was stripped off", "invalid rows dropped: 1."):
+    for note in ("white space was stripped off", "invalid rows dropped: 1.", "read 2 files", "rows meet the condition"):
         assert printed.err.count(note) == 1, "once, not once a worker"
-    (out / "config.toml").write_text((out / "config.toml").read_text().replace("_seconds = 0.0", "_seconds = 60.0"))
+    text = (out / "config.toml").read_text()
+    for asked, usual in {
+        "_seconds = 0.0": "_seconds = 60.0",
+        'where = "item_id != none"\n': "",
+        "skip_invalid = true": "skip_invalid = false",
+    }.items():
+        assert asked in text
+        text = text.replace(asked, usual)
+    (out / "config.toml").write_text(text)
     assert_same_run(out, alone)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["padded.csv", "run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["padded.csv", "rest.csv", "run"]
 
 
 def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys, log, tmp_path):

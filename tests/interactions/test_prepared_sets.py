@@ -37,7 +37,6 @@ ASKED = {
     "an unknown format": ("log.csv", {"format": "foo"}, r"Unknown format 'foo'"),
     "no file": ("nothing.csv", {}, r"nothing.csv: no such file or folder"),
     "columns of a table that has names": ("log.csv", {"format": "parquet", "columns": "a,b"}, r"--columns is for"),
-    "a file's format for a folder": (".", {"format": "csv"}, r": is a folder, format 'csv' is a file's"),
     "columns of Parquet parts": (".", {"format": "parquet", "columns": "a,b"}, r"--columns is for"),
 }
 

@@ -72,7 +72,7 @@ def test_the_command_line_and_studies(path):
     filtered = ["--set", "filters.same_time=keep", "--set", "filters.since=2019-11-02"]
     printed = CliRunner().invoke(app, ["describe", str(path), "--json", *filtered])
     assert json.loads(printed.stdout)["interactions"] == 2
-    assert len(open_log(DataConfig(file=str(path)), "keep")) == 6
+    assert len(open_log(DataConfig(file=str(path)), KEEP)) == 6
     assert describe(load_interactions(path, same_time="keep")).interactions == 6
 
 

@@ -17,6 +17,8 @@ from mltfr.cli.options import (
     TimeFormat,
     TimestampColumn,
     UserColumn,
+    Where,
+    with_options,
 )
 from mltfr.cli.output import say
 
@@ -45,7 +47,9 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the da
 
 @app.command()
 def prepare(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`.")],
+    file: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Interaction log, as for `mltfr fit`.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.", show_default=False)],
     set_: Annotated[
         list[str] | None,
@@ -65,6 +69,7 @@ def prepare(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
+    where: Where = None,
 ) -> None:
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
 
@@ -79,19 +84,17 @@ def prepare(
     from mltfr.interactions.prepare import PreparationConfig, memory_bytes
     from mltfr.storage.progress import show_progress
 
-    settings = PreparationConfig.parse(parse_overrides(set_ or []), "settings")
+    given = with_options(
+        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
+        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
+    )  # fmt: skip
+    settings = PreparationConfig.parse(parse_overrides(given), "settings")
     prepared = prepare_set(
         file,
         out,
         filters=settings.filters,
         split=settings.split,
-        format=format,
-        user_column=user_column,
-        item_column=item_column,
-        timestamp_column=timestamp_column,
-        time_format=time_format,
-        columns=columns,
-        skip_invalid=skip_invalid,
+        **settings.reading.arguments,
         memory=memory_bytes(memory),
         progress=show_progress(),
     )
@@ -103,7 +106,10 @@ def prepare(
 @app.command()
 def describe(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`, or a prepared set.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Interaction log, as for `mltfr fit`, or a prepared set.", show_default=False
+        ),
     ],
     json: Json = False,
     set_: Annotated[
@@ -121,6 +127,7 @@ def describe(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
+    where: Where = None,
 ) -> None:
     """Print the statistics of an interaction log, or of a prepared set.
 
@@ -137,20 +144,14 @@ def describe(
     from mltfr.interactions.statistics import PreparedStatistics, describe_prepared
     from mltfr.interactions.statistics import describe as statistics_of
 
-    settings = Filtering.parse(parse_overrides(set_ or []), "settings")
-    log = load_interactions(
-        file,
-        format=format,
-        user_column=user_column,
-        item_column=item_column,
-        timestamp_column=timestamp_column,
-        time_format=time_format,
-        columns=columns,
-        skip_invalid=skip_invalid,
-        same_time=settings.filters.same_time,
-    )
-    if isinstance(log, PreparedSet) and set_:
-        raise ConfigError(f"{file}: is a prepared set, filtered before. Leave out --set.")
+    given = with_options(
+        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
+        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
+    )  # fmt: skip
+    settings = Filtering.parse(parse_overrides(given), "settings")
+    log = load_interactions(file, **settings.reading.arguments, **settings.filters.arguments)
+    if isinstance(log, PreparedSet) and (set_ or where):
+        raise ConfigError(f"{log.folder}: is a prepared set, filtered before. Leave out --set and --where.")
     log = log if isinstance(log, PreparedSet) else apply_filters(log, settings.filters)[0]
     statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
     if json:

@@ -18,7 +18,9 @@ from mltfr.cli.options import (
     TimeFormat,
     TimestampColumn,
     UserColumn,
+    Where,
     Workers,
+    with_options,
 )
 from mltfr.cli.output import say
 
@@ -48,11 +50,13 @@ class FitCommand(TyperCommand):
 
 def fit(
     file: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="FILE",
+            metavar="FILE...",
             help="Interaction log: CSV, TSV, Parquet, JSON Lines (each also .gz or .zst), RecBole .inter, "
-            "sequence text, or a folder with train.txt, test.txt and perhaps valid.txt, or the like in other formats.",
+            "sequence text; several of them, or a folder of parts; or a folder with train.txt, test.txt and perhaps "
+            "valid.txt, or the like in other formats.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Run folder to write; it must be new or empty.", show_default=False)],
@@ -118,6 +122,7 @@ def fit(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
+    where: Where = None,
 ) -> None:
     """Fit a recommender to an interaction log and score it.
 
@@ -138,6 +143,10 @@ def fit(
     from mltfr.pipeline.artifact import check_new
     from mltfr.training.device import launched
 
+    given = with_options(
+        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
+        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
+    )  # fmt: skip
     rank, processes = launched()
     check_engine(engine, workers, address)
     if not rank:
@@ -153,7 +162,7 @@ def fit(
         seed=seed,
         epochs=epochs,
         baselines=False if no_baselines else None,
-        overrides=set_ or [],
+        overrides=given,
         where="settings" if config is None else f"settings (with {config})",
     )
     settings = with_shards(settings, workers or processes)
@@ -161,16 +170,7 @@ def fit(
     from mltfr.interactions import load_interactions
     from mltfr.training import Callback, Console, Interrupted, stop_request
 
-    reading: dict[str, Any] = {
-        "format": format,
-        "user_column": user_column,
-        "item_column": item_column,
-        "timestamp_column": timestamp_column,
-        "time_format": time_format,
-        "columns": columns,
-        "skip_invalid": skip_invalid,
-        "same_time": settings.filters.same_time,
-    }
+    reading = {**settings.reading.arguments, **settings.filters.arguments}
     with stop_request() as stop:
         try:
             if engine == "ray":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,10 @@ Format = Annotated[
     ),
 ]
 UserColumn = Annotated[str | None, typer.Option(help="Column of the user ids; the usual names are known.")]
-ItemColumn = Annotated[str | None, typer.Option(help="Column of the item ids; the usual names are known.")]
+ItemColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of the item ids; the usual names are known. Several make one id, as in artist,track."),
+]
 TimestampColumn = Annotated[str | None, typer.Option(help="Column of the times; the usual names are known.")]
 TimeFormat = Annotated[
     str | None,
@@ -28,6 +32,14 @@ ColumnNames = Annotated[
     typer.Option(
         "--columns",
         help="Names of all columns of a table without a header line, as in user_id,item_id,rating,timestamp.",
+        show_default=False,
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Rows to take, over any columns, as in 'rating >= 4 and event in buy,cart'; may come several times.",
         show_default=False,
     ),
 ]
@@ -60,3 +72,17 @@ Address = Annotated[
         show_default=False,
     ),
 ]
+
+
+def with_options(settings: list[str] | None, where: list[str] | None, **reading: str | bool | None) -> list[str]:
+    """Return `--set`'s texts with what the options above set, which win: how the log is read, and rows are picked.
+
+    Args:
+        settings: what `--set` was given.
+        where: conditions, all of which must be met.
+        reading: values of the options of reading by the names of their settings; None and False are not given.
+    """
+    conditions = [f"({condition})" for condition in where] if where and len(where) > 1 else where or []
+    given = {f"reading.{name}": value for name, value in reading.items() if value}
+    given |= {"filters.where": " and ".join(conditions)} if conditions else {}
+    return [*(settings or []), *(f"{key}={dumps(value)}" for key, value in given.items())]

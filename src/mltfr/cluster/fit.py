@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class TrainingJob:
 
     Attributes:
         settings: complete settings.
-        file: the interaction log, under a path that all nodes know.
+        files: the interaction log, under paths that all nodes know.
         reading: further arguments of `load_interactions`.
         out: the run folder, under a path that all nodes know.
         workers: number of processes (W).
@@ -46,7 +46,7 @@ class TrainingJob:
     """
 
     settings: RunConfig
-    file: Path
+    files: tuple[Path, ...]
     reading: Mapping[str, Any]
     out: Path
     workers: int
@@ -58,7 +58,7 @@ class TrainingJob:
 
 def fit_with_ray(
     settings: RunConfig,
-    file: Path,
+    files: Sequence[Path],
     reading: Mapping[str, Any],
     out: Path,
     workers: int,
@@ -74,9 +74,9 @@ def fit_with_ray(
 
     Args:
         settings: complete; the result is that of one process with the same `training.shards`.
-        file: the interaction log.
+        files: the interaction log, in one file or several.
         reading: further arguments of `load_interactions`.
-        out: run folder; like `file` on storage that all nodes share.
+        out: run folder; like the files on storage that all nodes share.
         workers: number of processes, a divisor of `training.shards`.
         address: of the cluster; None for a local one.
         resume: continue an interrupted run in `out`; a finished one of the same settings and log is left as it is.
@@ -92,14 +92,15 @@ def fit_with_ray(
     out, stop = out.absolute(), stop or Event()
     callback = callback or Console()
     if (out / MANIFEST).exists():
-        return finished_run(settings, load_interactions(file, **reading), out, callback).metrics
+        return finished_run(settings, load_interactions(list(files), **reading), out, callback).metrics
     with connected(address, workers), ray_storage(out) as storage, shared_storage(storage) as token:
         import ray
 
         check_new(out, resume)  # again: another command may have finished a run
 
         use_gpu = settings.training.device != "cpu" and ray.cluster_resources().get("GPU", 0) >= workers
-        job = TrainingJob(settings, file.absolute(), dict(reading), out, workers, use_gpu, Path.cwd(), storage, token)
+        logs = tuple(file.absolute() for file in files)
+        job = TrainingJob(settings, logs, dict(reading), out, workers, use_gpu, Path.cwd(), storage, token)
         status = start_status_actor()
         running = ray.remote(num_cpus=0, max_retries=0)(_run_trainer).remote(job, status)
         try:
@@ -149,12 +150,12 @@ def _work(config: Mapping[str, Any]) -> None:
     if finished or ray.get(status.error.remote()) or ray.get(status.stopped.remote()):
         return
     try:
-        require_shared([job.token, job.file])
+        require_shared([job.token, *job.files])
         with suppress(OSError):
             os.chdir(job.here)
         callback = StatusCallback(status) if main else Callback()
         with stop_on_request(status) as stop, warnings_sent(status) if main else nullcontext():
-            log = load_interactions(job.file, **job.reading)
+            log = load_interactions(list(job.files), **job.reading)
             fit(job.settings, log, job.out, resume=True, callback=callback, stop=stop)
     except Interrupted:
         return

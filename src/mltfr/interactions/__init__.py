@@ -5,11 +5,13 @@ from mltfr.interactions.extend import extend
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.histories import PADDING, UNKNOWN, Histories
 from mltfr.interactions.last_time import LastTime
-from mltfr.interactions.load import FORMATS, load_interactions
+from mltfr.interactions.load import load_interactions
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.new_rows import NewRows
 from mltfr.interactions.prepare import prepare
 from mltfr.interactions.prepared import PreparedSet
+from mltfr.interactions.reading import ReadingConfig
+from mltfr.interactions.sources import FORMATS
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig, split
 from mltfr.interactions.statistics import Statistics, describe
@@ -28,6 +30,7 @@ __all__ = [
     "LastTime",
     "NewRows",
     "PreparedSet",
+    "ReadingConfig",
     "Split",
     "SplitConfig",
     "Statistics",

@@ -10,12 +10,15 @@ from typing import Literal
 import polars as pl
 
 from mltfr.errors import DataError
+from mltfr.interactions.columns import part
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, RawTable, Rejected
 from mltfr.interactions.timestamps import EXPECTED, FORMAT, ParsedTimes, TimeReader, found_time, shown_value
 
 SameTime = Literal["refuse", "keep"]
 ONCE = "An interaction with its time must stand once; where that is no mistake, set filters.same_time=keep."
+JOINER = "|"
+"""What stands between the parts of an id that several columns make."""
 UNUSABLE = 0.9
 """Share of times that cannot be read from which on it is the column that is wrong, not a row."""
 _IDS = "Every row needs user_id and item_id."
@@ -64,7 +67,11 @@ class RowChecks:
         return sum(rejected.count for rejected in self.rejected.values())
 
     def look(self, piece: pl.DataFrame) -> tuple[pl.DataFrame, ParsedTimes | None]:
-        """Return a piece without rows that lack an id, and its times as they were parsed to look at them."""
+        """Return a piece without rows that lack an id, and its times as they were parsed to look at them.
+
+        Parts of an item's id are joined.
+        """
+        piece = _joined(piece)
         for column in (USER, ITEM):
             blank = self.stripped[column].look(piece[column])
             piece = self.rejected[column].drop(piece, blank, partial(_empty, column))
@@ -141,6 +148,20 @@ def no_rows(name: str, skipped: int) -> DataError:
 def found_repeat(place: str, user: str, item: str, time: float) -> str:
     """Return what a row that repeats the one at `place` is said to be."""
     return f"repeats {place} (user {user!r}, item {item!r}, timestamp {time})"
+
+
+def _joined(piece: pl.DataFrame) -> pl.DataFrame:
+    """Return a piece in which the parts of every item's id are one text; it is missing where one of them is.
+
+    Between the parts stands a bar. One within a part follows a backslash, as a backslash does, so that no two items
+    become one.
+    """
+    parts = [name for name in map(part, range(2, len(piece.columns))) if name in piece.columns]
+    if not parts:
+        return piece
+    texts = (pl.col(name).str.strip_chars() for name in (ITEM, *parts))
+    given = [pl.when(text != "").then(text.str.replace_all(r"([\\|])", r"\$1")) for text in texts]
+    return piece.with_columns(pl.concat_str(given, separator=JOINER).alias(ITEM)).drop(parts)
 
 
 def _empty(column: str, row: int) -> str:

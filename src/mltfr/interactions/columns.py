@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mltfr.errors import DataError
+from mltfr.errors import DataError, did_you_mean
+from mltfr.interactions.raw import ITEM, TIME, USER
+from mltfr.interactions.where import CORRECT, Where
 
 USER_NAMES = (
     "user_id",
@@ -62,12 +64,18 @@ class Columns:
 
     user: str | None = None
     item: str | None = None
+    """Several columns have commas between them, and are joined into one id."""
     timestamp: str | None = None
     names: tuple[str, ...] = ()
     """Names of all columns of a table of text without a header; none where the header names them."""
+    where: Where | None = None
+    """A condition on the rows, which reads further columns."""
 
-    def resolve(self, names: Sequence[str], source: str) -> tuple[str, str, str | None]:
-        """Return the columns of user, item and time, the last None where there is none.
+    def resolve(self, names: Sequence[str], source: str) -> dict[str, str]:
+        """Return the columns that are read, by what readers call them.
+
+        These are `user_id`, `item_id` and, where there is one, `timestamp`; further parts of an item's id, as `part`
+        says; and what a condition compares, as `further` says, which may be one of the others once more.
 
         Args:
             names: the columns that exist.
@@ -77,7 +85,7 @@ class Columns:
             DataError: a column is missing or there twice, or two roles share one column.
         """
         user = _find(self.user, USER_NAMES, names, "user", source)
-        item = _find(self.item, ITEM_NAMES, names, "item", source)
+        item, *parts = [_find(given, ITEM_NAMES, names, "item", source) for given in self.item_parts(names)]
         timestamp = _find(self.timestamp, TIME_NAMES, names, "timestamp", source)
         if user is None or item is None:
             role, usual = ("user", USER_NAMES) if user is None else ("item", ITEM_NAMES)
@@ -85,25 +93,53 @@ class Columns:
                 f"{source}: no {role} column among {_listed(names)}. Expected {usual[0]} or a usual synonym "
                 f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column{_example(len(names))}."
             )
-        twice = next((name for name in (user, item, timestamp) if names.count(name) > 1), None)
-        if twice is not None:
-            raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
-        if len({user, item, timestamp}) < 3:
+        found = {USER: user, ITEM: item, TIME: timestamp}
+        if len(set(found.values())) < 3:
             raise DataError(
                 f"{source}: user, item and timestamp must be different columns, got {user}, {item}, {timestamp}. "
                 "Name them with --user-column, --item-column and --timestamp-column."
             )
-        return user, item, timestamp
+        found |= {part(number): name for number, name in enumerate(parts, start=2)}
+        for name in self.where.columns if self.where is not None else ():
+            if name not in names:
+                close = did_you_mean(name, names)
+                raise DataError(f"{source}: no column '{name}'. The file has {_listed(names)}.{close} {CORRECT}")
+            found[further(name)] = name
+        roles = {role: name for role, name in found.items() if name is not None}
+        twice = next((name for name in roles.values() if names.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
+        return roles
+
+    def item_parts(self, names: Sequence[str]) -> tuple[str | None, ...]:
+        """Return the columns that were asked for as the item's id, of which several are joined into one.
+
+        Args:
+            names: the columns that exist; one whose name has commas is one column.
+        """
+        if self.item is None or self.item in names:
+            return (self.item,)
+        return tuple(name.strip() for name in self.item.split(","))
 
     def are_usual(self, names: Sequence[str]) -> bool:
         """Say whether `names` looks like a header: it has a user's and an item's column."""
-        roles = ((self.user, USER_NAMES), (self.item, ITEM_NAMES))
-        return all(given in names if given else usual_column(names, usual) for given, usual in roles)
+        roles = (((self.user,), USER_NAMES), (self.item_parts(names), ITEM_NAMES))
+        return all(set(given) <= set(names) if any(given) else usual_column(names, usual) for given, usual in roles)
 
 
-def column_names(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of the columns of a table without a header; a text has commas between them."""
-    return tuple(name.strip() for name in (given.split(",") if isinstance(given, str) else given or ()))
+def part(number: int) -> str:
+    """Return what readers call the column of a further part of an item's id; `item_id` is the first."""
+    return f"{ITEM}, part {number}"
+
+
+def further(name: str) -> str:
+    """Return what readers call a column that a condition compares."""
+    return f"further {name}"
+
+
+def is_id(role: str) -> bool:
+    """Say whether a column that readers call so holds ids, or parts of these."""
+    return role in (USER, ITEM) or role.startswith(f"{ITEM}, ")
 
 
 def canonical(name: str) -> str:

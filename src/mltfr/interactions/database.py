@@ -17,6 +17,7 @@ from mltfr.errors import ConfigError, MissingExtraError, OutputError
 from mltfr.interactions.checks import ONCE, Checking, RowChecks, found_repeat, no_rows
 from mltfr.interactions.clock import Clock, Unit
 from mltfr.interactions.log import SLICE, Condition, Ints, update_digest
+from mltfr.interactions.picking import Picked
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, invalid_row
 from mltfr.interactions.readers.pieces import Pieces
 from mltfr.storage.progress import Progress
@@ -74,6 +75,7 @@ class DatabaseLog:
         skipped: invalid rows that were dropped.
         clock: what is known of the times from reading them.
         notes: as those of an `InteractionLog`.
+        picked: as those of an `InteractionLog`.
         work: folder of the database, and of files that are passed to and fro.
     """
 
@@ -87,6 +89,7 @@ class DatabaseLog:
     work: Path
     has_test: bool = False
     notes: tuple[str, ...] = ()
+    picked: Picked | None = None
 
     def __len__(self) -> int:
         return self.totals()[0]
@@ -209,8 +212,10 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, how: Checki
     run(f"CREATE TABLE log AS SELECT row, user, item{time} FROM read "
         "JOIN users ON user_id = users.id JOIN items ON item_id = items.id")  # fmt: skip
     empty = pl.Series(dtype=pl.String)
-    clock, notes = checks.reader.clock, pieces.notes + checks.notes
+    clock, picker = checks.reader.clock, pieces.picker
+    notes = pieces.notes + (picker.notes if picker else ()) + checks.notes
     log = DatabaseLog(connection, pieces.name, empty, empty, schema, skipped, clock, work, notes=notes)
+    log.picked = picker.picked if picker else None
     log.user_ids, log.item_ids = log.ids("user"), log.ids("item")
     if log.has_timestamps and how.same_time == "refuse":
         log.skipped += _drop_repeats(log, pieces, how.skip_invalid)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import polars as pl
 from pydantic import NonNegativeInt, field_validator, model_validator
 
 from mltfr.config import Config
-from mltfr.errors import DataError
+from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.borders import Border, as_border, before, in_order, not_before, threshold
-from mltfr.interactions.log import Condition, OrderedLog
+from mltfr.interactions.log import Condition, InteractionLog, OrderedLog
 from mltfr.interactions.raw import ITEM, USER
+from mltfr.interactions.where import parse_where
 
 Log = TypeVar("Log", bound=OrderedLog)
 
@@ -23,12 +24,16 @@ class FilterConfig(Config):
 
     same_time: Literal["refuse", "keep"] = "refuse"
     """Whether interactions that repeat another one with the same time are an error, or count: days as times."""
+    where: str | None = None
+    """Condition on rows over the log's columns, met as it is read: `rating >= 4 and event in buy,cart`."""
     since: Border | None = None
     """Earliest time that is kept: a date or datetime (UTC), or a number as the log has it."""
     until: Border | None = None
     """Time from which on nothing is kept: a date or datetime (UTC), or a number as the log has it."""
     consecutive_repeats: Literal["keep", "drop"] = "keep"
     """Whether an item that a user chooses twice in a row counts twice."""
+    max_user_interactions: NonNegativeInt = 0
+    """Interactions that a user may have: who has more, as robots do, is removed with all of them."""
     min_user_interactions: NonNegativeInt = 0
     """Interactions that a user needs; applied once."""
     min_item_interactions: NonNegativeInt = 0
@@ -43,11 +48,32 @@ class FilterConfig(Config):
     def _time(cls, value: object) -> object:
         return None if value is None else as_border(value)
 
+    @field_validator("where")
+    @classmethod
+    def _condition(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else parse_where(value).text
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.since is not None and self.until is not None and not in_order(self.since, self.until):
             raise ValueError(f"since ({self.since}) must lie before until ({self.until})")
+        least, most = max(self.min_user_interactions, self.core), self.max_user_interactions
+        if 0 < most < least:
+            raise ValueError(f"max_user_interactions ({most}) leaves no user, since {least} are needed")
         return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `load_interactions` that are filters."""
+        return {"same_time": self.same_time, "where": self.where}
+
+    def as_read(self, log: InteractionLog) -> Self:
+        """Return the filters with those that a log was read with, so that settings read its file again."""
+        found = {"same_time": "keep"} if log.same_time == "keep" else {}
+        return self.model_copy(update=found | ({"where": log.picked.where} if log.picked else {}))
 
 
 @dataclass(frozen=True)
@@ -71,9 +97,16 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
     """Return the log without what the config excludes, and what each filter left.
 
     Raises:
+        ConfigError: `where` is not the condition that the log was read with.
         DataError: nothing is left, times are needed and missing, or the log has a given test split, which a
             filter would no longer fit.
     """
+    read_with = log.picked.where if log.picked else None
+    if config.where not in (None, read_with):
+        raise ConfigError(
+            f"{log.source}: filters.where is {config.where!r}, and picks rows as a log is read; this one was read with "
+            f"{read_with!r}. Give it to load_interactions(..., where=...), or fit the file or table itself."
+        )
     steps = [FilterStep("before", *log.totals())]
     for name, condition in [*_borders(config, log), *_filters(config)]:
         _refuse_given(log, name)
@@ -111,12 +144,14 @@ def _filters(config: FilterConfig) -> Iterator[tuple[str, Condition]]:
         changes = (pl.col(ITEM) != pl.col(ITEM).shift(1).over(USER)).fill_null(True)
         previous = "lag(item) OVER (PARTITION BY user ORDER BY place)"
         yield "consecutive_repeats", Condition(changes, f"item IS DISTINCT FROM {previous}")
+    if config.max_user_interactions:
+        yield "max_user_interactions", _counted(USER, "user", "<=", config.max_user_interactions)
     if config.min_user_interactions:
-        yield "min_user_interactions", _frequent(USER, "user", config.min_user_interactions)
+        yield "min_user_interactions", _counted(USER, "user", ">=", config.min_user_interactions)
     if config.min_item_interactions:
-        yield "min_item_interactions", _frequent(ITEM, "item", config.min_item_interactions)
+        yield "min_item_interactions", _counted(ITEM, "item", ">=", config.min_item_interactions)
     if k:
-        user, item = _frequent(USER, "user", k), _frequent(ITEM, "item", k)
+        user, item = _counted(USER, "user", ">=", k), _counted(ITEM, "item", ">=", k)
         yield "core", Condition(user.expression & item.expression, f"{user.sql} AND {item.sql}")
     if config.most_recent:
         place = pl.int_range(pl.len(), dtype=pl.Int64).over(USER)
@@ -125,6 +160,7 @@ def _filters(config: FilterConfig) -> Iterator[tuple[str, Condition]]:
         yield "most_recent", Condition(last, f"{number} <= {config.most_recent}")
 
 
-def _frequent(column: str, name: str, least: int) -> Condition:
-    sql = f"{name} IN (SELECT {name} FROM log GROUP BY {name} HAVING count(*) >= {least})"  # noqa: S608
-    return Condition(pl.len().over(column) >= least, sql)
+def _counted(column: str, name: str, sign: Literal["<=", ">="], border: int) -> Condition:
+    sql = f"{name} IN (SELECT {name} FROM log GROUP BY {name} HAVING count(*) {sign} {border})"  # noqa: S608
+    count = pl.len().over(column)
+    return Condition(count >= border if sign == ">=" else count <= border, sql)

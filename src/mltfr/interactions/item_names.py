@@ -15,9 +15,10 @@ import polars as pl
 from mltfr.errors import DataError, MltfrWarning
 from mltfr.interactions.columns import ITEM_NAMES, Columns, usual_column
 from mltfr.interactions.ids import Strip
-from mltfr.interactions.load import read_rows, recognise, say
+from mltfr.interactions.load import read_rows, say
 from mltfr.interactions.raw import ITEM, USER, RawTable
 from mltfr.interactions.readers import frame
+from mltfr.interactions.sources import recognise
 from mltfr.interactions.vocabulary import Vocabulary
 
 NAME = "name"
@@ -47,8 +48,8 @@ _FORMATS = ("csv", "tsv", "jsonl", "parquet", "recbole")
 class NameColumns(Columns):
     """Columns of a table of names; a reader takes the item's id for the user and the name for the item."""
 
-    def resolve(self, names: Sequence[str], source: str) -> tuple[str, str, None]:
-        """Return the columns of id and name, and no time; of two columns, one needs a usual name.
+    def resolve(self, names: Sequence[str], source: str) -> dict[str, str]:
+        """Return the columns of id and name; of two columns, one needs a usual name.
 
         Raises:
             DataError: there are no such columns, or one is there twice.
@@ -62,7 +63,7 @@ class NameColumns(Columns):
                             f"{EXPECTED}; rename the columns.")  # fmt: skip
         if twice := next((each for each in (item, name) if names.count(each) > 1), None):
             raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
-        return item, name, None
+        return {USER: item, ITEM: name}
 
     def are_usual(self, names: Sequence[str]) -> bool:
         """Say whether `names` looks like a header of such a table."""
@@ -163,7 +164,7 @@ def _rows(source: Any) -> RawTable:
     columns = NameColumns()
     if isinstance(source, str | PathLike):
         path = Path(source)
-        name = recognise(path, None, columns)
+        name = recognise([path], None, columns).format
         if name not in _FORMATS or path.is_dir():
             raise DataError(f"{path}: no table of names. {EXPECTED}, in a CSV, Parquet or JSON Lines file.")
         return read_rows(path, name, columns, skip_invalid=True)

@@ -11,24 +11,26 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from mltfr.errors import DataError, MltfrWarning, one_of
+from mltfr.errors import DataError, MltfrWarning
 from mltfr.interactions.checks import Checking, SameTime, check
-from mltfr.interactions.columns import Columns, column_names
+from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import LoneWordError, detect
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.parts import find_parts
+from mltfr.interactions.picking import Picked, picked
 from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
 from mltfr.interactions.readers import READERS, frame
 from mltfr.interactions.readers.room import enough_memory
+from mltfr.interactions.readers.several import concatenated
+from mltfr.interactions.reading import ReadingConfig
+from mltfr.interactions.sources import Source, paths_of, recognise
 
-FORMATS = (*READERS, "folder")
-"""Names that `format` may have."""
 Log = TypeVar("Log", InteractionLog, PreparedSet)
 
 
 def load_interactions(
-    source: str | PathLike[str] | Any,
+    source: str | PathLike[str] | Sequence[str | PathLike[str]] | Any,
     *,
     format: str | None = None,
     user_column: str | None = None,
@@ -38,6 +40,7 @@ def load_interactions(
     columns: str | Sequence[str] | None = None,
     skip_invalid: bool = False,
     same_time: SameTime = "refuse",
+    where: str | None = None,
 ) -> InteractionLog | PreparedSet:
     """Read and check an interaction log, or open a prepared set.
 
@@ -46,82 +49,63 @@ def load_interactions(
 
     Args:
         source: a file, a folder with a given split (`train.txt`, `test.txt`, perhaps `valid.txt`), a folder that
-            `prepare` wrote, or a polars, pandas or Arrow table.
+            `prepare` wrote, or a polars, pandas or Arrow table. Several files, and a folder of parts, are one log.
         format: one of `FORMATS`; by default it is recognised by the content.
         user_column: name of the users' column; by default the usual names are tried.
-        item_column: name of the items' column.
+        item_column: name of the items' column; of several with commas between them, the values are joined into one id,
+            with a bar between them ("Sigur Rós|Svefn-g-englar").
         timestamp_column: name of the times' column; a log without one is taken to stand in order of time.
         time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
         columns: names of all columns of delimited text without a header, or these with commas between them.
         skip_invalid: drop invalid rows and count them (`InteractionLog.skipped`) instead of raising.
         same_time: "keep" keeps interactions that repeat another one with the same time, as `filters.same_time` says.
+        where: a condition that rows must meet, over any columns of the log, as `filters.where` says ("rating >= 4");
+            the others are left out, and not checked.
 
     Returns:
         The log, stably sorted by time where there is one; a prepared set as it is.
 
     Raises:
         DataError: the source is not a usable log; the message names the line, what was found and the remedy.
+        ConfigError: `where` is no condition.
     """
-    names = Columns(user_column, item_column, timestamp_column, column_names(columns))
+    reading = ReadingConfig.of(format, user_column, item_column, timestamp_column, time_format, columns, skip_invalid)
+    names = reading.names(where)
     how = Checking(skip_invalid, time_format, same_time)
-    if not isinstance(source, str | PathLike):
-        table = check(frame.read(source, names, skip_invalid), how)
-        return said(_log(table, how))
-    path = Path(source)
-    if is_prepared(path):
-        given = (format, user_column, item_column, timestamp_column, time_format, columns, skip_invalid or None)
-        if any(value is not None for value in given):
-            raise DataError(f"{path}: is a prepared set, read and checked before. Leave out the options of reading.")
-        return said(load_prepared(path))
-    return said(read_interactions(path, recognise(path, format, names), names, how))
+    paths = paths_of(source)
+    if paths is None:
+        table, count = picked(frame.read(source, names, skip_invalid), names.where)
+        return said(replace(_log(check(table, how), how, count), reading=reading))
+    if len(paths) == 1 and is_prepared(paths[0]):
+        made = load_prepared(paths[0])
+        if reading not in (ReadingConfig(), made.reading):
+            raise DataError(f"{source}: is a prepared set, read and checked before. Leave out the options of reading.")
+        return said(made)
+    return said(replace(read_interactions(recognise(paths, format, names), names, how), reading=reading))
 
 
-def recognise(path: Path, format: str | None, columns: Columns) -> str:
-    """Return the format in which a file or folder is read.
-
-    Args:
-        path: the file or folder.
-        format: the format that was asked for; None has it recognised.
-        columns: names that were asked for.
-
-    Raises:
-        DataError: there is no such format or file, it is a prepared set, or the format is none for what was given.
-    """
-    if format is not None and format not in FORMATS:
-        raise DataError(f"Unknown format '{format}'. {one_of(format, FORMATS)}")
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder. Check the path.")
-    if is_prepared(path):
-        raise DataError(f"{path}: is a prepared set, read before. Fit it, or give the log that it is of.")
-    name = format or detect(path, columns)
-    if columns.names and name not in ("csv", "tsv", "folder"):
-        raise DataError(f"{path}: --columns is for delimited text without a header, and format '{name}' is none.")
-    if path.is_dir() and name not in ("parquet", "folder"):
-        raise DataError(f"{path}: is a folder, format '{name}' is a file's. Give the file, or format 'folder'.")
-    return name
-
-
-def read_interactions(path: Path, name: str, columns: Columns, how: Checking) -> InteractionLog:
-    """Read and check a file, or a folder with a given split.
+def read_interactions(source: Source, columns: Columns, how: Checking) -> InteractionLog:
+    """Read and check files of one log, or a folder with a given split.
 
     Args:
-        path: the file or folder.
-        name: its format.
+        source: the files.
         columns: names that were asked for.
         how: what is asked of the rows.
 
     Raises:
-        DataError: it is not a usable log.
+        DataError: they are no usable log.
     """
-    if name == "folder":
-        return _load_folder(path, columns, how)
-    table = check(read_rows(path, name, columns, how.skip_invalid), how)
-    return replace(_log(table, how), source=str(path), format=name)
+    if source.split_folder is not None:
+        return _load_folder(source.split_folder, columns, how)
+    tables = [read_rows(path, name, columns, how.skip_invalid) for path, name in source.files]
+    table = tables[0] if len(tables) == 1 else concatenated(source.name, [path for path, _ in source.files], tables)
+    table, count = picked(replace(table, notes=source.notes + table.notes), columns.where)
+    return replace(_log(check(table, how), how, count), source=source.name, format=source.format)
 
 
-def _log(table: RawTable, how: Checking) -> InteractionLog:
+def _log(table: RawTable, how: Checking, count: Picked | None) -> InteractionLog:
     return InteractionLog(
-        table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock, same_time=how.same_time
+        table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock, same_time=how.same_time, picked=count
     )
 
 
@@ -145,8 +129,11 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
     """Read the parts of a given split, each in a format of its own."""
     files = find_parts(path)
     parts: dict[str, RawTable] = {}
+    counts: list[Picked] = []
     for part, file in files.items():
         table = read_rows(file, _format_of_part(file, columns), columns, how.skip_invalid)
+        table, count = picked(table, columns.where)
+        counts += [count] if count else []
         parts[part] = check(table, how)
     notes = [f"{files[part].name}: {note}" for part, table in parts.items() for note in table.notes]
     others = sum(not name.name.startswith(".") for name in path.iterdir()) - len(files)
@@ -168,6 +155,7 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
         notes=tuple(notes),
         clock=train.clock,
         same_time=how.same_time,
+        picked=Picked(counts[0].where, sum(c.rows for c in counts), sum(c.kept for c in counts)) if counts else None,
     )
 
 

@@ -13,7 +13,9 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock, Unit
+from mltfr.interactions.picking import Picked
 from mltfr.interactions.raw import ITEM, TIME, USER
+from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 
 SLICE = 1 << 20
 """Rows of a piece of the checksum."""
@@ -51,6 +53,9 @@ class OrderedLog(Protocol):
     @property
     def has_test(self) -> bool:
         """Whether there is a given test split."""
+    @property
+    def picked(self) -> Picked | None:
+        """What a condition on the rows left as they were read, None where there was none."""
     def keep(self, condition: Condition) -> Self:
         """Return the log without the interactions that do not meet a condition."""
     def totals(self) -> tuple[int, int, int]:
@@ -98,6 +103,8 @@ class InteractionLog:
         format: name of the format it was read from.
         test: the given test split, where the source has one: `user_id`, `item_id`, in order.
         same_time: whether interactions that repeat another one with the same time were refused or kept.
+        picked: what a condition on the rows left as they were read, None where there was none.
+        reading: how the source was read.
         validation: the given validation split, where the source has one beside the test split.
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
@@ -113,6 +120,8 @@ class InteractionLog:
     clock: Clock = UNKNOWN_CLOCK
     validation: pl.DataFrame | None = None
     same_time: Literal["refuse", "keep"] = "refuse"
+    picked: Picked | None = None
+    reading: ReadingConfig = AS_USUAL
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -11,6 +11,7 @@ from mltfr.errors import DataError
 NAMES = {"train": ("train",), "validation": ("valid", "val", "dev", "validation"), "test": ("test",)}
 """What the file of each part can be called."""
 EXTENSIONS = ("txt", "csv", "tsv", "parquet", "jsonl", "inter")
+_TEXTS = tuple(name for name in EXTENSIONS if name != "parquet")
 _PACKED = ("gz", "zst")
 _WORD = re.compile(r"(?<![a-z])(train|test|val|dev|eval)(?:ing|id|idation|uation)?(?![a-z])", re.IGNORECASE)
 
@@ -42,6 +43,24 @@ def has_parts(folder: Path) -> bool:
     return any(_called(path) in NAMES["train"] + NAMES["test"] for path in folder.iterdir())
 
 
+def text_parts(folder: Path) -> list[Path]:
+    """Return the files of text of a folder and those in it, sorted; what begins with `_` or `.` is none.
+
+    Raises:
+        DataError: they are of several kinds; but for `.txt`, which may be something else beside another kind.
+    """
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if not any(part[0] in "_." for part in path.relative_to(folder).parts) and (kind := _kind(path)) in _TEXTS:
+            kinds.setdefault(str(kind), []).append(path)
+    if len(kinds) > 1:
+        kinds.pop("txt", None)
+    if len(kinds) > 1:
+        one, other = (files[0].relative_to(folder) for files in list(kinds.values())[:2])
+        raise DataError(f"{folder}: holds {one} and {other}, of several kinds. Give the files of one log by name.")
+    return next(iter(kinds.values()), [])
+
+
 def refuse_split(folder: Path, files: Iterable[Path]) -> None:
     """Raise where the names of files or of their folders say that they belong to different parts of a split.
 
@@ -67,7 +86,16 @@ def refuse_split(folder: Path, files: Iterable[Path]) -> None:
 
 def _called(path: Path) -> str | None:
     """Return what a file is called without its endings, None where it cannot be a part."""
+    names = _names(path)
+    return names[-2] if _kind(path) in EXTENSIONS else None
+
+
+def _kind(path: Path) -> str | None:
+    """Return the ending of a file's name, but for that of packed files."""
+    names = _names(path)
+    return names[-1] if len(names) > 1 else None
+
+
+def _names(path: Path) -> list[str]:
     names = path.name.lower().split(".")
-    if names[-1] in _PACKED:
-        names.pop()
-    return names[-2] if len(names) > 1 and names[-1] in EXTENSIONS else None
+    return names[:-1] if names[-1] in _PACKED else names

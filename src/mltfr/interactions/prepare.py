@@ -13,13 +13,12 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.config import Config
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.checks import Checking
-from mltfr.interactions.columns import Columns, column_names
 from mltfr.interactions.database import DatabaseLog, load, open_database
 from mltfr.interactions.filters import FilterConfig, FilterReport, apply_filters
 from mltfr.interactions.last_time import LastTime, last_time_facts
-from mltfr.interactions.load import read_interactions, recognise, said
+from mltfr.interactions.load import read_interactions, said
 from mltfr.interactions.log import InteractionLog, Ints
 from mltfr.interactions.prepared import (
     ITEMS,
@@ -34,8 +33,10 @@ from mltfr.interactions.prepared import (
     PreparedSet,
     load_prepared,
 )
-from mltfr.interactions.readers.pieces import open_pieces
+from mltfr.interactions.readers.several import open_source
+from mltfr.interactions.reading import ReadingConfig
 from mltfr.interactions.set_folder import working
+from mltfr.interactions.sources import paths_of, recognise
 from mltfr.interactions.splits import SplitConfig, split_lengths
 from mltfr.interactions.splits.assemble import TrainingItems
 from mltfr.interactions.splits.lengths import SplitLengths
@@ -55,6 +56,8 @@ Array = npt.NDArray[Any]
 class Filtering(Config):
     """Settings of a run that a description follows."""
 
+    reading: ReadingConfig = ReadingConfig()
+    """How the log is read."""
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
 
@@ -80,7 +83,7 @@ def memory_bytes(text: str) -> int:
 
 
 def prepare(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     filters: FilterConfig | None = None,
@@ -101,13 +104,13 @@ def prepare(
     numbers of each, no more than about `memory` bytes are held. Other formats are read whole.
 
     Args:
-        path: the log, as for `load_interactions`.
+        path: the log, or the files of one log, as for `load_interactions`.
         out: folder to write; it must be new, empty, or an unfinished prepared set, which is made anew.
         filters: which interactions are kept; all by default.
         split: how the log is split.
         format: format of the file, recognised by its content if not given.
         user_column: name of the users' column.
-        item_column: name of the items' column.
+        item_column: name of the items' column, or of several with commas between them.
         timestamp_column: name of the times' column.
         time_format: how dates are written, a pattern of strftime ("%d/%m/%Y %H:%M"); recognised if not given.
         columns: names of all columns of delimited text without a header, or these with commas between them.
@@ -124,22 +127,26 @@ def prepare(
         MissingExtraError: duckdb is not installed.
         OutputError: `out` holds something else or cannot be written, or the disk is full.
     """
-    source, folder = Path(path), Path(out)
-    settings = PreparationConfig(filters=filters or FilterConfig(), split=split or SplitConfig())
-    names = Columns(user_column, item_column, timestamp_column, column_names(columns))
-    name = recognise(source, format, names)
+    folder = Path(out)
+    reading = ReadingConfig.of(format, user_column, item_column, timestamp_column, time_format, columns, skip_invalid)
+    settings = PreparationConfig(reading=reading, filters=filters or FilterConfig(), split=split or SplitConfig())
+    names = reading.names(settings.filters.where)
+    paths = paths_of(path)
+    if paths is None:
+        raise DataError(f"Cannot prepare a {type(path).__name__}. Give the path of a file, or a list of paths.")
+    source = recognise(paths, format, names)
     how = Checking(skip_invalid, time_format, settings.filters.same_time)
     with working(folder) as work, progress:
-        if name == "folder":  # with a given test split
-            facts = _write_log(folder, read_interactions(source, name, names, how), settings)
+        if source.split_folder is not None:
+            facts = _write_log(folder, read_interactions(source, names, how), settings)
         else:
             with open_database(work, memory) as connection:
                 size = max(LEAST_ROWS, memory // ROW_MEMORY)
-                pieces = open_pieces(source, name, names, skip_invalid, work, memory)
+                pieces = open_source(source, names, skip_invalid, work, memory)
                 log = load(pieces, connection, work, how, size, progress)
                 facts = _write_database(folder, log, settings, progress)
         progress.start("taking checksums")
-        facts = {"source": source.name, "source_format": name, **facts}
+        facts = {"source": Path(source.name).name, "source_format": source.format, **facts}
         PREPARED.write_manifest(folder, facts)
     return said(load_prepared(folder))
 
@@ -245,6 +252,7 @@ def _facts(
         "skipped": log.skipped,
         "notes": list(log.notes),
         "data_fingerprint": fingerprint,
+        "reading": settings.reading.model_dump(mode="json"),
         "filters": settings.filters.model_dump(mode="json"),
         "filter_steps": [asdict(step) for step in report.steps],
         "split": settings.split.model_dump(mode="json"),

@@ -26,6 +26,7 @@ from mltfr.interactions.consistency import check_consistent, check_ids
 from mltfr.interactions.filters import FilterConfig, FilterReport, FilterStep
 from mltfr.interactions.histories import Histories
 from mltfr.interactions.last_time import LastTime
+from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig
 from mltfr.interactions.splits.assemble import make_vocabulary
@@ -74,6 +75,7 @@ class PreparedSet:
         filters: the filters that were applied.
         split_config: how it was split.
         report: what each filter left.
+        reading: how its file was read.
         source: name of the file that it was made from.
         format: that file's format.
         skipped: invalid rows that were dropped.
@@ -93,6 +95,7 @@ class PreparedSet:
     checksum: str
     notes: tuple[str, ...] = ()
     last_time: LastTime | None = None
+    reading: ReadingConfig = AS_USUAL
 
     def __len__(self) -> int:
         return len(self.split.histories.items)
@@ -148,6 +151,7 @@ def load_prepared(folder: Path) -> PreparedSet:
             checksum=str(manifest["data_fingerprint"]),
             notes=tuple(map(str, manifest["notes"])) if "notes" in manifest else (),
             last_time=LastTime.of_facts(manifest),
+            reading=ReadingConfig.parse(manifest.get("reading", {})),
         )
 
 

@@ -15,7 +15,7 @@ from mltfr.evaluation.metrics import USUAL, metric_names
 from mltfr.evaluation.protocol import Average, Cutoffs, Metrics
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
-from mltfr.interactions import FilterConfig, SplitConfig
+from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
 from mltfr.objectives import OBJECTIVES, ObjectiveConfig
@@ -53,6 +53,8 @@ class RunConfig(Config):
     """Preset that the settings began from; the settings below are complete without it."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Random seed."""
+    reading: ReadingConfig = ReadingConfig()
+    """How the log is read."""
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
     split: SplitConfig = SplitConfig()

@@ -18,6 +18,7 @@ from mltfr.interactions import (
     FilterReport,
     InteractionLog,
     PreparedSet,
+    ReadingConfig,
     Split,
     SplitConfig,
     Vocabulary,
@@ -49,21 +50,38 @@ class Tables:
     facts: dict[str, Any]
 
 
+def read_log(config: RunConfig, log: InteractionLog | PreparedSet | Any) -> InteractionLog | PreparedSet:
+    """Return a log as a run's settings read it, if it was not read before.
+
+    Raises:
+        DataError: it is not a usable log.
+    """
+    if isinstance(log, InteractionLog | PreparedSet):
+        return log
+    return load_interactions(log, **config.reading.arguments, **config.filters.arguments)
+
+
 def split_log(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[RunConfig, Split, dict[str, Any]]:
     """Filter and split the log, or reuse a prepared set.
 
     Returns:
-        The settings, with a prepared set's filters and split in them; the split; what the manifest says of both.
+        The settings, with those that the log was read with, and a prepared set's filters and split, in them; the
+        split; what the manifest says of both.
 
     Raises:
-        ConfigError: the settings ask for other filters or another split than those of a prepared set.
+        ConfigError: the settings ask for another reading than the log's, or for other filters or another split than
+            those of a prepared set.
         DataError: the log cannot be filtered or split as asked.
     """
+    if config.reading not in (ReadingConfig(), log.reading):
+        raise ConfigError(
+            f"{log.source}: the settings ask for another reading of the log ([reading]) than this one had. Leave these "
+            "settings out, or fit the file itself."
+        )
+    config = config.model_copy(update={"reading": log.reading})
     if isinstance(log, InteractionLog):
-        if log.same_time == "keep":  # so that the run's settings read its file again
-            filters = config.filters.model_copy(update={"same_time": "keep"})
-            config = config.model_copy(update={"filters": filters})
         kept, report = apply_filters(log, config.filters)
+        config = config.model_copy(update={"filters": config.filters.as_read(log)})
         data = split(kept, config.split)
     else:
         _check_prepared(config, log)
@@ -78,14 +96,16 @@ def read_new_rows(config: RunConfig, source: Any, **reading: Any) -> Interaction
     Args:
         config: the run's settings.
         source: an `InteractionLog`, or whatever `load_interactions` takes.
-        reading: options of `load_interactions`.
+        reading: options of `load_interactions` for a log that is not read as the run's was.
 
     Raises:
         DataError: the log is not usable, or a prepared set.
     """
     log = source
     if not isinstance(source, InteractionLog | PreparedSet):
-        log = load_interactions(source, **reading, same_time=config.filters.same_time)
+        given = {name: value for name, value in reading.items() if value}
+        how = {**config.reading.arguments, "format": None, **config.filters.arguments, **given}
+        log = load_interactions(source, **how)
     if isinstance(log, PreparedSet):
         raise DataError(
             f"{log.folder}: is a prepared set, whose rows were filtered and split for a fit. Give the log of new rows."

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from mltfr.config import Config, load_toml
 from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation.metrics import Metric
-from mltfr.interactions import FORMATS
+from mltfr.interactions import FORMATS, ReadingConfig
 from mltfr.interactions.catalogue import CATALOGUE
 from mltfr.interactions.synthetic import SyntheticConfig
 from mltfr.study.space import TuningConfig
@@ -25,29 +25,15 @@ TestName = Literal["users-and-seeds", "t", "wilcoxon"]
 Settings = dict[str, Any]
 
 
-class DataConfig(Config):
+class DataConfig(ReadingConfig):
     """Source of a data set, and the run settings of its cells."""
 
-    file: str | None = None
-    """Interaction log, relative to the study file."""
+    file: str | tuple[str, ...] | None = None
+    """Interaction log, relative to the study file; a list of files is one log."""
     name: str | None = None
     """Name of a public data set (`mltfr data get`), or `synthetic` for the built-in log."""
     synthetic: SyntheticConfig | None = None
     """Size of the built-in log."""
-    format: str | None = None
-    """Format of the file; recognised by its content if not given."""
-    user_column: str | None = None
-    """Name of the users' column, where it is not a usual one."""
-    item_column: str | None = None
-    """Name of the items' column."""
-    timestamp_column: str | None = None
-    """Name of the times' column."""
-    time_format: str | None = None
-    """How the times are written, where that is not clear, as in `%d/%m/%Y %H:%M`."""
-    columns: list[str] | None = None
-    """Names of all columns of delimited text without a header."""
-    skip_invalid: bool = False
-    """Whether invalid rows are dropped and counted."""
     settings: Settings = Field(default_factory=dict)
     """Run settings of all cells of this data set."""
 
@@ -62,6 +48,16 @@ class DataConfig(Config):
         if self.format is not None and self.format not in FORMATS:
             raise ValueError(f"unknown format '{self.format}'. {one_of(self.format, FORMATS)}")
         return self
+
+    @property
+    def files(self) -> list[str]:
+        """Its files; none if it is a public or built-in data set."""
+        return [] if self.file is None else [self.file] if isinstance(self.file, str) else list(self.file)
+
+    @property
+    def reading(self) -> Settings:
+        """How its file is read, as the settings of its cells say it."""
+        return {"reading": {name: value for name, value in self.arguments.items() if value}}
 
 
 class TableSetConfig(Config):
@@ -145,8 +141,11 @@ def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConf
         data[label] = {key: value for key, value in data[label].items() if key not in ("name", "synthetic")}
         data[label]["file"] = str(file.resolve())
     for source in data.values():
-        if isinstance(source, dict) and isinstance(source.get("file"), str):
-            source["file"] = str((path.parent / source["file"]).resolve())
+        given = source.get("file") if isinstance(source, dict) else None
+        if isinstance(given, str):
+            source["file"] = str((path.parent / given).resolve())
+        elif isinstance(given, list):
+            source["file"] = [str((path.parent / str(part)).resolve()) for part in given]
     return StudyConfig.parse({"title": path.stem, **values}, str(path))
 
 
@@ -157,8 +156,8 @@ def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
         ConfigError: one is not.
     """
     for label in labels:
-        file = study.data[label].file
-        if file is not None and not Path(file).exists():
+        file = next((file for file in study.data[label].files if not Path(file).exists()), None)
+        if file is not None:
             raise ConfigError(
                 f"data.{label}.file: there is no {file}. Give the path relative to the study file, or with "
                 f"--data {label}=FILE, or leave that data set out with --only data=LABEL,LABEL."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mltfr.interactions import InteractionLog, PreparedSet, load_interactions
+from mltfr.interactions import FilterConfig, InteractionLog, PreparedSet, load_interactions
 from mltfr.interactions.catalogue import get_data
-from mltfr.interactions.checks import SameTime
 from mltfr.interactions.synthetic import synthetic
 from mltfr.study.config import SYNTHETIC, DataConfig
 
 
-def open_log(data: DataConfig, same_time: SameTime = "refuse") -> InteractionLog | PreparedSet:
+def open_log(data: DataConfig, filters: FilterConfig | None = None) -> InteractionLog | PreparedSet:
     """Return the log; public data is fetched where it is not stored yet.
 
     Raises:
@@ -19,13 +18,7 @@ def open_log(data: DataConfig, same_time: SameTime = "refuse") -> InteractionLog
     if data.name == SYNTHETIC:
         return synthetic(data.synthetic).log
     return load_interactions(
-        str(data.file) if data.name is None else get_data(data.name),
-        format=data.format,
-        user_column=data.user_column,
-        item_column=data.item_column,
-        timestamp_column=data.timestamp_column,
-        time_format=data.time_format,
-        columns=data.columns,
-        skip_invalid=data.skip_invalid,
-        same_time=same_time,
+        data.files if data.name is None else get_data(data.name),
+        **data.arguments,
+        **(filters or FilterConfig()).arguments,
     )

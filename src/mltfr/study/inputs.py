@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mltfr.config import flatten, merge
+from mltfr.config import merge
 from mltfr.fusion import FUSIONS
+from mltfr.interactions import FilterConfig
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.inputs import load_run_tables
 from mltfr.storage.progress import Progress
@@ -39,8 +40,8 @@ class StudyInputs:
         self._tables: dict[tuple[str, str], list[PreparedTable]] = {}
         for label in labels:
             data = study.data[label]
-            settings = flatten(merge(study.settings, data.settings))
-            log = open_log(data, settings.get("filters.same_time", "refuse"))
+            filters = merge(study.settings, data.settings).get("filters", {})
+            log = open_log(data, FilterConfig.parse(filters, f"data.{label}.settings.filters"))
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
 
     def tables(self, config: RunConfig) -> list[PreparedTable]:

@@ -55,7 +55,7 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
             per_user(load_artifact(run), spec.metrics).write_parquet(path)
     else:
         measure = score_validation if spec.trial else score
-        log = open_log(spec.data, spec.config.filters.same_time)
+        log = open_log(spec.data, spec.config.filters)
         found = {"data": log.fingerprint(), "files": files_of(spec.inputs["config"]["fusion"])}
         if any(spec.inputs[key] != value for key, value in found.items()):
             raise RunError(

@@ -102,7 +102,7 @@ def _check_metrics(study: StudyConfig, cells: list[Cell]) -> None:
 
 def _baselines(study: StudyConfig) -> Iterator[Cell]:
     for label, data in study.data.items():
-        common = merge(study.settings, data.settings)
+        common = merge(study.settings, data.settings, data.reading)
         shared = {key: value for key, value in common.items() if key not in ("backbone", "fusion", "tokens")}
         for name in study.baselines:
             settings = {**shared, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
@@ -120,7 +120,8 @@ def _grid(study: StudyConfig) -> Iterator[Cell]:
                     of_fusion = named("fusion", fusion, study.fusions[fusion])
                     for tables, of_tables in _table_sets(study, of_fusion):
                         group = Group(data, backbone, fusion, tables)
-                        layers = (study.settings, source.settings, of_backbone, of_fusion, of_tables, {"seed": seed})
+                        of_data = merge(source.settings, source.reading)
+                        layers = (study.settings, of_data, of_backbone, of_fusion, of_tables, {"seed": seed})
                         yield Cell(group, seed, resolve(file=merge(*layers), where=str(group)))
 
 
@@ -147,7 +148,8 @@ def _table_sets(study: StudyConfig, of_fusion: Mapping[str, Any]) -> list[tuple[
 
 def _check_parts(study: StudyConfig) -> None:
     """Check that every part of the file names what exists, and sets nothing that belongs elsewhere."""
-    elsewhere = {"seed": "seeds", "backbone.name": "[backbones.LABEL]", "fusion.name": "[fusions.LABEL]"}
+    elsewhere = {"reading": "[data.LABEL]", "seed": "seeds"}
+    elsewhere |= {"backbone.name": "[backbones.LABEL]", "fusion.name": "[fusions.LABEL]"}
     check_without("[settings]", study.settings, elsewhere)
     for label, data in study.data.items():
         check_without(f"[data.{label}.settings]", data.settings, {**elsewhere, "fusion": "[fusions.LABEL]"})

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import polars as pl
@@ -115,7 +116,7 @@ def parse(
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
     names = columns.resolve(layout.names, str(path))
-    roles = {role: layout.names.index(name) for role, name in zip((USER, ITEM, TIME), names, strict=True) if name}
+    roles = {role: layout.names.index(name) for role, name in names.items()}
     parsed = partial(_parsed, path, roles=roles, work=work, size=size)
     try:
         return parsed(layout)
@@ -133,7 +134,7 @@ def parse(
 
 def _quotes_ids(parsed: Parsed) -> bool:
     """Say whether a field that is read begins with a quote: then quotes are marks, and not part of texts."""
-    begins = pl.any_horizontal(pl.all().str.strip_chars_start().str.starts_with('"').any())
+    begins = pl.any_horizontal(pl.exclude("^further .*$").str.strip_chars_start().str.starts_with('"').any())
     return any(table.select(begins).collect().item() for table in parsed.tables)
 
 
@@ -146,7 +147,7 @@ def _parsed(
         BrokenRowError: a record is no row, and `skip_invalid` is off.
         DataError: the text is not UTF-8, or damaged.
     """
-    places = list(roles.values())
+    places = _key_places(roles)
     text, room = Blocks(path, Mark(layout.start, layout.line), size), Room(path)
     tables: list[pl.LazyFrame] = []
     marks: list[Mark] = []
@@ -179,20 +180,20 @@ def _fast(
     Returns:
         The rows, and how many headers among them were dropped; None where a row may be none.
     """
-    places = list(roles.values())
+    places = _key_places(roles)
     proof = prove(block, layout, lambda row: swallows(layout, places, lines_of(row)))
     if proof is None or proof.text.startswith(BOM.encode()) or not is_text(proof.text):  # polars would pass over both
         return None
     delimiter = layout.delimiter if len(layout.delimiter) == 1 else STAND_IN.decode()
-    names = {place: role for role, place in roles.items()}
-    schema = {names.get(place, f"column {place}"): pl.String for place in range(len(layout.names))}
+    schema = {f"column {place}": pl.String for place in range(len(layout.names))}
     try:
         frame = pl.read_csv(
-            proof.text, has_header=False, schema=schema, columns=sorted(names), separator=delimiter,
+            proof.text, has_header=False, schema=schema, columns=sorted(set(roles.values())), separator=delimiter,
             quote_char=layout.quote if proof.quoted else None, infer_schema=False, raise_if_empty=False,
         )  # fmt: skip
     except pl.exceptions.PolarsError:
         return None
+    frame = frame.select(pl.col(f"column {place}").alias(role) for role, place in _in_order(roles))
     kept = _without_headers(frame, layout, roles)
     if len(frame) != proof.rows or (len(kept) < len(frame) and not skip_invalid):
         return None
@@ -206,7 +207,7 @@ def _exact(
     """Parse a block record by record; return its rows, and how many others were dropped."""
     kept: list[list[str]] = []
     skipped = 0
-    records = _records(text, block, mark.line, layout, list(roles.values()))
+    records = _records(text, block, mark.line, layout, _key_places(roles))
     for record in records:
         if not isinstance(record, Bad):
             kept.append(record[1])
@@ -218,9 +219,18 @@ def _exact(
             error = invalid_row(str(path), f"line {record.line}", record.found, record.expected)
             raise BrokenRowError(str(error), records.text)
     text.give_back(encoded(records.rest))
-    names = {place: role for role, place in roles.items()}
-    columns = {names[place]: pl.Series([row[place] for row in kept], dtype=pl.String) for place in sorted(names)}
+    columns = {role: pl.Series([row[place] for row in kept], dtype=pl.String) for role, place in _in_order(roles)}
     return pl.DataFrame(columns), skipped
+
+
+def _key_places(roles: dict[str, int]) -> list[int]:
+    """Return the places of user, item and, where there is one, time."""
+    return [roles[role] for role in (USER, ITEM, TIME) if role in roles]
+
+
+def _in_order(roles: dict[str, int]) -> list[tuple[str, int]]:
+    """Return what columns are called, and their places, in the order of the file."""
+    return sorted(roles.items(), key=itemgetter(1))
 
 
 def _without_headers(frame: pl.DataFrame, layout: Layout, roles: dict[str, int]) -> pl.DataFrame:

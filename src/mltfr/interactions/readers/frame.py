@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from mltfr.errors import DataError, MissingExtraError
-from mltfr.interactions.columns import Columns
+from mltfr.interactions.columns import Columns, is_id
 from mltfr.interactions.ids import id_of, id_texts, kind_of, shown
-from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
+from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.mixed import kinds_of, reject_mixed
 
 MEMORY = "in-memory table"
@@ -45,15 +45,13 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
             raise
         raise DataError(f"{error} The pandas index {index} is no column: call reset_index().") from error
     parts: list[pl.Series] = []
-    for role, column in zip((USER, ITEM, TIME), found, strict=True):
-        if column is None:
-            continue
+    for role, column in found.items():
         with one_line(name, column):
             parts += _texts(column_of(column), role, f"{name}: column '{column}'", skip_invalid)
     if len({len(part) for part in parts}) > 1:
         raise DataError(f"{name}: columns of different lengths ({', '.join(str(len(part)) for part in parts)}).")
     table = RawTable(name, pl.DataFrame(parts), lambda row: f"row {row} (the first is 0)")
-    for role in (USER, ITEM):
+    for role in filter(is_id, found):
         table = reject_mixed(table, role, skip_invalid)
     return table
 
@@ -191,10 +189,10 @@ def _texts(values: Column, role: str, what: str, skip_invalid: bool) -> list[pl.
     In a column with a type, numbers that are no id are an error, or missing where invalid rows are dropped.
     """
     if isinstance(values, pl.Series):
-        return [(values if role == TIME else id_texts(values, what, skip_invalid)).alias(role)]
+        return [(id_texts(values, what, skip_invalid) if is_id(role) else values).alias(role)]
     if set(map(type, values)) <= {str, type(None)}:
         return [pl.Series(role, values, dtype=pl.String)]
-    if role == TIME:
+    if not is_id(role):
         return [pl.Series(role, [None if kind_of(value) is None else str(value) for value in values], dtype=pl.String)]
     kinds = kinds_of(values, role)
     texts = [id_of(v, what) if kind == "number" else v if kind == "string" else None if kind is None else shown(v)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from mltfr.interactions.columns import Columns
-from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
+from mltfr.interactions.columns import Columns, is_id
+from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.json_lines import look_at
 from mltfr.interactions.readers.mixed import KIND, reject_mixed
 from mltfr.interactions.readers.preamble import find_preamble
@@ -36,19 +36,20 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     broken = lines.broken
     if not lines.names:
         table = table.reject(broken, lambda row: f"found {texts[row][:40]!r}", OBJECT, skip_invalid)
-    found = columns.resolve(lines.names, str(path))
-    keys = {role: key for role, key in zip((USER, ITEM, TIME), found, strict=True) if key}
+    keys = columns.resolve(lines.names, str(path))
     parts: list[pl.Series] = []
     for role, key in keys.items():
         values, kinds = lines.values(key)
+        if not is_id(role):  # truth values as JSON writes them
+            values = values.zip_with((kinds != "boolean").fill_null(True), values.str.to_lowercase())
         parts += [values.alias(role), lines.repeats(key).alias(role + _AGAIN)]
-        parts += [kinds.alias(role + KIND)] if role != TIME else []
+        parts += [kinds.alias(role + KIND)] if is_id(role) else []
     table = replace(table, frame=pl.DataFrame(parts))
     table = table.reject(broken, lambda row: f"found {texts[row][:40]!r}", OBJECT, skip_invalid)
     for role, key in keys.items():
         told = f"the key '{key}' stands there twice"
         table = table.reject(table.frame[role + _AGAIN], lambda _, told=told: told, _ONCE, skip_invalid)  # type: ignore[misc]
     table = replace(table, frame=table.frame.drop(role + _AGAIN for role in keys))
-    for role in (USER, ITEM):
+    for role in filter(is_id, keys):
         table = reject_mixed(table, role, skip_invalid)
     return table

@@ -25,14 +25,13 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     if path.is_dir():
         with foreign_parquet(path), enough_memory(path):
             parts = open_parts(path)
-            present = [name for name in columns.resolve(parts.collect_schema().names(), str(path)) if name]
-            table = parts.select(present).collect()
+            present = columns.resolve(parts.collect_schema().names(), str(path)).values()
+            table = parts.select(list(dict.fromkeys(present))).collect()
         return frame.read(table, columns, skip_invalid, str(path))
     with foreign_parquet(path), enough_memory(path):
         source = _unpacked(path) if compression(path) != "none" else path
         names = pl.read_parquet_schema(source)
-        present = [name for name in columns.resolve(list(names), str(path)) if name]
-        table = pl.read_parquet(source, columns=present)
+        table = pl.read_parquet(source, columns=list(dict.fromkeys(columns.resolve(list(names), str(path)).values())))
     return frame.read(table, columns, skip_invalid, str(path))
 
 

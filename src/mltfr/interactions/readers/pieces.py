@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from mltfr.interactions.columns import Columns
+from mltfr.interactions.picking import Picker
 from mltfr.interactions.raw import ROW
 from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbole
 from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.room import enough_memory
 from mltfr.interactions.readers.unpack import compression
+from mltfr.interactions.where import Where
 from mltfr.storage.foreign import foreign_parquet
 
 LEAST_BLOCK = 1 << 12
@@ -33,6 +35,8 @@ class Pieces:
         place: says where a row stands.
         skipped: invalid rows that were dropped.
         notes: as those of a `RawTable`.
+        picker: what picks the rows that are yielded, where there is a condition; its counts are those of all rows once
+            these were yielded.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Pieces:
     place: Callable[[int], str]
     skipped: int = 0
     notes: tuple[str, ...] = ()
+    picker: Picker | None = None
 
 
 def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
@@ -60,6 +65,14 @@ def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, w
         return _opened(path, format, columns, skip_invalid, work, memory)
 
 
+def pick(pieces: Pieces, where: Where | None) -> Pieces:
+    """Return pieces with the rows that meet a condition; all where there is none."""
+    if where is None:
+        return pieces
+    picker = Picker(where, pieces.name)
+    return replace(pieces, rows=lambda size: picker.pieces(pieces.rows(size)), picker=picker)
+
+
 def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
     if format == "parquet" and (path.is_dir() or compression(path) == "none"):
         return _parquet(path, columns, skip_invalid)
@@ -73,14 +86,14 @@ def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work:
 def _parquet(path: Path, columns: Columns, skip_invalid: bool) -> Pieces:
     with foreign_parquet(path), enough_memory(path):
         parts = parquet.open_parts(path)
-        user, item, time = columns.resolve(parts.collect_schema().names(), str(path))
-        table = parts.select(name for name in (user, item, time) if name)
+        present = columns.resolve(parts.collect_schema().names(), str(path)).values()
+        table = parts.select(list(dict.fromkeys(present)))
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
         with foreign_parquet(path), enough_memory(path):
             for piece in _slices(table, 0, size):
-                found = frame.read(piece, Columns(user, item, time), skip_invalid, str(path))
-                yield found.frame.with_columns(piece[ROW])
+                read = frame.read(piece, columns, skip_invalid, str(path))
+                yield read.frame.with_columns(piece[ROW])
 
     return Pieces(str(path), rows, lambda row: f"row {row} (the first is 0)")
 
