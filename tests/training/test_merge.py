@@ -12,7 +12,7 @@ from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.testing.toy import HIDDEN, ToyBackbone, random_table
-from mltfr.training import Callbacks, TrainingConfig, merge
+from mltfr.training import Callback, Callbacks, TrainingConfig, merge, train
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss
 
@@ -101,6 +101,28 @@ def test_it_tells_how_far_it_is(monkeypatch, name):
     _, _, samples, _ = estimate(monkeypatch, name, Callbacks([steps]), samples="positions", batch_size=7)
     assert steps.total == sum(steps.steps) == len(samples)
     assert len(steps.steps) == -(-len(samples) // 7)
+
+
+def test_training_passes_its_callback_on():
+    """Between the rounds the estimate reports to whoever follows the training."""
+
+    class Told(Callback):
+        tasks: tuple = ()
+
+        def start(self, task, total=None, done=0):
+            self.tasks += ((task, total),)
+
+    def build():
+        entry = FUSIONS.get("mltfr")
+        tables = [random_table("a"), random_table("b", 40)]
+        fusion = entry.cls(entry.config(), FusionInputs(HIDDEN, True, tables, seed=1))
+        return SequentialModel(ITEMS, ToyBackbone(), fusion, 0)
+
+    told, loss_entry = Told(), LOSSES.get("cross_entropy")
+    loss = loss_entry.cls(loss_entry.config(), torch.ones(ITEMS + 1))
+    config = TrainingConfig(device="cpu", samples="positions", epochs=1, first_round_epochs=1)
+    train(build, loss, HISTORIES, lambda model: {"ndcg@10": 0.1, "hr@10": 0.1}, config, seed=0, callback=told)
+    assert told.tasks == (("Fisher information", len(HISTORIES)),)
 
 
 def _noting(sizes, method):
