@@ -152,8 +152,8 @@ def test_a_real_process_says_it_too(tmp_path: Path, store: Path) -> None:
     (("get", "x"), r"Did you mean 'mltfr data get' or 'mltfr tokens get'\?"),
     (("data", "fit"), r"No such command 'fit'. Did you mean 'mltfr fit'\? See: mltfr data --help"),
     (("train", "log.csv"), r"No such command 'train'. Did you mean 'mltfr fit'\?"),
-    (("fit",), r"Missing argument 'FILE'. See: mltfr fit --help"),
-    (("fit", "a", "b", "--out", "c"), r"[Uu]nexpected extra argument.*See: mltfr fit --help"),
+    (("fit",), r"Missing argument 'FILE...'. See: mltfr fit --help"),
+    (("evaluate", "a", "b"), r"[Uu]nexpected extra argument.*See: mltfr evaluate --help"),
 ])  # fmt: skip
 def test_usage(tmp_path: Path, store: Path, arguments: tuple[str, ...], message: str) -> None:
     assert re.search(message, refused(tmp_path, store, *arguments))

@@ -16,20 +16,22 @@ from mltfr.cli.options import (
     TimeFormat,
     TimestampColumn,
     UserColumn,
+    Where,
+    with_options,
 )
 from mltfr.cli.output import say
 
 
 def baselines(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Interaction log, as for `mltfr fit`.", show_default=False)
+        list[Path], typer.Argument(metavar="FILE...", help="Interaction log, as for `mltfr fit`.", show_default=False)
     ],
     out: Annotated[
         Path, typer.Option(help="Folder to write; every baseline gets a run folder in it.", show_default=False)
     ],
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML file, such as a run's config.toml: its filters, split and evaluation are taken."),
+        typer.Option(help="TOML file, such as a run's config.toml: reading, filters, split and evaluation are taken."),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -47,6 +49,7 @@ def baselines(
     time_format: TimeFormat = None,
     columns: ColumnNames = None,
     skip_invalid: SkipInvalid = False,
+    where: Where = None,
 ) -> None:
     """Fit all baselines to an interaction log, and print one table: what a trained recommender has to beat.
 
@@ -56,25 +59,19 @@ def baselines(
     folder, which recommends and is compared like any other.
     """
     from mltfr.config import load_toml
-    from mltfr.interactions import load_interactions
     from mltfr.pipeline.all_baselines import baseline_configs, fit_baselines
+    from mltfr.pipeline.inputs import read_log
     from mltfr.training import Console, Interrupted, stop_request
 
-    configs = baseline_configs(load_toml(config) if config is not None else None, set_ or [])
+    given = with_options(
+        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
+        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
+    )  # fmt: skip
+    configs = baseline_configs(load_toml(config) if config is not None else None, given)
     shared = next(iter(configs.values()))
     metric = shared.judged_by
     with stop_request() as stop:
-        log = load_interactions(
-            file,
-            format=format,
-            user_column=user_column,
-            item_column=item_column,
-            timestamp_column=timestamp_column,
-            time_format=time_format,
-            columns=columns,
-            skip_invalid=skip_invalid,
-            same_time=shared.filters.same_time,
-        )
+        log = read_log(shared, file)
         try:
             scores, refused = fit_baselines(configs, log, out, resume=resume, callback=Console(), stop=stop)
         except Interrupted:

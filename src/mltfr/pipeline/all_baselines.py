@@ -16,7 +16,7 @@ from mltfr.pipeline.fit import fit
 from mltfr.pipeline.presets import resolve
 from mltfr.training import Callback
 
-SHARED = ("seed", "filters", "split", "evaluation", "training")
+SHARED = ("reading", "seed", "filters", "split", "evaluation", "training")
 """What a configuration file says for all baselines; of training, the metric that the best one is chosen by."""
 
 
