@@ -57,6 +57,7 @@ def test_the_ten_lines_run_as_they_stand() -> None:
 def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
     for seed, name in enumerate(("mltfr", "plain")):
         Recommender(fusion="none", seed=seed).fit("interactions.csv", f"runs/{name}")
+    Path("movies.csv").write_text("item_id,title\ni3,Heat\n")
     text = (ROOT / "docs" / "how-to.md").read_text("utf-8").partition("\n## Add a part\n")[0]
     snippets = python_of(text)
     for code in snippets:
@@ -64,4 +65,5 @@ def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert len(snippets) == 2
     assert "95 % interval" in " ".join(printed.split())
-    assert "cosine" in printed
+    assert "Heat" in printed
+    assert "similarity" in printed
