@@ -36,13 +36,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_best_on_validation_is_named_with_the_command_that_makes_its_run(folder: Path) -> None:
-    data = {"mine": {"file": "my log.csv", "item_column": "sku", "skip_invalid": True, "columns": ["a", "sku"]}}
+    data = {"mine": {"file": ["my log.csv", "more.csv"], "item_column": "sku"}}
     (winner,) = find_winners(study(data=data), folder)
     assert winner.value == pytest.approx(0.2)
-    assert winner.command == (
-        f"mltfr fit 'my log.csv' --config {folder}/cells/b-1/config.toml --item-column sku --columns a,sku "
-        "--skip-invalid --out runs/winner"
-    )
+    command = f"mltfr fit 'my log.csv' more.csv --config {folder}/cells/b-1/config.toml --out runs/winner"
+    assert winner.command == command  # how the files are read stands in config.toml
     assert str(winner).startswith("mine: best on validation is sasrec / mltfr (ndcg@10 0.2000, mean of 2 seeds). ")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,17 +70,5 @@ def _command(data: DataConfig, run: Path) -> str | None:
         return f"mltfr recommend {shlex.quote(str(run))} --out recommendations.csv"
     if data.name == SYNTHETIC:
         return None
-    file = str(data.file) if data.name is None else str(get_data(data.name))
-    words = ["mltfr", "fit", file, "--config", str(run / CONFIG), *_reading(data), "--out", "runs/winner"]
-    return shlex.join(words)
-
-
-def _reading(data: DataConfig) -> Sequence[str]:
-    """Return how the file is read as options of the command line."""
-    given = data.model_dump(mode="json", exclude={"file", "name", "synthetic", "settings"}, exclude_defaults=True)
-    options: list[str] = []
-    for name, value in given.items():
-        options.append(f"--{name.replace('_', '-')}")
-        if value is not True:
-            options.append(",".join(value) if isinstance(value, list) else str(value))
-    return options
+    files = data.files if data.name is None else [str(get_data(data.name))]
+    return shlex.join(["mltfr", "fit", *files, "--config", str(run / CONFIG), "--out", "runs/winner"])
