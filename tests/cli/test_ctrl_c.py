@@ -11,7 +11,7 @@ def test_ctrl_c_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def stop(path: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mltfr.recommender.Recommender.load", stop)
+    monkeypatch.setattr("mltfr.pipeline.load_artifact", stop)
     monkeypatch.setattr("sys.argv", ["mltfr", "evaluate", "run"])
     with pytest.raises(SystemExit) as left:
         main.main()
