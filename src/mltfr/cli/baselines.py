@@ -8,20 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mltfr.cli.options import (
-    ColumnNames,
-    Format,
-    ItemColumn,
-    SkipInvalid,
-    TimeFormat,
-    TimestampColumn,
-    UserColumn,
-    Where,
-    with_options,
-)
-from mltfr.cli.output import say
+from mltfr.cli.options import Reading, Where, reads_a_log, with_options
+from mltfr.cli.output import say, stoppable, to_resume
 
 
+@reads_a_log
 def baselines(
     file: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Interaction log, as for `mltfr fit`.", show_default=False)
@@ -42,13 +33,8 @@ def baselines(
     resume: Annotated[
         bool, typer.Option("--resume", help="Leave the baselines that are finished as they are, and fit the others.")
     ] = False,
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
     where: Where = None,
 ) -> None:
     """Fit all baselines to an interaction log, and print one table: what a trained recommender has to beat.
@@ -61,22 +47,15 @@ def baselines(
     from mltfr.config import load_toml
     from mltfr.pipeline.all_baselines import baseline_configs, fit_baselines
     from mltfr.pipeline.inputs import read_log
-    from mltfr.training import Console, Interrupted, stop_request
+    from mltfr.training import Console
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
+    given = with_options(set_, where, reading)
     configs = baseline_configs(load_toml(config) if config is not None else None, given)
     shared = next(iter(configs.values()))
     metric = shared.judged_by
-    with stop_request() as stop:
+    with stoppable(to_resume(out)) as stop:
         log = read_log(shared, file)
-        try:
-            scores, refused = fit_baselines(configs, log, out, resume=resume, callback=Console(), stop=stop)
-        except Interrupted:
-            say(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
-            raise typer.Exit(130) from None
+        scores, refused = fit_baselines(configs, log, out, resume=resume, callback=Console(), stop=stop)
     _show(scores, metric)
     for name, reason in refused.items():
         say(f"{name} was left out: {reason}")

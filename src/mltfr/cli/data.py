@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltfr.cli.options import (
-    ColumnNames,
-    Format,
-    ItemColumn,
-    Json,
-    SkipInvalid,
-    TimeFormat,
-    TimestampColumn,
-    UserColumn,
-    Where,
-    with_options,
-)
+from mltfr.cli.options import Json, Reading, Where, reads_a_log, with_options
 from mltfr.cli.output import say
 
 if TYPE_CHECKING:
@@ -46,6 +35,7 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the da
 
 
 @app.command()
+@reads_a_log
 def prepare(
     file: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Interaction log, as for `mltfr fit`.", show_default=False)
@@ -62,13 +52,8 @@ def prepare(
     memory: Annotated[
         str, typer.Option(help="Memory to stay within, besides the ids and counts of users and items: 512M, 2G.")
     ] = "1G",
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
     where: Where = None,
 ) -> None:
     """Read, check, filter and split a log of any size once, for `mltfr fit FOLDER`.
@@ -84,10 +69,7 @@ def prepare(
     from mltfr.interactions.prepare import PreparationConfig, memory_bytes
     from mltfr.storage.progress import show_progress
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
+    given = with_options(set_, where, reading)
     settings = PreparationConfig.parse(parse_overrides(given), "settings")
     prepared = prepare_set(
         file,
@@ -104,6 +86,7 @@ def prepare(
 
 
 @app.command()
+@reads_a_log
 def describe(
     file: Annotated[
         list[Path],
@@ -120,13 +103,8 @@ def describe(
             help="One setting of filters, as in filters.core=5, to describe what is left; may come several times.",
         ),
     ] = None,
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
     where: Where = None,
 ) -> None:
     """Print the statistics of an interaction log, or of a prepared set.
@@ -144,10 +122,7 @@ def describe(
     from mltfr.interactions.statistics import PreparedStatistics, describe_prepared
     from mltfr.interactions.statistics import describe as statistics_of
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
+    given = with_options(set_, where, reading)
     settings = Filtering.parse(parse_overrides(given), "settings")
     log = load_interactions(file, **settings.reading.arguments, **settings.filters.arguments)
     if isinstance(log, PreparedSet) and (set_ or where):

@@ -7,20 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mltfr.cli.options import (
-    ColumnNames,
-    Format,
-    ItemColumn,
-    Json,
-    Run,
-    SkipInvalid,
-    TimeFormat,
-    TimestampColumn,
-    UserColumn,
-)
+from mltfr.cli.options import Json, Reading, Run, reads_a_log
 from mltfr.cli.output import say
 
 
+@reads_a_log
 def evaluate(
     run: Run,
     split: Annotated[str, typer.Option(help="Which held-out items: test or validation.")] = "test",
@@ -33,13 +24,8 @@ def evaluate(
         ),
     ] = None,
     json: Json = False,
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Score a fitted run again: rank each user's held-out item among all items that training knows.
 
@@ -53,15 +39,6 @@ def evaluate(
 
     if split not in ("test", "validation"):
         raise ConfigError(f"Unknown split '{split}'. {one_of(split, ('test', 'validation'))}")
-    reading = {
-        "format": format,
-        "user_column": user_column,
-        "item_column": item_column,
-        "timestamp_column": timestamp_column,
-        "time_format": time_format,
-        "columns": columns,
-        "skip_invalid": skip_invalid,
-    }
     if data is None and (given := [name for name, value in reading.items() if value]):
         raise ConfigError(f"--{given[0].replace('_', '-')} is for the log of --data, and none is given. Leave it out.")
     if data is not None and split != "test":

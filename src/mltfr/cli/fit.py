@@ -8,21 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mltfr.cli.options import (
-    Address,
-    ColumnNames,
-    Engine,
-    Format,
-    ItemColumn,
-    SkipInvalid,
-    TimeFormat,
-    TimestampColumn,
-    UserColumn,
-    Where,
-    Workers,
-    with_options,
-)
-from mltfr.cli.output import say
+from mltfr.cli.options import Address, Engine, Reading, Where, Workers, reads_a_log, with_options
+from mltfr.cli.output import say, stoppable, to_resume
 
 
 class FitCommand(TyperCommand):
@@ -48,6 +35,7 @@ class FitCommand(TyperCommand):
                 formatter.write_dl([(entry.name, entry.summary) for entry in registry])
 
 
+@reads_a_log
 def fit(
     file: Annotated[
         list[Path],
@@ -115,13 +103,8 @@ def fit(
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
     where: Where = None,
 ) -> None:
     """Fit a recommender to an interaction log and score it.
@@ -143,10 +126,7 @@ def fit(
     from mltfr.pipeline.artifact import check_new
     from mltfr.training.device import launched
 
-    given = with_options(
-        set_, where, format=format, user_column=user_column, item_column=item_column, timestamp_column=timestamp_column,
-        time_format=time_format, columns=columns, skip_invalid=skip_invalid,
-    )  # fmt: skip
+    given = with_options(set_, where, reading)
     rank, processes = launched()
     check_engine(engine, workers, address)
     if not rank:
@@ -168,25 +148,20 @@ def fit(
     settings = with_shards(settings, workers or processes)
     from mltfr.cli.output import print_scores
     from mltfr.interactions import load_interactions
-    from mltfr.training import Callback, Console, Interrupted, stop_request
+    from mltfr.training import Callback, Console
 
-    reading = {**settings.reading.arguments, **settings.filters.arguments}
-    with stop_request() as stop:
-        try:
-            if engine == "ray":
-                from mltfr.cluster import fit_with_ray
+    how = {**settings.reading.arguments, **settings.filters.arguments}
+    with stoppable("" if rank else to_resume(out)) as stop:
+        if engine == "ray":
+            from mltfr.cluster import fit_with_ray
 
-                metrics = fit_with_ray(settings, file, reading, out, workers or 1, address, resume=resume, stop=stop)
-            else:
-                from mltfr.pipeline import fit as fit_here
+            metrics = fit_with_ray(settings, file, how, out, workers or 1, address, resume=resume, stop=stop)
+        else:
+            from mltfr.pipeline import fit as fit_here
 
-                log = load_interactions(file, **reading)
-                callback = Callback() if rank else Console()
-                metrics = fit_here(settings, log, out, resume=resume, callback=callback, stop=stop).metrics
-        except Interrupted:
-            if not rank:
-                say(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
-            raise typer.Exit(130) from None
+            log = load_interactions(file, **how)
+            callback = Callback() if rank else Console()
+            metrics = fit_here(settings, log, out, resume=resume, callback=callback, stop=stop).metrics
     if rank:
         return
     print_scores(metrics)

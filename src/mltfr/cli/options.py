@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -74,13 +77,42 @@ Address = Annotated[
 ]
 
 
-def with_options(settings: list[str] | None, where: list[str] | None, **reading: str | bool | None) -> list[str]:
+READING = {
+    "format": Format, "user_column": UserColumn, "item_column": ItemColumn, "timestamp_column": TimestampColumn,
+    "time_format": TimeFormat, "columns": ColumnNames, "skip_invalid": SkipInvalid,
+}  # fmt: skip
+"""The options of how a log is read, by the names of their settings."""
+Reading = Mapping[str, str | bool | None]
+"""Their values; None and False are not given."""
+
+
+def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all options of how a log is read, in place of its parameter `reading`, which gets their values."""
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=False if option is SkipInvalid else None, annotation=option)
+        for name, option in READING.items()
+    ]
+    parameters: list[Parameter] = []
+    for parameter in signature(command, eval_str=True).parameters.values():
+        parameters += options if parameter.name == "reading" else [parameter]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        reading = {name: given.pop(name) for name in READING}
+        command(**given, reading=reading)
+
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def with_options(settings: list[str] | None, where: list[str] | None, reading: Reading) -> list[str]:
     """Return `--set`'s texts with what the options above set, which win: how the log is read, and rows are picked.
 
     Args:
         settings: what `--set` was given.
         where: conditions, all of which must be met.
-        reading: values of the options of reading by the names of their settings; None and False are not given.
+        reading: as `reads_a_log` gives them.
     """
     conditions = [f"({condition})" for condition in where] if where and len(where) > 1 else where or []
     given = {f"reading.{name}": value for name, value in reading.items() if value}

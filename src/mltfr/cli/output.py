@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,6 +21,29 @@ USUALLY_SHOWN = ("hr@10", "ndcg@10", "mrr@10", "hr@20", "ndcg@20")
 def say(text: object, err: bool = False) -> None:
     """Print a text to stdout, or stderr, line by line."""
     typer.echo("\n".join(map(printable, str(text).split("\n"))), err=err)
+
+
+@contextmanager
+def stoppable(told: str) -> Iterator[Event]:
+    """Yield an event that Ctrl-C sets; a job that stops then ends the command with a line on stderr and exit code 130.
+
+    Args:
+        told: the line; nothing is printed where it is empty.
+    """
+    from mltfr.training import Interrupted, stop_request
+
+    with stop_request() as stop:
+        try:
+            yield stop
+        except Interrupted:
+            if told:
+                say(told, err=True)
+            raise typer.Exit(130) from None
+
+
+def to_resume(out: Path) -> str:
+    """Return the line that says how a job that was stopped is continued."""
+    return f"mltfr: stopped; continue with the same command and --resume ({out})."
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], caption: str | None = None) -> None:

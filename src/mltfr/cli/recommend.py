@@ -11,22 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mltfr.cli.options import (
-    AddNames,
-    Address,
-    ColumnNames,
-    Engine,
-    Format,
-    ItemColumn,
-    Overwrite,
-    Run,
-    SkipInvalid,
-    TimeFormat,
-    TimestampColumn,
-    UserColumn,
-    Workers,
-)
-from mltfr.cli.output import say
+from mltfr.cli.options import AddNames, Address, Engine, Overwrite, Reading, Run, Workers, reads_a_log
+from mltfr.cli.output import say, stoppable
 
 if TYPE_CHECKING:
     from mltfr.batch import Users
@@ -36,6 +22,7 @@ INDEX_SAMPLE = 200
 """Users whose exact lists an approximate index is compared with."""
 
 
+@reads_a_log
 def recommend(
     run: Run,
     out: Annotated[
@@ -86,13 +73,8 @@ def recommend(
         bool, typer.Option("--resume", help="Continue in the same folder; finished parts are checked and kept.")
     ] = False,
     overwrite: Overwrite = False,
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
     engine: Engine = None,
     workers: Workers = None,
     address: Address = None,
@@ -143,17 +125,7 @@ def recommend(
     from mltfr.inference import Listed, RecommendationSpec
     from mltfr.pipeline import load_inference_model
     from mltfr.storage.progress import show_progress
-    from mltfr.training import Interrupted, stop_request
 
-    reading = {
-        "format": format,
-        "user_column": user_column,
-        "item_column": item_column,
-        "timestamp_column": timestamp_column,
-        "time_format": time_format,
-        "columns": columns,
-        "skip_invalid": skip_invalid,
-    }
     if histories is None and any(reading.values()):
         raise DataError("The options of reading a log are for --histories FILE. Leave them out, or give the file.")
     given = read_histories(histories, reading) if histories is not None else None  # a bad file is reported first
@@ -170,33 +142,30 @@ def recommend(
     nameless = spec.names.missing(model.vocabulary) if spec.names is not None else None
     scorer = PartScorer(model, spec, run)
     size = part_users or PART_USERS
-    try:
-        lock = locked_parts(out) if to_folder else nullcontext()
-        stdout = csv_on_stdout() if to_stdout else nullcontext()
-        with stdout as file, stop_request() as stop, show_progress() as progress, lock:
-            if file is not None:
-                summary = recommend_to_stream(scorer, recipients, file, part_users=size, progress=progress, stop=stop)
-            elif not to_folder:
-                summary = recommend_to_file(
-                    scorer, recipients, out, part_users=size, overwrite=overwrite, progress=progress, stop=stop
+    command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+    stopped = f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped."
+    lock = locked_parts(out) if to_folder else nullcontext()
+    stdout = csv_on_stdout() if to_stdout else nullcontext()
+    with stdout as file, stoppable(stopped) as stop, show_progress() as progress, lock:
+        if file is not None:
+            summary = recommend_to_stream(scorer, recipients, file, part_users=size, progress=progress, stop=stop)
+        elif not to_folder:
+            summary = recommend_to_file(
+                scorer, recipients, out, part_users=size, overwrite=overwrite, progress=progress, stop=stop
+            )
+        else:
+            folder = PartsFolder(out, describe_job(run, spec, recipients, size))
+            finished = folder.begin(resume)
+            if finished:
+                say(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
+            if engine == "ray":
+                from mltfr.cluster import recommend_with_ray
+
+                summary = recommend_with_ray(
+                    run, spec, recipients, folder, finished, workers or 1, address, progress=progress, stop=stop
                 )
             else:
-                folder = PartsFolder(out, describe_job(run, spec, recipients, size))
-                finished = folder.begin(resume)
-                if finished:
-                    say(f"{len(finished):,} of {len(folder.parts):,} parts are finished and kept", err=True)
-                if engine == "ray":
-                    from mltfr.cluster import recommend_with_ray
-
-                    summary = recommend_with_ray(
-                        run, spec, recipients, folder, finished, workers or 1, address, progress=progress, stop=stop
-                    )
-                else:
-                    summary = recommend_to_folder(scorer, recipients, folder, finished, progress=progress, stop=stop)
-    except Interrupted:
-        command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
-        say(f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped.", err=True)
-        raise typer.Exit(130) from None
+                summary = recommend_to_folder(scorer, recipients, folder, finished, progress=progress, stop=stop)
     summary.shortfalls.unknown_users = unknown
     for text in (*summary.shortfalls.sentences(k, scorer.unknown_in_filters), *([nameless] if nameless else [])):
         warnings.warn(text, MltfrWarning, stacklevel=1)

@@ -7,19 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mltfr.cli.options import (
-    ColumnNames,
-    Format,
-    ItemColumn,
-    Run,
-    SkipInvalid,
-    TimeFormat,
-    TimestampColumn,
-    UserColumn,
-)
-from mltfr.cli.output import say
+from mltfr.cli.options import Reading, Run, reads_a_log
+from mltfr.cli.output import say, stoppable, to_resume
 
 
+@reads_a_log
 def update(
     run: Run,
     new: Annotated[
@@ -38,13 +30,8 @@ def update(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted update; a finished one is shown.")
     ] = False,
-    format: Format = None,
-    user_column: UserColumn = None,
-    item_column: ItemColumn = None,
-    timestamp_column: TimestampColumn = None,
-    time_format: TimeFormat = None,
-    columns: ColumnNames = None,
-    skip_invalid: SkipInvalid = False,
+    *,
+    reading: Reading,
 ) -> None:
     """Take the rows of another day into a run: the users' histories go on, and new users come in.
 
@@ -58,29 +45,15 @@ def update(
     from mltfr.cli.output import print_scores
     from mltfr.pipeline import check_new, load_artifact, read_new_rows
     from mltfr.pipeline import update as update_run
-    from mltfr.training import Console, Interrupted, stop_request
+    from mltfr.training import Console
 
     check_new(out, resume)
     parent = load_artifact(run)
-    log = read_new_rows(
-        parent.config,
-        new,
-        format=format,
-        user_column=user_column,
-        item_column=item_column,
-        timestamp_column=timestamp_column,
-        time_format=time_format,
-        columns=columns,
-        skip_invalid=skip_invalid,
-    )
-    with stop_request() as stop:
-        try:
-            updated, rows = update_run(
-                parent, log, out, run.resolve().name, epochs=epochs, resume=resume, callback=Console(), stop=stop
-            )
-        except Interrupted:
-            say(f"mltfr: stopped; continue with the same command and --resume ({out}).", err=True)
-            raise typer.Exit(130) from None
+    log = read_new_rows(parent.config, new, **reading)
+    with stoppable(to_resume(out)) as stop:
+        updated, rows = update_run(
+            parent, log, out, run.resolve().name, epochs=epochs, resume=resume, callback=Console(), stop=stop
+        )
     say(rows, err=True)
     if updated.metrics:
         double = {"zero_branch"} if updated.config.fusion.name == "none" else set()
