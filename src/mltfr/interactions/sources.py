@@ -107,10 +107,11 @@ def _files(path: Path, format: str | None, columns: Columns) -> list[Path]:
         return [path]
     found = text_parts(path)
     refuse_split(path, found)
-    odd = [file for file in found if not columns.names and _header(file) != _header(found[0])]
-    if odd:
+    headers = {file: _header(file) for file in found if not columns.names}
+    odd = next((file for file, header in headers.items() if header != headers[found[0]]), None)
+    if odd is not None:
         raise DataError(
-            f"{path}: the first lines of {found[0].name} and {odd[0].name} differ: these are no parts of one log. "
+            f"{path}: the first lines of {found[0].name} and {odd.name} differ: these are no parts of one log. "
             "Name the file of the log, or all its files."
         )
     return found or [path]
