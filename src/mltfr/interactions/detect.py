@@ -11,6 +11,7 @@ from mltfr.interactions.parts import has_parts, refuse_split
 from mltfr.interactions.readers.headerless import is_table
 from mltfr.interactions.readers.layout import DELIMITERS, preamble, usual_layout
 from mltfr.interactions.readers.parquet import parts_of
+from mltfr.interactions.readers.preamble import Preamble
 from mltfr.interactions.readers.recbole import is_typed_header
 from mltfr.interactions.readers.sequence import read_words
 from mltfr.interactions.readers.text import HEAD, head
@@ -43,17 +44,18 @@ def detect(path: Path, columns: Columns) -> str:
     before = preamble(path, columns)
     if before.comments and not before.first:
         raise DataError(f"{path}: the file holds comment lines only. Expected {FORMS}.")
-    content = head(path, before.start)
+    if before.start:
+        content = head(path, before.start)
     text = re.split(r"\r?\n|\r", content.decode(errors="replace"))
     lines = [line for line in text if line.strip()] or [before.first] * bool(before.first)
     if len(content) >= HEAD and len(lines) > 1:
         lines.pop()  # cut off in the middle
     if not lines:
         raise DataError(f"{path}: the file holds blank lines only. Expected {FORMS}.")
-    return _of_lines(path, lines, columns)
+    return _of_lines(path, lines, columns, before)
 
 
-def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
+def _of_lines(path: Path, lines: list[str], columns: Columns, before: Preamble) -> str:
     first = lines[0]
     if first.lstrip().startswith("{"):
         return "jsonl"
@@ -61,7 +63,7 @@ def _of_lines(path: Path, lines: list[str], columns: Columns) -> str:
         raise DataError(f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: jq -c .[]")
     if is_typed_header(first) or is_typed_header(re.split(r"[\t,]", first)[0]):  # its reader says what is wrong with it
         return "recbole"
-    if usual_layout(path, columns) is not None:
+    if usual_layout(path, columns, before) is not None:
         return "csv"
     words = [line.split() for line in lines]
     if all(len(row) > 1 and (row[1] == ":" or row[0].endswith(":")) for row in words[:10]):

@@ -107,11 +107,12 @@ def find_layout(path: Path, columns: Columns) -> Layout:
     Raises:
         DataError: the file cannot be read, or its header is no record.
     """
+    before = preamble(path, columns)
     if columns.names:
-        return _without_header(path, columns)
-    if (found := usual_layout(path, columns)) is not None:
+        return _without_header(path, columns, before)
+    if (found := usual_layout(path, columns, before)) is not None:
         return found
-    before, headers = preamble(path, columns), []
+    headers = []
     for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
         with suppress(csv.Error):
             headers.append(with_header(path, _plain(delimiter), before))
@@ -125,13 +126,12 @@ def _plain(delimiter: str) -> Layout:
     return Layout(delimiter, [], quote='"' if len(delimiter) == 1 else None)
 
 
-def usual_layout(path: Path, columns: Columns) -> Layout | None:
+def usual_layout(path: Path, columns: Columns, before: Preamble) -> Layout | None:
     """Return the layout in which the first record names the columns of users and items, None if there is none.
 
     Raises:
         DataError: the file cannot be read, or there are such names and a quote that never closes.
     """
-    before = preamble(path, columns)
     start = head(path, before.start).decode(errors="replace")
     delimiters = (before.delimiter,) if before.delimiter else DELIMITERS
     for delimiter in delimiters:
@@ -163,8 +163,7 @@ def preamble(path: Path, columns: Columns) -> Preamble:
     return find_preamble(path, is_header)
 
 
-def _without_header(path: Path, columns: Columns) -> Layout:
-    before = preamble(path, columns)
+def _without_header(path: Path, columns: Columns, before: Preamble) -> Layout:
     widths: dict[str, int] = {}
     for delimiter in (before.delimiter,) if before.delimiter else DELIMITERS:
         widths[delimiter] = before.first.count(delimiter) + 1
