@@ -11,8 +11,7 @@ from mltfr.interactions.columns import Columns, is_id
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.json_lines import look_at
 from mltfr.interactions.readers.mixed import KIND, reject_mixed
-from mltfr.interactions.readers.preamble import find_preamble
-from mltfr.interactions.readers.text import read_lines
+from mltfr.interactions.readers.preamble import rows_of_text
 
 OBJECT = 'Every line must hold one JSON object, as {"user_id": "u1", "item_id": "i1"}.'
 _ONCE = "A key must stand once in an object."
@@ -27,12 +26,9 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     Raises:
         DataError: a line is not a JSON object or repeats a key, ids have mixed types, or a column is missing.
     """
-    given = pl.DataFrame({"line": read_lines(path)}).with_row_index("number", offset=1).drop_nulls()
-    before = find_preamble(path, lambda line: False)
-    given = given.filter(pl.col("number") > before.lines)
-    numbers, texts = given["number"], given["line"]
+    table = rows_of_text(path)
+    texts = table.frame["line"]
     lines = look_at(texts)
-    table = RawTable(str(path), given.select("line"), lambda row: f"line {numbers[row]}", notes=before.notes)
     broken = lines.broken
     if not lines.names:
         table = table.reject(broken, lambda row: f"found {texts[row][:40]!r}", OBJECT, skip_invalid)

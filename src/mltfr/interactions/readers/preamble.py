@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
+from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.blocks import lines_of
-from mltfr.interactions.readers.text import LONGEST_LINE, not_text, open_bytes, too_long
+from mltfr.interactions.readers.text import LONGEST_LINE, not_text, open_bytes, read_lines, too_long
 
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
 
@@ -67,3 +70,16 @@ def find_preamble(path: Path, is_header: Callable[[str], bool]) -> Preamble:
                 return Preamble(start, lines, comments, delimiter, line)
             start, lines = start + len(given), lines + len(lines_of(given.decode(errors="replace")))
     return Preamble(start, lines, comments, delimiter, "")
+
+
+def rows_of_text(path: Path) -> RawTable:
+    """Return the lines behind what stands before the first row, without blank ones, in a column `line`.
+
+    Raises:
+        DataError: see `read_lines` and `find_preamble`.
+    """
+    lines = pl.DataFrame({"line": read_lines(path)}).with_row_index("number", offset=1).drop_nulls()
+    before = find_preamble(path, lambda line: False)
+    lines = lines.filter(pl.col("number") > before.lines)
+    numbers = lines["number"]
+    return RawTable(str(path), lines.select("line"), lambda row: f"line {numbers[row]}", notes=before.notes)

@@ -10,8 +10,7 @@ import polars as pl
 
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ITEM, USER, RawTable
-from mltfr.interactions.readers.preamble import find_preamble
-from mltfr.interactions.readers.text import read_lines
+from mltfr.interactions.readers.preamble import rows_of_text
 
 
 def read_plain(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -34,11 +33,8 @@ def read_colon(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
 
 def read_words(path: Path) -> RawTable:
     """Return the words of every line that is not blank, in a column `words`."""
-    words = pl.DataFrame({"words": read_lines(path).str.extract_all(r"\S+")}).with_row_index("number", offset=1)
-    before = find_preamble(path, lambda line: False)
-    words = words.filter(pl.col("words").is_not_null(), pl.col("number") > before.lines)
-    numbers = words["number"]
-    return RawTable(str(path), words.select("words"), lambda row: f"line {numbers[row]}", notes=before.notes)
+    table = rows_of_text(path)
+    return replace(table, frame=table.frame.select(pl.col("line").str.extract_all(r"\S+").alias("words")))
 
 
 def _apart(words: pl.Expr) -> pl.Expr:
