@@ -22,17 +22,20 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     Raises:
         DataError: the file is damaged, or its columns are not those of a log.
     """
-    if path.is_dir():
-        with foreign_parquet(path), enough_memory(path):
-            parts = open_parts(path)
-            present = columns.resolve(parts.collect_schema().names(), str(path)).values()
-            table = parts.select(list(dict.fromkeys(present))).collect()
-        return frame.read(table, columns, skip_invalid, str(path))
     with foreign_parquet(path), enough_memory(path):
-        source = _unpacked(path) if compression(path) != "none" else path
-        names = pl.read_parquet_schema(source)
-        table = pl.read_parquet(source, columns=list(dict.fromkeys(columns.resolve(list(names), str(path)).values())))
+        table = open_needed(path, columns).collect()
     return frame.read(table, columns, skip_invalid, str(path))
+
+
+def open_needed(path: Path, columns: Columns) -> pl.LazyFrame:
+    """Open the needed columns of a Parquet file, or of a folder of parts.
+
+    Raises:
+        DataError: a part has other columns than the first, or they are not those of a log.
+    """
+    table = open_parts(path)
+    needed = columns.resolve(table.collect_schema().names(), str(path)).values()
+    return table.select(list(dict.fromkeys(needed)))
 
 
 def _unpacked(path: Path) -> io.BytesIO:
@@ -51,13 +54,13 @@ def parts_of(folder: Path) -> list[Path]:
 
 
 def open_parts(path: Path) -> pl.LazyFrame:
-    """Open a Parquet file, or a folder of parts; folders such as `date=2024-05-31` in it are a column.
+    """Open a Parquet file, packed or not, or a folder of parts; folders such as `date=2024-05-31` in it are a column.
 
     Raises:
         DataError: a part has other columns than the first.
     """
     if not path.is_dir():
-        return pl.scan_parquet(path)
+        return pl.scan_parquet(_unpacked(path) if compression(path) != "none" else path)
     parts = parts_of(path)
     if not parts:
         raise DataError(f"{path}: the folder has no .parquet files.")

@@ -85,9 +85,7 @@ def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work:
 
 def _parquet(path: Path, columns: Columns, skip_invalid: bool) -> Pieces:
     with foreign_parquet(path), enough_memory(path):
-        parts = parquet.open_parts(path)
-        present = columns.resolve(parts.collect_schema().names(), str(path)).values()
-        table = parts.select(list(dict.fromkeys(present)))
+        table = parquet.open_needed(path, columns)
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
         with foreign_parquet(path), enough_memory(path):
