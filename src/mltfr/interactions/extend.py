@@ -89,7 +89,8 @@ def extend(
     vocabulary = data.vocabulary
     if train:
         items = (*vocabulary.item_ids, *kept.grouped.item_ids.gather(new_items))
-        vocabulary = Vocabulary(items, _counts(histories, train_length, len(items)))
+        counts = np.bincount(histories.prefixes(train_length).items, minlength=len(items) + 1)  # [I + 1]
+        vocabulary = Vocabulary(items, counts)
     split = Split(
         method=METHOD,
         user_ids=(*data.user_ids, *rows.new_users),
@@ -195,12 +196,6 @@ def _with_input(examples: Examples) -> Examples:
     """Return the examples that have something before their target."""
     chosen = examples.cut > 0
     return Examples(examples.user[chosen], examples.cut[chosen])
-
-
-def _counts(histories: Histories, train_length: Ints, items: int) -> Ints:
-    """Return how often training has every code, int64 `[I + 1]`."""
-    place = np.arange(len(histories.items)) - np.repeat(histories.offsets[:-1], histories.lengths)
-    return np.bincount(histories.items[place < np.repeat(train_length, histories.lengths)], minlength=items + 1)
 
 
 def _joined(histories: Histories, before: Ints, user: Ints, codes: Codes, added: Ints) -> Histories:

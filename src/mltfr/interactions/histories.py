@@ -48,3 +48,8 @@ class Histories:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of interactions of every user, int64 `[U]`."""
         return np.diff(self.offsets)
+
+    def prefixes(self, lengths: npt.NDArray[np.int64]) -> Histories:
+        """Return the first `lengths[u]` interactions of every user, int64 `[U]`, none more than there are."""
+        kept = np.arange(len(self.items)) < np.repeat(self.offsets[:-1] + lengths, self.lengths)
+        return Histories(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), self.items[kept])

@@ -68,7 +68,4 @@ class Split:
         """Return the training histories alone, without held-out items."""
         if self.training is not None:
             return self.training
-        starts = self.histories.offsets[:-1]
-        keep = np.arange(len(self.histories.items)) < np.repeat(starts + self.train_length, self.histories.lengths)
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.train_length)])
-        return Histories(offsets, self.histories.items[keep])
+        return self.histories.prefixes(self.train_length)
