@@ -13,7 +13,7 @@ from mltfr.errors import DataError
 from mltfr.interactions.filters import FilterConfig, apply_filters
 from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.last_time import LastTime
-from mltfr.interactions.log import InteractionLog, Ints
+from mltfr.interactions.log import InteractionLog, Ints, places_among
 from mltfr.interactions.new_rows import NewRows
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits.assemble import TrainingItems
@@ -145,9 +145,7 @@ def _filtered(log: InteractionLog, filters: FilterConfig) -> InteractionLog:
 
 def _places(ids: pl.Series, known: pl.Series) -> Ints:
     """Return the place of every id among known ones, -1 where it is not among them."""
-    places = known.alias("id").to_frame().with_row_index("place")
-    found = ids.alias("id").to_frame().join(places, on="id", how="left", maintain_order="left")["place"]
-    return found.cast(pl.Int64).fill_null(-1).to_numpy().copy()
+    return places_among(known, ids).cast(pl.Int64).fill_null(-1).to_numpy().copy()
 
 
 def _rows(data: Split, log: InteractionLog, filters: FilterConfig) -> _Rows:

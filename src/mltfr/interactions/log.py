@@ -213,6 +213,10 @@ def update_digest(
 def _codes(ids: pl.Series) -> tuple[pl.Series, npt.NDArray[np.int32]]:
     """Return the distinct ids in order of first appearance, and every row's index among them."""
     distinct = ids.unique(maintain_order=True)
-    known = pl.DataFrame({"id": distinct}).with_row_index("code")
-    rows = ids.alias("id").to_frame().join(known, on="id", how="left", maintain_order="left")
-    return distinct, rows["code"].cast(pl.Int32).to_numpy()
+    return distinct, places_among(distinct, ids).cast(pl.Int32).to_numpy()
+
+
+def places_among(known: pl.Series, ids: pl.Series) -> pl.Series:
+    """Return the place of every id among known ones, which are distinct; null where it is not among them."""
+    places = known.alias("id").to_frame().with_row_index("place")
+    return ids.alias("id").to_frame().join(places, on="id", how="left", maintain_order="left")["place"]
