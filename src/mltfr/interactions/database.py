@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,11 +117,10 @@ class DatabaseLog:
         found = self._columns(f"SELECT {counts} FROM log GROUP BY user ORDER BY min(place)")
         return np.array([found[f"c{n}"] for n in range(len(conditions))], np.int64)
 
-    def time_at(self, place: int) -> int | float:
-        """Return the time of the interaction at a place in the order."""
+    def times_at(self, places: Sequence[int]) -> list[int | float]:
+        """Return the times of the interactions at some places in the order."""
         self.connection.execute("CREATE OR REPLACE TABLE times AS SELECT time FROM log ORDER BY time")
-        time: int | float = self._one(f"SELECT time FROM times LIMIT 1 OFFSET {place}")[0]
-        return time
+        return [self._one(f"SELECT time FROM times LIMIT 1 OFFSET {place}")[0] for place in places]
 
     def span(self) -> tuple[int | float, int | float]:
         """Return the earliest and the latest time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Protocol, Self
@@ -62,8 +62,8 @@ class OrderedLog(Protocol):
         """Return the numbers of interactions, users and items."""
     def counts_by_user(self, *conditions: Condition) -> Ints:
         """Return how many interactions of every user meet each condition, `[C, U]`; users as they appear first."""
-    def time_at(self, place: int) -> int | float:
-        """Return the time of the interaction at a place in the order."""
+    def times_at(self, places: Sequence[int]) -> list[int | float]:
+        """Return the times of the interactions at some places in the order."""
     def span(self) -> tuple[int | float, int | float]:
         """Return the earliest and the latest time."""
     @property
@@ -150,10 +150,10 @@ class InteractionLog:
         met = self.frame.select(condition.expression.alias(str(n)) for n, condition in enumerate(conditions))
         return np.array([np.bincount(grouped.users[m.to_numpy()], minlength=size) for m in met], np.int64)
 
-    def time_at(self, place: int) -> int | float:
-        """Return the time of the interaction at a place in the order."""
-        time: int | float = self.frame[TIME][place]
-        return time
+    def times_at(self, places: Sequence[int]) -> list[int | float]:
+        """Return the times of the interactions at some places in the order."""
+        times = self.frame[TIME]
+        return [times[place] for place in places]
 
     def span(self) -> tuple[int | float, int | float]:
         """Return the earliest and the latest time."""

@@ -43,7 +43,7 @@ def global_time(log: Log, validation_from: Border, test_from: Border, as_quantil
     if as_quantiles:
         size = len(log)
         shares = (float(validation_from), float(test_from))
-        validation, test = (log.time_at(min(size - 1, math.ceil(share * size))) for share in shares)
+        validation, test = log.times_at([min(size - 1, math.ceil(share * size)) for share in shares])
     else:
         validation = threshold(validation_from, log, "split.validation_from")
         test = threshold(test_from, log, "split.test_from")
