@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from faults.after import around, do_undisturbed, facts_of, resumed
 from faults.cases import Case, Outcome
 from faults.children import in_child
-from faults.jobs import JOBS, NEW_CELLS, copy_material, inside
+from faults.jobs import JOBS, NEW_CELLS, after, copy_material, inside
 from faults.kills import killed_at, wait_for_cells
 from faults.operations import Operations
 
@@ -45,7 +46,8 @@ def attempt(case: Case) -> Outcome:
     untouched = around(place, job)
     at = int(case.random().integers(facts_of(right)["operations"]))
     if what == JUMP:
-        in_child(inside(place, _jumping(job.begin, at)))
+        jump = Operations(at, lambda name, moment: _shift(-YEAR / 365) if moment == "before" else None)
+        in_child(inside(place, after(jump.install, job.begin)))
     else:
         in_child(inside(place, killed_at(job.begin, at, "after")))
         wait_for_cells(place)
@@ -53,26 +55,10 @@ def attempt(case: Case) -> Outcome:
         then = time.time() + DATES[what] if DATES[what] is not None else 0.0
         for path in sorted((place / job.target).rglob("*"), reverse=True):
             os.utime(path, (then, then))
-    shift = SHIFTS.get(what, 0.0)
-    shifted = replace(job, resume=_shifted(job.resume, shift), later=_shifted(job.later or job.resume, shift))
+    shift = partial(_shift, SHIFTS.get(what, 0.0))
+    shifted = replace(job, resume=after(shift, job.resume), later=after(shift, job.later or job.resume))
     wrong = resumed(shifted, place, right, untouched)
     return Outcome("the same bytes", f"operation {at}: {wrong}" if wrong else "")
-
-
-def _shifted(work: Callable[[], int | None], seconds: float) -> Callable[[], int | None]:
-    def do() -> int | None:
-        _shift(seconds)
-        return work()
-
-    return do
-
-
-def _jumping(work: Callable[[], int | None], at: int) -> Callable[[], int | None]:
-    def do() -> int | None:
-        Operations(at, lambda name, moment: _shift(-YEAR / 365) if moment == "before" else None).install()
-        return work()
-
-    return do
 
 
 def _shift(seconds: float) -> None:

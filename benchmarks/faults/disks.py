@@ -14,13 +14,13 @@ import errno
 import os
 import resource
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from faults.after import around, do_undisturbed, facts_of, other_files, resumed, says_finished
 from faults.cases import Case, Outcome
 from faults.children import Ended, in_child
-from faults.jobs import JOBS, copy_material, inside
+from faults.jobs import JOBS, after, copy_material, inside
 from faults.kills import wait_for_cells
 from faults.operations import Operations, fail
 
@@ -61,8 +61,8 @@ def attempt(case: Case) -> Outcome:
     untouched = around(place, job)
     mounted: Path | None = None
     if "size" in case.given:
-        told = f"files of {case.given['size']} bytes at most"
-        ended = in_child(inside(place, _limited(job.begin, case.given["size"])))
+        told, limits = f"files of {case.given['size']} bytes at most", (case.given["size"], resource.RLIM_INFINITY)
+        ended = in_child(inside(place, after(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits), job.begin)))
     elif "room" in case.given:
         told, mounted = f"a disk of {case.given['room']} bytes", place / job.target
         mounted.mkdir(exist_ok=True)
@@ -72,7 +72,8 @@ def attempt(case: Case) -> Outcome:
     else:
         number = int(case.given["place"] * facts_of(right)["operations"])
         told = f"operation {number}"
-        ended = in_child(inside(place, _refused(job.begin, number, what)))
+        refused = Operations(number, fail(*REFUSALS[what]))
+        ended = in_child(inside(place, after(refused.install, job.begin)))
     try:
         wait_for_cells(place)
         wrong = "" if ended.code == 0 else _told(ended) or other_files(place, job, untouched)
@@ -92,22 +93,6 @@ def _told(ended: Ended) -> str:
         return ""
     cells = ended.code == 1 and "mltfr: cell" in ended.errors and "Traceback" not in ended.errors
     return "" if cells else f"no single line: {ended}"
-
-
-def _refused(work: Callable[[], int | None], number: int, what: str) -> Callable[[], int | None]:
-    def do() -> int | None:
-        Operations(number, fail(*REFUSALS[what])).install()
-        return work()
-
-    return do
-
-
-def _limited(work: Callable[[], int | None], size: int) -> Callable[[], int | None]:
-    def do() -> int | None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        return work()
-
-    return do
 
 
 def _mount(folder: Path, size: int, more: str = "") -> bool:

@@ -176,6 +176,16 @@ def inside(folder: Path, work: Callable[[], int | None]) -> Callable[[], int | N
     return do
 
 
+def after(setup: Callable[[], object], work: Callable[[], int | None]) -> Callable[[], int | None]:
+    """Return a function that does something after `setup`, in the process that calls it."""
+
+    def do() -> int | None:
+        setup()
+        return work()
+
+    return do
+
+
 def copy_material(material: Path, folder: Path, job: Job) -> None:
     """Copy what a job needs into a new folder."""
     without = shutil.ignore_patterns(job.target)

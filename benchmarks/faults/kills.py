@@ -17,7 +17,7 @@ from pathlib import Path
 from faults.after import around, do_undisturbed, facts_of, resumed
 from faults.cases import Case, Outcome
 from faults.children import Child, in_child
-from faults.jobs import JOBS, NEW_CELLS, copy_material, inside
+from faults.jobs import JOBS, NEW_CELLS, after, copy_material, inside
 from faults.operations import Operations, kill_self
 
 NUMBERS = {"fit": 40, "recommend in parts": 30, "tokens": 30, "data prepare": 30, "study": 12, NEW_CELLS: 3}
@@ -64,12 +64,7 @@ def attempt(case: Case) -> Outcome:
 
 def killed_at(work: Callable[[], int | None], at: int, when: str) -> Callable[[], int | None]:
     """Return a function that does something, and is killed before or after an operation."""
-
-    def do() -> int | None:
-        Operations(at, kill_self(when)).install()
-        return work()
-
-    return do
+    return after(lambda: Operations(at, kill_self(when)).install(), work)
 
 
 def wait_for_cells(place: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from faults.after import around, do_undisturbed, facts_of, resumed, says_finished
 from faults.cases import Case, Outcome
 from faults.children import Child
-from faults.jobs import JOBS, copy_material, inside
+from faults.jobs import JOBS, after, copy_material, inside
 from faults.kills import wait_for_cells
 from faults.operations import Operations, stop_self
 
@@ -42,12 +42,7 @@ def attempt(case: Case) -> Outcome:
     copy_material(case.material, place, job)
     untouched = around(place, job)
     at = int(case.random().integers(1, facts_of(right)["operations"]))
-
-    def stopped() -> int | None:
-        Operations(at, stop_self()).install()
-        return job.begin()
-
-    first = Child(inside(place, stopped))
+    first = Child(inside(place, after(lambda: Operations(at, stop_self()).install(), job.begin)))
     _wait_for_stop(first.process)
     second = Child(inside(place, job.resume if case.given["resume"] else job.begin))
     told = second.wait(until=lambda: time.monotonic() - second.begun > PATIENCE)
