@@ -62,3 +62,12 @@ class Outcome:
 
 
 Attempt = Callable[[Case], Outcome]
+
+
+def prepare_nothing(material: Path, folder: Path, kinds: set[str]) -> None:
+    """Prepare nothing, for a section that needs no folder of its own."""
+
+
+def wordless(error: Exception, told: str = "") -> str:
+    """Return what is wrong with a refusal that says nothing, behind what was tried; empty if it says something."""
+    return "" if str(error).strip() else f"{told}refused without a word"

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from faults.cases import Case, Outcome
+from faults.cases import Case, Outcome, wordless
 from faults.folders import FOLDERS, make_folders
 
 NUMBERS = {
@@ -26,6 +26,7 @@ NUMBERS = {
 }  # fmt: skip
 HOW = ("cut", "emptied", "flipped", "flipped", "flipped")
 SECONDS, MEMORY = 60.0, 1 << 30
+prepare = make_folders
 
 
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
@@ -34,11 +35,6 @@ def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
         least = 0 if kind == "study" and scale < 0.03 else 1  # making one takes seconds
         for place in range(max(least, round(scale * number) if least else 0)):
             yield kind, {"place": place}
-
-
-def prepare(material: Path, folder: Path, kinds: set[str]) -> None:
-    """Make the folders that are damaged."""
-    make_folders(material, folder, kinds)
 
 
 def attempt(case: Case) -> Outcome:
@@ -67,8 +63,7 @@ def attempt(case: Case) -> Outcome:
     try:
         found = digest(FOLDERS[case.kind].use(case.scratch))
     except MltfrError as error:
-        wrong = "" if str(error).strip() else f"{told}: refused without a word"
-        return Outcome("found out, one line", wrong)
+        return Outcome("found out, one line", wordless(error, f"{told}: "))
     right_answers = _right_answers(case.kind, right)
     other = [name for name in right_answers if found.get(name) != right_answers[name]]
     if other or found.keys() != right_answers.keys():

@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from faults.cases import Case, Outcome
+from faults.cases import Case, Outcome, prepare_nothing
 from faults.log_damage import CHANGES, strange_file
 from faults.made_logs import KINDS, MadeLog, write_log
 
 PACKING = ("plain", "plain", "plain", "gz", "zst", "utf-16", "mark")
 TIMES = 50
 SECONDS, MEMORY = 30.0, 1 << 30
+prepare = prepare_nothing
 
 
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
@@ -35,10 +36,6 @@ def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
             yield from ((kind, {"change": change}) for change in CHANGES)
         if turn % 5 == 0:
             yield from (("no log at all", {"number": number}) for number in range(12))
-
-
-def prepare(material: Path, folder: Path, kinds: set[str]) -> None:
-    """Need nothing."""
 
 
 def attempt(case: Case) -> Outcome:

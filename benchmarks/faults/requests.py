@@ -20,20 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from faults.cases import Case, Outcome
+from faults.cases import Case, Outcome, prepare_nothing, wordless
 
 NUMBERS = {"Python objects": 600, "similar items": 100, "file of histories": 300, "list of ids": 200}
 SECONDS, MEMORY = 20.0, 1 << 28
+prepare = prepare_nothing
 
 
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the kinds, as often as each is tried."""
     for name, number in NUMBERS.items():
         yield from [(name, {})] * max(3, round(scale * number))
-
-
-def prepare(material: Path, folder: Path, kinds: set[str]) -> None:
-    """Need nothing."""
 
 
 @cache
@@ -64,7 +61,7 @@ def attempt(case: Case) -> Outcome:
         path.write_bytes(_histories(random) if case.kind == "file of histories" else _list(random))
         return Outcome("answered", _ask(case, path))
     except MltfrError as error:
-        return Outcome("refused, one line", "" if str(error).strip() else f"{told!r}: refused without a word")
+        return Outcome("refused, one line", wordless(error, f"{told!r}: "))
     except Exception as error:
         error.add_note(f"asked: {told!r}"[:300])
         raise

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from faults.cases import Case, Outcome
+from faults.cases import Case, Outcome, prepare_nothing, wordless
 from faults.jobs import STUDY
 
 NUMBERS = {"--set": 900, "file of settings": 400, "study file": 200}
@@ -25,16 +24,13 @@ VALUES = (
     "'sasrec'", "'mltfr'", "1_000", "-0.0", "{name = 'sasrec'}", "['a', 1]", "=", "\ud800", "x" * 100_000, "'../../x'",
 )  # fmt: skip
 SECONDS, MEMORY = 20.0, 1 << 28
+prepare = prepare_nothing
 
 
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the kinds, as often as each is tried."""
     for name, number in NUMBERS.items():
         yield from [(name, {})] * max(3, round(scale * number))
-
-
-def prepare(material: Path, folder: Path, kinds: set[str]) -> None:
-    """Need nothing."""
 
 
 def attempt(case: Case) -> Outcome:
@@ -62,7 +58,7 @@ def attempt(case: Case) -> Outcome:
             path.write_bytes(_damaged(dump_toml(resolve()).encode(), random))
             config = resolve(file=load_toml(path))
     except MltfrError as error:
-        return Outcome("refused, one line", "" if str(error).strip() else f"{told}: refused without a word")
+        return Outcome("refused, one line", wordless(error, f"{told}: "))
     path.write_text(dump_toml(config))
     again = RunConfig.parse(load_toml(path))
     same = repr(again) == repr(config)  # nan is not equal to itself

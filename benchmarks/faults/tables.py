@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.cases import Case, Outcome
+from faults.cases import Case, Outcome, prepare_nothing, wordless
 from faults.made_tables import KINDS, ROWS, WIDTH
 
 HOW = ("whole", "lies", "lies", "lies", "flipped", "flipped", "cut")
 TIMES = 30
 SECONDS, MEMORY = 30.0, 1 << 28
+prepare = prepare_nothing
 
 
 def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
@@ -29,10 +30,6 @@ def cases(scale: float) -> Iterator[tuple[str, dict[str, object]]]:
     for _ in range(max(1, round(scale * TIMES))):
         for kind in KINDS:
             yield from ((kind, {"how": how}) for how in HOW)
-
-
-def prepare(material: Path, folder: Path, kinds: set[str]) -> None:
-    """Need nothing."""
 
 
 def attempt(case: Case) -> Outcome:
@@ -58,8 +55,7 @@ def attempt(case: Case) -> Outcome:
         table = import_table("made", str(path), TokenStore(case.scratch / "store"))
     except MltfrError as error:
         wrong = f"refused: {error}" if how == "whole" and case.kind != "pickled" else ""
-        wrong = wrong or ("" if str(error).strip() else "refused without a word")
-        return Outcome("refused, one line", wrong or _left(folder))
+        return Outcome("refused, one line", wrong or wordless(error) or _left(folder))
     wrong = "" if np.isfinite(table.embeddings).all() else "values that are no numbers"
     if len(table.vocabulary) != len(table.embeddings):
         wrong = f"{len(table.vocabulary)} tokens for {len(table.embeddings)} rows"
