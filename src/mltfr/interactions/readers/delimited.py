@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import Columns
+from mltfr.interactions.columns import Columns, further
 from mltfr.interactions.ids import WHITE_SPACE
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
 from mltfr.interactions.readers.blocks import Blocks, Mark, decoded, encoded, lines_of
@@ -134,7 +134,7 @@ def parse(
 
 def _quotes_ids(parsed: Parsed) -> bool:
     """Say whether a field that is read begins with a quote: then quotes are marks, and not part of texts."""
-    begins = pl.any_horizontal(pl.exclude("^further .*$").str.strip_chars_start().str.starts_with('"').any())
+    begins = pl.any_horizontal(pl.exclude(f"^{further('.*')}$").str.strip_chars_start().str.starts_with('"').any())
     return any(table.select(begins).collect().item() for table in parsed.tables)
 
 
