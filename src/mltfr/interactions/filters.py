@@ -12,6 +12,7 @@ from pydantic import NonNegativeInt, field_validator, model_validator
 from mltfr.config import Config
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.borders import Border, as_border, before, in_order, not_before, threshold
+from mltfr.interactions.checks import SameTime
 from mltfr.interactions.log import Condition, InteractionLog, OrderedLog
 from mltfr.interactions.raw import ITEM, USER
 from mltfr.interactions.where import parse_where
@@ -22,7 +23,7 @@ Log = TypeVar("Log", bound=OrderedLog)
 class FilterConfig(Config):
     """Which interactions are kept; 0 and None keep all. The filters run in the order of these settings."""
 
-    same_time: Literal["refuse", "keep"] = "refuse"
+    same_time: SameTime = "refuse"
     """Whether interactions that repeat another one with the same time are an error, or count: days as times."""
     where: str | None = None
     """Condition on rows over the log's columns, met as it is read: `rating >= 4 and event in buy,cart`."""

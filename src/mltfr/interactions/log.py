@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mltfr.interactions.checks import SameTime
 from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock, Unit
 from mltfr.interactions.picking import Picked
 from mltfr.interactions.raw import ITEM, TIME, USER
@@ -119,7 +120,7 @@ class InteractionLog:
     notes: tuple[str, ...] = ()
     clock: Clock = UNKNOWN_CLOCK
     validation: pl.DataFrame | None = None
-    same_time: Literal["refuse", "keep"] = "refuse"
+    same_time: SameTime = "refuse"
     picked: Picked | None = None
     reading: ReadingConfig = AS_USUAL
 
