@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mltfr.errors import DataError, did_you_mean
@@ -106,9 +106,7 @@ class Columns:
                 raise DataError(f"{source}: no column '{name}'. The file has {_listed(names)}.{close} {CORRECT}")
             found[further(name)] = name
         roles = {role: name for role, name in found.items() if name is not None}
-        twice = next((name for name in roles.values() if names.count(name) > 1), None)
-        if twice is not None:
-            raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
+        require_once(roles.values(), names, source)
         return roles
 
     def item_parts(self, names: Sequence[str]) -> tuple[str | None, ...]:
@@ -140,6 +138,22 @@ def further(name: str) -> str:
 def is_id(role: str) -> bool:
     """Say whether a column that readers call so holds ids, or parts of these."""
     return role in (USER, ITEM) or role.startswith(f"{ITEM}, ")
+
+
+def require_once(read: Iterable[str], names: Sequence[str], source: str) -> None:
+    """Raise if a column that is read is there twice.
+
+    Args:
+        read: names of the columns that are read.
+        names: the columns that exist.
+        source: what they belong to, for the message.
+
+    Raises:
+        DataError: one of them is there twice.
+    """
+    twice = next((name for name in read if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
 
 
 def canonical(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from mltfr.errors import DataError, MltfrWarning
-from mltfr.interactions.columns import ITEM_NAMES, Columns, usual_column
+from mltfr.interactions.columns import ITEM_NAMES, Columns, require_once, usual_column
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.load import read_rows, say
 from mltfr.interactions.raw import ITEM, USER, RawTable
@@ -61,8 +61,7 @@ class NameColumns(Columns):
             listed = ", ".join(repr(each[:40]) for each in names[:8])
             raise DataError(f"{source}: no column of item {'ids' if item is None else 'names'} among {listed}. "
                             f"{EXPECTED}; rename the columns.")  # fmt: skip
-        if twice := next((each for each in (item, name) if names.count(each) > 1), None):
-            raise DataError(f"{source}: {names.count(twice)} columns are called '{twice}'. Rename all but one of them.")
+        require_once((item, name), names, source)
         return {USER: item, ITEM: name}
 
     def are_usual(self, names: Sequence[str]) -> bool:
