@@ -14,6 +14,7 @@ from torch import Tensor
 from mltfr.errors import MltfrWarning
 from mltfr.inference.recommend import check_k
 from mltfr.inference.select import best_keys
+from mltfr.inference.shortfalls import Listed
 from mltfr.inference.table import recommendation_table
 from mltfr.inference.top_k import BLOCK_SCORES, TopK
 from mltfr.interactions import Vocabulary
@@ -63,7 +64,7 @@ def _known(vocabulary: Vocabulary, items: Any) -> list[str]:
     if unknown and not known:
         vocabulary.code_of(unknown[0])  # says what is near
     if unknown:
-        first = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
-        text = f"items that are not in the training data and have no similar items: {len(unknown):,} ({first})."
+        what = "items that are not in the training data and have no similar items"
+        text = f"{what}: {len(unknown):,}{Listed.of(unknown)}."
         warnings.warn(text, MltfrWarning, stacklevel=4)
     return known
