@@ -59,16 +59,16 @@ def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
 
 def _score(fitted: FittedModel, run: str | None) -> tuple[dict[str, Any], dict[str, Evaluation], Evaluation | None]:
     """Return the document without popularity, the run's evaluations, and its zero branch's where there is a fusion."""
-    split, protocol = fitted.split, fitted.protocol()
     own = _evaluations(fitted.scorer(), fitted, details=True)
     document = own[TEST].to_json(run)
     if VALIDATION in own:
         document["validation"] = own[VALIDATION].to_json(run)
     scorer, zero_branch = fitted.zero_branch(), None
     if scorer is not None:
-        zero_branch = evaluate(scorer, split, "test", protocol)
-        document["zero_branch"] = dict(zero_branch.metrics)
-    return document, own, zero_branch if fitted.config.fusion.name != "none" else None
+        if fitted.config.fusion.name != "none":  # without a fusion, the run is its own zero branch
+            zero_branch = evaluate(scorer, fitted.split, "test", fitted.protocol())
+        document["zero_branch"] = dict((zero_branch or own[TEST]).metrics)
+    return document, own, zero_branch
 
 
 def _evaluations(scorer: Scorer, fitted: FittedModel, details: bool = False) -> dict[str, Evaluation]:
