@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from mltfr.errors import MltfrError, MltfrWarning, OutputError, RunError
 from mltfr.storage.files import output_errors, read_json, remove_partial
+from mltfr.storage.processes import is_alive
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -149,9 +150,8 @@ def _holder(folder: Path) -> str:
         found = read_json(folder / HOLDER)
         pid, host = int(found["pid"]), str(found["host"])
         details = f"`{found['command']}`, since {found['since']}"
-        if host == here:
-            with suppress(PermissionError):  # it runs, and belongs to somebody else
-                os.kill(pid, 0)
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        return "another process"
+    if host == here and is_alive(pid) is False:
         return "another process"
     return f"{'this process' if (pid, host) == (os.getpid(), here) else f'process {pid} on {host}'} ({details})"

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mltfr.storage.files import STALE_AFTER
+from mltfr.storage.processes import is_alive
 
 
 @contextmanager
@@ -41,14 +42,9 @@ def _is_left_over(folder: Path) -> bool:
     """Return whether the process that made a folder has ended; of other machines' folders, whether a day is over."""
     before, _, rest = folder.name.rpartition("-")
     owner, _, pid = before.rpartition("-")
-    if rest and owner.endswith(f"-{socket.gethostname()}") and pid.isdecimal() and os.name != "nt":
-        try:
-            os.kill(int(pid), 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-        except PermissionError:  # it is somebody else's
-            return False
-        return False
+    here = rest and owner.endswith(f"-{socket.gethostname()}") and pid.isdecimal()
+    if here and (alive := is_alive(int(pid))) is not None:
+        return not alive
     with suppress(OSError):  # it has just been removed
         return time.time() - folder.stat().st_mtime > STALE_AFTER
     return False
