@@ -102,28 +102,15 @@ def fit(
     with open_run(folder, resume, also or ()) if folder is not None else nullcontext():
         if folder is not None and (folder / MANIFEST).exists():
             return finished_run(config, log, folder, callback)
+        started = time.monotonic()
         measure = measure or partial(score_and_judge, callback=callback)
-        fitted = _fit(config, log, folder, resume, callback, stop, measure)
+        # 1. split
+        config, data, facts = split_log(config, log)
+        fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started)
+        fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
         if folder is not None:
             save_artifact(fitted, folder, also)
         return fitted
-
-
-def _fit(
-    config: RunConfig,
-    log: InteractionLog | PreparedSet,
-    folder: Path | None,
-    resume: bool,
-    callback: Callback,
-    stop: Event | None,
-    measure: Callable[[FittedModel, str | None], dict[str, Any]],
-) -> FittedModel:
-    started = time.monotonic()
-    # 1. split
-    config, data, facts = split_log(config, log)
-    fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started)
-    fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
-    return fitted
 
 
 def fit_split(
