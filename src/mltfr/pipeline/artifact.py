@@ -82,10 +82,11 @@ def check_new(folder: Path, resume: bool) -> None:
 
 
 @contextmanager
-def open_run(folder: Path, resume: bool, also: Iterable[str] = ()) -> Iterator[None]:
+def open_run(folder: Path, resume: bool, also: Iterable[str] = ()) -> Iterator[bool]:
     """Make a run folder and lock it; after an error, keep what was written only where it can be continued.
 
-    With `resume` it may hold a finished run. `also` are the names of files that are written beside a run's own.
+    Yields whether it holds a finished run, which it may with `resume`. `also` are the names of files that are written
+    beside a run's own.
 
     Raises:
         RunError: see `check_new`; or another process writes into the folder.
@@ -95,13 +96,13 @@ def open_run(folder: Path, resume: bool, also: Iterable[str] = ()) -> Iterator[N
     with locked(folder, within=[CHECKPOINT]):
         check_new(folder, resume)  # again: another process may have finished a run
         if (folder / MANIFEST).exists():  # it is only looked at
-            yield
+            yield True
             Checkpoints(folder / CHECKPOINT).clear()  # its process was killed before it did
             return
         with output_errors(folder):
             (folder / CHECKPOINT).mkdir(exist_ok=True)
         try:
-            yield
+            yield False
         finally:
             if (folder / MANIFEST).exists():
                 Checkpoints(folder / CHECKPOINT).clear()

@@ -99,8 +99,8 @@ def fit(
     if folder is not None and processes > 1 and not rank:
         check_new(folder, resume and not (folder / MANIFEST).exists())  # the other processes would wait
     folder = None if rank else folder  # the main process writes
-    with open_run(folder, resume, also or ()) if folder is not None else nullcontext():
-        if folder is not None and (folder / MANIFEST).exists():
+    with open_run(folder, resume, also or ()) if folder is not None else nullcontext(False) as finished:
+        if folder is not None and finished:
             return finished_run(config, log, folder, callback)
         started = time.monotonic()
         measure = measure or partial(score_and_judge, callback=callback)

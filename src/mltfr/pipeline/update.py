@@ -26,7 +26,6 @@ from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.fit import fit_split
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.report_metrics import score
-from mltfr.storage.folder import MANIFEST
 from mltfr.training import Callback
 
 INHERITED = ("seed", "filters", "tables", "item_vectors", "rounds", "best_epoch", "parameters", "fusion")
@@ -93,10 +92,10 @@ def update(
     """
     started = time.monotonic()
     run, callback = folder.name if folder is not None else None, callback or Callback()
-    with open_run(folder, resume) if folder is not None else nullcontext():
+    with open_run(folder, resume) if folder is not None else nullcontext(False) as finished:
         later, new = with_new_rows(parent, log, train=epochs > 0)
         config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
-        if folder is not None and (folder / MANIFEST).exists():
+        if folder is not None and finished:
             return _finished(folder, config, facts, callback), new
         if epochs:
             updated = fit_split(config, later.split, facts, folder, resume, callback, stop, score, started, parent)
