@@ -53,7 +53,7 @@ from mltfr.storage.files import (
 )
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
 from mltfr.storage.lock import locked, naming_the_holder
-from mltfr.training.checkpoint import STATE, Checkpoints
+from mltfr.training.checkpoint import STATE, Checkpoints, plain_tensors
 
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.json", "weights.safetensors"
 LOG, CHECKPOINT, TENSORBOARD = "log.jsonl", "checkpoint", "tensorboard"
@@ -146,9 +146,8 @@ def save_artifact(
     save_split(folder, fitted.split)
     write_json(folder / METRICS, fitted.metrics)
     write_json_lines(folder / LOG, fitted.history)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
     with atomic_file(folder / WEIGHTS) as path:
-        save_file(weights, path)
+        save_file(plain_tensors(fitted.model.state_dict()), path)
     tables = also or {}
     for name, make in tables.items():
         with atomic_file(folder / name) as path:

@@ -27,6 +27,7 @@ from mltfr.pipeline.fit import fit_split
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.report_metrics import score
 from mltfr.training import Callback
+from mltfr.training.checkpoint import plain_tensors
 
 INHERITED = ("seed", "filters", "tables", "item_vectors", "rounds", "best_epoch", "parameters", "fusion")
 """What the manifest of an updated run says as its parent's does."""
@@ -159,5 +160,4 @@ def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, 
 
 def _weights_checksum(fitted: FittedModel) -> str:
     """Return the SHA-256 that the manifest of a saved run lists for its weights."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
-    return hashlib.sha256(save(weights)).hexdigest()
+    return hashlib.sha256(save(plain_tensors(fitted.model.state_dict()))).hexdigest()

@@ -28,6 +28,11 @@ REMEDY = "Remove the run folder and start again without --resume."
 _TENSORS = re.compile(r"tensors-\d+-\d+-\d+\.safetensors")
 
 
+def plain_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as safetensors writes them: without gradients, on the CPU, contiguous."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
 class Checkpoints:
     """The latest checkpoint of a run, in its own folder.
 
@@ -52,7 +57,7 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             name = f"tensors-{state['round']}-{state['epoch']}-{state['batch']}.safetensors"
             with atomic_file(self.folder / name) as path:
-                save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, path)
+                save_file(plain_tensors(tensors), path)
             record = {**state, "tensors": name, "sha256": sha256(self.folder / name)}
             write_text(self.folder / STATE, json.dumps(sealed(record)))
             self._remove_tensors(but=name)
