@@ -45,6 +45,11 @@ class EvaluationConfig(Config):
     baselines: bool = True
     """Whether `fit` also fits and scores the baselines that take seconds on the log; a study's runs never do."""
 
+    @property
+    def metric_names(self) -> list[str]:
+        """Name of every metric that is measured: "hr@5" to "mrr@20"."""
+        return metric_names(self.metrics, self.cutoffs)
+
 
 class RunConfig(Config):
     """A run: from the interaction log to the test score."""
@@ -89,7 +94,7 @@ class RunConfig(Config):
     @property
     def judged_by(self) -> str:
         """What fitted runs are judged by: `training.metric`, or where that is not measured, what is most like it."""
-        measured = metric_names(self.evaluation.metrics, self.evaluation.cutoffs)
+        measured = self.evaluation.metric_names
         alike = [name for name in measured if name.partition("@")[0] == self.training.metric.partition("@")[0]]
         return self.training.metric if self.training.metric in measured else (alike or measured)[0]
 

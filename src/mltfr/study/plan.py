@@ -13,7 +13,6 @@ from mltfr.baselines import BASELINES
 from mltfr.config import flatten, merge
 from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
-from mltfr.evaluation.metrics import metric_names
 from mltfr.fusion import FUSIONS
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.study.config import StudyConfig
@@ -91,7 +90,7 @@ def make_plan(study: StudyConfig) -> list[Cell]:
 def _check_metrics(study: StudyConfig, cells: list[Cell]) -> None:
     """Check that every cell measures the metrics of the tables."""
     for cell in cells:
-        measured = metric_names(cell.config.evaluation.metrics, cell.config.evaluation.cutoffs)
+        measured = cell.config.evaluation.metric_names
         for metric in study.metrics:
             if metric not in measured:
                 raise ConfigError(
