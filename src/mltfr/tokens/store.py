@@ -132,8 +132,9 @@ class TokenStore:
         return self._open(name)
 
     def _open(self, name: str, remembered: bool = True) -> TokenTable:
-        folder, what, provenance = self._folder(name), f"token table '{name}'", self.provenance(name)
-        values, strings = read_folder(folder, what, remedy(name), provenance, remembered)
+        folder = self._folder(name)
+        provenance = _provenance(folder, name)
+        values, strings = read_folder(folder, f"token table '{name}'", remedy(name), provenance, remembered)
         return TokenTable(name, values, strings.tokens, provenance, strings.special)
 
     def provenance(self, name: str) -> dict[str, Any]:
@@ -142,11 +143,7 @@ class TokenStore:
         Raises:
             TokenTableError: the store has no such table, or its provenance is damaged.
         """
-        folder, what = self._folder(name), f"token table '{name}'"
-        provenance = read_provenance(folder, what, remedy(name))
-        if digest_json(provenance) != folder.name:
-            raise TokenTableError(f"{what}: damaged: wrong checksum of its provenance. {remedy(name)}")
-        return provenance
+        return _provenance(self._folder(name), name)
 
     def verify(self, name: str) -> None:
         """Check every byte of a table against its checksums, even if that was done before.
@@ -251,3 +248,12 @@ class TokenStore:
         if not _ADDRESS.fullmatch(folder):
             raise TokenTableError(f"{path}: damaged: it names no folder of the store. {remedy(name)}")
         return self.root / "tables" / folder
+
+
+def _provenance(folder: Path, name: str) -> dict[str, Any]:
+    """Return the provenance of a table's folder, after checking its digest."""
+    what = f"token table '{name}'"
+    provenance = read_provenance(folder, what, remedy(name))
+    if digest_json(provenance) != folder.name:
+        raise TokenTableError(f"{what}: damaged: wrong checksum of its provenance. {remedy(name)}")
+    return provenance
