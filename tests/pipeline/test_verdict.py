@@ -164,6 +164,19 @@ def test_words(case):
         assert text in str(verdict)
 
 
+def test_users_with_several_examples_count_once_and_that_is_said():
+    split = ("split.method=global-time", "split.validation_from=5", "split.test_from=7")
+    found = fit("markov", *split)
+    verdict, test, alone = found.fitted.verdict, found.evaluate(), fit("item-knn", *split).evaluate()
+    assert (verdict.users, verdict.examples) == (len(set(test.user)), len(test.user))
+    assert verdict.users < verdict.examples
+    assert verdict.baseline.name == "item-knn"
+    assert verdict.baseline.difference == (per_user(test, "ndcg@10") - per_user(alone, "ndcg@10")).mean()
+    over = f"against {alone.metrics['ndcg@10']:.4f} over {verdict.examples} examples, difference "
+    assert over in str(verdict)
+    assert f" a user, each of {verdict.users} users counting once (95 % interval " in str(verdict)
+
+
 def test_a_single_user_allows_no_comparison():
     log = as_log(rows({"u": ["a", "b", "c", "d"], "v": ["a"], "w": ["b"]}))
     found = Recommender("markov").fit(log, callback=Callback())

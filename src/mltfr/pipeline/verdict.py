@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from mltfr.evaluation import Evaluation
@@ -23,7 +24,8 @@ class Comparison:
     Attributes:
         name: the other one.
         score: its score.
-        difference: mean over the users of the run's metric minus the other one's.
+        difference: mean over the users of the run's metric minus the other one's; one with several examples counts by
+            their mean, as in `mltfr compare`.
         low: lower end of the 95 % bootstrap interval of that mean.
         high: its upper end.
     """
@@ -73,6 +75,8 @@ class Verdict:
         zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
         skipped: baselines that would take long on this log, with their estimated seconds.
         end: how training ended; None for a baseline.
+        users: users of the test split.
+        examples: its examples; the scores are means over them.
     """
 
     backbone: str
@@ -83,6 +87,8 @@ class Verdict:
     zero_branch: Comparison | None = None
     skipped: dict[str, float] = field(default_factory=dict)
     end: End | None = None
+    users: int = 0
+    examples: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -148,9 +154,12 @@ class Verdict:
         return "Next, see whether it holds for other seeds: mltfr study."
 
     def _numbers(self, other: Comparison) -> str:
+        several = self.examples > self.users
+        examples = f" over {self.examples:,} examples" if several else ""
+        each = f", each of {self.users:,} users counting once" if several else ""
         return (
-            f"test {self.metric} {self.score:.4f} against {other.score:.4f}, difference {other.difference:+.4f} "
-            f"a user (95 % interval {other.low:+.4f} to {other.high:+.4f})"
+            f"test {self.metric} {self.score:.4f} against {other.score:.4f}{examples}, difference "
+            f"{other.difference:+.4f} a user{each} (95 % interval {other.low:+.4f} to {other.high:+.4f})"
         )
 
 
@@ -184,12 +193,14 @@ def make_verdict(
         zero_branch=_compare("zero branch", test, zero_branch, metric) if zero_branch is not None else None,
         skipped=skipped,
         end=_end(history, config.training.patience),
+        users=len(np.unique(test.user)),
+        examples=len(test.user),
     )
 
 
 def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> Comparison | None:
     """Return the paired comparison; None where a single user allows none."""
-    if len(set(run.user.tolist())) < 2:
+    if len(np.unique(run.user)) < 2:
         return None
     from mltfr.evaluation.significance import paired_test, per_user  # slow to import
 
