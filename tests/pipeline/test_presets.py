@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 
 import pytest
 
@@ -247,6 +248,12 @@ def test_settings_are_texts_or_a_dict(given):
 def test_settings_that_mean_nothing_to_a_baseline_are_said():
     with pytest.warns(MltfrWarning, match="'ease' is fitted in one pass, so these have no meaning .* training.epochs"):
         resolve(backbone="ease", epochs=3)
+
+
+def test_what_a_baseline_is_judged_by_has_a_meaning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resolve(backbone="ease", overrides=["training.metric=hr@20"]).judged_by == "hr@20"
 
 
 def test_what_differs_is_named_with_both_values():

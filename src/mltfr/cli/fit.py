@@ -115,7 +115,8 @@ def fit(
     Prints the test score beside those of validation, of the same model without its fusion (zero branch) and of the
     baselines that take seconds, and says in words where the run stands. The run folder holds all that the other
     commands need, config.toml and metrics.json among it.
-    Baselines are fitted in one pass: with them --fusion, --tokens, loss.* and training.* have no meaning.
+    Baselines are fitted in one pass: with them --fusion, --tokens, loss.* and training.* have no meaning, but for
+    training.metric, which runs are judged by.
     Several processes train together under --engine ray, or torchrun --nproc-per-node N -m mltfr fit ...; they split
     every batch, and training.shards, if it is not given, is set to their number.
     """

@@ -71,7 +71,8 @@ class RunConfig(Config):
     backbone: Annotated[SerializeAsAny[BackboneConfig | BaselineConfig], component(BACKBONES, BASELINES)] = (
         SASRecConfig()
     )
-    """Sequence encoder, or a baseline: with one, fusion is none, and loss and training have no meaning."""
+    """Sequence encoder, or a baseline: with one, fusion is none, and of loss and training only `training.metric` has a
+    meaning, by which runs are judged."""
     fusion: Annotated[SerializeAsAny[FusionConfig], component(FUSIONS)] = MltfrConfig()
     """Plug-in that draws on the token tables."""
     loss: Annotated[SerializeAsAny[LossConfig], component(LOSSES)] = CrossEntropyConfig()

@@ -20,7 +20,9 @@ FOLDER = Path(__file__).with_name("presets")
 DEFAULT = "default"
 REGISTRIES: dict[str, tuple[Registry[Any, Any], ...]] = {"backbone": (BACKBONES, BASELINES), "fusion": (FUSIONS,)}
 OF_TRAINING = ("loss", "objective", "training")
-"""Settings that mean nothing to a baseline."""
+"""Settings that mean nothing to a baseline, but for the next one."""
+JUDGED_BY = "training.metric"
+"""The setting of training by which a baseline is judged too, see `RunConfig.judged_by`."""
 
 Settings = dict[str, Any]
 
@@ -127,7 +129,8 @@ def _check_kinds(settings: Settings) -> None:
 
 def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
     """Warn of flags and overrides that mean nothing to a baseline."""
-    idle = [key for layer in layers for key in flatten(layer) if key.partition(".")[0] in OF_TRAINING]
+    given = [key for layer in layers for key in flatten(layer) if key != JUDGED_BY]
+    idle = [key for key in given if key.partition(".")[0] in OF_TRAINING]
     if idle:
         text = f"the baseline '{baseline}' is fitted in one pass, so these have no meaning with it: {', '.join(idle)}."
         warnings.warn(text, MltfrWarning, stacklevel=3)
