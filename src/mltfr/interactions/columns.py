@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from shlex import quote
+from typing import Any
 
 from mltfr.errors import DataError, did_you_mean
 from mltfr.interactions.raw import ITEM, TIME, USER
@@ -56,6 +59,12 @@ TIME_NAMES = (
     "t_dat",
 )
 """The usual names of the three columns, the likeliest first; case and underscores do not matter."""
+SAME = {"uid": "user", "iid": "item", "parentasin": "asin"}
+"""Usual names of what another usual name says as well; so does a name with `_id` behind it: movie and movie_id."""
+EXAMPLES, ROWS = 3, 100
+"""Values of a column that a question shows, and rows that they are taken from."""
+Values = Callable[[str], Iterable[Any]]
+"""Returns the first values of a column, by its name."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Columns:
     where: Where | None = None
     """A condition on the rows, which reads further columns."""
 
-    def resolve(self, names: Sequence[str], source: str) -> dict[str, str]:
+    def resolve(self, names: Sequence[str], source: str, values: Values) -> dict[str, str]:
         """Return the columns that are read, by what readers call them.
 
         These are `user_id`, `item_id` and, where there is one, `timestamp`; further parts of an item's id, as `part`
@@ -80,13 +89,23 @@ class Columns:
         Args:
             names: the columns that exist.
             source: what they belong to, for the message.
+            values: the first values of a column, for the message.
 
         Raises:
-            DataError: a column is missing or there twice, or two roles share one column.
+            DataError: a column is missing or there twice, or two roles share one column; or several columns may be
+                that of the users, or of the items.
         """
-        user = _find(self.user, USER_NAMES, names, "user", source)
-        item, *parts = [_find(given, ITEM_NAMES, names, "item", source) for given in self.item_parts(names)]
-        timestamp = _find(self.timestamp, TIME_NAMES, names, "timestamp", source)
+        item_parts = self.item_parts(names)
+        given = {self.user, self.timestamp, *item_parts}
+        user = self.user or _choose(USER_NAMES, names, given, "user", source, values)
+        item, *parts = [part or _choose(ITEM_NAMES, names, given, "item", source, values) for part in item_parts]
+        timestamp = self.timestamp or usual_column(names, TIME_NAMES)
+        for role, asked in (("user", (user,)), ("item", (item, *parts)), ("timestamp", (timestamp,))):
+            for name in asked:
+                if name is not None and name not in names:
+                    raise DataError(
+                        f"{source}: no column '{name}'. The file has {_listed(names)}. Correct --{role}-column."
+                    )
         if user is None or item is None:
             role, usual = ("user", USER_NAMES) if user is None else ("item", ITEM_NAMES)
             raise DataError(
@@ -167,12 +186,51 @@ def usual_column(names: Sequence[str], usual: Sequence[str]) -> str | None:
     return next((by_name[name] for name in map(canonical, usual) if name in by_name), None)
 
 
-def _find(given: str | None, usual: Sequence[str], names: Sequence[str], role: str, source: str) -> str | None:
-    if given is not None:
-        if given not in names:
-            raise DataError(f"{source}: no column '{given}'. The file has {_listed(names)}. Correct --{role}-column.")
-        return given
-    return usual_column(names, usual)
+def candidates(names: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """Return the columns that some usual names leave to choose from, one for each thing that they may be.
+
+    The first of the usual names is the role's own, and leaves nothing to choose. Others may say the same: of `movie`
+    and `movie_id` the one with the likelier name is taken.
+
+    Args:
+        names: the columns that exist.
+        usual: the usual names, the likeliest first.
+    """
+    ranks = {name: rank for rank, name in reversed(list(enumerate(map(canonical, usual))))}
+    found = [name for name in dict.fromkeys(names) if canonical(name) in ranks]
+    own = [name for name in found if ranks[canonical(name)] == 0]
+    if own:
+        return own if usual[0] not in own else [usual[0]]
+    found.sort(key=lambda name: ranks[canonical(name)])
+    likeliest: dict[str, str] = {}
+    for name in map(canonical, found):
+        likeliest.setdefault(SAME.get(name, name).removesuffix("id"), name)
+    return [name for name in found if canonical(name) in likeliest.values()]
+
+
+def _choose(
+    usual: Sequence[str], names: Sequence[str], given: Collection[str | None], role: str, source: str, values: Values
+) -> str | None:
+    """Return the column that has a usual name, None where none has one.
+
+    Raises:
+        DataError: several have one, and mean different things.
+    """
+    found = candidates([name for name in names if name not in given], usual) or candidates(names, usual)
+    if len(found) > 1:
+        listed = [f"'{name}' ({', '.join(_first(values(name))) or 'no values'})" for name in found]
+        options = " or ".join(f"--{role}-column {quote(name)}" for name in found)
+        raise DataError(
+            f"{source}: {', '.join(listed[:-1])} and {listed[-1]} may each be the column of the {role}s. Say which one "
+            f"is: {options} (in Python {role}_column=)."
+        )
+    return found[0] if found else None
+
+
+def _first(values: Iterable[Any]) -> list[str]:
+    """Return the first different values of a column as a message shows them."""
+    known = dict.fromkeys(" ".join(str(value).split()) for value in islice(values, ROWS) if value is not None)
+    return [text[:20] + "..." * (len(text) > 20) for text in known if text][:EXAMPLES]
 
 
 def _example(count: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from mltfr.errors import DataError, MltfrWarning
-from mltfr.interactions.columns import ITEM_NAMES, Columns, require_once, usual_column
+from mltfr.interactions.columns import ITEM_NAMES, Columns, Values, require_once, usual_column
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.load import read_rows, say
 from mltfr.interactions.raw import ITEM, USER, RawTable
@@ -48,7 +48,7 @@ _FORMATS = ("csv", "tsv", "jsonl", "parquet", "recbole")
 class NameColumns(Columns):
     """Columns of a table of names; a reader takes the item's id for the user and the name for the item."""
 
-    def resolve(self, names: Sequence[str], source: str) -> dict[str, str]:
+    def resolve(self, names: Sequence[str], source: str, values: Values) -> dict[str, str]:
         """Return the columns of id and name; of two columns, one needs a usual name.
 
         Raises:

@@ -6,8 +6,9 @@ rest is read exactly. No row is lost on either way: each is kept, or counted as 
 
 from __future__ import annotations
 
+import csv
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +26,7 @@ from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.records import BOM, Bad, Records, as_in_header, swallows
 from mltfr.interactions.readers.regular import STAND_IN, prove
 from mltfr.interactions.readers.room import Room
-from mltfr.interactions.readers.text import is_text, not_text
+from mltfr.interactions.readers.text import head, is_text, not_text
 
 BLOCK = 1 << 24
 """Bytes of text that are parsed together in memory."""
@@ -115,7 +116,7 @@ def parse(
     Raises:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
-    names = columns.resolve(layout.names, str(path))
+    names = columns.resolve(layout.names, str(path), partial(_first_values, path, layout))
     roles = {role: layout.names.index(name) for role, name in names.items()}
     parsed = partial(_parsed, path, roles=roles, work=work, size=size)
     try:
@@ -130,6 +131,15 @@ def parse(
         if not skip_invalid:
             raise
     return parsed(layout, skip_invalid=True)
+
+
+def _first_values(path: Path, layout: Layout, name: str) -> Iterator[str]:
+    """Yield the first values of a column."""
+    place = layout.names.index(name)
+    with suppress(csv.Error):
+        for row in layout.records(lines_of(decoded(head(path, layout.start)))):
+            if len(row) == len(layout.names):
+                yield row[place]
 
 
 def _quotes_ids(parsed: Parsed) -> bool:

@@ -38,7 +38,7 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
     """
     names, column_of = open_table(source, name)
     try:
-        found = columns.resolve(names, name)
+        found = columns.resolve(names, name, column_of)
     except DataError as error:
         index = [label for label in getattr(getattr(source, "index", None), "names", ()) if label is not None]
         if not index:

@@ -32,7 +32,7 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
     broken = lines.broken
     if not lines.names:
         table = table.reject(broken, lambda row: f"found {texts[row][:40]!r}", OBJECT, skip_invalid)
-    keys = columns.resolve(lines.names, str(path))
+    keys = columns.resolve(lines.names, str(path), lambda key: lines.values(key)[0].drop_nulls())
     parts: list[pl.Series] = []
     for role, key in keys.items():
         values, kinds = lines.values(key)

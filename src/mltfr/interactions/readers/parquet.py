@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import Columns
+from mltfr.interactions.columns import ROWS, Columns
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers import frame
 from mltfr.interactions.readers.room import Room, enough_memory
@@ -34,7 +34,11 @@ def open_needed(path: Path, columns: Columns) -> pl.LazyFrame:
         DataError: a part has other columns than the first, or they are not those of a log.
     """
     table = open_parts(path)
-    needed = columns.resolve(table.collect_schema().names(), str(path)).values()
+
+    def first(name: str) -> pl.Series:
+        return table.select(name).head(ROWS).collect().to_series()
+
+    needed = columns.resolve(table.collect_schema().names(), str(path), first).values()
     return table.select(list(dict.fromkeys(needed)))
 
 
