@@ -12,6 +12,7 @@ from mltfr import Recommender
 from mltfr.cli.data import app
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions import FilterConfig, InteractionLog, apply_filters, load_interactions, prepare
+from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.picking import Picked
 from mltfr.pipeline import resolve
 from mltfr.pipeline.inputs import split_log
@@ -36,7 +37,13 @@ WHERE = "event in buy,cart and price < 110 and member = true"
 KEPT = TABLE.filter(
     pl.col("event").is_in(["buy", "cart"]) & (pl.col("price") < 110).fill_null(False) & pl.col("member")
 ).select("item_id", "user_id", "timestamp")
-PICKED = Picked(WHERE, 120, len(KEPT))
+
+
+def sizes(name: str, table: pl.DataFrame) -> FilterStep:
+    return FilterStep(name, len(table), table["user_id"].n_unique(), table["item_id"].n_unique())
+
+
+PICKED = Picked(WHERE, sizes("before", TABLE), sizes("where", KEPT))
 
 
 def written(folder, form):
@@ -70,7 +77,7 @@ def test_every_format(tmp_path, form):
     made = prepare(path, tmp_path / "set", filters=FilterConfig(where=WHERE), memory=1 << 20)
     assert made.fingerprint() == log.fingerprint()
     assert (made.notes, made.filters.where) == (log.notes, WHERE)
-    assert made.report.steps[0].interactions == len(KEPT)
+    assert made.report.steps == (PICKED.before, PICKED.after)
 
 
 def test_tables_in_memory():
@@ -116,7 +123,8 @@ def test_a_given_split(tmp_path):
     TABLE[100:].write_csv(tmp_path / "test.csv")
     log = load_interactions(tmp_path, where="event = buy")
     assert (len(log), len(log.test)) == (50, 10)
-    assert log.picked == Picked("event = buy", 120, 60)
+    bought = sizes("where", TABLE.filter(pl.col("event") == "buy"))  # users and items of both files together
+    assert log.picked == Picked("event = buy", sizes("before", TABLE), bought)
     assert apply_filters(log, FilterConfig(where="event = buy"))[0] is log
 
 
@@ -136,7 +144,7 @@ def test_a_recommender_reads_a_table_as_its_settings_say(tmp_path):
     assert recommender.config.filters.where == "event in buy,cart"
     assert 'where = "event in buy,cart"' in (tmp_path / "run" / "config.toml").read_text()
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["filters"][0]["interactions"] == 80
+    assert [(step["name"], step["interactions"]) for step in manifest["filters"]] == [("before", 120), ("where", 80)]
 
 
 def test_the_command_line(tmp_path):

@@ -65,7 +65,7 @@ def test_several_files_are_one_log(tmp_path, forms):
     assert made.fingerprint() == whole.fingerprint()
     assert (made.source, made.notes) == (f"{files[0].name} and 2 more", log.notes)
     picked = load_interactions(files, where="rating >= 4")
-    assert (picked.picked.rows, len(picked)) == (90, 36)
+    assert (picked.picked.before.interactions, len(picked)) == (90, 36)
     made = prepare(files, tmp_path / "set2", filters=FilterConfig(where="rating >= 4"))
     assert made.fingerprint() == picked.fingerprint()
 

@@ -71,7 +71,7 @@ class RowChecks:
 
         Parts of an item's id are joined.
         """
-        piece = _joined(piece)
+        piece = joined(piece)
         for column in (USER, ITEM):
             blank = self.stripped[column].look(piece[column])
             piece = self.rejected[column].drop(piece, blank, partial(_empty, column))
@@ -131,6 +131,7 @@ def check(table: RawTable, how: Checking) -> RawTable:
     )  # fmt: skip
     if TIME in frame.columns and how.same_time == "refuse":
         table = _without_repeats(table, how.skip_invalid)
+        table = replace(table, repeats=len(frame) - len(table.frame))
     table = replace(table, frame=table.frame.drop(ROW, strict=False))
     if table.frame.is_empty():
         raise no_rows(table.name, table.skipped)
@@ -150,7 +151,7 @@ def found_repeat(place: str, user: str, item: str, time: float) -> str:
     return f"repeats {place} (user {user!r}, item {item!r}, timestamp {time})"
 
 
-def _joined(piece: pl.DataFrame) -> pl.DataFrame:
+def joined(piece: pl.DataFrame) -> pl.DataFrame:
     """Return a piece in which the parts of every item's id are one text; it is missing where one of them is.
 
     Between the parts stands a bar. One within a part follows a backslash, as a backslash does, so that no two items

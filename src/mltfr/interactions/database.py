@@ -75,6 +75,7 @@ class DatabaseLog:
         skipped: invalid rows that were dropped.
         clock: what is known of the times from reading them.
         notes: as those of an `InteractionLog`.
+        repeats: as those of an `InteractionLog`.
         picked: as those of an `InteractionLog`.
         work: folder of the database, and of files that are passed to and fro.
     """
@@ -89,6 +90,7 @@ class DatabaseLog:
     work: Path
     has_test: bool = False
     notes: tuple[str, ...] = ()
+    repeats: int = 0
     picked: Picked | None = None
 
     def __len__(self) -> int:
@@ -217,7 +219,8 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, how: Checki
     log.picked = picker.picked if picker else None
     log.user_ids, log.item_ids = log.ids("user"), log.ids("item")
     if log.has_timestamps and how.same_time == "refuse":
-        log.skipped += _drop_repeats(log, pieces, how.skip_invalid)
+        log.repeats = _drop_repeats(log, pieces, how.skip_invalid)
+        log.skipped += log.repeats
     if not len(log):
         raise no_rows(pieces.name, log.skipped)
     columns, order = ("user, item, time", "time, row") if log.has_timestamps else ("user, item", "row")

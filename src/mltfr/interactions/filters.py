@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
 import polars as pl
@@ -13,6 +13,7 @@ from mltfr.config import Config
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.borders import Border, as_border, before, in_order, not_before, threshold
 from mltfr.interactions.checks import SameTime
+from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.log import Condition, InteractionLog, OrderedLog
 from mltfr.interactions.raw import ITEM, USER
 from mltfr.interactions.where import parse_where
@@ -78,16 +79,6 @@ class FilterConfig(Config):
 
 
 @dataclass(frozen=True)
-class FilterStep:
-    """What one filter did: interactions, users and items after it."""
-
-    name: str
-    interactions: int
-    users: int
-    items: int
-
-
-@dataclass(frozen=True)
 class FilterReport:
     """The counts before the first filter ("before") and after each."""
 
@@ -108,7 +99,7 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
             f"{log.source}: filters.where is {config.where!r}, and picks rows as a log is read; this one was read with "
             f"{read_with!r}. Give it to load_interactions(..., where=...), or fit the file or table itself."
         )
-    steps = [FilterStep("before", *log.totals())]
+    steps = _steps_of_reading(log)
     for name, condition in [*_borders(config, log), *_filters(config)]:
         _refuse_given(log, name)
         size, log = len(log), log.keep(condition)
@@ -121,6 +112,20 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
                 "Loosen that filter."
             )
     return log, FilterReport(tuple(steps))
+
+
+def _steps_of_reading(log: OrderedLog) -> list[FilterStep]:
+    """Return the counts before the first filter, and after those that were met as the log was read.
+
+    Rows that lack something are none before a filter, unless a condition on the rows found them.
+    """
+    rows, users, items = log.totals()
+    steps = [FilterStep("before", rows + log.repeats, users, items)]
+    if log.picked is not None:
+        steps, usable = [log.picked.before, log.picked.after], steps[0]
+        if log.picked.after.interactions != usable.interactions and not log.has_test:  # which counts all of its parts
+            steps.append(replace(usable, name="skip_invalid"))
+    return steps + [FilterStep("same_time", rows, users, items)] * bool(log.repeats)
 
 
 def _refuse_given(log: OrderedLog, name: str) -> None:

@@ -15,6 +15,7 @@ from mltfr.errors import DataError, MltfrWarning
 from mltfr.interactions.checks import Checking, SameTime, check
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import LoneWordError, detect
+from mltfr.interactions.filter_steps import Tally
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.parts import find_parts
 from mltfr.interactions.picking import Picked, picked
@@ -105,8 +106,9 @@ def read_interactions(source: Source, columns: Columns, how: Checking) -> Intera
 
 def _log(table: RawTable, how: Checking, count: Picked | None) -> InteractionLog:
     return InteractionLog(
-        table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock, same_time=how.same_time, picked=count
-    )
+        table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock, same_time=how.same_time, picked=count,
+        repeats=table.repeats,
+    )  # fmt: skip
 
 
 def read_rows(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -129,11 +131,10 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
     """Read the parts of a given split, each in a format of its own."""
     files = find_parts(path)
     parts: dict[str, RawTable] = {}
-    counts: list[Picked] = []
+    counts, count = (Tally(), Tally()), None
     for part, file in files.items():
         table = read_rows(file, _format_of_part(file, columns), columns, how.skip_invalid)
-        table, count = picked(table, columns.where)
-        counts += [count] if count else []
+        table, count = picked(table, columns.where, counts)
         parts[part] = check(table, how)
     notes = [f"{files[part].name}: {note}" for part, table in parts.items() for note in table.notes]
     others = sum(not name.name.startswith(".") for name in path.iterdir()) - len(files)
@@ -155,7 +156,8 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
         notes=tuple(notes),
         clock=train.clock,
         same_time=how.same_time,
-        picked=Picked(counts[0].where, sum(c.rows for c in counts), sum(c.kept for c in counts)) if counts else None,
+        repeats=train.repeats,
+        picked=count,
     )
 
 

@@ -57,6 +57,9 @@ class OrderedLog(Protocol):
     @property
     def picked(self) -> Picked | None:
         """What a condition on the rows left as they were read, None where there was none."""
+    @property
+    def repeats(self) -> int:
+        """Dropped rows that repeated another one with the same time."""
     def keep(self, condition: Condition) -> Self:
         """Return the log without the interactions that do not meet a condition."""
     def totals(self) -> tuple[int, int, int]:
@@ -104,6 +107,7 @@ class InteractionLog:
         format: name of the format it was read from.
         test: the given test split, where the source has one: `user_id`, `item_id`, in order.
         same_time: whether interactions that repeat another one with the same time were refused or kept.
+        repeats: dropped rows that repeated another one with the same time; they are among `skipped`.
         picked: what a condition on the rows left as they were read, None where there was none.
         reading: how the source was read.
         validation: the given validation split, where the source has one beside the test split.
@@ -121,6 +125,7 @@ class InteractionLog:
     clock: Clock = UNKNOWN_CLOCK
     validation: pl.DataFrame | None = None
     same_time: SameTime = "refuse"
+    repeats: int = 0
     picked: Picked | None = None
     reading: ReadingConfig = AS_USUAL
 

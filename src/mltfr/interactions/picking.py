@@ -9,6 +9,7 @@ import polars as pl
 
 from mltfr.errors import DataError, shown
 from mltfr.interactions.columns import further
+from mltfr.interactions.filter_steps import FilterStep, Tally, hashes_of
 from mltfr.interactions.raw import ROW, RawTable, Rejected
 from mltfr.interactions.where import CORRECT, Comparison, Where
 
@@ -22,16 +23,13 @@ class Picked:
 
     Attributes:
         where: the condition, as it was given.
-        rows: rows that were read.
-        kept: rows of these that meet it.
+        before: rows that were read, with their users and items.
+        after: those that meet it.
     """
 
     where: str
-    rows: int
-    kept: int
-
-    def __str__(self) -> str:
-        return f"{self.kept:,} of {self.rows:,} rows meet the condition {self.where!r}; the others are left out."
+    before: FilterStep
+    after: FilterStep
 
 
 class Picker:
@@ -40,25 +38,29 @@ class Picker:
     Args:
         where: the condition.
         name: the file, for messages.
+        counts: counts the rows that are read, and those that are picked; shared where a log has several tables.
     """
 
-    def __init__(self, where: Where, name: str) -> None:
+    def __init__(self, where: Where, name: str, counts: tuple[Tally, Tally] | None = None) -> None:
         self.where, self.name = where, name
         self.rows = self.kept = 0
+        self.counts = counts or (Tally(), Tally())
         self._examples: dict[str, list[str]] = {}      # what the columns hold, by name
         self._odd: dict[str, Rejected] = {}            # values that are no numbers, where numbers are asked for
 
     @property
     def picked(self) -> Picked:
-        """The counts."""
-        return Picked(self.where.text, self.rows, self.kept)
+        """The counts of all tables so far."""
+        before, after = self.counts
+        return Picked(self.where.text, before.step("before"), after.step("where"))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know, a sentence each."""
         odd = (f"{odd.count:,} values of column '{name}' are no numbers, as {odd.found}, and stand in no order to one."
                for name, odd in self._odd.items())  # fmt: skip
-        return (str(self.picked), *odd)
+        counts = f"{self.kept:,} of {self.rows:,} rows meet the condition {self.where.text!r}; the others are left out."
+        return (counts, *odd)
 
     def pick(self, piece: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of a piece that meet the condition, with their numbers, without the further columns.
@@ -79,6 +81,9 @@ class Picker:
             self._look(comparison, values[comparison.column])
         columns = {name: (pl.col(name), column.dtype) for name, column in values.items()}
         met = pl.DataFrame(values).select(self.where.expression(columns)).to_series()
+        hashes = hashes_of(piece)
+        for tally, counted in zip(self.counts, (hashes, hashes.filter(met)), strict=True):
+            tally.add(counted)
         self.rows += len(piece)
         self.kept += int(met.sum())
         return piece.filter(met).drop(map(further, names))
@@ -131,15 +136,22 @@ class Picker:
         )
 
 
-def picked(table: RawTable, where: Where | None) -> tuple[RawTable, Picked | None]:
+def picked(
+    table: RawTable, where: Where | None, counts: tuple[Tally, Tally] | None = None
+) -> tuple[RawTable, Picked | None]:
     """Return the rows of a whole table that meet a condition, and how many these are; all rows where there is none.
+
+    Args:
+        table: the table.
+        where: the condition.
+        counts: see `Picker`.
 
     Raises:
         DataError: there is none, the table has no such columns, or a text is compared with numbers.
     """
     if where is None:
         return table, None
-    picker = Picker(where, table.name)
+    picker = Picker(where, table.name, counts)
     frame = picker.pick(table.frame)
     picker.require()
     return replace(table, frame=frame, notes=table.notes + picker.notes), picker.picked

@@ -23,7 +23,8 @@ import polars as pl
 
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions.consistency import check_consistent, check_ids
-from mltfr.interactions.filters import FilterConfig, FilterReport, FilterStep
+from mltfr.interactions.filter_steps import FilterStep
+from mltfr.interactions.filters import FilterConfig, FilterReport
 from mltfr.interactions.histories import Histories
 from mltfr.interactions.last_time import LastTime
 from mltfr.interactions.reading import AS_USUAL, ReadingConfig

@@ -65,6 +65,7 @@ class RawTable:
         frame: columns `user_id`, `item_id` and, where there is one, `timestamp`; `row` where rows were dropped.
         place: says where a row stands ("line 7"), by the number it had before any was dropped; for errors only.
         skipped: invalid rows that were dropped, with `skip_invalid`.
+        repeats: rows of these that repeated another one with the same time.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         clock: what is known of the times from reading them.
     """
@@ -75,6 +76,7 @@ class RawTable:
     skipped: int = 0
     notes: tuple[str, ...] = ()
     clock: Clock = UNKNOWN_CLOCK
+    repeats: int = 0
 
     def reject(self, bad: pl.Series, found: Callable[[int], str], expected: str, skip_invalid: bool) -> Self:
         """Return the table without the bad rows, or raise where they may not be skipped.
