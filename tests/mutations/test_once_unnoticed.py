@@ -15,8 +15,8 @@ import torch
 from mltfr import Recommender
 from mltfr.batch import PartScorer, RunUsers
 from mltfr.errors import FetchError, TokenTableError
+from mltfr.evaluation.asked import _sample
 from mltfr.evaluation.bootstrap import bootstrap_means
-from mltfr.evaluation.evaluate import _sample
 from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.evaluation.significance import paired_test
 from mltfr.inference import RecommendationSpec

@@ -1,6 +1,7 @@
 """Evaluate by full ranking: protocols, ranks, metrics and significance."""
 
-from mltfr.evaluation.evaluate import Evaluation, SplitName, evaluate
+from mltfr.evaluation.asked import SplitName
+from mltfr.evaluation.evaluate import Evaluation, evaluate
 from mltfr.evaluation.metrics import rank_metrics
 from mltfr.evaluation.protocol import EvaluationProtocol, require_same
 from mltfr.evaluation.ranks import Ranks, rank_targets

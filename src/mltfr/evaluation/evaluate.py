@@ -6,24 +6,23 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mltfr.errors import DataError, ProtocolError
+from mltfr.evaluation.asked import SplitName, asked_targets, rules_of
 from mltfr.evaluation.beyond_accuracy import beyond_accuracy
 from mltfr.evaluation.metrics import Values, rank_metrics
 from mltfr.evaluation.protocol import EvaluationProtocol
-from mltfr.evaluation.ranks import Ranks, rank_targets
+from mltfr.evaluation.ranks import MISS, Ranks, rank_targets
 from mltfr.evaluation.slices import Mask, length_slices, popularity_slices
 from mltfr.evaluation.target_sets import target_set_metrics
-from mltfr.inference import Rules, Scorer, TopK
+from mltfr.inference import Scorer, TopK
 from mltfr.interactions import UNKNOWN, Examples, Split
 from mltfr.storage.progress import SILENT, Progress
 
-SplitName = Literal["validation", "test"]
-"""A split with held-out items."""
 Shard = Callable[[int, Callable[[slice], Ranks]], Ranks]
 """Ranks in several processes: called with the number of examples and a function that ranks a slice of them."""
 
@@ -58,6 +57,11 @@ class Evaluation:
     beyond_accuracy: Mapping[str, float] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
+    @property
+    def seen_targets(self) -> int:
+        """Targets that are no candidates, since they are in the history that they are predicted from."""
+        return int(np.sum(self.ranks.higher == MISS)) - self.unknown_targets
+
     def __repr__(self) -> str:
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         users = len(np.unique(self.user))
@@ -72,6 +76,7 @@ class Evaluation:
             "examples": len(self.user),
             **({"targets": len(self.ranks.higher)} if self.protocol.average == "users" else {}),
             "unknown_targets": self.unknown_targets,
+            "seen_targets": self.seen_targets,
             "protocol": self.protocol.document(),
             "protocol_hash": self.protocol.hash,
             "metrics": dict(self.metrics),
@@ -112,23 +117,20 @@ def evaluate(
     protocol = protocol or EvaluationProtocol(split=data.method)
     if protocol.split != data.method:
         raise ProtocolError(f"The protocol is for '{protocol.split}', but the split is '{data.method}'.")
-    examples = _examples(data, split, protocol)
-    if not len(examples):
+    asked = asked_targets(data, split, protocol)
+    if not len(asked):
         raise DataError(f"The {split} split holds no example: every history is too short. Use a longer log.")
-    progress.start("evaluating", len(examples))
-    targets = data.targets(examples)                                     # [T]
-    lengths, group = _inputs(examples, protocol)                         # [E], [T]
-    first = np.unique(group, return_index=True)[1]                       # [E], the first target of each
-    starts = data.histories.offsets[examples.user[first]]
-    histories = [data.histories.items[s : s + length] for s, length in zip(starts, lengths, strict=True)]
+    progress.start("evaluating", len(asked))
+    targets, group, lengths = asked.targets, asked.group, asked.lengths  # [T], [T], [E]
+    histories = asked.histories(data, np.arange(len(lengths)))
 
     def rank(some: slice) -> tuple[Ranks, TopK]:
-        asked, of = np.unique(group[some], return_inverse=True)
+        rows, of = np.unique(group[some], return_inverse=True)
         return rank_targets(
             scorer,
-            [histories[row] for row in asked],
+            [histories[row] for row in rows],
             targets[some],
-            Rules(remove_seen=protocol.remove_seen),
+            rules_of(protocol),
             of=of,
             lists=max(protocol.cutoffs) if details else 0,
             progress=progress,
@@ -142,12 +144,12 @@ def evaluate(
     evaluation = Evaluation(
         split=split,
         protocol=protocol,
-        user=examples.user[first],
+        user=asked.user,
         ranks=ranks,
         per_example=per_example,
         metrics=_means(per_example),
         unknown_targets=int(np.sum(targets == UNKNOWN)),
-        examples_digest=_digest(data, examples),
+        examples_digest=_digest(data, asked.examples),
     )
     if not details:
         return evaluation
@@ -162,19 +164,6 @@ def evaluate(
     )
 
 
-def _inputs(examples: Examples, protocol: EvaluationProtocol) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the lengths of the histories to predict from, `[E]`, and for every target which of them, `[T]`.
-
-    An example is predicted from all that is before its target; a user from all that is before the first target.
-    """
-    if protocol.average == "examples":
-        return examples.cut, np.arange(len(examples))
-    users, group = np.unique(examples.user, return_inverse=True)
-    lengths = np.full(len(users), np.iinfo(np.int64).max)
-    np.minimum.at(lengths, group, examples.cut)
-    return lengths, group
-
-
 def _measure(ranks: Ranks, group: npt.NDArray[np.int64], protocol: EvaluationProtocol) -> dict[str, Values]:
     """Return every metric of the examples that these targets belong to."""
     if protocol.average == "examples":
@@ -184,29 +173,7 @@ def _measure(ranks: Ranks, group: npt.NDArray[np.int64], protocol: EvaluationPro
 
 def examples_digest(data: Split, split: SplitName, protocol: EvaluationProtocol) -> str:
     """Return the `Evaluation.examples_digest` that an evaluation will have, without scoring anything."""
-    return _digest(data, _examples(data, split, protocol))
-
-
-def _examples(data: Split, split: SplitName, protocol: EvaluationProtocol) -> Examples:
-    """Return what is measured: the examples of a split, or the drawn ones."""
-    examples = _sample(data.validation if split == "validation" else data.test, protocol)
-    if protocol.average == "examples":
-        return examples
-    targets = data.targets(examples)
-    item = np.where(targets == UNKNOWN, -1 - np.arange(len(examples)), targets)  # what is not known may be anything
-    first = np.sort(np.unique(np.stack([examples.user, item]), axis=1, return_index=True)[1])
-    return Examples(examples.user[first], examples.cut[first])
-
-
-def _sample(examples: Examples, protocol: EvaluationProtocol) -> Examples:
-    """Draw `max_examples` examples, or users with all of theirs, in their order; all if there are no more."""
-    of = examples.user if protocol.average == "users" else np.arange(len(examples))
-    different = np.unique(of)
-    if protocol.max_examples is None or protocol.max_examples >= len(different):
-        return examples
-    random = np.random.default_rng(protocol.sample_seed)
-    drawn = np.isin(of, different[random.choice(len(different), protocol.max_examples, replace=False)])
-    return Examples(examples.user[drawn], examples.cut[drawn])
+    return _digest(data, asked_targets(data, split, protocol).examples)
 
 
 def _digest(data: Split, examples: Examples) -> str:

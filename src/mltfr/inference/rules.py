@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mltfr.errors import DataError
-from mltfr.interactions import Vocabulary
+from mltfr.interactions import History, Vocabulary
+from mltfr.interactions.collate import Codes, known_items
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,13 @@ class Rules:
     remove_seen: bool = True
     allow: Sequence[int] | None = None
     deny: Sequence[int] = ()
+
+    def seen(self, histories: Sequence[History]) -> tuple[Codes, Codes] | None:
+        """Return which items are no candidates since they are in the history: rows and codes, as `known_items` does.
+
+        None where all items of a history are candidates.
+        """
+        return known_items(histories) if self.remove_seen else None
 
     def blocked(self, items: int) -> Tensor | None:
         """Return which codes `allow` and `deny` forbid for all histories, bool `[I + 1]`; None if they forbid nothing.
