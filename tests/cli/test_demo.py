@@ -9,7 +9,8 @@ import pytest
 from mltfr.cli import demo
 from mltfr.errors import DataError, FetchError, MltfrError, TokenTableError
 from mltfr.interactions import catalogue
-from mltfr.tokens import load
+from mltfr.tokens import TokenStore, load
+from support.walks import as_log, rows, walks
 
 OFFLINE = "Offline: this demo runs on a SYNTHETIC log"
 
@@ -67,6 +68,21 @@ def test_damage_remains_an_error(
     failing_at(monkeypatch, what, error)
     with pytest.raises(type(error), match=str(error)):
         demo._data()
+
+
+def test_a_demo_says_where_it_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load.ensure_table("synthetic", TokenStore())
+    monkeypatch.setattr(demo, "_data", lambda: (as_log(rows(walks())), ["synthetic"], "made up"))
+    monkeypatch.setattr(demo, "EPOCHS", 1)
+    monkeypatch.setattr(demo, "SETTINGS", (*demo.SETTINGS, "backbone.hidden=16", "training.advanced.fisher_examples=8"))
+    demo.demo(tmp_path / "demo")
+    said = capsys.readouterr().out
+    for text in ("item-knn ", "mltfr, zero branch", "Fusion mltfr ", "Training was cut off after epoch 1", " mltfr "):
+        assert text in said
+    assert "better than" in said or "Undecided between" in said  # the two runs
+    assert "Next, try" not in said  # its options are those of fit
 
 
 def test_the_chosen_epoch_is_the_best_of_the_last_round() -> None:

@@ -14,6 +14,7 @@ import torch
 from mltfr import Recommender
 from mltfr.errors import DataError, MltfrWarning, RunError
 from mltfr.interactions import load_interactions, prepare
+from mltfr.pipeline.update import update
 from mltfr.storage.files import sha256
 from mltfr.training import Callback
 from support.walks import as_log, rows, walks
@@ -80,6 +81,24 @@ def test_the_score_is_that_of_evaluate_on_the_new_rows(run, tmp_path):
     assert dict(Recommender.load(tmp_path / "tuesday").evaluate().metrics) == dict(result.metrics)
     assert updated.metrics["protocol"]["split"] == "new-rows"
     assert monday.evaluate().protocol.split == "leave-one-out"  # as it was
+
+
+def test_an_update_stands_beside_the_baseline_of_the_run_before(run):
+    before = Recommender.load(run).fitted.verdict.baseline.name
+    updated = Recommender.load(run).update(AFTER)
+    verdict = updated.fitted.verdict
+    assert list(updated.metrics["baselines"]) == ["popularity", before]
+    assert verdict.baseline.name == before != "popularity"
+    assert verdict.baseline.score == updated.metrics["baselines"][before]["test"]["ndcg@10"]
+    assert verdict.end is None
+    assert str(verdict).splitlines()[-1].startswith("Only the histories were updated; with --epochs 5")
+    assert updated.update(as_log([("u1", "i2", 200), ("u2", "i3", 201)])).fitted.verdict.baseline.name == before
+
+
+def test_a_run_that_nothing_has_judged_stands_beside_popularity(run):
+    parent = Recommender.load(run).fitted
+    del parent.metrics["verdict"]
+    assert update(parent, AFTER)[0].verdict.baseline.name == "popularity"
 
 
 def test_every_new_row_counts_by_its_rank_after_all_before_it(run):

@@ -68,7 +68,7 @@ def test_the_baseline_is_chosen_on_validation_alone():
         return found
 
     config, beside = resolve(backbone="ease"), {"markov": scores(2, 4), "item-knn": scores(4, 2)}
-    verdict = make_verdict(config, scores(1, 3), beside, None, [], {})
+    verdict = make_verdict(config, scores(1, 3), beside, None, None, {})
     assert verdict.baseline.name == "markov"
     assert verdict.baseline.better
 

@@ -82,6 +82,9 @@ def test_training_goes_on_where_the_parent_was(parent):
     assert updated.history[: len(parent.history)] == parent.history
     assert [record["epoch"] for record in updated.history[len(parent.history) :]] == [best + 1, best + 2]
     assert updated.config.training.epochs == best + 2
+    assert updated.verdict.end.first == best + 1
+    assert updated.verdict.end.epochs == best + 2
+    assert list(updated.metrics["baselines"]) == ["popularity", "markov", "item-knn"]
 
 
 def test_weights_that_no_epoch_improves_stay(parent):
@@ -91,6 +94,10 @@ def test_weights_that_no_epoch_improves_stay(parent):
     updated, _ = update(still, known, epochs=2)
     assert updated.facts["best_epoch"] == parent.facts["best_epoch"]
     assert same_weights(updated, parent)
+    assert updated.verdict.end.cut_off
+    said = f"Training went on to epoch {updated.verdict.end.epochs}; none was better than the weights as they were"
+    assert said in str(updated.verdict)
+    assert "more epochs (--epochs 8)" in str(updated.verdict)
 
 
 @pytest.mark.parametrize(

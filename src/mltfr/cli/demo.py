@@ -136,20 +136,23 @@ def chosen_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _show(bare: Any, full: Any, frame: Any, out: Path) -> None:
-    """Print the comparison, the router's shares and one user's recommendations."""
+    """Print the scores, where mltfr stands, the router's shares and one user's recommendations."""
     import polars as pl
 
     from mltfr.cli.output import describe_protocol, print_table, score_row, shown_metrics
+    from mltfr.evaluation.comparison import compare
 
     document = full.metrics
     rows = [
-        score_row("popularity", document["popularity"]),
+        *(score_row(name, scores["test"]) for name, scores in document["baselines"].items()),
         score_row("bare sasrec", bare.metrics["metrics"]),
         score_row("mltfr", document["metrics"]),
         score_row("mltfr, zero branch", document["zero_branch"]),
     ]
     title = f"Test scores, {document['users']:,} users"
     print_table(title, ["recommender", *shown_metrics(document["metrics"])], rows, caption=describe_protocol(document))
+    say(full.fitted.verdict.standing)
+    say(compare({"mltfr": full.evaluate(), "bare sasrec": bare.evaluate()}, full.config.judged_by).pairs[0])
     shares = chosen_epoch(full.fitted.history).get("router_share", {})
     say("Router shares: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
     user = frame["user_id"][0]

@@ -40,7 +40,8 @@ def update(
     Nothing is trained by default: the model reads the longer histories. With --epochs it trains on, with new items,
     on all rows but the newest fifth of the new ones, which choose the epoch and are scored. Rows that are not later
     than the run's last one are left out. RUN stays as it is; OUT is a run like any other, and its manifest names the
-    runs that it comes from. Prints how well the new rows are predicted, each from all that its user did before.
+    runs that it comes from. Prints how well the new rows are predicted, each from all that its user did before, and
+    where the run stands with them.
     """
     from mltfr.cli.output import print_scores
     from mltfr.pipeline import check_new, load_artifact, read_new_rows
@@ -56,6 +57,6 @@ def update(
         )
     say(rows, err=True)
     if updated.metrics:
-        double = {"zero_branch"} if updated.config.fusion.name == "none" else set()
-        print_scores({key: value for key, value in updated.metrics.items() if key not in double})
+        print_scores(updated.metrics)
+        say(updated.verdict)
     say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mltfr.baselines import BASELINES
@@ -26,7 +28,9 @@ PER_PAIR, PER_SUM, PER_SCORE = 4e-8, 1e-8, 3e-9
 measured on MovieLens 100K, MovieLens latest-small and Amazon Beauty with a core of 2.1 GHz."""
 
 
-def quick_baselines(fitted: FittedModel, callback: Callback) -> tuple[list[str], dict[str, float]]:
+def quick_baselines(
+    fitted: FittedModel, callback: Callback, names: Sequence[str] = QUICK
+) -> tuple[list[str], dict[str, float]]:
     """Return the baselines that are fitted beside a run, and those that are not, with their estimated seconds.
 
     It depends on the log and the settings alone, so that a run done again has the same metrics. A run is not put
@@ -35,10 +39,11 @@ def quick_baselines(fitted: FittedModel, callback: Callback) -> tuple[list[str],
     Args:
         fitted: the run.
         callback: told where they take a while.
+        names: those that come into question.
     """
     chosen: dict[str, float] = {}
     skipped: dict[str, float] = {}
-    for name in QUICK:
+    for name in names:
         if name == fitted.config.backbone.name or (name != "popularity" and not fitted.config.evaluation.baselines):
             continue
         seconds, cells = cost_of(name, fitted.split, fitted.protocol())

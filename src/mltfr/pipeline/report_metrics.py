@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mltfr.evaluation import Evaluation, evaluate
 from mltfr.inference import Scorer
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.pipeline.quick_baselines import fit_beside, quick_baselines
-from mltfr.pipeline.verdict import TEST, VALIDATION, make_verdict
+from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
+from mltfr.pipeline.verdict import TEST, VALIDATION, end_of, make_verdict
 from mltfr.training import Callback
 
 
@@ -27,23 +28,37 @@ def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
     return {**document, "popularity": dict(popularity.metrics)}
 
 
-def score_and_judge(fitted: FittedModel, run: str | None, callback: Callback) -> dict[str, Any]:
+def score_and_judge(
+    fitted: FittedModel, run: str | None, callback: Callback, parent: FittedModel | None = None
+) -> dict[str, Any]:
     """Return the document of `score` with the scores of the quick baselines and the verdict on the run.
+
+    Where an update trains nothing, nothing is held out to choose among the baselines: popularity and the one that the
+    run before was compared with stand beside it.
 
     Args:
         fitted: the model and its data.
         run: the run folder's name, for the document.
         callback: told where the baselines take a while.
+        parent: the run that it is an update of; None for a fit.
     """
     document, own, zero_branch = _score(fitted, run)
-    chosen, skipped = quick_baselines(fitted, callback)
-    beside = {name: _evaluations(fit_beside(name, fitted), fitted) for name in chosen}
+    names: Sequence[str] = QUICK
+    chosen = None
+    if parent is not None and VALIDATION not in own:
+        before = parent.verdict.baseline if parent.verdict is not None else None
+        chosen = before.name if before is not None else "popularity"
+        names = list(dict.fromkeys(("popularity", chosen)))
+    taken, skipped = quick_baselines(fitted, callback, names)
+    beside = {name: _evaluations(fit_beside(name, fitted), fitted) for name in taken}
     metrics = {
         name: {split: dict(evaluation.metrics) for split, evaluation in scores.items()}
         for name, scores in beside.items()
     }
     popularity = metrics["popularity"]["test"] if "popularity" in metrics else document["metrics"]
-    verdict = make_verdict(fitted.config, own, beside, zero_branch, fitted.history, skipped)
+    trained = fitted.history[len(parent.history) :] if parent is not None else fitted.history
+    end = end_of(trained, fitted.facts.get("best_epoch", 0), fitted.config.training.patience)
+    verdict = make_verdict(fitted.config, own, beside, zero_branch, end, skipped, chosen)
     return {**document, "popularity": popularity, "baselines": metrics, "verdict": verdict.to_json()}
 
 

@@ -12,6 +12,7 @@ import hashlib
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,7 +26,7 @@ from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.fit import fit_split
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.pipeline.report_metrics import score
+from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.training import Callback
 from mltfr.training.checkpoint import plain_tensors
 
@@ -92,6 +93,7 @@ def update(
         Interrupted: `stop` was set.
     """
     started = time.monotonic()
+    measure = partial(score_and_judge, callback=callback or Callback(), parent=parent)
     run, callback = folder.name if folder is not None else None, callback or Callback()
     with open_run(folder, resume) if folder is not None else nullcontext(False) as finished:
         later, new = with_new_rows(parent, log, train=epochs > 0)
@@ -99,11 +101,11 @@ def update(
         if folder is not None and finished:
             return _finished(folder, config, facts, callback), new
         if epochs:
-            updated = fit_split(config, later.split, facts, folder, resume, callback, stop, score, started, parent)
+            updated = fit_split(config, later.split, facts, folder, resume, callback, stop, measure, started, parent)
         else:
             updated = replace(later, facts=facts, metrics={})
             if len(updated.split.test):
-                updated = replace(updated, metrics=score(updated, run))
+                updated = replace(updated, metrics=measure(updated, run))
             updated.facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None:
             save_artifact(updated, folder)

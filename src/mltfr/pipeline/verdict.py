@@ -55,11 +55,13 @@ class End:
         epochs: epochs that were trained.
         best_epoch: the one whose weights are kept.
         cut_off: whether it ended at the maximum number of epochs, before validation said that it was enough.
+        first: the first epoch that was trained; an update goes on behind that of the weights it begins with.
     """
 
     epochs: int
     best_epoch: int
     cut_off: bool
+    first: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ class Verdict:
         baseline: against the baseline with the best validation score; None without one, or with a single user.
         zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
         skipped: baselines that would take long on this log, with their estimated seconds.
-        end: how training ended; None for a baseline.
+        end: how training ended; None for a baseline, and where an update trained nothing.
         users: users of the test split.
         examples: its examples; the scores are means over them.
+        histories_only: whether it is one on the new rows of an update that trained nothing.
     """
 
     backbone: str
@@ -89,6 +92,7 @@ class Verdict:
     end: End | None = None
     users: int = 0
     examples: int = 0
+    histories_only: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -101,7 +105,12 @@ class Verdict:
         return document
 
     def __str__(self) -> str:
-        lines = [self._against_baselines(), self._of_the_fusion(), self._of_the_end(), self._skips(), self._next()]
+        return "\n".join(filter(None, [self.standing, self._next()]))
+
+    @property
+    def standing(self) -> str:
+        """The words without what to try next."""
+        lines = [self._against_baselines(), self._of_the_fusion(), self._of_the_end(), self._skips()]
         return "\n".join(filter(None, lines))
 
     def _against_baselines(self) -> str:
@@ -125,6 +134,8 @@ class Verdict:
         end = self.end
         if end is None:
             return ""
+        if end.best_epoch < end.first:
+            return f"Training went on to epoch {end.epochs}; none was better than the weights as they were, which stay."
         if not end.cut_off:
             return f"Training stopped by itself after epoch {end.epochs}; epoch {end.best_epoch} was best."
         still = "was still getting better" if end.best_epoch == end.epochs else "might have got better again"
@@ -138,9 +149,11 @@ class Verdict:
 
     def _next(self) -> str:
         """Return what to try next; what is cheapest to learn from comes first."""
+        if self.histories_only:
+            return "Only the histories were updated; with --epochs 5 the model learns from the new rows too."
         other, zero, steps = self.baseline, self.zero_branch, []
         if self.end is not None and self.end.cut_off:
-            steps.append(f"more epochs (--epochs {self.end.epochs * 4})")
+            steps.append(f"more epochs (--epochs {(self.end.epochs - self.end.first + 1) * 4})")
         if zero is not None and not zero.better:
             steps.append("the backbone alone (--fusion none)")
         if other is not None and other.worse:
@@ -168,8 +181,9 @@ def make_verdict(
     run: Scores,
     baselines: Mapping[str, Scores],
     zero_branch: Evaluation | None,
-    history: list[dict[str, Any]],
+    end: End | None,
     skipped: dict[str, float],
+    chosen: str | None = None,
 ) -> Verdict:
     """Return the verdict of a run; the baseline is chosen on validation, and compared on test.
 
@@ -178,12 +192,13 @@ def make_verdict(
         run: its evaluations.
         baselines: those of the baselines beside it.
         zero_branch: that of the same model without its fusion, on test.
-        history: one record per epoch.
+        end: how its training ended.
         skipped: baselines that were left out, with their estimated seconds.
+        chosen: the baseline to compare with of an update that trained nothing, which has no validation split.
     """
     metric, test = config.judged_by, run[TEST]
     known = {name: scores[VALIDATION].metrics[metric] for name, scores in baselines.items() if VALIDATION in scores}
-    best = max(known, key=known.__getitem__, default=None)
+    best = chosen if chosen in baselines else max(known, key=known.__getitem__, default=None)
     return Verdict(
         backbone=config.backbone.name,
         fusion=config.fusion.name,
@@ -192,9 +207,10 @@ def make_verdict(
         baseline=_compare(best, test, baselines[best][TEST], metric) if best is not None else None,
         zero_branch=_compare("zero branch", test, zero_branch, metric) if zero_branch is not None else None,
         skipped=skipped,
-        end=_end(history, config.training.patience),
+        end=end,
         users=len(np.unique(test.user)),
         examples=len(test.user),
+        histories_only=chosen is not None,
     )
 
 
@@ -208,11 +224,16 @@ def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> Comp
     return Comparison(name, other.metrics[metric], test.difference, test.low, test.high)
 
 
-def _end(history: list[dict[str, Any]], patience: int) -> End | None:
-    """Return how training ended, by the records of its last round."""
+def end_of(history: list[dict[str, Any]], best_epoch: int, patience: int) -> End | None:
+    """Return how a training ended; None where nothing was trained.
+
+    Args:
+        history: one record per epoch that was trained.
+        best_epoch: the epoch of the last round whose weights are kept.
+        patience: `training.patience`.
+    """
     if not history:
         return None
     last = [record for record in history if record["round"] == history[-1]["round"]]
-    best = max((record["epoch"] for record in last if record.get("best")), default=last[-1]["epoch"])
-    stale = sum("validation" in record and record["epoch"] > best for record in last)
-    return End(last[-1]["epoch"], best, cut_off=stale < patience)
+    stale = sum("validation" in record and record["epoch"] > best_epoch for record in last)
+    return End(last[-1]["epoch"], best_epoch, cut_off=stale < patience, first=last[0]["epoch"])
