@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from support.command_line import refused, run
+from support.walks import rows as log_rows
+from support.walks import walks
 
 NEW = "user,item,time\nu0,i1,100\nu0,i2,101\nsomebody,i3,102\nsomebody,i4,103\nu1,fresh,104\n"
 
@@ -92,3 +94,25 @@ def test_an_update_that_trains_is_shown_again_by_resume(finished, store, tmp_pat
     assert again.stdout.replace("│", "") == done.stdout.replace("│", "")
     other = refused(tmp_path, store, *command[:-1], "2", "--resume")
     assert "holds a finished run, and not that of this update" in other
+
+
+def test_rows_of_another_day_are_read_as_the_run_was(store, tmp_path):
+    rows = [f"{user};{item[0]};{item[1:]};{time}" for user, item, time in log_rows(walks())]
+    (tmp_path / "log.txt").write_text("\n".join(["who;kind;what;when", *rows]) + "\n")
+    how = ("--user-column", "who", "--item-column", "kind,what", "--timestamp-column", "when", "--format", "csv")
+    run("fit", tmp_path / "log.txt", *how, "--out", tmp_path / "run", "--backbone", "markov", home=store)
+    (tmp_path / "new.txt").write_text("who;kind;what;when\nu0;i;1;100\nu0;i;2;101\n")
+    scored = run("evaluate", tmp_path / "run", "--data", tmp_path / "new.txt", "--json", home=store)
+    document = json.loads(scored.stdout)
+    assert (document["examples"], document["unknown_targets"]) == (2, 0)
+    run("update", tmp_path / "run", tmp_path / "new.txt", "--out", tmp_path / "next", home=store)
+    events = ("recommend", tmp_path / "run", "-k", "1", "--out", "-", "--histories")
+    lists = run(*events, tmp_path / "new.txt", home=store).stdout
+    assert lists.splitlines()[1].startswith("u0,1,i|")
+    # what an option says is above it
+    (tmp_path / "new.csv").write_text("user,kind,what,when\nu0,i,1,100\nu0,i,2,101\n")
+    assert "no column 'who'" in refused(tmp_path, store, *events, tmp_path / "new.csv")
+    assert run(*events, tmp_path / "new.csv", "--user-column", "user", home=store).stdout == lists
+    # one row a user has nothing to read otherwise
+    (tmp_path / "new.jsonl").write_text('{"user_id": "u0", "items": ["i|1", "i|2"]}\n')
+    assert run(*events, tmp_path / "new.jsonl", home=store).stdout == lists

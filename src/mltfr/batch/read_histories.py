@@ -16,11 +16,14 @@ from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.readers.parquet import parts_of
 from mltfr.interactions.readers.text import head
+from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 from mltfr.storage.foreign import foreign_parquet
 from mltfr.storage.parse import parse_json
 
 
-def read_histories(path: Path, reading: Mapping[str, Any] | None = None) -> Users:
+def read_histories(
+    path: Path, reading: Mapping[str, Any] | None = None, usual: ReadingConfig = AS_USUAL
+) -> Users:
     """Return the users of a file or a folder.
 
     One row a user is JSON Lines with `user_id` and `items`, or Parquet with these columns, a folder of it too; all else
@@ -29,18 +32,20 @@ def read_histories(path: Path, reading: Mapping[str, Any] | None = None) -> User
     Args:
         path: the file or folder.
         reading: how a table of events is read: arguments of `load_interactions`, None where they are not given.
+        usual: how it is read where nothing else is given: as a run's log.
 
     Raises:
         DataError: it cannot be read, or holds something else; or it has one row a user, and `reading` is given.
     """
     given = {name: value for name, value in (reading or {}).items() if value not in (None, False)}
+    how = usual.for_rows(given)
     is_parquet = path.is_dir() or _begins_with(path, b"PAR1")
-    if not (_parquet_is_events(path, given) if is_parquet else _text_is_events(path)):
+    if not (_parquet_is_events(path, bool(given), how) if is_parquet else _text_is_events(path)):
         if given:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise DataError(f"{path}: has one row a user, and {options} is for tables of events. Leave it out.")
         return ParquetUsers(path) if is_parquet else JsonUsers(path)
-    return EventUsers(path, given)
+    return EventUsers(path, how)
 
 
 def _begins_with(path: Path, mark: bytes) -> bool:
@@ -51,16 +56,22 @@ def _begins_with(path: Path, mark: bytes) -> bool:
         return False  # the reader says why
 
 
-def _parquet_is_events(path: Path, given: Mapping[str, Any]) -> bool:
-    """Say whether a Parquet file, or a folder of them, has no lists of items, but what a log has."""
+def _parquet_is_events(path: Path, given: bool, how: Mapping[str, Any]) -> bool:
+    """Say whether a Parquet file, or a folder of them, has no lists of items, but what a log has.
+
+    Args:
+        path: the file or folder.
+        given: whether somebody said how the table of events is read.
+        how: how one is read.
+    """
     parts = parts_of(path) if path.is_dir() else [path]
     if not parts:
-        return bool(given)
+        return given
     with foreign_parquet(parts[0]):
         names = list(pl.read_parquet_schema(parts[0]))
-    columns = Columns(given.get("user_column"), given.get("item_column"))
+    columns = Columns(how["user_column"], how["item_column"])
     nested = path.is_dir() and parts[0].parent != path
-    return "items" not in names and (bool(given) or nested or columns.are_usual(names))
+    return "items" not in names and (given or nested or columns.are_usual(names))
 
 
 def _text_is_events(path: Path) -> bool:

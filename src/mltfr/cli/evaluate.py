@@ -31,8 +31,8 @@ def evaluate(
 
     Usually: `mltfr evaluate runs/mine`
 
-    With --data it is scored on rows that it never saw, for drift and backtests. Popularity stands beside it. The
-    options of reading (--format and below) are those of NEW.
+    With --data it is scored on rows that it never saw, for drift and backtests. Popularity stands beside it. NEW is
+    read as the run's log was; options of reading (--format and below) say what differs.
     """
     from mltfr.cli.output import print_scores
     from mltfr.errors import ConfigError, one_of

@@ -42,7 +42,8 @@ def recommend(
         typer.Option(
             help='Log of events, one interaction a row, as for `mltfr fit`; or one row a user: JSON Lines {"user_id": '
             '"u1", "items": ["a", "b"]}, oldest first, or Parquet with these columns, or a folder of it. Users need '
-            "not be known, and what the run knows of them is not added."
+            "not be known, and what the run knows of them is not added. Events are read as the run's log, unless "
+            "options of reading say otherwise."
         ),
     ] = None,
     unknown_users: Annotated[
@@ -124,11 +125,13 @@ def recommend(
     )
     from mltfr.inference import Listed, RecommendationSpec
     from mltfr.pipeline import load_inference_model
+    from mltfr.pipeline.artifact import read_settings
     from mltfr.storage.progress import show_progress
 
     if histories is None and any(reading.values()):
         raise DataError("The options of reading a log are for --histories FILE. Leave them out, or give the file.")
-    given = read_histories(histories, reading) if histories is not None else None  # a bad file is reported first
+    # a bad file is reported before the model is loaded
+    given = read_histories(histories, reading, read_settings(run).reading) if histories is not None else None
     spec = RecommendationSpec(
         k,
         True if include_seen else None,

@@ -18,7 +18,8 @@ def update(
         Path,
         typer.Argument(
             metavar="NEW",
-            help="Log of the rows that came after the run's, in any form that `mltfr fit` takes.",
+            help="Log of the rows that came after the run's, in any form that `mltfr fit` takes; it is read as the "
+            "run's log was, unless options of reading say otherwise.",
             show_default=False,
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import field_validator
@@ -50,6 +51,15 @@ class ReadingConfig(Config):
     def arguments(self) -> dict[str, Any]:
         """The arguments of `load_interactions` that say so."""
         return {name: getattr(self, name) for name in ReadingConfig.model_fields}
+
+    def for_rows(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how another table of rows is read: as this log, but for what is given.
+
+        Args:
+            given: arguments of `load_interactions`; None and False are not given.
+        """
+        usual = {**self.arguments, "format": None if self.format == "folder" else self.format}  # rows are no folder
+        return {**usual, **{name: value for name, value in given.items() if value}}
 
     def names(self, where: str | None) -> Columns:
         """Return the names of the columns that were asked for.

@@ -189,8 +189,8 @@ def load_inference_model(folder: Path) -> InferenceModel:
     return _load_model(folder, manifest, vocabulary)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a finished run's manifest, after checking its format and every checksum.
+def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Return a finished run's manifest, after checking its format and the checksums of these files, or of all.
 
     Raises:
         RunError: there is no finished run, it is of another format, or a file is missing or damaged.
@@ -203,7 +203,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if (folder / CHECKPOINT).is_dir():
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
         raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Give a folder of mltfr fit.")
-    return FORMAT.read_manifest(folder)
+    return FORMAT.read_manifest(folder, names)
 
 
 def damage(path: Path) -> AbstractContextManager[None]:
@@ -228,6 +228,17 @@ def other_settings(config: RunConfig, folder: Path) -> list[str]:
     except UNREADABLE:
         return []
     return differences(before.deciding(), config.deciding())
+
+
+def read_settings(folder: Path) -> RunConfig:
+    """Return a finished run's settings; of its files this one alone is checked.
+
+    Raises:
+        RunError: there is no finished run, it is of another format, or the file is damaged.
+    """
+    read_manifest(folder, [CONFIG])
+    with damage(folder / CONFIG):
+        return _settings(folder)
 
 
 def _settings(folder: Path) -> RunConfig:

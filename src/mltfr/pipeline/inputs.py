@@ -96,16 +96,14 @@ def read_new_rows(config: RunConfig, source: Any, **reading: Any) -> Interaction
     Args:
         config: the run's settings.
         source: an `InteractionLog`, or whatever `load_interactions` takes.
-        reading: options of `load_interactions` for a log that is not read as the run's was.
+        reading: options of `load_interactions` where a file is not read as the run's was.
 
     Raises:
         DataError: the log is not usable, or a prepared set.
     """
     log = source
     if not isinstance(source, InteractionLog | PreparedSet):
-        given = {name: value for name, value in reading.items() if value}
-        how = {**config.reading.arguments, "format": None, **config.filters.arguments, **given}
-        log = load_interactions(source, **how)
+        log = load_interactions(source, **config.filters.arguments, **config.reading.for_rows(reading))
     if isinstance(log, PreparedSet):
         raise DataError(
             f"{log.folder}: is a prepared set, whose rows were filtered and split for a fit. Give the log of new rows."
