@@ -9,6 +9,7 @@ import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TextIO
 from unittest.mock import patch
 
 import pytest
@@ -51,7 +52,15 @@ def _in_process(arguments: list[str], environment: dict[str, str]) -> subprocess
 
 
 def _here(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    out, errors, threads = io.StringIO(), io.StringIO(), torch.get_num_threads()
+    out, errors = io.StringIO(), io.StringIO()
+    return subprocess.CompletedProcess(
+        arguments, here(arguments, environment, out, errors), out.getvalue(), errors.getvalue()
+    )
+
+
+def here(arguments: list[str], environment: dict[str, str], out: TextIO, errors: TextIO) -> int:
+    """Run `mltfr` in this process; return its exit code."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with (
@@ -65,7 +74,7 @@ def _here(arguments: list[str], environment: dict[str, str]) -> subprocess.Compl
             main()
     finally:
         torch.set_num_threads(threads)
-    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), errors.getvalue())
+    return int(ended.value.code or 0)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
