@@ -143,6 +143,7 @@ def _spread(quantiles: Mapping[str, float]) -> str:
 
 def _rows_of_prepared(s: PreparedStatistics) -> dict[str, str | None]:
     return {
+        **(s.read_as.words() if s.read_as is not None else {}),
         "split": s.split,
         "users": f"{s.users:,}",
         "items in training": f"{s.items:,}",
@@ -162,6 +163,7 @@ def _rows_of_prepared(s: PreparedStatistics) -> dict[str, str | None]:
 
 def _rows(s: Statistics) -> dict[str, str | None]:
     return {
+        **(s.read_as.words() if s.read_as is not None else {}),
         "users": f"{s.users:,}",
         "items": f"{s.items:,}",
         "interactions": f"{s.interactions:,}",

@@ -45,12 +45,16 @@ def evaluate(
         raise ConfigError(f"--data scores new rows, which are no part of '{split}'. Leave out --split or --data.")
     from mltfr.evaluation import SplitName
     from mltfr.evaluation import evaluate as measure
+    from mltfr.interactions.read_as import read_as_facts, tell_read_as
     from mltfr.pipeline import load_artifact, read_new_rows, to_evaluate
     from mltfr.storage.progress import show_progress
 
     fitted, new = load_artifact(run), None
     if data is not None:
-        fitted, new = to_evaluate(fitted, read_new_rows(fitted.config, data, **reading))
+        log = read_new_rows(fitted.config, data, **reading)
+        with show_progress() as progress:
+            tell_read_as(log.read_as, progress)
+        fitted, new = to_evaluate(fitted, log)
         say(new, err=True)
     name: SplitName = "test" if split == "test" else "validation"
     with show_progress(quiet=json) as progress:
@@ -58,7 +62,7 @@ def evaluate(
     document = result.to_json(run.resolve().name)
     if new is not None:
         popularity = measure(fitted.popularity(), fitted.split, name, fitted.protocol())
-        document |= {"popularity": dict(popularity.metrics), "new_rows": new.to_json()}
+        document |= {"popularity": dict(popularity.metrics), "new_rows": new.to_json(), **read_as_facts(log.read_as)}
     if json:
         from json import dumps
 

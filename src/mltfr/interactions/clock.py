@@ -26,10 +26,16 @@ class Clock:
     Attributes:
         unit: their unit since 1970-01-01 UTC, where the source had dates; None where it had numbers.
         scale: the power of ten by which the source's times were multiplied so that their fractions are whole.
+        form: how dates were written: one of `dates.FORMS`, or the pattern that was given; None for numbers.
+        without_offset: dates without an offset or a zone, which were taken for UTC.
+        with_offset: dates with one.
     """
 
     unit: Unit | None = None
     scale: int = 1
+    form: str | None = None
+    without_offset: int = 0
+    with_offset: int = 0
 
     def unit_of(self, first: float | None, last: float | None) -> Unit | None:
         """Return the unit of the source's times, None where they are a counter.

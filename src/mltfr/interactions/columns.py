@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from shlex import quote
@@ -11,6 +11,7 @@ from typing import Any
 
 from mltfr.errors import DataError, did_you_mean
 from mltfr.interactions.raw import ITEM, TIME, USER
+from mltfr.interactions.read_as import ColumnsTaken
 from mltfr.interactions.where import CORRECT, Where
 
 USER_NAMES = (
@@ -142,6 +143,20 @@ class Columns:
         """Say whether `names` looks like a header: it has a user's and an item's column."""
         roles = (((self.user,), USER_NAMES), (self.item_parts(names), ITEM_NAMES))
         return all(set(given) <= set(names) if any(given) else usual_column(names, usual) for given, usual in roles)
+
+
+def taken(roles: Mapping[str, str], names: Sequence[str]) -> tuple[ColumnsTaken]:
+    """Return the columns of one table by what they are read as.
+
+    Args:
+        roles: what `Columns.resolve` returned.
+        names: the columns that exist.
+    """
+    item = tuple(name for role, name in roles.items() if is_id(role) and role != USER)
+    main = {roles[USER], *item, roles.get(TIME)}
+    condition = tuple(name for name in dict.fromkeys(roles.values()) if name not in main)
+    others = tuple(name for name in names if name not in {*main, *condition})
+    return (ColumnsTaken(roles[USER], item, roles.get(TIME), condition, others),)
 
 
 def part(number: int) -> str:

@@ -19,6 +19,7 @@ from mltfr.interactions.clock import Clock, Unit
 from mltfr.interactions.log import SLICE, Condition, Ints, update_digest
 from mltfr.interactions.picking import Picked
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, invalid_row
+from mltfr.interactions.read_as import ReadAs
 from mltfr.interactions.readers.pieces import Pieces
 from mltfr.storage.progress import Progress
 
@@ -77,6 +78,7 @@ class DatabaseLog:
         notes: as those of an `InteractionLog`.
         repeats: as those of an `InteractionLog`.
         picked: as those of an `InteractionLog`.
+        read_as: as those of an `InteractionLog`.
         work: folder of the database, and of files that are passed to and fro.
     """
 
@@ -92,6 +94,7 @@ class DatabaseLog:
     notes: tuple[str, ...] = ()
     repeats: int = 0
     picked: Picked | None = None
+    read_as: ReadAs | None = None
 
     def __len__(self) -> int:
         return self.totals()[0]
@@ -228,6 +231,7 @@ def load(pieces: Pieces, connection: DuckDBPyConnection, work: Path, how: Checki
     run("DROP TABLE log")
     run(f"CREATE TABLE log AS SELECT file_row_number AS place, {columns} "
         f"FROM read_parquet('{_quoted(work / ORDERED)}', file_row_number = true)")  # fmt: skip
+    log.read_as = ReadAs.of(log, pieces.columns)
     return log
 
 

@@ -22,6 +22,8 @@ _PLAIN = (
       ":%S%.6f", ":%S%.3fZ", ":%S%.6fZ", ":%S%.6f%#z")),
 )  # fmt: skip
 _TIMES = ("", "T%H:%M:%S", "T%H:%M", "T%I:%M:%S %p", "T%I:%M %p", "T%I:%M:%S%p", "T%I:%M%p")
+_ZONED = r"(?i):\d\d.*(?:z|utc|gmt|[+-]\d\d)"
+"""What stands in a time with an offset or a zone, and in no other."""
 _REWRITTEN = (
     # 10:00+01:00[Europe/Paris]: the offset says it; alone, the name of a zone other than UTC stays and is not read
     (r"(?i)(:\d\d\S*(?: ?[ap]m)?(?: ?(?:utc|gmt)? ?[+-]\d\d(?::?\d\d)?|z))\s*(?:\[[^\]]+\]|\([^)]+\))$", "${1}"),
@@ -95,6 +97,20 @@ def read_formatted(text: pl.Series, pattern: str) -> Moments:
         reason = str(error).splitlines()[0]
         raise DataError(f"The time format {pattern!r} cannot be used: {reason} Example: '%d/%m/%Y %H:%M'.") from error
     return moments if nanos is None else Moments(moments.seconds, nanos.set(moments.seconds.is_null(), None))
+
+
+def count_zoned(given: pl.Series, pattern: str | None = None) -> int:
+    """Return how many values of a column of dates say their offset or zone.
+
+    Args:
+        given: texts or moments.
+        pattern: how they are written, where that was given.
+    """
+    if isinstance(given.dtype, pl.Datetime):
+        return len(given) - given.null_count() if given.dtype.time_zone is not None else 0
+    if pattern is not None:
+        return len(given) - given.null_count() if re.search(r"%[#:]*z|UTC|GMT|Z", pattern) else 0
+    return int(given.str.contains(_ZONED).sum()) if given.dtype == pl.String else 0
 
 
 def _with_whole_years(text: pl.Series, moments: Moments) -> Moments:

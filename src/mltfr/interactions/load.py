@@ -21,6 +21,7 @@ from mltfr.interactions.parts import find_parts
 from mltfr.interactions.picking import Picked, picked
 from mltfr.interactions.prepared import PreparedSet, is_prepared, load_prepared
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable
+from mltfr.interactions.read_as import ReadAs, columns_of_files
 from mltfr.interactions.readers import READERS, frame
 from mltfr.interactions.readers.room import enough_memory
 from mltfr.interactions.readers.several import concatenated
@@ -105,10 +106,11 @@ def read_interactions(source: Source, columns: Columns, how: Checking) -> Intera
 
 
 def _log(table: RawTable, how: Checking, count: Picked | None) -> InteractionLog:
-    return InteractionLog(
+    log = InteractionLog(
         table.frame, skipped=table.skipped, notes=table.notes, clock=table.clock, same_time=how.same_time, picked=count,
         repeats=table.repeats,
     )  # fmt: skip
+    return replace(log, read_as=ReadAs.of(log, table.columns))
 
 
 def read_rows(path: Path, name: str, columns: Columns, skip_invalid: bool) -> RawTable:
@@ -146,7 +148,7 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
         if part in parts and (twice := _shared(parts[part], train)):
             name, total = files[part].name, len(parts[part].frame)
             notes.append(f"{twice:,} of {total:,} interactions of {name} stand in {files['train'].name} too.")
-    return InteractionLog(
+    log = InteractionLog(
         train.frame,
         str(path),
         "folder",
@@ -159,6 +161,8 @@ def _load_folder(path: Path, columns: Columns, how: Checking) -> InteractionLog:
         repeats=train.repeats,
         picked=count,
     )
+    taken = columns_of_files((files[part].name, table.columns) for part, table in parts.items())
+    return replace(log, read_as=ReadAs.of(log, taken))
 
 
 def _shared(held_out: RawTable, train: RawTable) -> int:

@@ -16,6 +16,7 @@ from mltfr.interactions.checks import SameTime
 from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock, Unit
 from mltfr.interactions.picking import Picked
 from mltfr.interactions.raw import ITEM, TIME, USER
+from mltfr.interactions.read_as import ReadAs
 from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 
 SLICE = 1 << 20
@@ -114,6 +115,8 @@ class InteractionLog:
         skipped: invalid rows that were dropped, with `skip_invalid`.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         clock: what is known of the times from reading them.
+        read_as: which columns of the source were read as what, and how its times were understood; None where the log
+            was not read from a source.
     """
 
     frame: pl.DataFrame
@@ -128,6 +131,7 @@ class InteractionLog:
     repeats: int = 0
     picked: Picked | None = None
     reading: ReadingConfig = AS_USUAL
+    read_as: ReadAs | None = None
 
     def __len__(self) -> int:
         return len(self.frame)

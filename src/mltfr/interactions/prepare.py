@@ -33,6 +33,7 @@ from mltfr.interactions.prepared import (
     PreparedSet,
     load_prepared,
 )
+from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.interactions.readers.several import open_source
 from mltfr.interactions.reading import ReadingConfig
 from mltfr.interactions.set_folder import working
@@ -138,7 +139,7 @@ def prepare(
     how = Checking(skip_invalid, time_format, settings.filters.same_time)
     with working(folder) as work, progress:
         if source.split_folder is not None:
-            facts = _write_log(folder, read_interactions(source, names, how), settings)
+            facts = _write_log(folder, read_interactions(source, names, how), settings, progress)
         else:
             with open_database(work, memory) as connection:
                 size = max(LEAST_ROWS, memory // ROW_MEMORY)
@@ -151,8 +152,11 @@ def prepare(
     return said(load_prepared(folder))
 
 
-def _write_log(folder: Path, log: InteractionLog, settings: PreparationConfig) -> dict[str, Any]:
+def _write_log(
+    folder: Path, log: InteractionLog, settings: PreparationConfig, progress: Progress
+) -> dict[str, Any]:
     """Write a set from a log in memory; return what the manifest says of it."""
+    tell_read_as(log.read_as, progress)
     kept, report = apply_filters(log, settings.filters)
     method, kept, lengths = split_lengths(kept, settings.split)
     by_user = [(kept.grouped.items, kept.grouped.order)]
@@ -165,6 +169,7 @@ def _write_database(
     folder: Path, log: DatabaseLog, settings: PreparationConfig, progress: Progress
 ) -> dict[str, Any]:
     """Write a set from a log in a database; return what the manifest says of it."""
+    tell_read_as(log.read_as, progress)
     progress.start("taking the fingerprint")
     fingerprint, last = log.fingerprint(), LastTime.of(log)
     progress.start("filtering and splitting")
@@ -253,6 +258,7 @@ def _facts(
         "notes": list(log.notes),
         "data_fingerprint": fingerprint,
         "reading": settings.reading.model_dump(mode="json"),
+        **read_as_facts(log.read_as),
         "filters": settings.filters.model_dump(mode="json"),
         "filter_steps": [asdict(step) for step in report.steps],
         "split": settings.split.model_dump(mode="json"),

@@ -27,6 +27,7 @@ from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.filters import FilterConfig, FilterReport
 from mltfr.interactions.histories import Histories
 from mltfr.interactions.last_time import LastTime
+from mltfr.interactions.read_as import ReadAs
 from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig
@@ -83,6 +84,7 @@ class PreparedSet:
         checksum: the log's fingerprint, before the filters.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         last_time: the log's latest time, where it has times and the set knows it.
+        read_as: as that of an `InteractionLog`; None where the set does not know it.
     """
 
     folder: Path
@@ -97,6 +99,7 @@ class PreparedSet:
     notes: tuple[str, ...] = ()
     last_time: LastTime | None = None
     reading: ReadingConfig = AS_USUAL
+    read_as: ReadAs | None = None
 
     def __len__(self) -> int:
         return len(self.split.histories.items)
@@ -153,6 +156,7 @@ def load_prepared(folder: Path) -> PreparedSet:
             notes=tuple(map(str, manifest["notes"])) if "notes" in manifest else (),
             last_time=LastTime.of_facts(manifest),
             reading=ReadingConfig.parse(manifest.get("reading", {})),
+            read_as=ReadAs.of_json(manifest.get("read_as")),
         )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.clock import UNKNOWN_CLOCK, Clock
+from mltfr.interactions.read_as import ColumnsTaken
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
 ROW = "row"
@@ -68,6 +69,7 @@ class RawTable:
         repeats: rows of these that repeated another one with the same time.
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         clock: what is known of the times from reading them.
+        columns: the columns that were taken, where the format has some.
     """
 
     name: str
@@ -77,6 +79,7 @@ class RawTable:
     notes: tuple[str, ...] = ()
     clock: Clock = UNKNOWN_CLOCK
     repeats: int = 0
+    columns: tuple[ColumnsTaken, ...] = ()
 
     def reject(self, bad: pl.Series, found: Callable[[int], str], expected: str, skip_invalid: bool) -> Self:
         """Return the table without the bad rows, or raise where they may not be skipped.

@@ -14,6 +14,7 @@ from mltfr.interactions.histories import UNKNOWN
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.prepared import FILES, PreparedSet
 from mltfr.interactions.raw import ITEM, USER
+from mltfr.interactions.read_as import ReadAs
 from mltfr.interactions.splits import SplitConfig, split
 
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -29,7 +30,7 @@ class Statistics:
         users: distinct users.
         items: distinct items.
         interactions: rows.
-        density: interactions / (users * items); above 1 where most repeat.
+        density: share of all pairs of a user and an item that occur, however often.
         history_length: quantiles of the interactions per user.
         item_popularity: quantiles of the interactions per item.
         item_gini: Gini coefficient of the items' interactions: 0 all alike, near 1 few items have all.
@@ -43,6 +44,7 @@ class Statistics:
         cold_test_items: share of those test items that the training split lacks; None without test users.
         skipped: invalid rows that were dropped.
         fingerprint: SHA-256 of the content.
+        read_as: which columns were read as what, and how the times were understood; None where it is not known.
     """
 
     source: str
@@ -64,6 +66,7 @@ class Statistics:
     cold_test_items: float | None
     skipped: int
     fingerprint: str
+    read_as: ReadAs | None
 
 
 def describe(log: InteractionLog) -> Statistics:
@@ -84,7 +87,7 @@ def describe(log: InteractionLog) -> Statistics:
         users=len(lengths),
         items=len(popularity),
         interactions=len(frame),
-        density=len(frame) / (len(lengths) * len(popularity)),
+        density=pairs / (len(lengths) * len(popularity)),
         history_length=quantiles(lengths),
         item_popularity=quantiles(popularity),
         item_gini=gini(popularity),
@@ -98,6 +101,7 @@ def describe(log: InteractionLog) -> Statistics:
         cold_test_items=cold,
         skipped=log.skipped,
         fingerprint=log.fingerprint(),
+        read_as=log.read_as,
     )
 
 
@@ -128,6 +132,7 @@ class PreparedStatistics:
         skipped: invalid rows that were dropped.
         bytes: size of the files.
         fingerprint: SHA-256 of the log's content, before the filters.
+        read_as: as that of `Statistics`.
     """
 
     folder: str
@@ -147,6 +152,7 @@ class PreparedStatistics:
     skipped: int
     bytes: int
     fingerprint: str
+    read_as: ReadAs | None
 
 
 def describe_prepared(prepared: PreparedSet) -> PreparedStatistics:
@@ -171,6 +177,7 @@ def describe_prepared(prepared: PreparedSet) -> PreparedStatistics:
         skipped=prepared.skipped,
         bytes=sum((prepared.folder / name).stat().st_size for name in FILES),
         fingerprint=prepared.fingerprint(),
+        read_as=prepared.read_as,
     )
 
 

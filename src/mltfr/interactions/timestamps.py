@@ -9,7 +9,17 @@ from decimal import Decimal
 import polars as pl
 
 from mltfr.interactions.clock import EXACT, Clock, Unit, seconds_of
-from mltfr.interactions.dates import DATES, DAY_FIRST, FORMS, MONTH_FIRST, NANOS, Moments, read_dates, read_formatted
+from mltfr.interactions.dates import (
+    DATES,
+    DAY_FIRST,
+    FORMS,
+    MONTH_FIRST,
+    NANOS,
+    Moments,
+    count_zoned,
+    read_dates,
+    read_formatted,
+)
 
 EXPECTED = "timestamp must be an integer, a float, or an ISO date or datetime (2024-05-31T18:00:00), all alike."
 FORMAT = "Say how the times are written: --time-format '%d/%m/%Y %H:%M' (in Python time_format=)."
@@ -134,12 +144,17 @@ class TimeReader:
         self._dates = {form: _Dates() for form in FORMS}
         self._either, self._example = 0, ""      # dates that are one day with months and days swapped; one that is not
         self._alien: pl.DataType | None = None
+        self._zoned = 0                          # values with an offset or a zone
 
     @property
     def clock(self) -> Clock:
         """What is known of the times, once all of the column was looked at."""
         form = self._form
-        return Clock(scale=self._numbers.scale or 1) if form is None else Clock(self._dates[form].unit)
+        if form is None:
+            return Clock(scale=self._numbers.scale or 1)
+        dates = self._dates[form]
+        zoned = min(self._zoned, dates.usable)
+        return Clock(dates.unit, form=self._format or form, without_offset=dates.usable - zoned, with_offset=zoned)
 
     def problem(self) -> str | None:
         """Return what makes the whole column unusable, a sentence with the remedy; None where nothing does."""
@@ -162,6 +177,7 @@ class TimeReader:
             self._numbers.add(given, parsed.whole, parsed.real)
         for form, moments in parsed.dates.items():
             self._dates[form].add(moments)
+        self._zoned += count_zoned(given, self._format) if parsed.dates else 0
         if MONTH_FIRST in parsed.dates or DAY_FIRST in parsed.dates:
             month_first, day_first = (parsed.seconds(form) for form in (MONTH_FIRST, DAY_FIRST))
             same = (month_first == day_first).fill_null(False)

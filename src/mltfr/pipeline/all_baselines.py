@@ -14,7 +14,7 @@ from mltfr.pipeline.artifact import check_new
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.fit import fit
 from mltfr.pipeline.presets import resolve
-from mltfr.training import Callback
+from mltfr.training import Callback, Callbacks
 
 SHARED = ("reading", "seed", "filters", "split", "evaluation", "training")
 """What a configuration file says for all baselines; of training, the metric that the best one is chosen by."""
@@ -35,6 +35,17 @@ def baseline_configs(file: Mapping[str, Any] | None = None, overrides: Iterable[
     return {
         name: resolve(file=shared, backbone=name, baselines=False, overrides=overrides) for name in BASELINES.names()
     }
+
+
+class _Once(Callbacks):
+    """Says what is the same for all baselines once."""
+
+    said: frozenset[str] = frozenset()
+
+    def message(self, text: str) -> None:
+        if text not in self.said:
+            self.said |= {text}
+            super().message(text)
 
 
 def fit_baselines(
@@ -61,7 +72,7 @@ def fit_baselines(
         ConfigError: none of them can be fitted to this log or on this machine.
         DataError, OutputError, Interrupted: see `fit`.
     """
-    callback = callback or Callback()
+    callback = _Once([callback or Callback()])
     for name in configs:
         check_new(folder / name, resume)
     scores: dict[str, dict[str, Any]] = {}

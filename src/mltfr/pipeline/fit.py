@@ -20,6 +20,7 @@ from mltfr.config import differences, dump_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import InteractionLog, LastTime, PreparedSet, Split
 from mltfr.interactions.last_time import last_time_facts
+from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.memory import TrainingMemory, explain_out_of_memory
 from mltfr.pipeline.artifact import (
     CHECKPOINT,
@@ -105,9 +106,13 @@ def fit(
         started = time.monotonic()
         measure = measure or partial(score_and_judge, callback=callback)
         # 1. split
+        if not rank:
+            tell_read_as(log.read_as, callback)
         config, data, facts = split_log(config, log)
         fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started)
         fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
+        for document in (fitted.facts, fitted.metrics):
+            document.update(read_as_facts(log.read_as))
         if folder is not None:
             save_artifact(fitted, folder, also)
         return fitted

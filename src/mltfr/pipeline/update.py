@@ -22,6 +22,7 @@ from safetensors.torch import save
 from mltfr.errors import DataError, RunError
 from mltfr.interactions import InteractionLog, LastTime, NewRows, Split, extend
 from mltfr.interactions.last_time import last_time_facts
+from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.fit import fit_split
@@ -96,6 +97,7 @@ def update(
     measure = partial(score_and_judge, callback=callback or Callback(), parent=parent)
     run, callback = folder.name if folder is not None else None, callback or Callback()
     with open_run(folder, resume) if folder is not None else nullcontext(False) as finished:
+        tell_read_as(log.read_as, callback)
         later, new = with_new_rows(parent, log, train=epochs > 0)
         config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
         if folder is not None and finished:
@@ -156,6 +158,7 @@ def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, 
         "left_out": dict(data.left_out),
         "chain": [*before.get("chain", ()), chain],
         "new_rows": new.to_json(),
+        **read_as_facts(log.read_as),
         **last_time_facts(LastTime.of(log) or LastTime.of_facts(before)),
     }
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import Columns, further
+from mltfr.interactions.columns import Columns, further, taken
 from mltfr.interactions.ids import WHITE_SPACE
 from mltfr.interactions.raw import ITEM, TIME, USER, RawTable, invalid_row
+from mltfr.interactions.read_as import ColumnsTaken
 from mltfr.interactions.readers.blocks import Blocks, Mark, decoded, encoded, lines_of
 from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.records import BOM, Bad, Records, as_in_header, swallows
@@ -52,6 +53,7 @@ class Parsed:
         marks: where each piece begins.
         skipped: invalid rows that were dropped.
         notes: how it was read, if not as its header says.
+        columns: the columns that were taken.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class Parsed:
     marks: list[Mark]
     skipped: int
     notes: tuple[str, ...] = ()
+    columns: tuple[ColumnsTaken, ...] = ()
 
     def place(self, row: int) -> str:
         """Say where a row stands."""
@@ -95,7 +98,8 @@ def read_table(path: Path, layout: Layout, columns: Columns, skip_invalid: bool)
     """
     parsed = parse(path, layout, columns, skip_invalid)
     notes = parsed.layout.notes + parsed.notes
-    return RawTable(str(path), pl.concat(parsed.tables).collect(), parsed.place, parsed.skipped, notes)
+    table = pl.concat(parsed.tables).collect()
+    return RawTable(str(path), table, parsed.place, parsed.skipped, notes, columns=parsed.columns)
 
 
 def parse(
@@ -118,7 +122,7 @@ def parse(
     """
     names = columns.resolve(layout.names, str(path), partial(_first_values, path, layout))
     roles = {role: layout.names.index(name) for role, name in names.items()}
-    parsed = partial(_parsed, path, roles=roles, work=work, size=size)
+    parsed = partial(_parsed, path, roles=roles, columns=taken(names, layout.names), work=work, size=size)
     try:
         return parsed(layout)
     except BrokenRowError as error:
@@ -149,8 +153,9 @@ def _quotes_ids(parsed: Parsed) -> bool:
 
 
 def _parsed(
-    path: Path, layout: Layout, roles: dict[str, int], work: Path | None, size: int, skip_invalid: bool = False
-) -> Parsed:
+    path: Path, layout: Layout, roles: dict[str, int], columns: tuple[ColumnsTaken, ...], work: Path | None, size: int,
+    skip_invalid: bool = False,
+) -> Parsed:  # fmt: skip
     """Parse a table in one layout.
 
     Raises:
@@ -166,7 +171,7 @@ def _parsed(
         mark = Mark(text.byte, text.line, rows)
         block = text.take()
         if not block and tables:
-            return Parsed(path, layout, places, tables, marks, skipped)
+            return Parsed(path, layout, places, tables, marks, skipped, columns=columns)
         frame, bad = _fast(block, layout, roles, text, skip_invalid) or _exact(
             path, text, block, mark, layout, roles, skip_invalid
         )

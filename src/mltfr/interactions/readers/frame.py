@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from mltfr.errors import DataError, MissingExtraError
-from mltfr.interactions.columns import Columns, is_id
+from mltfr.interactions.columns import Columns, is_id, taken
 from mltfr.interactions.ids import id_of, id_texts, kind_of, shown
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.mixed import kinds_of, reject_mixed
@@ -50,7 +50,8 @@ def read(source: Any, columns: Columns, skip_invalid: bool, name: str = MEMORY) 
             parts += _texts(column_of(column), role, f"{name}: column '{column}'", skip_invalid)
     if len({len(part) for part in parts}) > 1:
         raise DataError(f"{name}: columns of different lengths ({', '.join(str(len(part)) for part in parts)}).")
-    table = RawTable(name, pl.DataFrame(parts), lambda row: f"row {row} (the first is 0)")
+    place = "row {} (the first is 0)".format
+    table = RawTable(name, pl.DataFrame(parts), place, columns=taken(found, names))
     for role in filter(is_id, found):
         table = reject_mixed(table, role, skip_invalid)
     return table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from mltfr.interactions.columns import Columns, is_id
+from mltfr.interactions.columns import Columns, is_id, taken
 from mltfr.interactions.raw import RawTable
 from mltfr.interactions.readers.json_lines import look_at
 from mltfr.interactions.readers.mixed import KIND, reject_mixed
@@ -40,7 +40,7 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
             values = values.zip_with((kinds != "boolean").fill_null(True), values.str.to_lowercase())
         parts += [values.alias(role), lines.repeats(key).alias(role + _AGAIN)]
         parts += [kinds.alias(role + KIND)] if is_id(role) else []
-    table = replace(table, frame=pl.DataFrame(parts))
+    table = replace(table, frame=pl.DataFrame(parts), columns=taken(keys, lines.names))
     table = table.reject(broken, lambda row: f"found {texts[row][:40]!r}", OBJECT, skip_invalid)
     for role, key in keys.items():
         told = f"the key '{key}' stands there twice"

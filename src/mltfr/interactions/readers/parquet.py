@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from mltfr.errors import DataError
-from mltfr.interactions.columns import ROWS, Columns
+from mltfr.interactions.columns import ROWS, Columns, taken
 from mltfr.interactions.raw import RawTable
+from mltfr.interactions.read_as import ColumnsTaken
 from mltfr.interactions.readers import frame
 from mltfr.interactions.readers.room import Room, enough_memory
 from mltfr.interactions.readers.unpack import compression, unpacked
@@ -23,12 +25,13 @@ def read(path: Path, columns: Columns, skip_invalid: bool) -> RawTable:
         DataError: the file is damaged, or its columns are not those of a log.
     """
     with foreign_parquet(path), enough_memory(path):
-        table = open_needed(path, columns).collect()
-    return frame.read(table, columns, skip_invalid, str(path))
+        needed, found = open_needed(path, columns)
+        table = needed.collect()
+    return replace(frame.read(table, columns, skip_invalid, str(path)), columns=found)
 
 
-def open_needed(path: Path, columns: Columns) -> pl.LazyFrame:
-    """Open the needed columns of a Parquet file, or of a folder of parts.
+def open_needed(path: Path, columns: Columns) -> tuple[pl.LazyFrame, tuple[ColumnsTaken, ...]]:
+    """Open the needed columns of a Parquet file, or of a folder of parts; return what they are read as, too.
 
     Raises:
         DataError: a part has other columns than the first, or they are not those of a log.
@@ -38,8 +41,9 @@ def open_needed(path: Path, columns: Columns) -> pl.LazyFrame:
     def first(name: str) -> pl.Series:
         return table.select(name).head(ROWS).collect().to_series()
 
-    needed = columns.resolve(table.collect_schema().names(), str(path), first).values()
-    return table.select(list(dict.fromkeys(needed)))
+    names = table.collect_schema().names()
+    roles = columns.resolve(names, str(path), first)
+    return table.select(list(dict.fromkeys(roles.values()))), taken(roles, names)
 
 
 def _unpacked(path: Path) -> io.BytesIO:

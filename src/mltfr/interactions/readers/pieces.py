@@ -12,6 +12,7 @@ import polars as pl
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.picking import Picker
 from mltfr.interactions.raw import ROW
+from mltfr.interactions.read_as import ColumnsTaken
 from mltfr.interactions.readers import READERS, delimited, frame, parquet, recbole
 from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.room import enough_memory
@@ -37,6 +38,7 @@ class Pieces:
         notes: as those of a `RawTable`.
         picker: what picks the rows that are yielded, where there is a condition; its counts are those of all rows once
             these were yielded.
+        columns: the columns that were taken, where the format has some.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Pieces:
     skipped: int = 0
     notes: tuple[str, ...] = ()
     picker: Picker | None = None
+    columns: tuple[ColumnsTaken, ...] = ()
 
 
 def open_pieces(path: Path, format: str, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
@@ -80,12 +83,13 @@ def _opened(path: Path, format: str, columns: Columns, skip_invalid: bool, work:
         layout = recbole.find_layout(path) if format == "recbole" else find_layout(path, columns)
         return _delimited(path, layout, columns, skip_invalid, work, memory)
     table = READERS[format](path, columns, skip_invalid)
-    return Pieces(table.name, partial(_slices, table.frame.lazy(), 0), table.place, table.skipped, table.notes)
+    rows = partial(_slices, table.frame.lazy(), 0)
+    return Pieces(table.name, rows, table.place, table.skipped, table.notes, columns=table.columns)
 
 
 def _parquet(path: Path, columns: Columns, skip_invalid: bool) -> Pieces:
     with foreign_parquet(path), enough_memory(path):
-        table = parquet.open_needed(path, columns)
+        table, found = parquet.open_needed(path, columns)
 
     def rows(size: int) -> Iterator[pl.DataFrame]:
         with foreign_parquet(path), enough_memory(path):
@@ -93,7 +97,7 @@ def _parquet(path: Path, columns: Columns, skip_invalid: bool) -> Pieces:
                 read = frame.read(piece, columns, skip_invalid, str(path))
                 yield read.frame.with_columns(piece[ROW])
 
-    return Pieces(str(path), rows, lambda row: f"row {row} (the first is 0)")
+    return Pieces(str(path), rows, lambda row: f"row {row} (the first is 0)", columns=found)
 
 
 def _delimited(path: Path, layout: Layout, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
@@ -103,7 +107,8 @@ def _delimited(path: Path, layout: Layout, columns: Columns, skip_invalid: bool,
         for table, mark in zip(parsed.tables, parsed.marks, strict=True):
             yield from _slices(table, mark.row, size)
 
-    return Pieces(str(path), rows, parsed.place, parsed.skipped, parsed.layout.notes + parsed.notes)
+    notes = parsed.layout.notes + parsed.notes
+    return Pieces(str(path), rows, parsed.place, parsed.skipped, notes, columns=parsed.columns)
 
 
 def _slices(table: pl.LazyFrame, start: int, size: int) -> Iterator[pl.DataFrame]:

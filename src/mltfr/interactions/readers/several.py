@@ -12,6 +12,7 @@ import polars as pl
 from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.raw import ROW, TIME, RawTable
+from mltfr.interactions.read_as import ColumnsTaken, columns_of_files
 from mltfr.interactions.readers.pieces import Pieces, open_pieces, pick
 from mltfr.interactions.sources import Source
 
@@ -78,12 +79,14 @@ def concatenated(name: str, files: Sequence[Path], tables: Sequence[RawTable]) -
         rows.begin()
         frames.append(rows.numbered(table.frame))
     skipped = sum(table.skipped for table in tables)
-    return RawTable(name, pl.concat(frames), rows.place, skipped, _notes(files, [table.notes for table in tables]))
+    notes = _notes(files, [table.notes for table in tables])
+    return RawTable(name, pl.concat(frames), rows.place, skipped, notes, columns=_columns(files, tables))
 
 
 def chained(name: str, files: Sequence[Path], tables: Sequence[Pieces]) -> Pieces:
     """Return the pieces of several tables as those of one; see `concatenated`."""
     skipped, notes = sum(table.skipped for table in tables), _notes(files, [table.notes for table in tables])
+    columns = _columns(files, tables)
     first = [next(iter(table.rows(1)), pl.DataFrame()) for table in tables]
     held = [number for number, piece in enumerate(first) if len(piece)]
     files, tables = [files[number] for number in held] or files, [tables[number] for number in held] or tables
@@ -94,7 +97,7 @@ def chained(name: str, files: Sequence[Path], tables: Sequence[Pieces]) -> Piece
             numbers.begin()
             yield from map(numbers.numbered, table.rows(size))
 
-    return Pieces(name, rows, numbers.place, skipped, notes)
+    return Pieces(name, rows, numbers.place, skipped, notes, columns=columns)
 
 
 def open_source(source: Source, columns: Columns, skip_invalid: bool, work: Path, memory: int) -> Pieces:
@@ -106,6 +109,10 @@ def open_source(source: Source, columns: Columns, skip_invalid: bool, work: Path
         opened.append(open_pieces(path, format, columns, skip_invalid, place, memory))
     pieces = opened[0] if len(opened) == 1 else chained(source.name, [path for path, _ in source.files], opened)
     return pick(replace(pieces, notes=source.notes + pieces.notes), columns.where)
+
+
+def _columns(files: Iterable[Path], tables: Iterable[RawTable | Pieces]) -> tuple[ColumnsTaken, ...]:
+    return columns_of_files((file.name, table.columns) for file, table in zip(files, tables, strict=True))
 
 
 def _notes(files: Iterable[Path], notes: Iterable[Sequence[str]]) -> tuple[str, ...]:
