@@ -220,6 +220,8 @@ class NeuralEstimator:
         )
         model = cast(NeuralModel, trained.model.eval())
         facts = {"rounds": trained.rounds, "best_epoch": trained.best_epoch, "parameters": count_parameters(model)}
+        if trained.pace is not None:
+            facts["pace"] = trained.pace.to_json()
         if model.fusion is not None and (report := model.fusion.report()):
             facts["fusion"] = dict(report)
         return Fit(model, facts, trained.history)

@@ -47,6 +47,12 @@ def make_device(config: TrainingConfig) -> torch.device:
     return device
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was asked to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def autocast(device: torch.device, precision: Literal["32", "bf16"]) -> AbstractContextManager[object]:
     """Return the context of a forward pass: "bf16" is matrix products in bfloat16 with weights in float32.
 

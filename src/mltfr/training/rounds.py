@@ -16,13 +16,15 @@ from mltfr.losses import Loss
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective
 from mltfr.prefixes import under_prefix
-from mltfr.training.callbacks import Callback, Record
+from mltfr.training.callbacks import Callback, Callbacks, Record
 from mltfr.training.checkpoint import Checkpoint, Checkpoints, TrainerState
 from mltfr.training.config import TrainingConfig
+from mltfr.training.device import wait_for
 from mltfr.training.distributed import ProcessGroup, make_process_group
 from mltfr.training.loop import Round
 from mltfr.training.merge import merge_experts
 from mltfr.training.optim import uses_sparse_updates
+from mltfr.training.pace import Pace, PaceMeter, faster_settings
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss
 
@@ -39,6 +41,7 @@ class Trained:
         best_epoch: epoch of the last round that scored best.
         validation: that epoch's value of the chosen metric.
         history: one record per epoch of every round.
+        pace: what the training would take at most, from its first seconds; None where it was over before.
     """
 
     model: SequentialModel
@@ -46,6 +49,7 @@ class Trained:
     best_epoch: int
     validation: float
     history: list[Record]
+    pace: Pace | None = None
 
 
 def train(
@@ -98,6 +102,20 @@ def train(
     rounds = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())
     tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint is not None else None)
+    epochs = [*[min(config.first_round_epochs, config.epochs)] * (rounds - 1), config.epochs]
+    paces: list[Pace] = []
+
+    def tell(pace: Pace) -> None:
+        paces.append(pace)
+        for line in str(pace).splitlines():
+            callback.message(line)
+
+    meter = PaceMeter(
+        epochs,
+        tell,
+        lambda seconds: faster_settings(model, samples, histories, sum(epochs), seconds),
+        lambda: wait_for(group.device),
+    )
     begun = time.monotonic() - state.elapsed
     while True:
         if tensors is not None and state.round > 1:  # resumed
@@ -109,13 +127,13 @@ def train(
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
             config,
-            epochs=min(config.first_round_epochs, config.epochs) if number < rounds else config.epochs,
+            epochs=epochs[number - 1],
             state=state,
             seed=seed,
             rounds=rounds,
             checkpoints=checkpoints,
             fingerprint=fingerprint,
-            callback=callback,
+            callback=Callbacks([callback, meter]),
             stop=stop,
         )
         if tensors is not None:
@@ -135,7 +153,8 @@ def train(
         elapsed = time.monotonic() - begun
         state, tensors = TrainerState(round=number + 1, elapsed=elapsed, history=state.history), None
     model.item_embedding.sparse = False
-    return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history)
+    pace = paces[0] if paces else None
+    return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history, pace)
 
 
 def add_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:
