@@ -44,6 +44,7 @@ CAPTIONS = {
     "interactions": "log to split",
     "config": "settings, registry",
     "storage": "files, folders, locks",
+    "threads": "cores, waiting",
     "errors": "what goes wrong",
 }
 HIGH, ROW = 40.0, 72.0

@@ -45,6 +45,7 @@ def examine() -> dict[str, dict[str, Any]]:
     from mltfr.losses import LOSSES
     from mltfr.objectives import OBJECTIVES
     from mltfr.storage.files import home
+    from mltfr.threads import waits
     from mltfr.tokens.sources import TOKEN_SOURCES
     from mltfr.version import __version__
 
@@ -60,6 +61,7 @@ def examine() -> dict[str, dict[str, Any]]:
             "system": platform.platform(),
             "cores": os.cpu_count(),
             "torch threads": torch.get_num_threads(),
+            "waiting threads": ", ".join(f"{name}={value}" for name, value in waits(os.environ).items()),
             "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         },
         "extras": {name: _extra(name, packages) for name, packages in extras().items()},

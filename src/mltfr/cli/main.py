@@ -26,6 +26,7 @@ from mltfr.cli.similar import similar
 from mltfr.cli.study import study
 from mltfr.cli.update import update
 from mltfr.errors import MltfrError, MltfrWarning
+from mltfr.threads import short_waits
 from mltfr.version import __version__
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
@@ -83,6 +84,7 @@ def _root(
 
 def main() -> None:
     """Run the command line: a user's mistake ends in one line on stderr and exit code 2."""
+    os.environ.update(short_waits(os.environ))  # before torch is imported, which loads OpenMP
     warnings.showwarning = _one_line
     warnings.simplefilter("always", MltfrWarning)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mltfr.errors import ConfigError, MissingExtraError
 from mltfr.storage.files import output_errors, partial_name
+from mltfr.threads import short_waits, usable_cores, waits
 
 CONNECT_SECONDS = 5.0
 LOCAL = "local"
@@ -52,6 +53,7 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
     require_ray()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    os.environ.update(short_waits(os.environ))  # the processes of a local cluster inherit it
     import ray
 
     if ray.is_initialized():
@@ -60,11 +62,11 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
     options: dict[str, object] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
-        options |= {"include_dashboard": False, "num_cpus": max(workers, os.cpu_count() or 1)}
+        options |= {"include_dashboard": False, "num_cpus": max(workers, usable_cores())}
     else:
         _check_reachable(address)
         settings = {name: value for name, value in os.environ.items() if name.startswith("MLTFR_")}
-        options["runtime_env"] = {"env_vars": {**settings, **_QUIET}}
+        options["runtime_env"] = {"env_vars": {**settings, **waits(os.environ), **_QUIET}}
     try:
         ray.init(**options)
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:

@@ -13,6 +13,8 @@ from tempfile import TemporaryFile
 from threading import Event
 from typing import NamedTuple
 
+from mltfr.threads import short_waits
+
 POLL = 0.05
 """Seconds between two polls of a process and the events."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -39,7 +41,7 @@ def launch(run: Path, threads: int, stop: Event, kill: Event) -> Ended:
         stop: when set, the process writes a checkpoint and ends.
         kill: when set, it ends at once.
     """
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
+    environment = {**os.environ, **short_waits(os.environ), **dict.fromkeys(_THREADS, str(threads))}
     with TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mltfr.study.job", str(run)],  # -P: no module in the current folder is run

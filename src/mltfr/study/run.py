@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from mltfr.study.schedule import Schedule
 from mltfr.study.selection import select
 from mltfr.study.tuning import GroupTuning
 from mltfr.study.winner import Winner, find_winners
+from mltfr.threads import usable_cores
 
 SUMMARY = "summary.md"
 
@@ -112,9 +112,7 @@ def run_study(
 
 def default_jobs(threads: int) -> int:
     """Return how many processes the cores that this process may use allow."""
-    usable: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable is not None else os.cpu_count() or 1
-    return max(1, cores // threads)
+    return max(1, usable_cores() // threads)
 
 
 def _tunings(
