@@ -19,6 +19,9 @@ from mltfr.training.step import TrainingLoss
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(s * 5 + n * n) % ITEMS + 1 for n in range(3 + s % 5)] for s in range(30)])
 
+MANY = 1000
+"""Epochs of round 1, after which every sample may be an example."""
+
 
 class Seen(Exception):
     """Carries what the fusion was asked to merge."""
@@ -34,7 +37,7 @@ class Steps(Progress):
         self.steps.append(steps)
 
 
-def estimate(monkeypatch, name, progress=None, **settings):
+def estimate(monkeypatch, name, progress=None, epochs=MANY, **settings):
     """Return the model, its loss, the samples, and the Fisher information that the merge gets."""
     entry = FUSIONS.get(name)
     tables = [random_table("a"), random_table("b", 40)]
@@ -56,7 +59,7 @@ def estimate(monkeypatch, name, progress=None, **settings):
 
     monkeypatch.setattr(fusion, "merge_experts", seen)
     with pytest.raises(Seen) as caught:
-        merge.merge_experts(model, loss, samples, config, 0, progress or SILENT)
+        merge.merge_experts(model, loss, samples, config, 0, epochs, progress or SILENT)
     return model, loss, samples, caught.value.args[0]
 
 
@@ -85,6 +88,18 @@ def test_no_more_examples_than_asked_for(monkeypatch):
     monkeypatch.setattr(merge, "hidden_gradient", _noting(asked, merge.hidden_gradient))
     estimate(monkeypatch, "mltfr", advanced={"fisher_examples": 11}, batch_size=4)
     assert sum(asked) == 11
+
+
+@pytest.mark.parametrize(("epochs", "count"), [(1, 5), (5, 6), (11, 14), (100, 30)])
+def test_no_more_examples_than_a_tenth_of_round_1_pays_for(monkeypatch, epochs, count):
+    """One example costs as much as five samples of a step, at most; and a few are always taken."""
+    asked = []
+    monkeypatch.setattr(merge, "FEWEST", 5)
+    monkeypatch.setattr(merge, "SAMPLES_AN_EXAMPLE", 23)
+    monkeypatch.setattr(merge, "hidden_gradient", _noting(asked, merge.hidden_gradient))
+    _, _, samples, _ = estimate(monkeypatch, "mltfr", epochs=epochs, samples="positions")
+    assert len(samples) == 30
+    assert sum(asked) == count
 
 
 def test_the_reference_takes_every_training_batch(monkeypatch):

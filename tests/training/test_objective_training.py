@@ -124,7 +124,7 @@ def test_the_fisher_information_is_that_of_the_training_loss_alone(monkeypatch):
     with torch.no_grad():
         batch = samples.batch(np.arange(20), np.random.default_rng(0))
         model.fusion.refresh([model.fusion_inputs(batch.items)])
-    merge_experts(model, build_loss(config, COUNTS), samples, config.training, 0)
+    merge_experts(model, build_loss(config, COUNTS), samples, config.training, 0, epochs=1)
     assert [step.objective for step in steps] == [None]
 
 

@@ -21,6 +21,11 @@ from mltfr.training.step import TrainingLoss
 
 POSITIONS = 800
 """Positions, over all examples, whose per-example gradients are computed at once; bounds the estimate's memory."""
+SAMPLES_AN_EXAMPLE = 50
+"""Samples that round 1 has trained on for each example of the estimate: an example costs up to five times a sample's
+share of a step, so that the estimate takes at most a tenth of the round."""
+FEWEST = 32
+"""Examples that are taken however short round 1 was."""
 
 
 def merge_experts(
@@ -29,12 +34,21 @@ def merge_experts(
     samples: Samples,
     config: TrainingConfig,
     seed: int,
+    epochs: int,
     progress: Progress = SILENT,
 ) -> dict[str, Tensor]:
     """Return the consensus expert's tensors, from the experts at their best epoch; dropout and noise are off.
 
     The Fisher information is that of the training loss alone: a contrast belongs to a batch, not to an example.
-    `progress` receives the number of examples done.
+
+    Args:
+        model: of round 1.
+        loss: training loss.
+        samples: the training samples.
+        config: settings.
+        seed: seed of the choice of examples.
+        epochs: epochs that round 1 has trained.
+        progress: receives the number of examples done.
 
     Raises:
         ValueError: the model's fusion has no experts.
@@ -50,7 +64,8 @@ def merge_experts(
     if fusion.fisher_estimator == "batch":  # over the training batches of one epoch, as published
         plan = plan_epoch(len(samples), samples.lengths, config.batch_size, config.advanced.bucket, random)
     else:
-        count = min(config.advanced.fisher_examples, len(samples))
+        count = min(config.advanced.fisher_examples, max(FEWEST, epochs * len(samples) // SAMPLES_AN_EXAMPLE))
+        count = min(count, len(samples))
         chosen = random.choice(len(samples), count, replace=False)
         chosen = chosen[np.argsort(samples.lengths(chosen), kind="stable")]
         plan = np.array_split(chosen, -(-count // config.batch_size))

@@ -144,7 +144,8 @@ def train(
         del one_round
         gc.collect()  # its optimiser: a round holds references to itself
         callback.message("estimating the experts' Fisher information")
-        consensus = group.broadcast_tensors(merge_experts(model, loss, samples, config, seed, callback)) or {}
+        merged = merge_experts(model, loss, samples, config, seed, state.epoch, callback)
+        consensus = group.broadcast_tensors(merged) or {}
         model = build().to(group.device)
         if config.second_round == "warm":
             model.load_state_dict(best)
