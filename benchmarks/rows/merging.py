@@ -44,7 +44,7 @@ def merge(settings: Settings) -> list[Result]:
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     least = floor_megabytes(settings, parameters, len(split.histories.items))
     what = "mltfr, 3 tables, cross_entropy, samples = positions"
-    fisher = f"Fisher information of {config.training.advanced.fisher_examples:,} examples, and the merge: {what}"
+    fisher = f"Fisher information after an epoch of {USERS:,} users, and the merge: {what}"
     memory = Budget(800, 600)
     return [
         Result(fisher, "s", [between.seconds], note=origin),
