@@ -29,16 +29,16 @@ def test_the_smoke_study_runs(tmp_path, monkeypatch, capsys):
     results = pl.read_parquet(out / "results.parquet")
     assert results["cell"].unique(maintain_order=True).to_list() == [cell.name for cell in plan]
     assert results.columns == [
-        "cell", "data", "data_fingerprint", "protocol", "backbone", "fusion", "tables", "seed", "parameters",
-        "best_epoch", "epochs", "seconds", "part", "metric", "value",
+        "cell", "data", "data_fingerprint", "protocol", "backbone", "fusion", "tables", "window", "test_from",
+        "test_until", "seed", "parameters", "best_epoch", "epochs", "seconds", "part", "metric", "value",
     ]  # fmt: skip
     assert results["protocol"].n_unique() == 1
     parameters = results.filter(pl.col("fusion").is_in(["mltfr", "random"])).group_by("backbone").n_unique()
     assert parameters["parameters"].to_list() == [1, 1]  # the control has as many as the fusion
     users = pl.read_parquet(out / "users.parquet")
     assert users.columns == [
-        "cell", "data", "protocol", "backbone", "fusion", "tables", "seed", "user_id", "history_length",
-        "target_popularity", "hr@10", "ndcg@10", "mrr@10",
+        "cell", "data", "protocol", "backbone", "fusion", "tables", "window", "seed", "user_id",
+        "history_length", "target_popularity", "hr@10", "ndcg@10", "mrr@10",
     ]  # fmt: skip
     assert users.group_by("cell").len()["len"].unique().to_list() == [300]
     assert printed.err.count("synthetic / ") == len(plan)

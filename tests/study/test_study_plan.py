@@ -36,7 +36,7 @@ def test_the_grid_is_complete_and_in_order():
         tables={"one": {"tables": ["synthetic"]}, "two": {"tables": ["synthetic", "synthetic-2"]}},
         baselines=["popularity"],
     )
-    labels = [(*cell.group[1:], cell.seed) for cell in cells]
+    labels = [(*cell.group[1:4], cell.seed) for cell in cells]
     assert labels[0] == ("popularity", "", "", 3)
     one_seed = [
         (backbone, fusion, tables)

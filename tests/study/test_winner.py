@@ -25,8 +25,8 @@ def study(**changes: object) -> StudyConfig:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     rows = [
-        {"cell": cell, "data": "mine", "backbone": backbone, "fusion": fusion, "tables": "", "part": part,
-         "metric": metric, "value": value}
+        {"cell": cell, "data": "mine", "backbone": backbone, "fusion": fusion, "tables": "", "window": "",
+         "seed": int(cell[2:] or 0), "part": part, "metric": metric, "value": value}
         for cell, backbone, fusion, *values in SCORES
         for part, value in zip(("validation", "test"), values, strict=True)
         for metric in ("ndcg@10", "hr@10")
@@ -53,3 +53,23 @@ def test_a_kept_run_recommends_and_a_built_in_log_has_no_file(folder: Path) -> N
     (folder / "cells" / "b-1" / "weights.safetensors").touch()
     (winner,) = find_winners(study(data=made_up), folder)
     assert winner.command == f"mltfr recommend {folder}/cells/b-1 --out recommendations.csv"
+
+
+def test_with_windows_it_is_the_best_of_all_and_its_newest_run(tmp_path: Path) -> None:
+    scores = {  # backbone, seed: value of each window
+        ("sasrec", 0): (0.3, 0.3, 0.1), ("sasrec", 1): (0.1, 0.3, 0.2),
+        ("gru4rec", 0): (0.2, 0.2, 0.2), ("gru4rec", 1): (0.9, 0.9),  # lacks the last window
+    }  # fmt: skip
+    rows = [
+        {"cell": f"{backbone}-w{number}-s{seed}", "data": "made-up", "backbone": backbone, "fusion": "none",
+         "tables": "", "window": f"w{number}", "seed": seed, "part": "validation", "metric": "ndcg@10", "value": value}
+        for (backbone, seed), values in scores.items()
+        for number, value in enumerate(values, 1)
+    ]  # fmt: skip
+    pl.DataFrame(rows).write_parquet(tmp_path / "results.parquet")
+    (tmp_path / "cells" / "sasrec-w3-s1").mkdir(parents=True)
+    (tmp_path / "cells" / "sasrec-w3-s1" / "weights.safetensors").touch()
+    (winner,) = find_winners(study(), tmp_path)
+    assert winner.value == pytest.approx(1.3 / 6)
+    assert "best on validation is sasrec / none (ndcg@10 0.2167, mean of 3 windows with 2 seeds)" in str(winner)
+    assert winner.command == f"mltfr recommend {tmp_path}/cells/sasrec-w3-s1 --out recommendations.csv"

@@ -46,12 +46,14 @@ def write_study(
                 for seed in seeds if fusion else seeds[:1]:
                     cell = f"{name}-{backbone}-{fusion}-{table_set}-{seed}-{protocol[:4]}"
                     row = {"cell": cell, **labels, "backbone": backbone, "fusion": fusion, "tables": table_set}
+                    row["window"] = ""
                     counts = {"seed": seed, "parameters": 1000 + 200 * bool(table_set), "best_epoch": 3, "epochs": 6}
                     gain, of_seed = gains.get(fusion, -0.2), 0.005 * random.normal()
                     values = np.clip(taste * 0.4 + 0.1 + gain + of_seed + 0.1 * random.normal(size=users), 0, 1)
                     for part in ("test", "validation", "zero_branch")[: 3 if fusion else 2]:
                         results += [
-                            {**row, **counts, "seconds": float(random.random()), "part": part, "metric": metric,
+                            {**row, "test_from": None, "test_until": None, **counts, "seconds": float(random.random()),
+                             "part": part, "metric": metric,
                              "value": float(values.mean() * (0.9 if part == "zero_branch" else 1))}
                             for metric in METRICS
                         ]  # fmt: skip

@@ -25,8 +25,9 @@ def study(
         list[str] | None,
         typer.Option(
             metavar="AXIS=LABELS",
-            help="Run only these cells: data=, backbone=, fusion=, tables= or seed=, then labels separated by commas. "
-            "May be repeated. The tables are of all that is finished, so that a study can be run in several steps.",
+            help="Run only these cells: data=, backbone=, fusion=, tables=, window= or seed=, then labels separated by "
+            "commas. May be repeated. The tables are of all that is finished, so that a study can be run in several "
+            "steps.",
             show_default=False,
         ),
     ] = None,
@@ -48,6 +49,7 @@ def study(
 
     Every backbone runs with every fusion and every seed, each cell in a process of its own, all with the same
     loss, batches, stopping rule, split and evaluation. Kill it at any time and run it again with --resume.
+    With rolling = {windows = 4, span = "28d"} below \\[data.mine] it is a backtest: all cells at four moments.
     Prints the tables; the folder holds them as Markdown, LaTeX and Parquet, and plots. A study file:
 
     \b

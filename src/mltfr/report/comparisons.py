@@ -24,7 +24,8 @@ SCHEMA = {
     "data_fingerprint": pl.String, "seeds_random": pl.Boolean,
 }  # fmt: skip
 """Columns of `comparisons.parquet`. `low` and `high` are in units of `difference`; `seeds_random` says whether p
-holds for other seeds too (`SeededTest`); p_holm is corrected over the table's comparisons by the same metric."""
+holds for other seeds too (`SeededTest`); p_holm is corrected over the table's comparisons by the same metric. With
+windows, `protocol` names the protocols of all of them, separated by spaces."""
 
 
 

@@ -25,9 +25,10 @@ TABLE_KEY = ("data", "data_fingerprint", "protocol")
 ROW_KEY = ("backbone", "tables", "fusion")
 """Columns that identify a row of a table; its runs differ by seed only."""
 
-_RESULTS = ("cell", *TABLE_KEY, *ROW_KEY, "seed", "parameters", "part", "metric", "value")
-_USERS = ("cell", "data", "protocol", *ROW_KEY, "seed", "user_id", "history_length", "target_popularity")
-_LOGS = {"cell": pl.String, **dict.fromkeys((*TABLE_KEY, *ROW_KEY), pl.String), "seed": pl.Int64,
+_RESULTS = ("cell", *TABLE_KEY, *ROW_KEY, "window", "test_from", "test_until", "seed", "parameters", "part", "metric",
+            "value")  # fmt: skip
+_USERS = ("cell", "data", "protocol", *ROW_KEY, "window", "seed", "user_id", "history_length", "target_popularity")
+_LOGS = {"cell": pl.String, **dict.fromkeys((*TABLE_KEY, *ROW_KEY, "window"), pl.String), "seed": pl.Int64,
          "round": pl.Int64, "epoch": pl.Int64, "kind": pl.String, "name": pl.String, "value": pl.Float64}  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def read_logs(folder: Path) -> pl.DataFrame:
     Raises:
         RunError: `results.parquet` or a log is damaged.
     """
-    labels = read_results(folder).select("cell", *TABLE_KEY, *ROW_KEY, "seed").unique().sort("cell")
+    labels = read_results(folder).select("cell", *TABLE_KEY, *ROW_KEY, "window", "seed").unique().sort("cell")
     rows: list[dict[str, Any]] = []
     for cell in labels.iter_rows(named=True):
         path = folder / CELLS / cell["cell"] / LOG

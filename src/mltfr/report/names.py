@@ -6,6 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
+from mltfr.report.frames import TABLE_KEY, Labels
+
 TableKey = tuple[str, str, str]
 """Label, fingerprint and protocol of the data (`frames.TABLE_KEY`)."""
 
@@ -35,6 +39,12 @@ def table_names(groups: Sequence[TableKey]) -> dict[TableKey, TableName]:
         taken.add(stem)
         names[group] = TableName(title, stem)
     return names
+
+
+def groups_of(results: pl.DataFrame, labels: Labels) -> dict[TableKey, TableName]:
+    """Return the data sets of results with their fingerprints and protocols, in order, and their names."""
+    rows = sorted(results.unique(TABLE_KEY).iter_rows(named=True), key=labels.key)
+    return table_names([(row["data"], row["data_fingerprint"], row["protocol"]) for row in rows])
 
 
 def slug(text: str) -> str:

@@ -46,7 +46,7 @@ def result_tables(
         tables.append(
             Table(
                 name=names[group].stem,
-                title=f"{names[group].title}: test",
+                title=f"{names[group].title}: test{_windows(group)}",
                 header=_header(metrics, compare_with),
                 numbers=(False,) * 3 + (True,) * (len(metrics) + 7),
                 rows=tuple(_cells(row, other, mine, metrics, test) for row, other in zip(mine, found, strict=True)),
@@ -106,6 +106,11 @@ def _tested(compared: Row | None, test: TestName) -> tuple[str, str, str, str]:
     mark = "†" if test == "users-and-seeds" and not compared["seeds_random"] else ""
     p, holm = (p_value(compared[key]) + mark for key in ("p", "p_holm"))
     return percent(compared["relative_gain"]), interval.replace(" % to", " to"), p, holm
+
+
+def _windows(group: Sequence[str]) -> str:
+    windows = len(group[2].split())
+    return f", mean of {windows} windows" if windows > 1 else ""
 
 
 def _key(row: Row, columns: Sequence[str]) -> Any:

@@ -47,8 +47,16 @@ def notes_of(
         )
         if test == "users-and-seeds" and not all(row["seeds_random"] for row in compared):
             notes.append("† One seed only: p is about these trainings alone, variance over seeds is not in it.")
+    protocols = group[2].split()
+    if len(protocols) > 1:
+        notes.append(
+            f"{len(protocols)} windows: a score is the mean of the windows' scores. In gains and tests a user counts "
+            "once, by the mean over the windows in which the user is tested. The interval is for other users and "
+            "seeds at these times; how far a gain differs between times is in the table by window."
+        )
     notes += [f"Equally many trained parameters on every backbone: {names}." for names in equal_parameters(rows)]
-    return [*notes, f"Protocol {group[2]}, data {group[1]}."]
+    several_protocols = "s" if len(protocols) > 1 else ""
+    return [*notes, f"Protocol{several_protocols} {listed(protocols)}, data {listed(group[1].split())}."]
 
 
 def equal_parameters(rows: Sequence[Row]) -> list[str]:

@@ -12,10 +12,13 @@ from mltfr.report.comparisons import compare_all
 from mltfr.report.frames import read_labels, read_logs, read_results, read_users
 from mltfr.report.latex import latex
 from mltfr.report.markdown import escaped, markdown
+from mltfr.report.names import groups_of
 from mltfr.report.overview import overview
 from mltfr.report.plots import StudyFrames, draw_all
 from mltfr.report.result_table import result_tables
 from mltfr.report.table import Table
+from mltfr.report.window_table import window_tables
+from mltfr.report.windows import incomplete, pooled_logs, pooled_results, pooled_users, rolled_cells
 from mltfr.storage.files import atomic_file, read_json, sha256, write_json, write_text
 from mltfr.storage.folder import is_intact
 from mltfr.storage.sealed import sealed, unsealed
@@ -48,19 +51,23 @@ def write_report(
         OutputError: something cannot be written.
     """
     results, users, labels = read_results(folder), read_users(folder), read_labels(folder)
-    comparisons = compare_all(users, compare_with, metrics, test)
+    rolled = rolled_cells(results)
+    pooled, pooled_over = pooled_results(results, rolled), pooled_users(users, rolled)
+    comparisons = compare_all(pooled_over, compare_with, metrics, test)
     with atomic_file(folder / COMPARISONS) as temporary:
         comparisons.write_parquet(temporary)
     found = overview(comparisons, labels, metrics[0], compare_with)
-    tables = result_tables(results, comparisons, labels, metrics, compare_with, test)
-    tables = ([found] if found else []) + tables
+    tables = [found] if found else []
+    tables += result_tables(pooled, comparisons, labels, metrics, compare_with, test)
+    tables += window_tables(results, users, rolled, groups_of(pooled, labels), labels, metrics[0], compare_with)
     written = [folder / COMPARISONS]
     for table in tables:
         written.append(_write(folder / TABLES / f"{table.name}.md", markdown(table)))
         written.append(_write(folder / TABLES / f"{table.name}.tex", latex(table)))
-    logs = read_logs(folder)
-    plots = _plots(StudyFrames(results, users, comparisons, logs, labels, metrics[0], compare_with), folder / PLOTS)
-    summary = _write(folder / SUMMARY, _summary(title, notes, tables, plots))
+    logs = pooled_logs(read_logs(folder), rolled)
+    frames = StudyFrames(pooled, pooled_over, comparisons, logs, labels, metrics[0], compare_with)
+    plots = _plots(frames, folder / PLOTS)
+    summary = _write(folder / SUMMARY, _summary(title, [*notes, *incomplete(results)], tables, plots))
     _remove_old(folder, [*written[1:], *plots])
     return [*written, *plots, summary]
 

@@ -15,6 +15,7 @@ from mltfr.evaluation.metrics import Metric
 from mltfr.interactions import FORMATS, ReadingConfig
 from mltfr.interactions.catalogue import CATALOGUE
 from mltfr.interactions.synthetic import SyntheticConfig
+from mltfr.study.rolling import RollingConfig
 from mltfr.study.space import TuningConfig
 
 SYNTHETIC = "synthetic"
@@ -36,6 +37,8 @@ class DataConfig(ReadingConfig):
     """Size of the built-in log."""
     settings: Settings = Field(default_factory=dict)
     """Run settings of all cells of this data set."""
+    rolling: RollingConfig | None = None
+    """Windows of a backtest: the log is cut at several moments, and every cell runs in each of them."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -48,6 +51,11 @@ class DataConfig(ReadingConfig):
         if self.format is not None and self.format not in FORMATS:
             raise ValueError(f"unknown format '{self.format}'. {one_of(self.format, FORMATS)}")
         return self
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Labels of the windows of a rolling split; one that is "" where there is none."""
+        return ("",) if self.rolling is None else self.rolling.labels
 
     @property
     def files(self) -> list[str]:

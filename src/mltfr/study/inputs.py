@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from mltfr.config import merge
 from mltfr.fusion import FUSIONS
@@ -14,6 +15,7 @@ from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
 from mltfr.study.plan import Cell, Group
+from mltfr.study.rolling import cut
 from mltfr.study.spec import JobSpec
 from mltfr.tokens import PreparedTable
 
@@ -28,7 +30,11 @@ class StudyInputs:
         labels: labels of the data sets to open.
         progress: receives what takes time.
 
+    Attributes:
+        windows: the settings of every window of those with a rolling split, by label.
+
     Raises:
+        ConfigError: a data set cannot be cut into its windows.
         DataError: a data set is not a usable log.
         FetchError: a data set cannot be fetched.
     """
@@ -37,11 +43,15 @@ class StudyInputs:
         self.study, self.progress = study, progress
         self.interactions: dict[str, int] = {}
         self.fingerprints: dict[str, str] = {}
+        self.windows: dict[str, list[dict[str, Any]]] = {}
         self._tables: dict[tuple[str, str], list[PreparedTable]] = {}
         for label in labels:
             data = study.data[label]
             filters = merge(study.settings, data.settings).get("filters", {})
-            log = open_log(data, FilterConfig.parse(filters, f"data.{label}.settings.filters"))
+            config = FilterConfig.parse(filters, f"data.{label}.settings.filters")
+            log = open_log(data, config)
+            if data.rolling is not None:
+                self.windows[label] = cut(data.rolling, log, config.since, f"data.{label}.rolling")
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
 
     def tables(self, config: RunConfig) -> list[PreparedTable]:

@@ -33,9 +33,11 @@ def notes_on(
             "backbone, not backbones with each other."
         )
     if study.tuning is not None:
+        rolling = any(data.rolling is not None for data in study.data.values())
+        each = " Every window has a search of its own, which sees nothing later than its validation." if rolling else ""
         notes.append(
             f"Tuned on validation by {study.metrics[0]}: {study.tuning.trials} trials for every backbone with every "
-            f"fusion, over {', '.join(study.tuning.space)}; test was not scored."
+            f"fusion, over {', '.join(study.tuning.space)}; test was not scored.{each}"
         )
     for group, tuning in tunings.items():
         best = tuning.best()
@@ -55,6 +57,12 @@ def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: Stud
         *(
             f"# Data set {label}: {inputs.interactions[label]} interactions, SHA-256 {fingerprint}"
             for label, fingerprint in inputs.fingerprints.items()
+        ),
+        *(
+            f"# Data set {label}, {window}: validation from {borders['split']['validation_from']}, test from "
+            f"{borders['split']['test_from']} to {borders['filters']['until']}"
+            for label, windows in inputs.windows.items()
+            for window, borders in zip(study.data[label].windows, windows, strict=True)
         ),
         "# The complete settings of every cell stand in its config.toml.",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -25,17 +25,26 @@ DEFAULT_TABLES = "default"
 
 
 class Group(NamedTuple):
-    """The labels of a cell without its seed; cells of one group are tuned together."""
+    """The labels of a cell without its seed; cells of one group are tuned together.
+
+    The window is that of a rolling split, and "" where the data set has none.
+    """
 
     data: str
     backbone: str
     fusion: str
     tables: str
+    window: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those that tell it from others: without a window where there is none."""
+        return tuple(self) if self.window else tuple(self)[:-1]
 
     @property
     def name(self) -> str:
         """Name of a file or folder: the labels and a hash, since labels may contain hyphens."""
-        return slug(*self)
+        return slug(*self.labels)
 
     def __str__(self) -> str:
         return " / ".join(label for label in self if label)
@@ -60,7 +69,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Name of its folder."""
-        return slug(*self.group, f"s{self.seed}")
+        return slug(*self.group.labels, f"s{self.seed}")
 
     def with_config(self, config: RunConfig) -> Cell:
         """Return the cell with other settings and its own seed."""
@@ -73,14 +82,23 @@ def slug(*labels: str) -> str:
     return "-".join([*filter(None, labels), digest[:6]])
 
 
-def make_plan(study: StudyConfig) -> list[Cell]:
+Windows = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Settings of every window, by the label of the data set; see `rolling.cut`."""
+
+
+def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:
     """Return all cells in the order in which they run: baselines, then seed by seed, the compared fusion first.
+
+    Args:
+        study: the study.
+        windows: the windows of the data sets with a rolling split whose logs are open. Cells of the others have no
+            borders yet: they have names, and do not run.
 
     Raises:
         ConfigError: an unknown name or setting, or settings that would make a comparison unfair.
     """
     _check_parts(study)
-    cells = [*_baselines(study), *_grid(study)]
+    cells = [*_baselines(study, windows or {}), *_grid(study, windows or {})]
     _check_same(cells)
     _check_metrics(study, cells)
     _check_space(study, cells)
@@ -99,27 +117,34 @@ def _check_metrics(study: StudyConfig, cells: list[Cell]) -> None:
                 )
 
 
-def _baselines(study: StudyConfig) -> Iterator[Cell]:
+def _sources(study: StudyConfig, windows: Windows) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield label, window and settings of every data set, once a window; without a rolling split once."""
     for label, data in study.data.items():
-        common = merge(study.settings, data.settings, data.reading)
+        borders = windows.get(label, [{}] * len(data.windows))
+        for window, of_window in zip(data.windows, borders, strict=True):
+            yield label, window, merge(data.settings, data.reading, of_window)
+
+
+def _baselines(study: StudyConfig, windows: Windows) -> Iterator[Cell]:
+    for label, window, of_data in _sources(study, windows):
+        common = merge(study.settings, of_data)
         shared = {key: value for key, value in common.items() if key not in ("backbone", "fusion", "tokens")}
         for name in study.baselines:
             settings = {**shared, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
             config = resolve(file=settings, where=f"baseline '{name}' of data set '{label}'")
-            yield Cell(Group(label, name, "", ""), study.seeds[0], config, baseline=True)
+            yield Cell(Group(label, name, "", "", window), study.seeds[0], config, baseline=True)
 
 
-def _grid(study: StudyConfig) -> Iterator[Cell]:
+def _grid(study: StudyConfig, windows: Windows) -> Iterator[Cell]:
     fusions = sorted(study.fusions, key=lambda label: label != study.compare_with)
     backbones = {label: named("backbone", label, settings) for label, settings in study.backbones.items()}
     for seed in study.seeds:
-        for data, source in study.data.items():
+        for data, window, of_data in _sources(study, windows):
             for backbone, of_backbone in backbones.items():
                 for fusion in fusions:
                     of_fusion = named("fusion", fusion, study.fusions[fusion])
                     for tables, of_tables in _table_sets(study, of_fusion):
-                        group = Group(data, backbone, fusion, tables)
-                        of_data = merge(source.settings, source.reading)
+                        group = Group(data, backbone, fusion, tables, window)
                         layers = (study.settings, of_data, of_backbone, of_fusion, of_tables, {"seed": seed})
                         yield Cell(group, seed, resolve(file=merge(*layers), where=str(group)))
 
@@ -152,6 +177,11 @@ def _check_parts(study: StudyConfig) -> None:
     check_without("[settings]", study.settings, elsewhere)
     for label, data in study.data.items():
         check_without(f"[data.{label}.settings]", data.settings, {**elsewhere, "fusion": "[fusions.LABEL]"})
+        if data.rolling is not None:
+            own = {"split": f"data.{label}.rolling", "filters.until": f"data.{label}.rolling.until"}
+            own = {key: f"{place}, or into [data.LABEL.settings] of data sets without" for key, place in own.items()}
+            for where, settings in (("[settings]", study.settings), (f"[data.{label}.settings]", data.settings)):
+                check_without(where, settings, own)
     for label, settings in study.backbones.items():
         check_only(f"[backbones.{label}]", settings, OF_BACKBONES)
         _check_name(BACKBONES, "backbone", label, settings)
@@ -182,13 +212,13 @@ def _check_name(registry: Registry[Any, Any], kind: str, label: str, settings: M
 
 def _check_same(cells: list[Cell]) -> None:
     """Check that cells of one data set share their settings; a preset may differ by backbone, for instance."""
-    first: dict[str, tuple[Cell, dict[str, Any]]] = {}
+    first: dict[tuple[str, str], tuple[Cell, dict[str, Any]]] = {}
     for cell in cells:
         if cell.baseline:
             continue
         dump = cell.config.model_dump(mode="json", include=set(SHARED))
         shared = {key: value for key, value in flatten(dump).items() if key not in OF_BACKBONES}
-        other, expected = first.setdefault(cell.group.data, (cell, shared))
+        other, expected = first.setdefault((cell.group.data, cell.group.window), (cell, shared))
         for key in sorted(shared.keys() | expected.keys(), key=lambda key: (not key.endswith(".name"), key)):
             if shared.get(key) != expected.get(key):
                 raise ConfigError(

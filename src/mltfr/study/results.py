@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from mltfr.errors import RunError
+from mltfr.interactions.borders import as_text
 from mltfr.pipeline.artifact import FORMAT, LOG
 from mltfr.pipeline.artifact import METRICS as SCORES
 from mltfr.storage.files import atomic_file, read_json
 from mltfr.storage.folder import MANIFEST, damaged
 from mltfr.study.folder import StudyFolder
 from mltfr.study.plan import Cell
-from mltfr.study.spec import REMEDY
+from mltfr.study.spec import REMEDY, read_spec
 from mltfr.study.users import USERS
 
 RESULTS = "results.parquet"
@@ -27,6 +28,9 @@ SCHEMA = {
     "backbone": pl.String,
     "fusion": pl.String,
     "tables": pl.String,
+    "window": pl.String,
+    "test_from": pl.String,
+    "test_until": pl.String,
     "seed": pl.Int64,
     "parameters": pl.Int64,
     "best_epoch": pl.Int64,
@@ -36,6 +40,8 @@ SCHEMA = {
     "metric": pl.String,
     "value": pl.Float64,
 }
+"""Columns of `results.parquet`. `window` is "" where a data set has no rolling split; `test_from` and `test_until` are
+null there, and else the borders of the window's test."""
 
 
 class Run(NamedTuple):
@@ -85,7 +91,7 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
         if not ((run / MANIFEST).exists() and (run / USERS).exists()):
             continue
         found = read_run(run)
-        common = _describe(cell, found)
+        common = {**_describe(cell, found), **(_borders(run) if cell.group.window else {})}
         scores = {
             "test": found.metrics["metrics"],
             "validation": found.metrics.get("validation", {}).get("metrics", {}),
@@ -120,6 +126,12 @@ def _describe(cell: Cell, run: Run) -> dict[str, Any]:
     }
 
 
+def _borders(run: Path) -> dict[str, str]:
+    """Return between which times a window's run was tested."""
+    config = read_spec(run).config
+    return {"test_from": as_text(config.split.test_from), "test_until": as_text(config.filters.until or "")}
+
+
 def _of_users(frame: pl.DataFrame, labels: dict[str, Any]) -> pl.DataFrame:
-    names = ("cell", "data", "protocol", "backbone", "fusion", "tables", "seed")
+    names = ("cell", "data", "protocol", "backbone", "fusion", "tables", "window", "seed")
     return frame.select(*(pl.lit(labels[name], SCHEMA[name]).alias(name) for name in names), pl.all())

@@ -88,6 +88,9 @@ def run_study(
     stop = stop or Event()
     with open_study(out, resume) as folder, show_progress() as progress:
         inputs = StudyInputs(study, labels, progress)
+        if inputs.windows:  # their borders are known now
+            plan = make_plan(study, inputs.windows)
+            cells = select(plan, only)
         schedule = Schedule(cells, jobs or default_jobs(study.threads))
         tunings = _tunings(study, cells, folder, inputs)
         schedule.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}

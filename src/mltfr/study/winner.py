@@ -23,10 +23,11 @@ class Winner:
         data: label of the data set.
         title: labels of backbone, fusion and tables.
         metric: the study's first metric.
-        value: its mean on validation over the seeds.
+        value: its mean on validation over the seeds, and over the windows of a rolling split.
         seeds: number of seeds.
         command: makes a run of its best seed that recommends, or recommends where the study kept it; None where no
-            command can read the data.
+            command can read the data. Of a rolling split it is the newest window's.
+        windows: number of windows; 1 without a rolling split.
     """
 
     data: str
@@ -35,17 +36,20 @@ class Winner:
     value: float
     seeds: int
     command: str | None
+    windows: int = 1
 
     def __str__(self) -> str:
         how = f"To recommend with it: {self.command}" if self.command else "To recommend with it, set keep_runs = true."
-        seeds = f", mean of {self.seeds} seeds" if self.seeds > 1 else ""
-        return f"{self.data}: best on validation is {self.title} ({self.metric} {self.value:.4f}{seeds}). {how}"
+        counts = [f"{n} {what}" for n, what in ((self.windows, "windows"), (self.seeds, "seeds")) if n > 1]
+        mean = f", mean of {' with '.join(counts)}" if counts else ""
+        return f"{self.data}: best on validation is {self.title} ({self.metric} {self.value:.4f}{mean}). {how}"
 
 
 def find_winners(study: StudyConfig, folder: Path) -> list[Winner]:
     """Return the best of every data set that has results: the highest mean over seeds of the first metric.
 
-    It is chosen on validation, and so is the seed whose run the command leads to.
+    It is chosen on validation, and so is the seed whose run the command leads to. With windows the mean is over them
+    too, of those recommenders and seeds that have all.
 
     Args:
         study: the study.
@@ -55,13 +59,20 @@ def find_winners(study: StudyConfig, folder: Path) -> list[Winner]:
     cells = pl.read_parquet(folder / RESULTS).filter(part="validation", metric=metric)
     found = []
     for (label,), rows in cells.group_by("data", maintain_order=True):
-        groups = rows.group_by("backbone", "fusion", "tables", maintain_order=True).agg(
-            mean=pl.col("value").mean(), seeds=pl.len(), cell=pl.col("cell").get(pl.col("value").arg_max())
+        windows, axes = rows["window"].n_unique(), ("backbone", "fusion", "tables")
+        whole = rows.filter(pl.col("window").n_unique().over(*axes, "seed") == windows)
+        newest = pl.col("window") == rows["window"].max()
+        groups = whole.group_by(axes, maintain_order=True).agg(
+            mean=pl.col("value").mean(),
+            seeds=pl.col("seed").n_unique(),
+            cell=pl.col("cell").filter(newest).get(pl.col("value").filter(newest).arg_max()),
         )
+        if not len(groups):
+            continue
         best = groups.row(groups["mean"].arg_max() or 0, named=True)
-        title = " / ".join(best[axis] for axis in ("backbone", "fusion", "tables") if best[axis])
+        title = " / ".join(best[axis] for axis in axes if best[axis])
         command = _command(study.data[str(label)], folder / CELLS / best["cell"])
-        found.append(Winner(str(label), title, metric, best["mean"], best["seeds"], command))
+        found.append(Winner(str(label), title, metric, best["mean"], best["seeds"], command, windows))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from mltfr.report.frames import ROW_KEY, TABLE_KEY, Labels
-from mltfr.report.names import TableKey, TableName, row_label, table_names
+from mltfr.report.names import TableKey, TableName, groups_of, row_label
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class StudyFrames:
     @cached_property
     def groups(self) -> Mapping[TableKey, TableName]:
         """The data sets with their fingerprints and protocols, in order, and the names of their tables."""
-        rows = sorted(self.results.unique(TABLE_KEY).iter_rows(named=True), key=self.labels.key)
-        return table_names([(row["data"], row["data_fingerprint"], row["protocol"]) for row in rows])
+        return groups_of(self.results, self.labels)
 
     @cached_property
     def table_sets(self) -> int:
