@@ -153,6 +153,21 @@ def test_histories_are_those_of_the_joined_log(rows, cut, filters):
         }
 
 
+def test_who_has_too_many_new_rows_is_left_out():
+    robot = [("robot", "x", 20 + time) for time in range(9)]
+    data, new = after(OLD, [*NEW, *robot], FilterConfig(max_user_interactions=8))
+    assert data.user_ids == ("a", "b", "c")
+    assert (new.rows, new.filtered) == (14, 9)
+
+
+def test_what_new_rows_need_not_meet_is_said():
+    data, new = after(OLD, NEW, FilterConfig(core=2, most_recent=3))
+    assert data.histories.lengths.tolist() == [5, 4, 2]
+    assert new.not_applied == ("core", "most_recent")
+    assert "core, most_recent: not asked of new rows (they chose what was trained on)." in str(new)
+    assert "not asked" not in str(after(OLD, NEW)[1])
+
+
 def test_a_prepared_set_knows_its_last_time(tmp_path):
     pytest.importorskip("duckdb")
     as_log(OLD).frame.write_parquet(tmp_path / "log.parquet")
@@ -167,5 +182,5 @@ def test_a_prepared_set_knows_its_last_time(tmp_path):
 def test_numbers_fit_the_document():
     _, new = after(OLD, NEW)
     assert new.to_json()["interactions"] == 5
-    assert all(type(value) in (int, str, bool) for value in new.to_json().values())
+    assert all(type(value) in (int, str, bool, tuple) for value in new.to_json().values())
     assert np.isscalar(new.users)

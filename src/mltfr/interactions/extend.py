@@ -24,6 +24,11 @@ METHOD = "new-rows"
 """Name of the split whose test examples are the new rows; part of the protocol."""
 TRAINED, VALIDATED = 0.8, 0.9
 """Shares of the new rows, in order, up to which they are trained on and validated on; the newest are the test."""
+HOLD = ("consecutive_repeats", "max_user_interactions")
+"""Filters that hold for new rows, beside those by time: what they leave out, later rows do not bring back."""
+DO_NOT = ("min_user_interactions", "min_item_interactions", "core", "most_recent")
+"""Filters that do not: they chose what was trained on, which stays, and a known user with one new row is not too
+short."""
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
@@ -61,8 +66,8 @@ def extend(
     Args:
         data: a fitted model's split.
         log: the new rows.
-        filters: those of the run. Of them those apply that look at single rows: since, until, consecutive_repeats;
-            those that count choose what is trained on.
+        filters: those of the run. Of them `since`, `until` and `HOLD` hold; `max_user_interactions` counts the new rows
+            alone.
         last: the last time of the run's log; rows that are not later are left out. None takes all.
         train: whether the split is one to train on.
 
@@ -114,6 +119,7 @@ def extend(
         of_unknown_items=int((codes == UNKNOWN).sum()),
         without_history=without,
         timed=timed,
+        not_applied=tuple(name for name in DO_NOT if getattr(filters, name)),
     )
     if train and not all(map(len, held_out)):
         raise DataError(
@@ -135,10 +141,10 @@ def _later(log: InteractionLog, last: LastTime) -> InteractionLog:
 
 
 def _filtered(log: InteractionLog, filters: FilterConfig) -> InteractionLog:
-    """Return a log without the rows that the filters leave out which look at single rows."""
+    """Return a log without the rows that the filters leave out which hold for new rows."""
     if log.has_test:
         raise DataError(f"{log.source}: has a given test part, and new rows are one log. Give one of its files.")
-    names = ("since", "until", "consecutive_repeats") if log.has_timestamps else ("consecutive_repeats",)
+    names = ("since", "until", *HOLD) if log.has_timestamps else HOLD
     kept, _ = apply_filters(log, FilterConfig(**{name: getattr(filters, name) for name in names}))
     return replace(kept)  # what a copy caches goes with it
 

@@ -26,6 +26,7 @@ class NewRows:
         of_unknown_items: rows of these items: misses as targets, and skipped in histories.
         without_history: rows that are no examples, since nothing of their user lies before them.
         timed: whether their times could be held against the run's last time.
+        not_applied: filters of the run that new rows need not meet.
     """
 
     source: str
@@ -40,6 +41,7 @@ class NewRows:
     of_unknown_items: int
     without_history: int
     timed: bool
+    not_applied: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as documents keep them."""
@@ -74,4 +76,6 @@ class NewRows:
             parts.append(f"rows with nothing of their user before them: {self.without_history:,}")
         if not self.timed:
             parts.append("without times to compare, all are taken to be later than the run's")
+        if self.not_applied:
+            parts.append(f"{', '.join(self.not_applied)}: not asked of new rows (they chose what was trained on)")
         return f"{self.source}: {'; '.join(parts)}."
