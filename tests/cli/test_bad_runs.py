@@ -34,6 +34,15 @@ def test_out_that_is_taken(tmp_path: Path, store: Path, finished: Path) -> None:
     assert "log.csv: is a file" in refused(tmp_path, store, "demo", "--out", finished / "log.csv")
 
 
+@pytest.mark.parametrize("place", ["run", "run/histories.parquet", "."])
+def test_a_run_is_no_log(tmp_path: Path, store: Path, finished: Path, place: str) -> None:
+    for command in (["data", "describe"], ["fit", "--out", tmp_path / "new"],
+                    ["recommend", finished / "run", "--out", "-", "--histories"]):  # fmt: skip
+        said = refused(tmp_path, store, *command, finished / place)
+        assert f"{finished / 'run'}: is a run of mltfr, and no interaction log. Give the log itself (log.csv)." in said
+        assert f"To look at the run: mltfr evaluate {finished / 'run'}" in said
+
+
 def change_manifest(change: Callable[[dict], object]) -> Callable[[Path], None]:
     return lambda folder: change_sealed(folder / "manifest.json", change)
 

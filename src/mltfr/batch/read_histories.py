@@ -17,6 +17,7 @@ from mltfr.interactions.columns import Columns
 from mltfr.interactions.readers.parquet import parts_of
 from mltfr.interactions.readers.text import head
 from mltfr.interactions.reading import AS_USUAL, ReadingConfig
+from mltfr.interactions.sources import refuse_runs
 from mltfr.storage.foreign import foreign_parquet
 from mltfr.storage.parse import parse_json
 
@@ -38,6 +39,7 @@ def read_histories(
         DataError: it cannot be read, or holds something else; or it has one row a user, and `reading` is given.
     """
     given = {name: value for name, value in (reading or {}).items() if value not in (None, False)}
+    refuse_runs(path)
     how = usual.for_rows(given)
     is_parquet = path.is_dir() or _begins_with(path, b"PAR1")
     if not (_parquet_is_events(path, bool(given), how) if is_parquet else _text_is_events(path)):

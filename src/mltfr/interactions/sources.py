@@ -16,6 +16,8 @@ from mltfr.interactions.prepared import is_prepared
 from mltfr.interactions.readers import READERS
 from mltfr.interactions.readers.parquet import parts_of
 from mltfr.interactions.readers.text import head_line
+from mltfr.storage.files import read_json
+from mltfr.storage.folder import MANIFEST
 
 FORMATS = (*READERS, "folder")
 """Names that `format` may have."""
@@ -97,12 +99,34 @@ def recognise(paths: Sequence[Path], format: str | None, columns: Columns) -> So
     return Source(name, tuple(files), tuple(f"{note}." for note in notes))
 
 
+def refuse_runs(path: Path) -> None:
+    """Refuse a run folder, and a file or folder that is of one: what a run is made of looks like parts of a log.
+
+    Raises:
+        DataError: it is one; the message names the log that the run is of.
+    """
+    files = parts_of(path) if path.is_dir() else [path]
+    for folder in dict.fromkeys(file.parent for file in files):
+        try:
+            manifest = read_json(folder / MANIFEST)
+            is_run = "mltfr" in manifest and "kind" not in manifest
+            own = set(manifest["files"]) if is_run else set()
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+        if any(file.name in own for file in files if file.parent == folder):
+            raise DataError(
+                f"{folder}: is a run of mltfr, and no interaction log. Give the log itself ({manifest.get('source')}). "
+                f"To look at the run: mltfr evaluate {folder}"
+            )
+
+
 def _files(path: Path, format: str | None, columns: Columns) -> list[Path]:
     """Return the files of which a path is one, or which lie in it as parts of one log."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Check the path.")
     if is_prepared(path):
         raise DataError(f"{path}: is a prepared set, read before. Fit it, or give the log that it is of.")
+    refuse_runs(path)
     if not path.is_dir() or format in ("parquet", FOLDER) or has_parts(path) or (format is None and parts_of(path)):
         return [path]
     found = text_parts(path)
