@@ -38,6 +38,9 @@ class Histories:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def __repr__(self) -> str:
+        return f"Histories({len(self):,} users, {len(self.items):,} interactions)"
+
     def __getitem__(self, user: int) -> npt.NDArray[np.int32]:
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 

@@ -136,6 +136,15 @@ class InteractionLog:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __repr__(self) -> str:
+        interactions, users, items = self.totals()
+        given = f"; a given test split of {len(self.test):,}" if self.test is not None else ""
+        times = "times" if self.has_timestamps else "no times"
+        return (
+            f"InteractionLog({self.source}, {self.format}: {interactions:,} interactions, {users:,} users, {items:,} "
+            f"items, {times}{given})"
+        )
+
     @property
     def has_timestamps(self) -> bool:
         """Whether the interactions carry a time."""

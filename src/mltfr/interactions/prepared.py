@@ -66,6 +66,9 @@ class Ids(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.column)
 
+    def __repr__(self) -> str:
+        return f"Ids({len(self):,}: {', '.join([*self[:3], '...'] if len(self) > 3 else self)})"
+
 
 @dataclass(frozen=True)
 class PreparedSet:
@@ -103,6 +106,9 @@ class PreparedSet:
 
     def __len__(self) -> int:
         return len(self.split.histories.items)
+
+    def __repr__(self) -> str:
+        return f"PreparedSet({self.folder}, of {self.source}; {self.split})"
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the log that it was made from, which a run of that log has too."""

@@ -28,6 +28,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.user)
 
+    def __repr__(self) -> str:
+        return f"Examples({len(self):,} of {len(np.unique(self.user)):,} users)"
+
 
 @dataclass(frozen=True)
 class Split:
@@ -54,6 +57,18 @@ class Split:
     test: Examples
     left_out: Mapping[str, int] = field(default_factory=dict)
     training: Histories | None = None
+
+    def __repr__(self) -> str:
+        return f"Split({self})"
+
+    def __str__(self) -> str:
+        """Say in one line how large everything is."""
+        left_out = "".join(f"; {count:,} {why}" for why, count in self.left_out.items())
+        return (
+            f"{self.method}: {len(self.user_ids):,} users, {len(self.vocabulary):,} items, "
+            f"{len(self.histories.items):,} interactions, {int(self.train_length.sum()):,} of them training; examples: "
+            f"{len(self.validation):,} validation, {len(self.test):,} test{left_out}"
+        )
 
     @cached_property
     def rows(self) -> dict[str, int]:

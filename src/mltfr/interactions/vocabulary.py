@@ -30,6 +30,10 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    def __repr__(self) -> str:
+        first = ", ".join([*self.item_ids[:3], "..."] if len(self) > 3 else self.item_ids)
+        return f"Vocabulary({len(self):,} items: {first})"
+
     @cached_property
     def codes(self) -> dict[str, int]:
         """Code of every item id."""
