@@ -67,6 +67,7 @@ def prepare(
     from mltfr.config import parse_overrides
     from mltfr.interactions import prepare as prepare_set
     from mltfr.interactions.prepare import PreparationConfig, memory_bytes
+    from mltfr.pipeline.description import count_prepared
     from mltfr.storage.progress import show_progress
 
     given = with_options(set_, where, reading)
@@ -80,6 +81,7 @@ def prepare(
         memory=memory_bytes(memory),
         progress=show_progress(),
     )
+    say(count_prepared(prepared), err=True)
     users, items = len(prepared.split.user_ids), len(prepared.split.vocabulary)
     say(f"{users:,} users, {items:,} items, {len(prepared):,} interactions prepared in {out}. "
                f"Next: mltfr fit {out} --out RUN")
@@ -100,41 +102,39 @@ def describe(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="One setting of filters, as in filters.core=5, to describe what is left; may come several times.",
+            help="One setting of filters, split or evaluation, as in filters.core=5, to describe what a run would get; "
+            "may come several times.",
         ),
     ] = None,
     *,
     reading: Reading,
     where: Where = None,
 ) -> None:
-    """Print the statistics of an interaction log, or of a prepared set.
+    """Print the statistics of an interaction log, or of a prepared set, and how large the parts of a run would be.
 
     Usually: `mltfr data describe interactions.csv`
     """
-    import dataclasses
     from json import dumps
 
     from mltfr.cli.output import print_facts
     from mltfr.config import parse_overrides
-    from mltfr.errors import ConfigError
-    from mltfr.interactions import PreparedSet, apply_filters, load_interactions
-    from mltfr.interactions.prepare import Filtering
-    from mltfr.interactions.statistics import PreparedStatistics, describe_prepared
-    from mltfr.interactions.statistics import describe as statistics_of
+    from mltfr.interactions import load_interactions
+    from mltfr.interactions.statistics import PreparedStatistics
+    from mltfr.pipeline.description import DescriptionConfig, describe_data
 
     given = with_options(set_, where, reading)
-    settings = Filtering.parse(parse_overrides(given), "settings")
+    settings = DescriptionConfig.parse(parse_overrides(given), "settings")
     log = load_interactions(file, **settings.reading.arguments, **settings.filters.arguments)
-    if isinstance(log, PreparedSet) and (set_ or where):
-        raise ConfigError(f"{log.folder}: is a prepared set, filtered before. Leave out --set and --where.")
-    log = log if isinstance(log, PreparedSet) else apply_filters(log, settings.filters)[0]
-    statistics = describe_prepared(log) if isinstance(log, PreparedSet) else statistics_of(log)
+    description = describe_data(log, settings)
+    statistics = description.statistics
     if json:
-        say(dumps(dataclasses.asdict(statistics)))
-    elif isinstance(statistics, PreparedStatistics):
+        say(dumps(description.to_json()))
+        return
+    if isinstance(statistics, PreparedStatistics):
         print_facts(f"{statistics.folder} (prepared from {statistics.source})", _rows_of_prepared(statistics))
     else:
         print_facts(f"{statistics.source} ({statistics.format})", _rows(statistics))
+    say(description.counts or "No user has two interactions, so there is nothing to predict.")
 
 
 def _spread(quantiles: Mapping[str, float]) -> str:
@@ -150,12 +150,9 @@ def _rows_of_prepared(s: PreparedStatistics) -> dict[str, str | None]:
         "interactions": f"{s.interactions:,}",
         "of these in training": f"{s.training_interactions:,}",
         "invalid rows dropped": f"{s.skipped:,}" if s.skipped else None,
-        "filters": ", ".join(f"{name}: {left:,}" for name, left in s.filters.items()) if len(s.filters) > 1 else None,
         "history length": _spread(s.history_length),
         "item popularity": _spread(s.item_popularity),
         "popularity Gini": f"{s.item_gini:.3f}",
-        "held out": f"{s.validation_examples:,} for validation, {s.test_examples:,} for test",
-        "cold test items": f"{s.cold_test_items:.2%}",
         "on disk": f"{s.bytes / 1e6:,.1f} MB",
         "fingerprint": s.fingerprint[:16],
     }
@@ -176,8 +173,6 @@ def _rows(s: Statistics) -> dict[str, str | None]:
         "popularity Gini": f"{s.item_gini:.3f}",
         "time span": _span(s),
         "repeated choices": f"{s.repeats:.2%}",
-        "users with a test item": f"{s.test_users:,}",
-        "cold test items": None if s.cold_test_items is None else f"{s.cold_test_items:.2%}",
         "fingerprint": s.fingerprint[:16],
     }
 

@@ -54,18 +54,13 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 Array = npt.NDArray[Any]
 
 
-class Filtering(Config):
-    """Settings of a run that a description follows."""
+class PreparationConfig(Config):
+    """Settings of a run that a prepared set fixes."""
 
     reading: ReadingConfig = ReadingConfig()
     """How the log is read."""
     filters: FilterConfig = FilterConfig()
     """Which interactions are kept."""
-
-
-class PreparationConfig(Filtering):
-    """Settings of a run that a prepared set fixes."""
-
     split: SplitConfig = SplitConfig()
     """How the log is split into training, validation and test."""
 

@@ -15,6 +15,7 @@ from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.prepared import FILES, PreparedSet
 from mltfr.interactions.raw import ITEM, USER
 from mltfr.interactions.read_as import ReadAs
+from mltfr.interactions.split import Split
 from mltfr.interactions.splits import SplitConfig, split
 
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
@@ -40,7 +41,7 @@ class Statistics:
         repeats: share of the interactions whose user chose that item before.
         validation_interactions: rows of the given validation split, 0 where there is none.
         test_interactions: rows of the given test split, 0 where there is none.
-        test_users: users with a test item under the default split (the given one, else leave-one-out).
+        test_users: users with a test item under the split, by default the given one, else leave-one-out.
         cold_test_items: share of those test items that the training split lacks; None without test users.
         skipped: invalid rows that were dropped.
         fingerprint: SHA-256 of the content.
@@ -69,16 +70,22 @@ class Statistics:
     read_as: ReadAs | None
 
 
-def describe(log: InteractionLog) -> Statistics:
-    """Return the statistics of a log; those of histories and items leave a given test split out."""
+def describe(log: InteractionLog, parts: Split | None = None) -> Statistics:
+    """Return the statistics of a log; those of histories and items leave a given test split out.
+
+    Args:
+        log: the log.
+        parts: how it is split; as by default if not given.
+    """
     frame = log.frame
     lengths = frame.group_by(USER).len()["len"].to_numpy()
     popularity = frame.group_by(ITEM).len()["len"].to_numpy()
     first, last = log.span() if log.has_timestamps else (None, None)
     pairs = frame.select(pl.struct(USER, ITEM).n_unique()).item()
     test_users, cold = 0, None
-    if log.test is not None or lengths.max() > 1:
+    if parts is None and (log.test is not None or lengths.max() > 1):
         parts = split(log, SplitConfig())
+    if parts is not None:
         test_users = len(np.unique(parts.test.user))
         cold = float((parts.targets(parts.test) == UNKNOWN).mean())
     return Statistics(

@@ -12,7 +12,7 @@ from mltfr.backbones.sasrec import SASRecConfig
 from mltfr.baselines import BASELINES, BaselineConfig
 from mltfr.config import Config, component
 from mltfr.evaluation.metrics import USUAL, metric_names
-from mltfr.evaluation.protocol import Average, Cutoffs, Metrics
+from mltfr.evaluation.protocol import Average, Cutoffs, EvaluationProtocol, Metrics
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
@@ -49,6 +49,10 @@ class EvaluationConfig(Config):
     def metric_names(self) -> list[str]:
         """Name of every metric that is measured: "hr@5" to "mrr@20"."""
         return metric_names(self.metrics, self.cutoffs)
+
+    def protocol(self, split: str) -> EvaluationProtocol:
+        """Return how scores are measured on a split, by its name with parameters (`Split.method`)."""
+        return EvaluationProtocol(split=split, **self.model_dump(exclude={"baselines"}))
 
 
 class RunConfig(Config):

@@ -19,6 +19,7 @@ import torch
 from mltfr.config import differences, dump_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import InteractionLog, LastTime, PreparedSet, Split
+from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.memory import TrainingMemory, explain_out_of_memory
@@ -34,6 +35,7 @@ from mltfr.pipeline.artifact import (
     save_artifact,
 )
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.data_counts import count_data
 from mltfr.pipeline.estimators import Session, make_estimator
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
@@ -109,10 +111,17 @@ def fit(
         if not rank:
             tell_read_as(log.read_as, callback)
         config, data, facts = split_log(config, log)
+        counts = None
+        if not rank:
+            steps = [FilterStep(**step) for step in facts["filters"]]
+            counts = count_data(data, config.evaluation.protocol(data.method), steps)
+            counts.tell(callback)
         fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started)
         fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
         for document in (fitted.facts, fitted.metrics):
             document.update(read_as_facts(log.read_as))
+        if counts is not None:
+            fitted.metrics["counts"] = counts.to_json()
         if folder is not None:
             save_artifact(fitted, folder, also)
         return fitted

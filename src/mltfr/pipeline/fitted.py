@@ -91,5 +91,4 @@ class FittedModel:
 
     def protocol(self) -> EvaluationProtocol:
         """Return how this recommender is measured."""
-        settings = self.config.evaluation.model_dump(exclude={"baselines"})
-        return EvaluationProtocol(split=self.split.method, **settings)
+        return self.config.evaluation.protocol(self.split.method)

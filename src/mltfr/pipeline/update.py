@@ -25,6 +25,7 @@ from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.data_counts import count_data
 from mltfr.pipeline.fit import fit_split
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.report_metrics import score_and_judge
@@ -102,6 +103,9 @@ def update(
         config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
         if folder is not None and finished:
             return _finished(folder, config, facts, callback), new
+        counts = count_data(later.split, config.evaluation.protocol(later.split.method))
+        if counts.test.targets:
+            counts.tell(callback)
         if epochs:
             updated = fit_split(config, later.split, facts, folder, resume, callback, stop, measure, started, parent)
         else:
@@ -109,6 +113,8 @@ def update(
             if len(updated.split.test):
                 updated = replace(updated, metrics=measure(updated, run))
             updated.facts["wall_seconds"] = round(time.monotonic() - started, 1)
+        if updated.metrics:
+            updated.metrics["counts"] = counts.to_json()
         if folder is not None:
             save_artifact(updated, folder)
         return updated, new
