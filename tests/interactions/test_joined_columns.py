@@ -47,6 +47,14 @@ def test_columns_are_joined_in_every_format(tmp_path, form):
     assert swapped.frame["item_id"].to_list() == ['Untitled, "4"|Sigur Rós']
 
 
+def test_white_space_around_parts_is_told(tmp_path):
+    path = written(tmp_path, "csv")
+    note = "white space was stripped off the parts of item_id: 1, as in ' Thunderstruck '."
+    assert load_interactions(path, item_column="artist,track").notes == (note,)
+    assert prepare(path, tmp_path / "set", item_column="artist,track").notes == (note,)
+    assert load_interactions(path, item_column="artist,disc").notes == ()
+
+
 def test_tables_in_memory_and_numbers():
     log = load_interactions(TABLE.with_columns(pl.col("disc").cast(pl.Float64)), item_column="artist,disc,track")
     assert log.frame["item_id"][3] == 'Sigur Rós|4|Untitled, "4"'

@@ -54,12 +54,13 @@ class RowChecks:
         self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(expected)}
         self.reader = TimeReader(how.time_format)
         self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
+        self.stripped_parts = Strip("the parts of item_id")
         self._timed = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the ids."""
-        return tuple(note for strip in self.stripped.values() for note in strip.notes)
+        return tuple(note for strip in (*self.stripped.values(), self.stripped_parts) for note in strip.notes)
 
     @property
     def skipped(self) -> int:
@@ -71,6 +72,8 @@ class RowChecks:
 
         Parts of an item's id are joined.
         """
+        for part_of_id in _parts(piece):
+            self.stripped_parts.look(piece[part_of_id])
         piece = joined(piece)
         for column in (USER, ITEM):
             blank = self.stripped[column].look(piece[column])
@@ -157,12 +160,18 @@ def joined(piece: pl.DataFrame) -> pl.DataFrame:
     Between the parts stands a bar. One within a part follows a backslash, as a backslash does, so that no two items
     become one.
     """
-    parts = [name for name in map(part, range(2, len(piece.columns))) if name in piece.columns]
+    parts = _parts(piece)
     if not parts:
         return piece
-    texts = (pl.col(name).str.strip_chars() for name in (ITEM, *parts))
+    texts = (pl.col(name).str.strip_chars() for name in parts)
     given = [pl.when(text != "").then(text.str.replace_all(r"([\\|])", r"\$1")) for text in texts]
-    return piece.with_columns(pl.concat_str(given, separator=JOINER).alias(ITEM)).drop(parts)
+    return piece.with_columns(pl.concat_str(given, separator=JOINER).alias(ITEM)).drop(parts[1:])
+
+
+def _parts(piece: pl.DataFrame) -> list[str]:
+    """Return the columns that make the id of an item, none where it is one."""
+    more = [name for name in map(part, range(2, len(piece.columns))) if name in piece.columns]
+    return [ITEM, *more] if more else []
 
 
 def _empty(column: str, row: int) -> str:

@@ -103,7 +103,7 @@ def id_texts(values: pl.Series, what: str, skip_invalid: bool = False) -> pl.Ser
 class Strip:
     """Strips white space off the ids of one column, over all its pieces, and remembers what it did.
 
-    Every piece goes through `look`; when all have, every piece goes through `strip`.
+    Every piece goes through `look`; when all have, every piece goes through `strip`, which sees ids that become one.
 
     Args:
         name: what they are called in the note ("values of user_id").
@@ -157,6 +157,8 @@ class Strip:
         if not self.count:
             return ()
         note = f"white space was stripped off {self.name}: {self.count:,}, as in {self.example!r}"
+        if self._known is None:
+            return (f"{note}.",)
         raw = self._distinct()
         stripped = raw.str.strip_chars()
         merged = pl.concat([stripped.filter(stripped.is_duplicated()), *self._both]).unique()
