@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from mltfr.cli.main import _commands, app
 from mltfr.interactions import FORMATS
 from mltfr.pipeline import RunConfig
 from support.command_line import run
@@ -94,7 +96,7 @@ def test_torch_is_not_imported(arguments: tuple[str, ...], code: int) -> None:
     assert done.returncode == code, done.stderr
 
 
-HELPED = ["fit", "evaluate", "update", "study", "data describe", "data prepare", "tokens remove"]
+HELPED = [path.removeprefix("mltfr ") for path in _commands("mltfr", typer.main.get_command(app))]
 
 
 @pytest.mark.parametrize("command", HELPED)
@@ -102,4 +104,4 @@ def test_help_begins_with_what_most_people_need(store: Path, command: str) -> No
     lines = [line.strip() for line in run(*command.split(), "--help", home=store).stdout.splitlines() if line.strip()]
     place = next(number for number, line in enumerate(lines) if line.startswith("Usually: `mltfr "))
     assert place <= 3
-    assert lines[place].startswith(f"Usually: `mltfr {command} ")
+    assert lines[place].startswith((f"Usually: `mltfr {command} ", f"Usually: `mltfr {command}`"))

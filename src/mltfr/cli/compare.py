@@ -23,6 +23,8 @@ def compare(
 ) -> None:
     """Say which of several runs is better, user by user, and whether that can be chance.
 
+    Usually: `mltfr compare runs/mine runs/plain`
+
     Runs are compared on the test split of one log, by one protocol; a run of other data or settings is refused.
     """
     from mltfr.pipeline.compare import compare_runs

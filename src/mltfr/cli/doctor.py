@@ -20,7 +20,10 @@ DEVELOPMENT = ("test", "lint", "bench")
 
 
 def doctor(json: Json = False) -> None:
-    """Show what this installation has and can do: versions, devices, extras, store, models."""
+    """Show what this installation has and can do: versions, devices, extras, store, models.
+
+    Usually: `mltfr doctor`
+    """
     report = examine()
     if json:
         from json import dumps

@@ -82,7 +82,7 @@ def recommend(
 ) -> None:
     """Write every user's best next items, as rows user_id, rank, item_id, score, rank 1 first.
 
-    Most people need: mltfr recommend RUN --out recommendations.csv
+    Usually: `mltfr recommend runs/mine --out recommendations.csv`
 
     Users come in the order of --users or --histories, or else in that of their first interaction in the log.
 

@@ -33,7 +33,7 @@ def similar(
 ) -> None:
     """List the items most similar to some items, as rows similar_to, rank, item_id, similarity, rank 1 first.
 
-    Most people need: mltfr similar RUN ITEM
+    Usually: `mltfr similar runs/mine ITEM`
 
     Items come in the order in which they are given. The similarity is the cosine of the item vectors, with the
     baselines item-knn and ease the weight. Items that training has not seen are left out.

@@ -40,7 +40,10 @@ def get(
 
 @app.command("list")
 def list_tables() -> None:
-    """List the token tables in the catalogue and in the local store."""
+    """List the token tables in the catalogue and in the local store.
+
+    Usually: `mltfr tokens list`
+    """
     from mltfr.cli.output import print_list
     from mltfr.errors import TokenTableError
     from mltfr.tokens.catalogue import CATALOGUE
