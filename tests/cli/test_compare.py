@@ -60,6 +60,9 @@ def test_what_is_refused_in_one_line(folder: Path, store: Path, tmp_path: Path) 
     assert "remove_seen is True in markov, False in kept" in error(markov, folder / "kept")
     assert "markov and other were measured on different examples" in error(markov, folder / "other")
     assert "Unknown metric 'recal@10'" in error(markov, folder / "popularity", "--metric", "recal@10")
+    assert "recall@10 was not measured. Name it before the fit, by evaluation.metrics" in error(
+        markov, folder / "popularity", "--metric", "recall@10"
+    )
     assert "Known: hr@10, " in error(markov, folder / "popularity", "--metric", "ndcg")
     assert "A comparison needs at least two runs" in error(markov)
     assert "markov: given twice. Name each run once." in error(markov, folder / "popularity", markov)

@@ -99,8 +99,8 @@ def test_an_epoch_is_chosen_by_any_metric(folder: Path) -> None:
 
 def test_runs_are_judged_by_what_is_measured(folder: Path) -> None:
     judged = {name: Recommender.load(folder / name).config.judged_by for name in ("net", "markov", "examples")}
-    assert judged == {"net": "recall@3", "markov": "hr@3", "examples": "ndcg@10"}
-    assert json.loads((folder / "net/metrics.json").read_text())["verdict"]["metric"] == "recall@3"
+    assert judged == {"net": "recall@10", "markov": "hr@10", "examples": "ndcg@10"}
+    assert json.loads((folder / "net/metrics.json").read_text())["verdict"]["metric"] == "recall@10"
 
 
 @pytest.mark.parametrize(("setting", "message"), [

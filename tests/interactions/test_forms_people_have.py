@@ -61,6 +61,7 @@ HEADER_WITHOUT_NAMES = {
     "spaces": "usr itm when\nu1 i1 1600000000\nu2 i1 1600000007\n",
     "an atomic file": 'user_id:toke""n\titem_id:token\trating:float\nu1\ti1\t2.5\nu2\ti1\t3.5\n',
     "ids with spaces": "usr,itm,when\nu 1,i 1,1600000000\nu 2,i 1,1600000007\n",
+    "dates": "klient,artikel,wann\nu1,i5,01/03/2025 21:15\nu1,i6,31/03/2025 21:15\nu2,i5,31/03/2025 21:19\n",
     "two columns and a tab": "klient\tartikel\nu1\ti5\nu1\ti6\nu2\ti5\n",
     "two columns and a space": "klient artikel\n1 5\n1 6\n2 5\n",
     "a header with a field too few": "usr itm\n" + "".join(f"u{n} i{n} {1_600_000_000 + n}\n" for n in range(9)),

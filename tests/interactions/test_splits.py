@@ -205,7 +205,7 @@ def test_given_parts_are_kept() -> None:
 @pytest.mark.parametrize(
     ("log", "config", "message"),
     [
-        (log_of(["a"], ["b"]), SplitConfig(), r"no test example among 2 users .*at least two interactions"),
+        (log_of(["a"], ["b"]), SplitConfig(), r"among 2 users .*with interactions before the test and in it"),
         (log_of(["a", "b"]), SplitConfig(method="given"), r"has no given test part"),
         (log_of(["a", "b"], test=[("x", "a")]), SplitConfig(), r"no test example .*in the test part only: 1"),
         (

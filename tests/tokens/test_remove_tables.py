@@ -63,12 +63,13 @@ def test_a_damaged_table_can_be_removed(store: TokenStore, file: str) -> None:
 
 def test_the_command_says_what_it_freed(store: TokenStore, tmp_path: Path) -> None:
     home = store.root.parent
-    assert "Unknown token table 'smal'. Did you mean 'small'?" in refused(home, home, "tokens", "remove", "smal")
+    error = refused(home, home, "tokens", "remove", "smal")
+    assert "'smal' is not in the store, so there is nothing to remove. Did you mean 'small'? Known: other," in error
     assert "'wordllama' is not in the store, so there is" in refused(home, home, "tokens", "remove", "wordllama")
     assert "'wordllama' is not in" in refused(home, home, "tokens", "remove", "small", "wordllama")
     assert "cannot be a token table's name" in refused(home, home, "tokens", "remove", "../small")
     done = run("tokens", "remove", "small", home=home)
     assert done.stdout.startswith("small removed: ")
     assert done.stdout.endswith(" freed\n")
-    with pytest.raises(TokenTableError, match="Unknown token table 'small'"):
+    with pytest.raises(TokenTableError, match="'small' is not in the store"):
         remove_table("small", store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,6 +18,9 @@ class Config(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
     )
+
+    elsewhere: ClassVar[str] = ""
+    """What somebody may look for who names a setting that is not here, as a sentence."""
 
     @classmethod
     def parse(cls, values: dict[str, Any], where: str = "config") -> Self:
@@ -65,7 +68,8 @@ def _hint(model: type[BaseModel], path: list[str]) -> str:
         elsewhere = [key for key in known if key.rpartition(".")[2] == close]
     if elsewhere:
         return f"Did you mean {' or '.join(map(repr, elsewhere[:3]))}? Known: {', '.join(sorted(fields)) or 'none'}."
-    return one_of(name, fields) if fields else ""
+    more = f" {owner.elsewhere}" if owner and issubclass(owner, Config) and owner.elsewhere else ""
+    return one_of(name, fields) + more if fields else ""
 
 
 def _field_at(model: type[BaseModel], path: list[str]) -> FieldInfo | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mltfr.errors import ConfigError, ProtocolError, one_of
 from mltfr.evaluation.evaluate import Evaluation
+from mltfr.evaluation.metrics import split_metric
 from mltfr.evaluation.protocol import EvaluationProtocol, require_same
 from mltfr.evaluation.significance import PairedTest, holm, paired_test, per_user
 
@@ -187,8 +188,16 @@ def check_metric(metric: str, protocol: EvaluationProtocol) -> None:
     Raises:
         ConfigError: it is not; the message names all that are.
     """
-    if metric not in (names := protocol.metric_names):
-        raise ConfigError(f"Unknown metric '{metric}'. {one_of(metric, names)}")
+    if metric in (names := protocol.metric_names):
+        return
+    try:
+        split_metric(metric)
+    except ConfigError as error:
+        raise ConfigError(f"Unknown metric '{metric}'. {one_of(metric, names)}") from error
+    raise ConfigError(
+        f"{metric} was not measured. Name it before the fit, by evaluation.metrics and evaluation.cutoffs, or take one "
+        f"that was. {one_of(metric, names)}"
+    )
 
 
 def require_alike(first: tuple[str, EvaluationProtocol, str], second: tuple[str, EvaluationProtocol, str]) -> None:

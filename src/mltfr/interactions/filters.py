@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import polars as pl
 from pydantic import NonNegativeInt, field_validator, model_validator
@@ -23,6 +23,8 @@ Log = TypeVar("Log", bound=OrderedLog)
 
 class FilterConfig(Config):
     """Which interactions are kept; 0 and None keep all. The filters run in the order of these settings."""
+
+    elsewhere: ClassVar[str] = "For a condition on a column of the log there is filters.where (--where 'rating >= 4')."
 
     same_time: SameTime = "refuse"
     """Whether interactions that repeat another one with the same time are an error, or count: days as times."""

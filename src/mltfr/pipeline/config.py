@@ -11,7 +11,7 @@ from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.backbones.sasrec import SASRecConfig
 from mltfr.baselines import BASELINES, BaselineConfig
 from mltfr.config import Config, component
-from mltfr.evaluation.metrics import USUAL, metric_names
+from mltfr.evaluation.metrics import USUAL, metric_names, split_metric
 from mltfr.evaluation.protocol import Average, Cutoffs, EvaluationProtocol, Metrics
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
@@ -99,9 +99,13 @@ class RunConfig(Config):
     @property
     def judged_by(self) -> str:
         """What fitted runs are judged by: `training.metric`, or where that is not measured, what is most like it."""
-        measured = self.evaluation.metric_names
-        alike = [name for name in measured if name.partition("@")[0] == self.training.metric.partition("@")[0]]
-        return self.training.metric if self.training.metric in measured else (alike or measured)[0]
+        name, cutoff = split_metric(self.training.metric)
+
+        def unlike(measured: str) -> tuple[bool, int]:
+            other, other_cutoff = split_metric(measured)
+            return other != name, abs(other_cutoff - cutoff)
+
+        return min(self.evaluation.metric_names, key=unlike)
 
     @model_validator(mode="before")
     @classmethod

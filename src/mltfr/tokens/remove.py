@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from mltfr.errors import TokenTableError
+from mltfr.errors import TokenTableError, one_of
 from mltfr.storage.files import output_errors, read_json
 from mltfr.storage.lock import locked
-from mltfr.tokens.catalogue import CATALOGUE, unknown_table
 from mltfr.tokens.names import check_name
 from mltfr.tokens.store import TokenStore
 from mltfr.tokens.verified import RECORD
@@ -52,9 +51,9 @@ def check_present(name: str, store: TokenStore) -> None:
     """
     check_name(name)
     if name not in store:
-        if name not in CATALOGUE:
-            raise unknown_table(name, store.names())
-        raise TokenTableError(f"token table '{name}' is not in the store, so there is nothing to remove.")
+        raise TokenTableError(
+            f"Token table '{name}' is not in the store, so there is nothing to remove. {one_of(name, store.names())}"
+        )
 
 
 def _is_of(prepared: Path, name: str) -> bool:

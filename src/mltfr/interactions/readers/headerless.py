@@ -70,9 +70,9 @@ def _is_body(rows: Sequence[Sequence[str]], delimiter: str | None) -> bool:
 
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether the first row names columns: it alone has no number where the others have one."""
-    return any(not _NUMBER.fullmatch(column[0]) and len(column) > 1 and all(map(_NUMBER.fullmatch, column[1:]))
-               for column in zip(*rows, strict=True))  # fmt: skip
+    """Say whether the first row names columns: it alone has no number, or no date, where the others have one."""
+    return any(not kind.fullmatch(column[0]) and len(column) > 1 and all(map(kind.fullmatch, column[1:]))
+               for column in zip(*rows, strict=True) for kind in (_NUMBER, _DATE))  # fmt: skip
 
 
 def _numbers(row: Sequence[str]) -> bool:

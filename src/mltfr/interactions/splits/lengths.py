@@ -35,7 +35,7 @@ class SplitLengths:
         if not self.test.any():
             raise DataError(
                 f"The {method} split has no test example among {len(self.test):,} users ({reasons}). "
-                "It needs a user with at least two interactions; use more data or another split."
+                "It needs a user with interactions before the test and in it; use more data or another split."
             )
         if not self.train.any():
             raise DataError(f"The {method} split has no training part ({reasons}). Use more data or another split.")
