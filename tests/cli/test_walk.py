@@ -24,7 +24,7 @@ CHAPTERS = sorted((Path(__file__).parent / "walk").glob("*.txt"))
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 TABLES = {"smollm2-135m": 24, "wordllama": 16, "minilm-l6": 20}
 """The default token tables; here with made-up words, and this width."""
-ENVIRONMENT = {"MLTFR_OFFLINE": "1", "COLUMNS": "80"}
+ENVIRONMENT = {"MLTFR_OFFLINE": "1", "COLUMNS": "120"}
 
 
 def shell(command: str) -> None:

@@ -21,7 +21,7 @@ def walk(random: np.random.Generator, items: int, steps: int, follow: float) -> 
 
 
 def write_ratings(folder: Path) -> None:
-    """Write `ratings.csv` (every film at most once a user) and `movies.csv`, whose titles have commas and quotes."""
+    """Write `ratings.csv`, where nobody rates a film twice, `tomorrow.csv`, and `movies.csv` with odd titles."""
     random = np.random.default_rng(0)
     films = np.sort(random.choice(5000, 60, replace=False)) + 1
     with (folder / "ratings.csv").open("w", newline="", encoding="utf-8") as file:
@@ -32,6 +32,13 @@ def write_ratings(folder: Path) -> None:
             for film in dict.fromkeys(walk(random, len(films), int(random.integers(6, 22)), 0.8)):
                 time += int(random.integers(30, 60 * 86400))
                 table.writerow([user, films[film], random.integers(1, 11) / 2, time])
+    films = np.append(films, 5001)  # is new tomorrow
+    with (folder / "tomorrow.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["userId", "movieId", "rating", "timestamp"])
+        for user in (*range(1, 21), *range(81, 86)):
+            for place, film in enumerate(dict.fromkeys(walk(random, len(films), 4, 0.9))):
+                table.writerow([user, films[film], 4.0, 1_546_300_800 + 1000 * user + place])
     with (folder / "movies.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["movieId", "title", "genres"])
