@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mltfr.cli.data import app
-from mltfr.errors import ConfigError, DataError
+from mltfr.errors import ConfigError, DataError, ProtocolError
+from mltfr.evaluation import EvaluationProtocol, require_same
 from mltfr.interactions import (
     FilterConfig,
     InteractionLog,
@@ -22,7 +23,7 @@ from mltfr.interactions import (
     split,
 )
 from mltfr.interactions.borders import as_text
-from mltfr.interactions.clock import PARTS, Clock, shown
+from mltfr.interactions.clock import PARTS, Clock, shown, with_dates
 
 START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 UNITS = tuple(PARTS)
@@ -235,3 +236,36 @@ def test_a_global_time_split_names_its_moments_exactly(tmp_path):
 
 def test_a_counter_is_shown_with_all_its_digits():
     assert [shown(time, None) for time in (12_345_678, 12_345_678.0, 0.5)] == ["12345678", "12345678", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("(validation_from=1514764800, test_from=1530448200)",
+         "(validation_from=2018-01-01, test_from=2018-07-01 12:30)"),
+        ("(validation_from=1514764800.5, test_from=1514764801)",
+         "(validation_from=2018-01-01 00:00:00.5, test_from=2018-01-01 00:00:01)"),
+        ("(validation_from=1514764800000, test_from=1530448200001)",
+         "(validation_from=2018-01-01, test_from=2018-07-01 12:30:00.001)"),
+        ("(validation_from=2017-06-01, test_from=1514764800)", "(validation_from=2017-06-01, test_from=2018-01-01)"),
+        ("(validation_from=0.8, test_from=0.9)", None),
+        ("(validation_from=100, test_from=200)", None),
+        ("(validation_from=1514764800, test_from=1530448200000)", None),  # of two units: a counter
+        ("(validation_from=2017-06-01T00:00:00+01:00, test_from=2018-01-01)", None),
+    ],
+)  # fmt: skip
+def test_borders_that_are_moments_are_shown_as_dates(name: str, expected: str | None) -> None:
+    assert with_dates(f"global-time{name}") == f"global-time{expected or name}"
+
+
+def test_what_has_no_borders_is_shown_as_it_is() -> None:
+    assert [with_dates(name) for name in ("leave-one-out", "leave-last-n(n=3)", "given")] == [
+        "leave-one-out", "leave-last-n(n=3)", "given"
+    ]  # fmt: skip
+
+
+def test_no_number_of_a_protocol_is_shown_to_people() -> None:
+    name = "global-time(validation_from=1514764800, test_from={})"
+    one, other = (EvaluationProtocol(split=name.format(border)) for border in (1530448200, 1530448260))
+    with pytest.raises(ProtocolError, match=r"test_from=2018-07-01 12:30\)' in one, .*test_from=2018-07-01 12:31\)'"):
+        require_same(one, other)

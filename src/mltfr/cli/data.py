@@ -142,9 +142,11 @@ def _spread(quantiles: Mapping[str, float]) -> str:
 
 
 def _rows_of_prepared(s: PreparedStatistics) -> dict[str, str | None]:
+    from mltfr.interactions.clock import with_dates
+
     return {
         **(s.read_as.words() if s.read_as is not None else {}),
-        "split": s.split,
+        "split": with_dates(s.split),
         "users": f"{s.users:,}",
         "items in training": f"{s.items:,}",
         "interactions": f"{s.interactions:,}",

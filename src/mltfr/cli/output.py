@@ -138,8 +138,11 @@ def print_scores(document: Mapping[str, Any]) -> None:
 
 def describe_protocol(document: Mapping[str, Any]) -> str:
     """Return one line that says how the numbers were measured."""
+    from mltfr.interactions.clock import with_dates
+
     protocol = document["protocol"]
     seen = "removed" if protocol["remove_seen"] else "kept"
     average = ", mean over users with all their targets" if protocol["average"] == "users" else ""
     drawn = f", {document['examples']:,} {protocol['average']} drawn" if protocol["max_examples"] else ""
-    return f"{protocol['split']}, full ranking, seen items {seen}{average}{drawn}; protocol {document['protocol_hash']}"
+    how = f"{with_dates(protocol['split'])}, full ranking, seen items {seen}{average}{drawn}"
+    return f"{how}; protocol {document['protocol_hash']}"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt
 from mltfr.config import Config
 from mltfr.errors import ProtocolError
 from mltfr.evaluation.metrics import USUAL, MetricName, metric_names
+from mltfr.interactions.clock import with_dates
 
 Average = Literal["examples", "users"]
 
@@ -112,7 +113,7 @@ def require_same(
     Raises:
         ProtocolError: they may not; the message names every setting that differs.
     """
-    a, b = first.document(), second.document()
+    a, b = ({**one.document(), "split": with_dates(one.split)} for one in (first, second))
     differences = [f"{key} is {a.get(key)!r} in {names[0]}, {b.get(key)!r} in {names[1]}"
                    for key in {**a, **b} if a.get(key) != b.get(key)]  # fmt: skip
     if differences:

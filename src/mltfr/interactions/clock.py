@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ PARTS: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": NANOS}
 """How many of a unit are a second."""
 EXACT = 2**53
 """Whole numbers up to which a float holds every one."""
+_BORDER = re.compile(r"(?<=_from=)-?[\d.]+(?:e[+-]?\d+)?(?=[,)])")
 EARLIEST, LATEST = 100_000_000, 10_000_000_000
 """Seconds since 1970 between which numbers are taken for a clock: the years 1973 to 2286."""
 
@@ -70,6 +73,23 @@ def shown(time: float, unit: Unit | None) -> str:
     if unit is None:
         return str(int(time) if time == int(time) else time)
     return str(np.datetime64(int(time // PARTS[unit]), "s"))[:-3].replace("T", " ")
+
+
+def with_dates(split: str) -> str:
+    """Return the name of a split (`Split.method`) for people: its borders, where they are moments, as dates in UTC."""
+    numbers = [Fraction(text) for text in _BORDER.findall(split)]
+    unit = UNKNOWN_CLOCK.unit_of(float(min(numbers)), float(max(numbers))) if numbers else None
+    if unit is None:
+        return split
+
+    def date(border: re.Match[str]) -> str:
+        seconds, rest = divmod(Fraction(border[0]) / PARTS[unit], 1)
+        text = str(np.datetime64(seconds, "s")).replace("T", " ")
+        if rest:
+            return text + f"{float(rest):.9f}"[1:].rstrip("0")
+        return text.removesuffix(":00").removesuffix(" 00:00")
+
+    return _BORDER.sub(date, split)
 
 
 def _unit_of_size(size: float) -> Unit | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mltfr.interactions.clock import with_dates
 from mltfr.interactions.histories import Histories
 from mltfr.interactions.vocabulary import Vocabulary
 
@@ -65,7 +66,7 @@ class Split:
         """Say in one line how large everything is."""
         left_out = "".join(f"; {count:,} {why}" for why, count in self.left_out.items())
         return (
-            f"{self.method}: {len(self.user_ids):,} users, {len(self.vocabulary):,} items, "
+            f"{with_dates(self.method)}: {len(self.user_ids):,} users, {len(self.vocabulary):,} items, "
             f"{len(self.histories.items):,} interactions, {int(self.train_length.sum()):,} of them training; examples: "
             f"{len(self.validation):,} validation, {len(self.test):,} test{left_out}"
         )
