@@ -55,15 +55,16 @@ def test_the_ten_lines_run_as_they_stand() -> None:
 
 @pytest.mark.usefixtures("_small")
 def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
-    for seed, name in enumerate(("mltfr", "plain")):
-        Recommender(fusion="none", seed=seed).fit("interactions.csv", f"runs/{name}")
+    for fusion, name in (("mltfr", "mltfr"), ("none", "plain")):
+        Recommender(fusion=fusion).fit("interactions.csv", f"runs/{name}")
     Path("movies.csv").write_text("item_id,title\ni3,Heat\n")
     text = (ROOT / "docs" / "how-to.md").read_text("utf-8").partition("\n## Add a part\n")[0]
     snippets = python_of(text)
     for code in snippets:
         run(code)
     printed = capsys.readouterr().out
-    assert len(snippets) == 2
+    assert len(snippets) == 4
+    assert re.search(r"^wordllama \{'word\d+': 0\.\d+, 'word", printed, re.MULTILINE)
     assert "95 % interval" in " ".join(printed.split())
     assert "Heat" in printed
     assert "similarity" in printed

@@ -6,7 +6,7 @@
     weights.safetensors    the model
     items.parquet          item ids in the order of their codes, with their training counts
     histories.parquet      every user's history, and how much of it is training
-    examples.parquet       the held-out predictions
+    examples.parquet       which interactions are held out: the split, the user's row, the number of those before
     log.jsonl              one line per epoch
     index.faiss, .json     after `recommend --index ivf`: can be made again, so the manifest does not list them
 

@@ -18,7 +18,7 @@ ITEMS = "items.parquet"
 HISTORIES = "histories.parquet"
 """Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
 EXAMPLES = "examples.parquet"
-"""The held-out predictions: `part`, `user`, `cut`."""
+"""Which interactions are held out to be predicted: `part` (the split), `user` (row in the histories), `cut`."""
 SPLIT_FILES = (ITEMS, HISTORIES, EXAMPLES)
 PIECE = 1 << 25
 """Interactions that are written at a time."""
