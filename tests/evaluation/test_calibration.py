@@ -82,3 +82,20 @@ def test_holm_over_a_table_keeps_the_whole_table_honest() -> None:
         wrong["uncorrected"] += min(p.values()) < 0.05
     assert wrong["holm"] / STUDIES <= BOUND
     assert wrong["uncorrected"] / STUDIES > 0.1
+
+
+def test_a_user_who_is_tested_in_several_windows_is_one_user() -> None:
+    """As a backtest averages: the mean over a user's windows first. Windows as further users claim too much."""
+    random = np.random.default_rng(0)
+    wrong = {"averaged": 0, "as further users": 0}
+    for _ in range(STUDIES):
+        tested = random.random((USERS, 4)) < 0.5                                             # [U, W]
+        tested[np.arange(USERS), random.integers(0, 4, USERS)] = True
+        sides = [
+            of_user[..., None] + 0.01 * random.normal(size=(3, 1, 4)) + 0.3 * random.normal(size=(3, USERS, 4))
+            for of_user in trainings(random, seeds=3, luck=0, taste=0.4)
+        ]  # [S, U, W]
+        averaged = [np.where(tested, side, 0).sum(2) / tested.sum(1) for side in sides]      # [S, U]
+        for name, (first, second) in (("averaged", averaged), ("as further users", [s[:, tested] for s in sides])):
+            wrong[name] += compare_seeds(first, second, draws=2).p < 0.05
+    assert wrong["averaged"] / STUDIES <= BOUND < wrong["as further users"] / STUDIES
