@@ -114,7 +114,7 @@ HISTORIES: dict[str, tuple[str | bytes, str]] = {
     "no JSON": ("[u1 i1 i2\n", r"asked, line 1: found \[u1 i1 i2, which is not JSON; " + EXPECTED),
     "one word": ("u1\n", r"asked: line 1 is 'u1', of no known format. Expected CSV or TSV"),
     "other columns": ("a,b\n1,2\n", r"asked: no user column among 'a', 'b'"),
-    "an event without an item": ("user_id,item_id\nu1,\n", r"asked, line 2: item_id is empty.* --skip-invalid"),
+    "an event without an item": ("user_id,item_id\nu1,\n", r"asked, line 2: item_id is empty.* --item-column"),
     "cut": ('{"user_id": "a", "items": ["i1"]}\n{"user_id": "b", "ite', r"asked, line 2: found .*not JSON"),
     "no items": ('{"user_id": "a"}\n', r'asked, line 1: found \{"user_id": "a"\}; ' + EXPECTED),
     "a key twice": ('{"user_id": "a", "items": ["i1"], "items": []}\n', r"asked, line 1: found .*" + EXPECTED),

@@ -38,7 +38,7 @@ ROWS: dict[str, tuple[str, str, int | None]] = {
     ),
     "repeated row": (GOOD + "u2,i2,2\n", r"line 7: repeats line 4 .*must stand once.*\(1 found\)", 5),
     "header only": (HEADER, r"no usable rows", None),
-    "all rows bad": (HEADER + ",i,1\n,j,2\n", r"user_id is empty.*\(2 found\)", None),
+    "all rows bad": (HEADER + ",i,1\n,j,2\n", r"user_id is empty.* 2 of 2.* --user-column", None),
     "mixed users": (
         '{"user_id": "a", "item_id": 1}\n{"user_id": "b", "item_id": 2}\n{"user_id": 3, "item_id": 4}\n',
         r"line 3: user_id is a number \(3\). It is a string in 2 rows; ids of one column must have one type",

@@ -115,7 +115,7 @@ def test_a_time_format_says_how_times_are_written(value, time_format, expected):
     [
         ("%H", r"cannot be used: .*hour and minute.*Example"),
         ("%Y-%m-%d %Z", r"has %Z, the name of a zone"),
-        ("soon", r"must be written as 'soon'. 2 of 2 rows"),
+        ("soon", r"must be written as 'soon'. Rows like that: 2 of 2"),
         ("%m/%d/%Y", r"timestamp is '14/11/2023'. timestamp must be written as '%m/%d/%Y'"),
     ],
 )
@@ -126,15 +126,15 @@ def test_a_wrong_time_format_is_said(time_format, message):
 
 def test_a_column_that_cannot_be_read_is_not_said_to_be_skipped():
     found = refusal(["yesterday"] * 30)
-    assert "30 of 30 rows have such times. Say how the times are written: --time-format" in found
+    assert "Rows like that: 30 of 30. Say how the times are written: --time-format" in found
     assert "--skip-invalid" not in found
-    assert "30 of 31 rows" in refusal([*["yesterday"] * 30, "5"])
+    assert "30 of 31. Say" in refusal([*["yesterday"] * 30, "5"])
     assert "--skip-invalid" in refusal(["5"] * 30 + ["yesterday"])
     empty = refusal([None] * 20, dtype=pl.String)
     assert "timestamp is empty" in empty
     assert "--timestamp-column, or leave it out" in empty
     table = pl.DataFrame({"user": ["u"] * 3, "item": list("abc"), "time": ["soon"] * 3})
-    with pytest.raises(DataError, match=r"3 of 3 rows have such times\. Say how"):
+    with pytest.raises(DataError, match=r"Rows like that: 3 of 3\. Say how"):
         load_interactions(table, skip_invalid=True)
 
 

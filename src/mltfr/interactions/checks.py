@@ -20,7 +20,7 @@ ONCE = "An interaction with its time must stand once; where that is no mistake, 
 JOINER = "|"
 """What stands between the parts of an id that several columns make."""
 UNUSABLE = 0.9
-"""Share of times that cannot be read from which on it is the column that is wrong, not a row."""
+"""Share of ids or times that cannot be read from which on it is the column that is wrong, not a row."""
 _IDS = "Every row needs user_id and item_id."
 
 
@@ -51,11 +51,11 @@ class RowChecks:
     def __init__(self, how: Checking) -> None:
         expected = EXPECTED if how.time_format is None else f"timestamp must be written as {how.time_format!r}."
         self.how = how
-        self.rejected = {USER: Rejected(_IDS), ITEM: Rejected(_IDS), TIME: Rejected(expected)}
+        user, item = (f"Name the column of the {role}s with --{role}-column." for role in ("user", "item"))
+        self.rejected = {USER: Rejected(_IDS, user), ITEM: Rejected(_IDS, item), TIME: Rejected(expected, FORMAT)}
         self.reader = TimeReader(how.time_format)
         self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
         self.stripped_parts = Strip("the parts of item_id")
-        self._timed = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -93,7 +93,6 @@ class RowChecks:
             return piece
         given = piece[TIME]
         times = self.reader.read(parsed or self.reader.parse(given))
-        self._timed += len(given)
         read = piece.with_columns(times.alias(TIME))
         return self.rejected[TIME].drop(read, times.is_null(), lambda row: found_time(shown_value(given, row)))
 
@@ -102,14 +101,12 @@ class RowChecks:
         problem, times = self.reader.problem(), self.rejected[TIME]
         if problem is not None:
             raise DataError(f"{name}: {problem}")
-        if times.count and times.count >= self._timed * (1 if self.how.skip_invalid else UNUSABLE):
-            empty = times.found == found_time(None)
-            remedy = "Name the column of the times with --timestamp-column, or leave it out." if empty else FORMAT
-            counts = f"{times.count:,} of {self._timed:,} rows have such times"
-            raise DataError(f"{name}, {place(times.row)}: {times.found}. {times.expected} {counts}. {remedy}")
-        for rejected in self.rejected.values():
-            if rejected.count and not self.how.skip_invalid:
-                raise rejected.error(name, place)
+        if times.found == found_time(None):
+            times.remedy = "Name the column of the times with --timestamp-column, or leave it out."
+        share = 1 if self.how.skip_invalid else UNUSABLE
+        for rejected in sorted(self.rejected.values(), key=lambda rejected: not rejected.takes(share)):
+            if rejected.takes(share) or (rejected.count and not self.how.skip_invalid):
+                raise rejected.error(name, place, share)
 
 
 def check(table: RawTable, how: Checking) -> RawTable:
@@ -145,8 +142,10 @@ def check(table: RawTable, how: Checking) -> RawTable:
 
 def no_rows(name: str, skipped: int) -> DataError:
     """Return the error about a table that holds nothing."""
-    dropped = f" ({skipped:,} invalid ones were dropped)" if skipped else ""
-    return DataError(f"{name}: no usable rows{dropped}. Expected at least one user and item.")
+    if not skipped:
+        return DataError(f"{name}: no usable rows. Expected at least one user and item.")
+    told = "Leave out --skip-invalid to see what is wrong with the first."
+    return DataError(f"{name}: no usable rows (invalid and dropped: {skipped:,}). {told}")
 
 
 def found_repeat(place: str, user: str, item: str, time: float) -> str:

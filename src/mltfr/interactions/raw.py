@@ -23,12 +23,16 @@ class Rejected:
 
     Attributes:
         expected: what should stand in a row, a sentence.
+        remedy: what to do where it is not a row that is wrong, but the reading of all; a sentence.
+        rows: rows looked at so far.
         count: rejected rows so far.
         row: place of the first in the source.
         found: what stands in the first.
     """
 
     expected: str
+    remedy: str = "Correct the file, or name its format with --format."
+    rows: int = 0
     count: int = 0
     row: int = -1
     found: str = ""
@@ -42,6 +46,7 @@ class Rejected:
             found: says what stands in a bad row of the piece.
         """
         count = int(bad.sum())
+        self.rows += len(piece)
         if not count:
             return piece
         if ROW not in piece.columns:
@@ -52,9 +57,19 @@ class Rejected:
         self.count += count
         return piece.filter(~bad)
 
-    def error(self, name: str, place: Callable[[int], str]) -> DataError:
-        """Return the error about the first rejected row; see `RawTable` for the arguments."""
-        return invalid_row(name, place(self.row), self.found, self.expected, self.count)
+    def takes(self, share: float) -> bool:
+        """Say whether so many of the rows are rejected, or more."""
+        return 0 < self.count >= share * self.rows
+
+    def error(self, name: str, place: Callable[[int], str], share: float = 1) -> DataError:
+        """Return the error about the first rejected row; where `share` of them are, what to do instead of dropping.
+
+        See `RawTable` for the other arguments.
+        """
+        if not self.takes(share):
+            return invalid_row(name, place(self.row), self.found, self.expected, self.count)
+        counts = f"Rows like that: {self.count:,} of {self.rows:,}"
+        return DataError(f"{name}, {place(self.row)}: {self.found}. {self.expected} {counts}. {self.remedy}")
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,11 @@ BLOCK = 1 << 24
 
 
 class BrokenRowError(DataError):
-    """A record, whose text is `record`, is no row."""
+    """A record, whose text is `record`, is no row; what was found and expected says `found`."""
 
-    def __init__(self, message: str, record: str) -> None:
+    def __init__(self, message: str, record: str, found: str) -> None:
         super().__init__(message)
-        self.record = record
+        self.record, self.found = record, found
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,31 @@ def parse(
                     continue
                 return replace(found, notes=(f"Fields are read {other.quoting()}: only so is every row one.",))
         if not skip_invalid:
-            raise
+            raise _of_all(path, layout, error) from error
     return parsed(layout, skip_invalid=True)
+
+
+def _first_rows(path: Path, layout: Layout) -> Iterator[list[str]]:
+    """Yield the first rows, as far as they can be read."""
+    with suppress(csv.Error):
+        yield from filter(None, layout.records(lines_of(decoded(head(path, layout.start)))))
 
 
 def _first_values(path: Path, layout: Layout, name: str) -> Iterator[str]:
     """Yield the first values of a column."""
     place = layout.names.index(name)
-    with suppress(csv.Error):
-        for row in layout.records(lines_of(decoded(head(path, layout.start)))):
-            if len(row) == len(layout.names):
-                yield row[place]
+    return (row[place] for row in _first_rows(path, layout) if len(row) == len(layout.names))
+
+
+def _of_all(path: Path, layout: Layout, error: BrokenRowError) -> DataError:
+    """Return the error about a record that is no row, or where the first rows are all so, about the header."""
+    rows = list(_first_rows(path, layout))
+    if len(rows) < 2 or any(len(row) == len(layout.names) for row in rows):
+        return error
+    return DataError(
+        f"{error.found} It is so in all of the first {len(rows):,} rows: correct the header, which names every column, "
+        "or leave it out and name them with --columns."
+    )
 
 
 def _quotes_ids(parsed: Parsed) -> bool:
@@ -231,8 +245,10 @@ def _exact(
         elif skip_invalid:
             skipped += 1
         else:
-            error = invalid_row(str(path), f"line {record.line}", record.found, record.expected)
-            raise BrokenRowError(str(error), records.text)
+            where = f"line {record.line}"
+            error = invalid_row(str(path), where, record.found, record.expected)
+            found = f"{path}, {where}: {record.found}. {record.expected}"
+            raise BrokenRowError(str(error), records.text, found)
     text.give_back(encoded(records.rest))
     columns = {role: pl.Series([row[place] for row in kept], dtype=pl.String) for role, place in _in_order(roles)}
     return pl.DataFrame(columns), skipped
