@@ -42,7 +42,7 @@ def made_split(users: int = 60, seed: int = 0) -> Split:
 @pytest.mark.parametrize("remove_seen", [True, False])
 @pytest.mark.parametrize("average", ["examples", "users"])
 @pytest.mark.parametrize("drawn", [None, 15])
-@pytest.mark.parametrize("piece", [7, 1 << 10])
+@pytest.mark.parametrize("piece", [1, 70, 1 << 20])
 def test_the_counts_are_those_of_the_evaluation(monkeypatch, split, remove_seen, average, drawn, piece):
     monkeypatch.setattr("mltfr.evaluation.asked.PIECE", piece)
     data = made_split()

@@ -14,8 +14,8 @@ from mltfr.interactions import UNKNOWN, Examples, History, Split
 
 SplitName = Literal["validation", "test"]
 """A split with held-out items."""
-PIECE = 1 << 10
-"""Targets whose histories are looked through together."""
+PIECE = 1 << 18
+"""Items of histories that are looked through together, about."""
 Rows = npt.NDArray[np.int64]
 
 
@@ -44,6 +44,13 @@ class AskedTargets:
         """Return the histories that some examples are predicted from; they are views of the split's."""
         starts = data.histories.offsets[self.user[rows]]
         return [data.histories.items[s : s + n] for s, n in zip(starts, self.lengths[rows], strict=True)]
+
+    def flat(self, data: Split, rows: Rows) -> tuple[Rows, History]:
+        """Return the lengths of these histories, and their items one after the other."""
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths)
+        first = data.histories.offsets[self.user[rows]] - (ends - lengths)
+        return lengths, data.histories.items[np.repeat(first, lengths) + np.arange(ends[-1])]
 
 
 @dataclass(frozen=True)
@@ -88,28 +95,34 @@ def rules_of(protocol: EvaluationProtocol) -> Rules:
 
 def count_targets(data: Split, split: SplitName, protocol: EvaluationProtocol) -> TargetCounts:
     """Count what an evaluation will ask, without scoring anything; all are 0 where the split has no example."""
-    asked, rules, seen = asked_targets(data, split, protocol), rules_of(protocol), 0
-    for start in range(0, len(asked), PIECE):
-        some = slice(start, start + PIECE)
-        found = rules.seen(asked.histories(data, asked.group[some]))
+    asked, rules = asked_targets(data, split, protocol), rules_of(protocol)
+    seen = np.zeros(len(asked), np.bool_)
+    read = np.cumsum(asked.lengths[asked.group])
+    start = 0
+    while start < len(asked):
+        stop = max(start + 1, int(np.searchsorted(read, read[start] + PIECE)))
+        found = rules.seen(*asked.flat(data, asked.group[start:stop]))
         if found is not None:
             rows, codes = found
-            seen += len(np.unique(rows[codes == asked.targets[some][rows]]))
+            seen[start + rows[codes == asked.targets[start + rows]]] = True
+        start = stop
     of_user = np.bincount(asked.examples.user)
     return TargetCounts(
         users=int(np.sum(of_user > 0)),
         targets=len(asked),
         unknown=int(np.sum(asked.targets == UNKNOWN)),
-        seen=seen,
+        seen=int(seen.sum()),
         most=int(of_user.max(initial=0)),
     )
 
 
 def _sample(examples: Examples, protocol: EvaluationProtocol) -> Examples:
     """Draw `max_examples` examples, or users with all of theirs, in their order; all if there are no more."""
+    if protocol.max_examples is None:
+        return examples
     of = examples.user if protocol.average == "users" else np.arange(len(examples))
     different = np.unique(of)
-    if protocol.max_examples is None or protocol.max_examples >= len(different):
+    if protocol.max_examples >= len(different):
         return examples
     random = np.random.default_rng(protocol.sample_seed)
     drawn = np.isin(of, different[random.choice(len(different), protocol.max_examples, replace=False)])

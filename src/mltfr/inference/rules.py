@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mltfr.errors import DataError
 from mltfr.interactions import History, Vocabulary
-from mltfr.interactions.collate import Codes, known_items
+from mltfr.interactions.collate import Codes, known_of
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,16 @@ class Rules:
     allow: Sequence[int] | None = None
     deny: Sequence[int] = ()
 
-    def seen(self, histories: Sequence[History]) -> tuple[Codes, Codes] | None:
+    def seen(self, lengths: Codes, codes: History) -> tuple[Codes, Codes] | None:
         """Return which items are no candidates since they are in the history: rows and codes, as `known_items` does.
 
         None where all items of a history are candidates.
+
+        Args:
+            lengths: those of the histories, int64 `[B]`.
+            codes: their items, one history after the other, `[T]`.
         """
-        return known_items(histories) if self.remove_seen else None
+        return known_of(lengths, codes) if self.remove_seen else None
 
     def blocked(self, items: int) -> Tensor | None:
         """Return which codes `allow` and `deny` forbid for all histories, bool `[I + 1]`; None if they forbid nothing.

@@ -14,7 +14,7 @@ from torch import Tensor
 from mltfr.inference.rules import Rules
 from mltfr.inference.scorer import Scorer
 from mltfr.inference.select import best_keys, merge_keys, unpack
-from mltfr.interactions.collate import Codes, History, length_sorted_batches
+from mltfr.interactions.collate import Codes, History, flat, length_sorted_batches
 from mltfr.storage.progress import SILENT, Progress
 
 BLOCK_SCORES = 1 << 24
@@ -90,7 +90,7 @@ def scoring_batches(
     size = max(1, min(rows, BLOCK_SCORES // max(1, scorer.items)))
     for index in length_sorted_batches(histories, size):
         batch = [histories[i] for i in index]
-        yield ScoringBatch(index, scorer, scorer.queries(batch), rules.seen(batch), blocked)
+        yield ScoringBatch(index, scorer, scorer.queries(batch), rules.seen(*flat(batch)), blocked)
 
 
 def top_k(

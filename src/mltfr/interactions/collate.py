@@ -16,13 +16,21 @@ Codes = npt.NDArray[np.int64]
 
 def known_items(histories: Sequence[History]) -> tuple[Codes, Codes]:
     """Return the row and the code of every known item, both int64 `[T]`, rows ascending, oldest first."""
+    return known_of(*flat(histories))
+
+
+def flat(histories: Sequence[History]) -> tuple[Codes, History]:
+    """Return the lengths of histories, int64 `[B]`, and their codes one after the other, `[T]`."""
     lengths = np.fromiter((len(history) for history in histories), np.int64, len(histories))
-    if not lengths.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    rows = np.repeat(np.arange(len(histories)), lengths)               # [T]
-    codes = np.concatenate(histories).astype(np.int64, copy=False)     # [T]
-    known = codes != UNKNOWN
-    return (rows, codes) if known.all() else (rows[known], codes[known])
+    return lengths, np.concatenate(histories) if lengths.any() else np.zeros(0, np.int32)
+
+
+def known_of(lengths: Codes, codes: History) -> tuple[Codes, Codes]:
+    """Return what `known_items` does of histories that `flat` returned."""
+    rows = np.repeat(np.arange(len(lengths)), lengths)                 # [T]
+    wide = codes.astype(np.int64, copy=False)                          # [T]
+    known = wide != UNKNOWN
+    return (rows, wide) if known.all() else (rows[known], wide[known])
 
 
 def has_known_item(histories: Sequence[History]) -> npt.NDArray[np.bool_]:
