@@ -117,6 +117,12 @@ def test_more_than_two_columns_are_all_named() -> None:
         load_interactions(table)
 
 
+def test_users_and_items_are_asked_for_at_once() -> None:
+    table = {"visitor_id": ["v"], "session_id": ["s"], "item": ["view"], "sku": ["a"]}
+    with pytest.raises(DataError, match=r"the users\. Say .*user_column=\)\. 'item' \(view\) and 'sku' .* the items"):
+        load_interactions(table)
+
+
 def test_two_spellings_are_a_choice() -> None:
     with pytest.raises(DataError, match=r"'userId' \(u\) and 'USER_ID' \(v\)"):
         load_interactions({"userId": ["u"], "USER_ID": ["v"], "item": ["a"]})

@@ -66,7 +66,7 @@ def test_tables_in_memory_and_conditions() -> None:
     table = {"item_id": ["a"], "user_id": ["u"]} | {f"c{n}": [0] for n in range(9)}
     assert words(load_interactions(table)) == {
         "columns": "user_id, item_id; not read: c0, c1, c2, c3, c4, c5, c6, c7, ... (9 columns)",
-        "times": "none: rows are taken to stand in order",
+        "times": "none: rows are taken to stand in order (--timestamp-column names a column of times)",
     }
 
 
@@ -120,13 +120,13 @@ def test_a_given_split_is_told(tmp_path: Path) -> None:
         ([1, 2], "numbers of no known unit, as they are"),
         ([date(2024, 3, 31), date(2024, 4, 1)], f"dates without an offset, taken for UTC; {UTC_ONLY}"),
         (["2024-03-31", "2024-04-01T10:00"], f"dates without an offset, taken for UTC; {UTC_ONLY}"),
-        (["2024-03-31T10:00:00+02:00", "31 Mar 2024 10:00 UTC"], f"dates, with an offset; {UTC_ONLY}"),
+        (["2024-03-31T10:00:00+02:00", "31 Mar 2024 10:00 UTC"], f"dates with an offset; {UTC_ONLY}"),
         (["2024-03-31T10:00Z", "2024-04-01"], f"dates, 1 of them without an offset and taken for UTC; {UTC_ONLY}"),
         (["31/03/2024 10:00", "01/04/2024"], f"dates as day/month/year without an offset, taken for UTC; {UTC_ONLY}"),
         ([datetime(2024, 3, 31), datetime(2024, 4, 1)], f"dates without an offset, taken for UTC; {UTC_ONLY}"),
-        ([datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)], f"dates, with an offset; {UTC_ONLY}"),
+        ([datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)], f"dates with an offset; {UTC_ONLY}"),
         ([datetime(2024, 3, day, tzinfo=timezone(timedelta(hours=2))).isoformat() for day in (1, 2)],
-         f"dates, with an offset; {UTC_ONLY}"),
+         f"dates with an offset; {UTC_ONLY}"),
     ],
 )  # fmt: skip
 def test_how_times_were_understood_is_told(times: list[object], expected: str) -> None:
@@ -140,7 +140,7 @@ def test_a_given_form_of_times_is_told() -> None:
     assert words(log)["times"] == f"dates as '%d.%m.%y %H:%M' without an offset, taken for UTC; {UTC_ONLY}"
     zoned = {**table, "time": ["01.03.24 10:00 +0100", "02.03.24 10:00 +0100"]}
     log = load_interactions(zoned, time_format="%d.%m.%y %H:%M %z")
-    assert words(log)["times"] == f"dates as '%d.%m.%y %H:%M %z', with an offset; {UTC_ONLY}"
+    assert words(log)["times"] == f"dates as '%d.%m.%y %H:%M %z' with an offset; {UTC_ONLY}"
 
 
 @pytest.mark.parametrize(

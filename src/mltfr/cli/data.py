@@ -179,10 +179,10 @@ def _rows(s: Statistics) -> dict[str, str | None]:
     }
 
 
-def _span(s: Statistics) -> str:
+def _span(s: Statistics) -> str | None:
     from mltfr.interactions.clock import shown
 
     if s.first_timestamp is None or s.last_timestamp is None:
-        return "no timestamps: rows are taken to stand in order"
+        return None
     zone = "no known unit" if s.time_unit is None else "UTC"
     return f"{shown(s.first_timestamp, s.time_unit)} to {shown(s.last_timestamp, s.time_unit)} ({zone})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from shlex import quote
@@ -96,10 +96,7 @@ class Columns:
             DataError: a column is missing or there twice, or two roles share one column; or several columns may be
                 that of the users, or of the items.
         """
-        item_parts = self.item_parts(names)
-        given = {self.user, self.timestamp, *item_parts}
-        user = self.user or _choose(USER_NAMES, names, given, "user", source, values)
-        item, *parts = [part or _choose(ITEM_NAMES, names, given, "item", source, values) for part in item_parts]
+        user, item, *parts = self._ids(names, source, values)
         timestamp = self.timestamp or usual_column(names, TIME_NAMES)
         for role, asked in (("user", (user,)), ("item", (item, *parts)), ("timestamp", (timestamp,))):
             for name in asked:
@@ -128,6 +125,25 @@ class Columns:
         roles = {role: name for role, name in found.items() if name is not None}
         require_once(roles.values(), names, source)
         return roles
+
+    def _ids(self, names: Sequence[str], source: str, values: Values) -> list[str | None]:
+        """Return the columns of the users and the items, and further parts of the latter; None where none is found.
+
+        Raises:
+            DataError: several columns may be one of them; see `resolve`.
+        """
+        item, *parts = self.item_parts(names)
+        given = {self.user, self.timestamp, item, *parts}
+        found: list[str | None] = []
+        questions = []
+        for role, name, usual in (("user", self.user, USER_NAMES), ("item", item, ITEM_NAMES)):
+            left = candidates([name for name in names if name not in given], usual) or candidates(names, usual)
+            if name is None and len(left) > 1:
+                questions.append(_question(role, left, values))
+            found.append(name if name is not None else next(iter(left), None))
+        if questions:
+            raise DataError(f"{source}: {' '.join(questions)}")
+        return [*found, *parts]
 
     def item_parts(self, names: Sequence[str]) -> tuple[str | None, ...]:
         """Return the columns that were asked for as the item's id, of which several are joined into one.
@@ -223,23 +239,14 @@ def candidates(names: Sequence[str], usual: Sequence[str]) -> list[str]:
     return [name for name in found if canonical(name) in likeliest.values()]
 
 
-def _choose(
-    usual: Sequence[str], names: Sequence[str], given: Collection[str | None], role: str, source: str, values: Values
-) -> str | None:
-    """Return the column that has a usual name, None where none has one.
-
-    Raises:
-        DataError: several have one, and mean different things.
-    """
-    found = candidates([name for name in names if name not in given], usual) or candidates(names, usual)
-    if len(found) > 1:
-        listed = [f"'{name}' ({', '.join(_first(values(name))) or 'no values'})" for name in found]
-        options = " or ".join(f"--{role}-column {quote(name)}" for name in found)
-        raise DataError(
-            f"{source}: {', '.join(listed[:-1])} and {listed[-1]} may each be the column of the {role}s. Say which one "
-            f"is: {options} (in Python {role}_column=)."
-        )
-    return found[0] if found else None
+def _question(role: str, found: Sequence[str], values: Values) -> str:
+    """Return what is asked where several columns may be that of the users, or of the items."""
+    listed = [f"'{name}' ({', '.join(_first(values(name))) or 'no values'})" for name in found]
+    options = " or ".join(f"--{role}-column {quote(name)}" for name in found)
+    return (
+        f"{', '.join(listed[:-1])} and {listed[-1]} may each be the column of the {role}s. Say which one is: {options} "
+        f"(in Python {role}_column=)."
+    )
 
 
 def _first(values: Iterable[Any]) -> list[str]:

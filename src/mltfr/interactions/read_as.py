@@ -74,7 +74,7 @@ class TimesRead:
             return f"{_UNITS[self.unit]} since 1970; {_UTC}" if self.unit else "numbers of no known unit, as they are"
         written = _WRITTEN.get(self.form, f"dates as '{self.form}'")
         if not self.without_offset:
-            return f"{written}, with an offset; {_UTC}"
+            return f"{written} with an offset; {_UTC}"
         if not self.with_offset:
             return f"{written} without an offset, taken for UTC; {_UTC}"
         return f"{written}, {self.without_offset:,} of them without an offset and taken for UTC; {_UTC}"
@@ -119,7 +119,8 @@ class ReadAs:
         told = {f"columns of {each.file}" if each.file else "columns": str(each) for each in self.columns[:SHOWN]}
         if len(self.columns) > SHOWN:
             told["columns of more files"] = f"in {len(self.columns) - SHOWN:,} more ways"
-        return told | {"times": str(self.times) if self.times else "none: rows are taken to stand in order"}
+        option = " (--timestamp-column names a column of times)" * any(each.not_read for each in self.columns)
+        return told | {"times": str(self.times) if self.times else f"none: rows are taken to stand in order{option}"}
 
 
 def tell_read_as(read_as: ReadAs | None, progress: Progress) -> None:
