@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mltfr.interactions import FilterConfig, InteractionLog, apply_filters, load_interactions, prepare
-from mltfr.interactions.filter_steps import FilterStep, Tally, hashes_of
+from mltfr.interactions.filter_steps import FilterStep, Tally, ids_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
 LOG = """user_id,item_id,event,timestamp
@@ -64,5 +64,5 @@ def test_ids_are_counted_over_pieces(monkeypatch, buffered):
     )
     tally = Tally()
     for piece in table.iter_slices(13):
-        tally.add(hashes_of(piece))
+        tally.add(ids_of(piece))
     assert tally.step("all") == FilterStep("all", 500, table["user_id"].n_unique(), table["item_id"].n_unique())

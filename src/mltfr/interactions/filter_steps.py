@@ -30,21 +30,20 @@ class Tally:
         self.rows = 0
         self._ids = {USER: _Distinct(), ITEM: _Distinct()}
 
-    def add(self, hashes: pl.DataFrame) -> None:
-        """Count the rows of a piece, of which `hashes_of` returned the hashes."""
-        self.rows += len(hashes)
+    def add(self, ids: pl.DataFrame) -> None:
+        """Count the rows of a piece, of which `ids_of` returned the ids."""
+        self.rows += len(ids)
         for name, distinct in self._ids.items():
-            distinct.add(hashes[name])
+            distinct.add(ids[name])
 
     def step(self, name: str) -> FilterStep:
         """Return the counts under a name."""
         return FilterStep(name, self.rows, self._ids[USER].count(), self._ids[ITEM].count())
 
 
-def hashes_of(piece: pl.DataFrame) -> pl.DataFrame:
-    """Return hashes of the ids of users and items that were not checked yet; null where an id is missing."""
-    texts = (pl.col(name).str.strip_chars() for name in (USER, ITEM))
-    return joined(piece).select(pl.when(text != "").then(text.hash()) for text in texts)
+def ids_of(piece: pl.DataFrame) -> pl.DataFrame:
+    """Return the ids of users and items of rows that were not checked yet."""
+    return joined(piece).select(USER, ITEM)
 
 
 class _Distinct:
@@ -53,14 +52,15 @@ class _Distinct:
         self.buffer: list[pl.Series] = []
         self.size = 0
 
-    def add(self, hashes: pl.Series) -> None:
-        self.buffer.append(hashes.unique())
+    def add(self, ids: pl.Series) -> None:
+        texts = ids.gather(ids.hash().arg_unique()).str.strip_chars()  # few are left to be stripped
+        self.buffer.append(texts.filter(texts != "").hash())
         self.size += len(self.buffer[-1])
         if self.size > max(BUFFERED, len(self.known)):  # so that nothing is looked through often
             self.count()
 
     def count(self) -> int:
         if self.buffer:
-            self.known = pl.concat([self.known, *self.buffer]).drop_nulls().unique()
+            self.known = pl.concat([self.known, *self.buffer]).unique()
             self.buffer, self.size = [], 0
         return len(self.known)

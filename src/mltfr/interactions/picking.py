@@ -9,7 +9,7 @@ import polars as pl
 
 from mltfr.errors import DataError, shown
 from mltfr.interactions.columns import further
-from mltfr.interactions.filter_steps import FilterStep, Tally, hashes_of
+from mltfr.interactions.filter_steps import FilterStep, Tally, ids_of
 from mltfr.interactions.raw import ROW, RawTable, Rejected
 from mltfr.interactions.where import CORRECT, Comparison, Where
 
@@ -81,8 +81,8 @@ class Picker:
             self._look(comparison, values[comparison.column])
         columns = {name: (pl.col(name), column.dtype) for name, column in values.items()}
         met = pl.DataFrame(values).select(self.where.expression(columns)).to_series()
-        hashes = hashes_of(piece)
-        for tally, counted in zip(self.counts, (hashes, hashes.filter(met)), strict=True):
+        ids = ids_of(piece)
+        for tally, counted in zip(self.counts, (ids, ids.filter(met)), strict=True):
             tally.add(counted)
         self.rows += len(piece)
         self.kept += int(met.sum())
