@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from mltfr.errors import ConfigError, DataError
-from mltfr.interactions import InteractionLog, load_interactions
+from mltfr.interactions import FilterConfig, InteractionLog, load_interactions
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
 from mltfr.study.notes import notes_on
-from mltfr.study.rolling import RollingConfig, cut
+from mltfr.study.rolling import RollingConfig, cut, windows_of
 from mltfr.study.selection import select
 from support.small_study import small
 
@@ -87,11 +87,23 @@ def test_logs_without_times_or_with_a_split_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^data.mine.rolling: .* has no times to cut windows by"):
         borders(load_interactions(pl.DataFrame({"user_id": ["u"], "item_id": ["i"]})), windows=1, span="1d")
     for name in ("train", "test"):
-        (tmp_path / f"{name}.txt").write_text("u i j\n")
+        (tmp_path / f"{name}.txt").write_text(f"u {name}\n")
     with pytest.raises(ConfigError, match="comes with a split of its own"):
-        borders(load_interactions(tmp_path), windows=1, span="1d")
+        windows_of(RollingConfig(windows=1, span="1d"), load_interactions(tmp_path), FilterConfig(), "")
     with pytest.raises(DataError, match=r"rolling\.until"):
         borders(log_of(1, 2, 3), windows=1, span=1, until="2024-01-01")
+
+
+@pytest.mark.parametrize(("times", "message"), [
+    ((1, 2, 95), r"window w1: The global-time.* split has no test example"),
+    ((1, 2, 85, 95), r"window w1: No user with a row before 66 has one in the validation behind it. Or take a longer"),
+])  # fmt: skip
+def test_a_window_without_examples_is_refused_before_anything_runs(times: tuple[int, ...], message: str) -> None:
+    log, rolling = log_of(*times), RollingConfig(windows=2, span=10)
+    with pytest.raises(ConfigError, match=r"^data.mine.rolling, " + message):
+        windows_of(rolling, log, FilterConfig(), "data.mine.rolling")
+    whole = log_of(1, 70, 80, 85, 95)
+    assert windows_of(rolling, whole, FilterConfig(), "") == cut(rolling, whole, None, "")
 
 
 ROLLING = {"windows": 3, "span": "2d"}

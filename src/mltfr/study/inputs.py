@@ -15,7 +15,7 @@ from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
 from mltfr.study.plan import Cell, Group
-from mltfr.study.rolling import cut
+from mltfr.study.rolling import windows_of
 from mltfr.study.spec import JobSpec
 from mltfr.tokens import PreparedTable
 
@@ -51,7 +51,7 @@ class StudyInputs:
             config = FilterConfig.parse(filters, f"data.{label}.settings.filters")
             log = open_log(data, config)
             if data.rolling is not None:
-                self.windows[label] = cut(data.rolling, log, config.since, f"data.{label}.rolling")
+                self.windows[label] = windows_of(data.rolling, log, config, f"data.{label}.rolling")
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
 
     def tables(self, config: RunConfig) -> list[PreparedTable]:

@@ -83,7 +83,7 @@ def slug(*labels: str) -> str:
 
 
 Windows = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Settings of every window, by the label of the data set; see `rolling.cut`."""
+"""Settings of every window, by the label of the data set; see `rolling.windows_of`."""
 
 
 def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:

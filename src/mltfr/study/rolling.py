@@ -12,11 +12,12 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from mltfr.config import Config
-from mltfr.errors import ConfigError
-from mltfr.interactions import InteractionLog, PreparedSet
-from mltfr.interactions.borders import Border, as_border, shown_span, threshold
+from mltfr.errors import ConfigError, DataError
+from mltfr.interactions import FilterConfig, InteractionLog, PreparedSet, SplitConfig, apply_filters
+from mltfr.interactions.borders import Border, as_border, as_text, shown_span, threshold
 from mltfr.interactions.clock import PARTS
 from mltfr.interactions.dates import NANOS
+from mltfr.interactions.splits import split_lengths
 
 Span = int | float | str
 """A length of time: `28d`, or a number where the log's times are a counter."""
@@ -63,9 +64,38 @@ class RollingConfig(Config):
         return tuple(f"w{number:0{width}}" for number in range(1, self.windows + 1))
 
 
-def cut(
-    rolling: RollingConfig, log: InteractionLog | PreparedSet, since: Border | None, where: str
+def windows_of(
+    rolling: RollingConfig, log: InteractionLog | PreparedSet, filters: FilterConfig, where: str
 ) -> list[dict[str, Any]]:
+    """Return the settings of every window, as `cut` does, each of them with rows to train on, to choose by and to test.
+
+    Args:
+        rolling: how many windows, and how long.
+        log: the log as it is read.
+        filters: those of the data set.
+        where: where `rolling` stands in the study file, for messages.
+
+    Raises:
+        ConfigError: the log has a split of its own, it cannot be cut, or a window lacks examples.
+        DataError: `until` or `since` is a date, and the log's times are a counter.
+    """
+    if isinstance(log, PreparedSet) or log.has_test:
+        raise ConfigError(f"{where}: {log.source} comes with a split of its own. Give the log that it was made from.")
+    windows = cut(rolling, log, filters.since, where)
+    for label, window in zip(rolling.labels, windows, strict=True):
+        config, of_window = SplitConfig(**window["split"]), filters.model_copy(update=window["filters"])
+        try:
+            method, _, lengths = split_lengths(apply_filters(log, of_window)[0], config)
+            lengths.require(method)
+            if not lengths.validation.any():
+                border = as_text(config.validation_from)
+                raise DataError(f"No user with a row before {border} has one in the validation behind it.")
+        except DataError as error:
+            raise ConfigError(f"{where}, window {label}: {error} Or take a longer span, or fewer windows.") from error
+    return windows
+
+
+def cut(rolling: RollingConfig, log: InteractionLog, since: Border | None, where: str) -> list[dict[str, Any]]:
     """Return the settings of every window, the oldest first: a `global-time` split of the rows before its end.
 
     Args:
@@ -75,12 +105,10 @@ def cut(
         where: where `rolling` stands in the study file, for messages.
 
     Raises:
-        ConfigError: the log has no times or a split of its own, its times and the spans are not of one kind, or the
-            first window leaves nothing to train on.
+        ConfigError: the log has no times, they and the spans are not of one kind, or the first window leaves nothing to
+            train on.
         DataError: `until` or `since` is a date, and the log's times are a counter.
     """
-    if isinstance(log, PreparedSet) or log.has_test:
-        raise ConfigError(f"{where}: {log.source} comes with a split of its own. Give the log that it was made from.")
     if not log.has_timestamps:
         raise ConfigError(f"{where}: {log.source} has no times to cut windows by. Add them, or leave it out.")
     ticks = _ticks(rolling, log, where)
