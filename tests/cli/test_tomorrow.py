@@ -90,10 +90,10 @@ def test_an_update_that_trains_is_shown_again_by_resume(finished, store, tmp_pat
     assert "epoch 2 of at most 2: loss" in done.stderr  # the run's own was the first
     assert "validation" in done.stdout
     again = run(*command, "--resume", home=store)
-    assert "this update is finished; nothing was left to do." in again.stderr
+    assert "this run is finished; nothing was left to do." in again.stderr
     assert again.stdout.replace("│", "") == done.stdout.replace("│", "")
     other = refused(tmp_path, store, *command[:-1], "2", "--resume")
-    assert "holds a finished run, and not that of this update" in other
+    assert "holds a finished run of something else" in other
 
 
 def test_rows_of_another_day_are_read_as_the_run_was(store, tmp_path):

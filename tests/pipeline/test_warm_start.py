@@ -136,7 +136,7 @@ def test_a_finished_update_is_shown_and_another_one_refused(parent, tmp_path):
     again, _ = update(parent, AFTER, tmp_path / "run", epochs=1, resume=True)
     assert same_weights(first, again)
     for log, epochs in ((as_log(AGAIN), 1), (AFTER, 2), (AFTER, 0)):
-        with pytest.raises(RunError, match="holds a finished run, and not that of this update"):
+        with pytest.raises(RunError, match="holds a finished run of something else"):
             update(parent, log, tmp_path / "run", epochs=epochs, resume=True)
 
 

@@ -42,8 +42,8 @@ def test_unknown_tensors_are_answered_with_the_largest() -> None:
 
 
 def test_a_vector_is_no_table() -> None:
-    with pytest.raises(TokenTableError, match="'norm' is 99, a token table is a matrix"):
-        choose_tensor({"norm": (99,)}, "norm", "f")
+    with pytest.raises(TokenTableError, match="'norm': is 99, a token table is a matrix"):
+        check_shape((99,), "f: tensor 'norm'")
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.pt", "model.pth", "x.pkl", "x.ckpt"])
@@ -243,7 +243,7 @@ def test_headers_are_read_within_their_limits(tmp_path: Path, monkeypatch: pytes
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
     assert read_header(path)[1] == 8 + len(header)
     with monkeypatch.context() as patch:
-        patch.setattr("mltfr.tokens.sources.safetensors.MAX_HEADER", len(header) - 1)
+        patch.setattr("mltfr.tokens.sources.safetensors.MAX_BYTES", len(header) - 1)
         with pytest.raises(TokenTableError, match="the header is cut off"):
             read_header(path)
     path.write_bytes(struct.pack("<Q", len(header) + 9) + header + b" " * 8)  # of which a reader would see the end

@@ -54,6 +54,8 @@ from mltfr.training import (
 )
 from mltfr.version import __version__
 
+ORIGINS = {"chain": "the run before is another one", "data_fingerprint": "the log is another one"}
+"""What differs where the manifests of two runs differ in these."""
 LISTED = 5
 """Settings that differ which a message names."""
 
@@ -204,10 +206,24 @@ def finished_run(
         RunError: it was not, or it is damaged.
     """
     config, _, facts = split_log(config, log)
+    return finished_from(config, facts, folder, callback)
+
+
+def finished_from(config: RunConfig, facts: Mapping[str, Any], folder: Path, callback: Callback) -> FittedModel:
+    """Return the finished run of a folder, which was made of the same log, and run, with the same settings.
+
+    Args:
+        config: every setting.
+        facts: what the manifest says of the log, and of the runs before it.
+        folder: the run folder.
+        callback: told that nothing was left to do.
+
+    Raises:
+        RunError: it was not, or it is damaged.
+    """
     fitted = load_artifact(folder)
-    other = differences(fitted.config.deciding(), config.deciding())
-    if facts["data_fingerprint"] != fitted.facts.get("data_fingerprint"):
-        other.insert(0, "the log is another one")
+    other = [text for key, text in ORIGINS.items() if facts.get(key) != fitted.facts.get(key)]
+    other += differences(fitted.config.deciding(), config.deciding())
     if other:
         raise RunError(
             f"{folder}: holds a finished run of something else ({_listed(other)}). Look at it: mltfr evaluate "

@@ -19,14 +19,14 @@ from typing import Any
 
 from safetensors.torch import save
 
-from mltfr.errors import DataError, RunError
+from mltfr.errors import DataError
 from mltfr.interactions import InteractionLog, LastTime, NewRows, Split, extend
 from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
-from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
+from mltfr.pipeline.artifact import open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data_counts import count_data
-from mltfr.pipeline.fit import fit_split
+from mltfr.pipeline.fit import finished_from, fit_split
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.training import Callback
@@ -102,7 +102,7 @@ def update(
         later, new = with_new_rows(parent, log, train=epochs > 0)
         config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
         if folder is not None and finished:
-            return _finished(folder, config, facts, callback), new
+            return finished_from(config, facts, folder, callback), new
         counts = count_data(later.split, config.evaluation.protocol(later.split.method))
         if counts.test.targets:
             counts.tell(callback)
@@ -126,23 +126,6 @@ def _config(parent: FittedModel, epochs: int) -> RunConfig:
         return parent.config
     training = parent.config.training.model_copy(update={"epochs": parent.facts.get("best_epoch", 0) + epochs})
     return parent.config.model_copy(update={"training": training})
-
-
-def _finished(folder: Path, config: RunConfig, facts: dict[str, Any], callback: Callback) -> FittedModel:
-    """Return the finished update of a folder.
-
-    Raises:
-        RunError: it is one of another run, of other rows, or with other epochs; or it is damaged.
-    """
-    found = load_artifact(folder)
-    same = all(found.facts.get(key) == facts[key] for key in ("chain", "data_fingerprint"))
-    if not same or found.config != config:
-        raise RunError(
-            f"{folder}: holds a finished run, and not that of this update. Look at it: mltfr evaluate {folder}. Or "
-            "choose another --out."
-        )
-    callback.message(f"{folder}: this update is finished; nothing was left to do.")
-    return found
 
 
 def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, name: str | None) -> dict[str, Any]:

@@ -74,7 +74,6 @@ def main(run: Path) -> int:
     try:
         spec = read_spec(run)
         torch.set_num_threads(int(spec.inputs["threads"]))
-        run.mkdir(parents=True, exist_ok=True)
         with stop_request() as stop:
             threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
             with locked(run, LOCK_TIMEOUT, within=[CHECKPOINT]):

@@ -12,7 +12,7 @@ from mltfr.storage.foreign import one_line
 from mltfr.storage.parse import parse_json
 
 MAX_BYTES = 100_000_000
-"""Bytes of a vocabulary above which it is refused; that of the largest model has a third of it."""
+"""Bytes of a vocabulary or a header above which it is refused; those of the largest models have a third of it."""
 VOCABULARY_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "vocabulary.json", "vocabulary.txt")
 """Names of vocabulary files beside a table, in the order in which they are looked for."""
 

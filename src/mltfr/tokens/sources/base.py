@@ -20,8 +20,6 @@ from mltfr.tokens.vocabulary import TokenStrings
 
 CHUNK_BYTES = 8 << 20
 """Bytes of float32 values held in memory while a table is read."""
-MAX_HEADER = 100_000_000
-"""Bytes of a header or vocabulary above which a file is refused; those of the largest models have a third of it."""
 MAX_SHAPE = (1 << 22, 1 << 15)
 """Rows and columns above which a matrix is no token table: four times the largest that are known."""
 EMPTY = 0.1

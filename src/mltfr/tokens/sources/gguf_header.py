@@ -16,7 +16,7 @@ import numpy as np
 
 from mltfr.errors import TokenTableError
 from mltfr.storage.foreign import foreign_file
-from mltfr.tokens.sources.base import MAX_HEADER
+from mltfr.tokens.vocabulary import MAX_BYTES
 
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -63,7 +63,7 @@ class _Reader:
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.file, self.path = file, path
-        self.size = min(path.stat().st_size, MAX_HEADER)
+        self.size = min(path.stat().st_size, MAX_BYTES)
 
     def header(self) -> GGUFHeader:
         if self.file.read(4) != b"GGUF":

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from mltfr.errors import TokenTableError
 from mltfr.storage.parse import parse_json
 from mltfr.tokens.sources.base import (
-    MAX_HEADER,
     OpenTable,
     TokenSource,
     TokenSourceConfig,
@@ -30,7 +29,7 @@ from mltfr.tokens.sources.base import (
 )
 from mltfr.tokens.sources.model2vec import MAPPING, WEIGHTS, check, is_mapped, stored_type
 from mltfr.tokens.sources.tensor_names import choose_tensor
-from mltfr.tokens.vocabulary import find_vocabulary, numbered, read_vocabulary_file
+from mltfr.tokens.vocabulary import MAX_BYTES, find_vocabulary, numbered, read_vocabulary_file
 
 _SHARD = re.compile(r"(?!\.)[^/\\\0]+\.safetensors")
 INDEX = "model.safetensors.index.json"
@@ -139,7 +138,7 @@ def read_index(path: Path) -> dict[str, str]:
         TokenTableError: the index is damaged, or names a file outside its folder.
     """
     try:
-        if path.stat().st_size > MAX_HEADER:
+        if path.stat().st_size > MAX_BYTES:
             raise ValueError("too large")
         files = dict(parse_json(path.read_text(encoding="utf-8"))["weight_map"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -165,7 +164,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
         with path.open("rb") as file:
             prefix = file.read(8)
             length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-            if not 2 <= length <= min(path.stat().st_size - 8, MAX_HEADER):
+            if not 2 <= length <= min(path.stat().st_size - 8, MAX_BYTES):
                 raise TokenTableError(f"{path}: damaged: the header is cut off. Fetch it again.")
             header = parse_json(file.read(length))
     except OSError as error:

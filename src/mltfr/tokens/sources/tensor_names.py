@@ -43,7 +43,7 @@ def choose_tensor(shapes: Mapping[str, Sequence[int]], given: str | None, where:
         where: the file, for messages.
 
     Raises:
-        TokenTableError: no tensor has that name or a known one, or it is not a matrix.
+        TokenTableError: no tensor has that name, or a known one.
     """
     name = given or next((name for name in KNOWN_NAMES if name in shapes), None)
     if name is None or name not in shapes:
@@ -52,7 +52,4 @@ def choose_tensor(shapes: Mapping[str, Sequence[int]], given: str | None, where:
         listed = ", ".join(f"{shown(key)[1:-1]} {'x'.join(map(str, matrices[key]))}" for key in largest)
         problem = f"no tensor '{given}'" if given else "no tensor has a known token table's name"
         raise TokenTableError(f"{where}: {problem}. Pass --tensor NAME; its largest: {listed or 'none'}.")
-    if len(shapes[name]) != 2 or 0 in shapes[name]:
-        shape = "x".join(map(str, shapes[name]))
-        raise TokenTableError(f"{where}: tensor '{name}' is {shape}, a token table is a matrix V x W.")
     return name
