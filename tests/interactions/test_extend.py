@@ -153,6 +153,19 @@ def test_histories_are_those_of_the_joined_log(rows, cut, filters):
         }
 
 
+def test_rows_that_until_kept_from_a_run_are_new_when_it_is_scored():
+    log, filters = as_log([*OLD, *NEW]), FilterConfig(until=7)
+    before = split(apply_filters(log, filters)[0])
+    data, new = extend(before, log, filters, LastTime.of(log), unseen=True)
+    expected, _ = after(OLD, NEW)
+    assert (of_ids(data), new.not_later, new.interactions) == (of_ids(expected), len(OLD), len(NEW))
+    assert data.test.user.tolist() == expected.test.user.tolist()
+    with pytest.raises(DataError, match=r"has them already, or its filters.until \(7\) left them out"):
+        extend(before, log, filters, LastTime.of(log))
+    later = FilterConfig(until=1_000)  # behind the log's end, where it kept nothing from the run
+    assert extend(split(as_log(OLD)), log, later, LastTime.of(as_log(OLD)), unseen=True)[1].interactions == len(NEW)
+
+
 def test_who_has_too_many_new_rows_is_left_out():
     robot = [("robot", "x", 20 + time) for time in range(9)]
     data, new = after(OLD, [*NEW, *robot], FilterConfig(max_user_interactions=8))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mltfr.errors import DataError
+from mltfr.interactions.borders import Border, as_text, not_before, threshold
 from mltfr.interactions.filters import FilterConfig, apply_filters
 from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.last_time import LastTime
@@ -53,7 +54,12 @@ class _Rows:
 
 
 def extend(
-    data: Split, log: InteractionLog, filters: FilterConfig, last: LastTime | None, train: bool = False
+    data: Split,
+    log: InteractionLog,
+    filters: FilterConfig,
+    last: LastTime | None,
+    train: bool = False,
+    unseen: bool = False,
 ) -> tuple[Split, NewRows]:
     """Return a split's histories with the rows of a later log behind them, and the new rows as examples.
 
@@ -70,12 +76,14 @@ def extend(
             alone.
         last: the last time of the run's log; rows that are not later are left out. None takes all.
         train: whether the split is one to train on.
+        unseen: whether rows from `filters.until` on are new as well: they are in the run's log, and it never saw them.
 
     Raises:
         DataError: no row is left, or too few to train on; or the log has a given test split, or times of another kind.
     """
     timed = last is not None and log.has_timestamps
-    later = _later(log, last) if last is not None and timed else log
+    later = _later(log, last, filters.until, unseen) if last is not None and timed else log
+    filters = filters.model_copy(update={"until": None}) if unseen else filters
     kept = _filtered(later, filters)
     rows = _rows(data, kept, filters)
     trained = rows.order < math.ceil(TRAINED * len(kept)) * train        # [T]
@@ -129,13 +137,17 @@ def extend(
     return split, facts
 
 
-def _later(log: InteractionLog, last: LastTime) -> InteractionLog:
-    """Return the rows of a log that lie behind a moment."""
-    later = replace(log, frame=log.frame.filter(last.later(log)))
+def _later(log: InteractionLog, last: LastTime, until: Border | None, unseen: bool) -> InteractionLog:
+    """Return the rows of a log that lie behind a moment, with `unseen` also those that `until` kept from the run."""
+    condition = last.later(log)
+    if until is not None and unseen:
+        condition |= not_before(threshold(until, log, "filters.until")).expression
+    later = replace(log, frame=log.frame.filter(condition))
     if not len(later):
+        left_out = "" if until is None else f", or its filters.until ({as_text(until)}) left them out"
         raise DataError(
             f"{log.source}: none of its {len(log):,} rows is later than the run's last one ({last}), so the run has "
-            "them already. Give the rows that came after it."
+            f"them already{left_out}. Give the rows that came after it."
         )
     return later
 

@@ -36,28 +36,33 @@ INHERITED = ("seed", "filters", "tables", "item_vectors", "rounds", "best_epoch"
 """What the manifest of an updated run says as its parent's does."""
 
 
-def with_new_rows(fitted: FittedModel, log: InteractionLog, train: bool = False) -> tuple[FittedModel, NewRows]:
+def with_new_rows(
+    fitted: FittedModel, log: InteractionLog, train: bool = False, unseen: bool = False
+) -> tuple[FittedModel, NewRows]:
     """Return a fitted model whose histories go on with new rows, each of them a test example, and what became of them.
 
     Args:
         fitted: the model and its data; both stay as they are.
         log: rows that came after its log: of known and new users, of known and new items.
         train: whether the split is one to train on, see `extend`; the model does not fit it where there are new items.
+        unseen: whether rows that `filters.until` kept from the run are new as well.
 
     Raises:
         DataError: no row is left, or the log has a given test split, or times of another kind.
     """
-    data, new = extend(fitted.split, log, fitted.config.filters, LastTime.of_facts(fitted.facts), train)
+    data, new = extend(fitted.split, log, fitted.config.filters, LastTime.of_facts(fitted.facts), train, unseen)
     return replace(fitted, split=data), new
 
 
 def to_evaluate(fitted: FittedModel, log: InteractionLog) -> tuple[FittedModel, NewRows]:
     """Return what `with_new_rows` does, where there is something to evaluate: for drift and backtests.
 
+    All rows count that the run never saw: later ones, and those of its own log that `filters.until` left out.
+
     Raises:
         DataError: none of the new rows has anything of its user before it; and see `with_new_rows`.
     """
-    later, new = with_new_rows(fitted, log)
+    later, new = with_new_rows(fitted, log, unseen=True)
     if not len(later.split.test):
         raise DataError(f"{new} So there is no row to predict. Give rows of known users, or longer histories.")
     return later, new
