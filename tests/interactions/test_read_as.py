@@ -134,6 +134,14 @@ def test_how_times_were_understood_is_told(times: list[object], expected: str) -
     assert words(log)["times"] == expected
 
 
+def test_moments_with_a_zone_have_an_offset() -> None:
+    times = pl.Series([datetime(2024, 3, 31), datetime(2024, 4, 1)])
+    zoned = times.dt.replace_time_zone("Europe/Berlin")
+    for series, offset in ((times, "without an offset, taken for UTC"), (zoned, "with an offset")):
+        log = load_interactions(pl.DataFrame({"user": "u", "item": ["a", "b"], "time": series}))
+        assert words(log)["times"] == f"dates {offset}; {UTC_ONLY}"
+
+
 def test_a_given_form_of_times_is_told() -> None:
     table = {"user": ["u", "u"], "item": ["a", "b"], "time": ["01.03.24 10:00", "02.03.24 10:00"]}
     log = load_interactions(table, time_format="%d.%m.%y %H:%M")
