@@ -72,6 +72,14 @@ def test_the_words():
     ]
 
 
+def test_the_words_as_a_paragraph():
+    assert COUNTS.paragraph.startswith(
+        "read 21,654 rows, 2,603 users, 400 items; after max_user_interactions 18,054 rows, 2,600 users, 400 items; "
+        "training 13,451 rows, 2,600 users, 399 items; validation 2,600 rows, 2,600 users; test 2,003 rows, 2,003 "
+        "users. Left out: 597 users too short for test. 3 of"
+    )
+
+
 def test_a_remedy_is_said_where_there_is_much_and_it_was_not_taken():
     def of(test, **changes):
         return list(replace(COUNTS, test=test, left_out={}, **changes).remarks())

@@ -81,6 +81,8 @@ def test_a_backtest_is_stopped_resumed_and_blind_to_what_comes_later(tmp_path: P
     tests = results.unique("window").sort("window").select("window", "test_from", "test_until").rows()
     assert tests == [("w1", "2023-12-13", "2023-12-19"), ("w2", "2023-12-19", "2023-12-25")]
     summary = outcome.summary.read_text()
+    for window in ("w1", "w2"):
+        assert summary.count(f"\nData set shop / {window}: read ") == 1
     assert "## shop: test, mean of 2 windows" in summary
     assert "| w1: 2023-12-13 | w2: 2023-12-19 | gain over none | ahead in |" in summary
     assert "a user counts once, by the mean over the windows" in summary

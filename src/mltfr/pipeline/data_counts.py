@@ -62,6 +62,15 @@ class DataCounts:
         sentences = (textwrap.fill(sentence, WIDTH) for sentence in self.remarks())
         return "\n".join([*_table(self._rows()), *sentences])
 
+    @property
+    def paragraph(self) -> str:
+        """The counts in running text."""
+        rows = (
+            f"{name} {interactions:,} rows, {_users(users)}" + (f", {items:,} items" if items is not None else "")
+            for name, interactions, users, items in self._rows()
+        )
+        return " ".join([f"{'; '.join(rows)}.", *self.remarks()])
+
     def tell(self, progress: Progress) -> None:
         """Say the counts, line by line."""
         for line in str(self).split("\n"):

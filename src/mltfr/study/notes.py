@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
+from mltfr.pipeline.data_counts import DataCounts
+from mltfr.storage.folder import MANIFEST
 from mltfr.study.config import StudyConfig
+from mltfr.study.folder import StudyFolder
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.plan import Cell, Group
+from mltfr.study.results import read_run
 from mltfr.study.tuning import GroupTuning
+from mltfr.study.users import USERS
 from mltfr.version import __version__
 
 
@@ -46,6 +51,20 @@ def notes_on(
             notes.append(f"{group}: trial {best['trial']} of {tuning.trials} was the best ({chosen}).")
     notes += [f"Cell {name} is missing, since it failed: {message}" for name, message in failures.items()]
     return notes
+
+
+def data_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
+    """Return how large the parts of every data set are, and of every window: what its first finished cell says."""
+    notes: dict[str, str] = {}
+    for cell in cells:
+        label = " / ".join(filter(None, (cell.group.data, cell.group.window)))
+        run = folder.run(cell)
+        if label in notes or not ((run / MANIFEST).exists() and (run / USERS).exists()):
+            continue
+        metrics = read_run(run).metrics
+        if "counts" in metrics:  # else it is a cell of an earlier version
+            notes[label] = f"Data set {label}: {DataCounts.from_json(metrics['counts']).paragraph}"
+    return list(notes.values())
 
 
 def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: StudyInputs) -> str:
