@@ -57,7 +57,8 @@ class Recommender(Updatable):
         tokens: names of token tables, as a list or separated by commas; by default three that need no account.
         preset: "default", or "reference" for the published arithmetic and settings.
         seed: random seed.
-        epochs: maximum number of epochs of a round.
+        epochs: maximum number of epochs in all; of two rounds, the first one gets at most half of them, and each gets
+            one at least.
         settings: further settings, as texts such as `"training.batch_size=128"` or as a dict, nested or with such keys.
         config: complete settings, or a dict or the path of a TOML file with some; the other arguments override
             these, and cannot be given beside complete settings.

@@ -75,8 +75,8 @@ def test_a_demo_says_where_it_stands(
 ) -> None:
     load.ensure_table("synthetic", TokenStore())
     monkeypatch.setattr(demo, "_data", lambda: (as_log(rows(walks())), ["synthetic"], "made up"))
-    monkeypatch.setattr(demo, "EPOCHS", 1)
-    monkeypatch.setattr(demo, "SETTINGS", (*demo.SETTINGS, "backbone.hidden=16", "training.advanced.fisher_examples=8"))
+    small = ("training.epochs=1", "backbone.hidden=16", "training.advanced.fisher_examples=8")
+    monkeypatch.setattr(demo, "SETTINGS", (*demo.SETTINGS, *small))
     demo.demo(tmp_path / "demo")
     said = capsys.readouterr().out
     for text in ("item-knn ", "mltfr, zero branch", "Fusion mltfr ", "Training was cut off after epoch 1", " mltfr "):

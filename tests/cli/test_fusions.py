@@ -50,7 +50,7 @@ CASES = {
 def fit(folder: Path, store: Path, name: str, out: str, *more: str, epochs: str = "1") -> Path:
     options = [str(folder / word) if word in ("words.txt", "vectors.parquet") else word for word in CASES[name]]
     where = folder / out
-    arguments = ("--fusion", name, *SMALL, *options, "--epochs", epochs, *more)
+    arguments = ("--fusion", name, *SMALL, *options, "--set", f"training.epochs={epochs}", *more)
     run("fit", folder / "log.csv", "--out", where, *arguments, home=store)
     return where
 
@@ -102,7 +102,7 @@ def test_the_manifest_counts_the_parameters_that_train(runs: dict[str, Path]) ->
 
 
 def test_the_controls_differ_from_mltfr_in_one_line(folder: Path, store: Path, runs: dict[str, Path]) -> None:
-    options = ("--fusion", "mltfr", *SMALL, *CASES["random"], "--epochs", "1")
+    options = ("--fusion", "mltfr", *SMALL, *CASES["random"], "--set", "training.epochs=1")
     run("fit", folder / "log.csv", "--out", folder / "mltfr", *options, home=store)
     lines = (folder / "mltfr/config.toml").read_text().splitlines()
     for name in ("random", "shuffled"):

@@ -77,8 +77,9 @@ def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path, columns: int) -> No
 def test_help_tells_the_defaults_and_the_formats(store: Path) -> None:
     text = re.sub(r"[\s│]+", " ", run("fit", "--help", home=store).stdout)
     config = RunConfig()
+    epochs, first = config.training.epochs, config.training.first_round_epochs
     for default in (config.backbone.name, config.fusion.name, ",".join(config.tokens.tables), config.seed,
-                    config.training.epochs):  # fmt: skip
+                    f"{epochs}, or {first} + {epochs} in two rounds"):  # fmt: skip
         assert f"[default: ({default})]" in text
     for name in FORMATS:
         assert name in text

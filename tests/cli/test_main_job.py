@@ -18,7 +18,7 @@ TABLES = ("--tokens", "alpha,beta")
 def fitted(tmp_path_factory, store):
     folder = tmp_path_factory.mktemp("job")
     histories = write_log(folder / "log.csv")
-    done = run("fit", folder / "log.csv", "--out", folder / "run", *TABLES, *SMALL, "--epochs", "4", home=store)
+    done = run("fit", folder / "log.csv", "--out", folder / "run", *TABLES, *SMALL, "--epochs", "8", home=store)
     return folder, histories, done
 
 

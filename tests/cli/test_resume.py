@@ -11,7 +11,7 @@ import pytest
 from support.command_line import COMMAND, SMALL, run
 from support.walks import write_log
 
-OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "3", "--set", "training.advanced.checkpoint_seconds=0")
+OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "6", "--set", "training.advanced.checkpoint_seconds=0")
 
 
 def start(store, *arguments):
@@ -69,7 +69,7 @@ def test_a_finished_run_that_is_resumed_shows_its_scores(tmp_path, store, straig
     assert "this run is finished; nothing was left to do." in done.stderr
     assert "popularity" in done.stdout
     assert f"Run written to {straight / 'run'}. Next: mltfr recommend" in done.stdout.replace("\n", " ")
-    refused = run(*command, "--epochs", "4", home=store, check=False)
+    refused = run(*command, "--epochs", "7", home=store, check=False)
     assert refused.returncode == 2
     assert "finished run of something else (training.epochs was 3 and is 4). Look at it: mltfr eval" in refused.stderr
     assert {path: path.read_bytes() for path in (straight / "run").iterdir()} == before

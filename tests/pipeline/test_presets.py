@@ -14,9 +14,28 @@ from mltfr.pipeline import RunConfig, resolve
 
 def test_later_settings_win():
     file = {"seed": 1, "backbone": {"hidden": 128}, "training": {"epochs": 7, "batch_size": 32}}
-    config = resolve(file=file, epochs=8, overrides=["training.batch_size=16"])
+    config = resolve(file=file, fusion="none", epochs=8, overrides=["training.batch_size=16"])
     assert (config.seed, config.backbone.hidden) == (1, 128)
     assert (config.training.epochs, config.training.batch_size) == (8, 16)
+
+
+@pytest.mark.parametrize(("epochs", "given", "expected"), [
+    (3, {}, (1, 2)),
+    (2, {}, (1, 1)),
+    (1, {}, (1, 1)),
+    (20, {}, (10, 10)),
+    (50, {}, (10, 40)),
+    (50, {"preset": "reference"}, (20, 30)),
+    (50, {"overrides": ["training.first_round_epochs=2"]}, (2, 48)),
+    (50, {"overrides": ["training.epochs=7"]}, (10, 7)),
+    (50, {"file": {"training": {"epochs": 7, "first_round_epochs": 4}}}, (4, 46)),
+    (50, {"fusion": "none"}, (10, 50)),
+    (1, {"fusion": "direct"}, (10, 1)),
+    (1, {"overrides": ["fusion.consensus_weight=0"]}, (10, 1)),
+])  # fmt: skip
+def test_epochs_are_those_of_all_rounds(epochs, given, expected):
+    training = resolve(epochs=epochs, **given).training
+    assert (training.first_round_epochs, training.epochs) == expected
 
 
 @pytest.mark.parametrize("named", [{}, {"name": "sasrec"}])
@@ -257,8 +276,9 @@ def test_what_a_baseline_is_judged_by_has_a_meaning():
 
 
 def test_what_differs_is_named_with_both_values():
-    one, other = (resolve(**given).model_dump(mode="json") for given in ({"epochs": 3}, {"seed": 4}))
+    given = {"overrides": "training.epochs=3"}
+    one, other = (resolve(**each).model_dump(mode="json") for each in (given, {"seed": 4}))
     assert differences(one, other) == ["seed was 0 and is 4", "training.epochs was 3 and is 100"]
-    assert differences(one, resolve(backbone="gru4rec", epochs=3).model_dump(mode="json")) == [
+    assert differences(one, resolve(backbone="gru4rec", **given).model_dump(mode="json")) == [
         'backbone.name was "sasrec" and is "gru4rec"'
     ]

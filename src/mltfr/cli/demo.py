@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 SETTINGS = (
     "training.samples=positions",
+    "training.epochs=30",
     "training.batch_size=64",
     "training.patience=5",
     "backbone.dropout=0.3",
 )
 """The same for both recommenders: whole histories as samples, so that the demo takes minutes."""
-EPOCHS = 30
 MARKER, WRITTEN_BY = "demo.txt", "Written by `mltfr demo`; the next demo replaces this folder.\n"
 """The file that shows that a folder is a demo's, and its content."""
 BARE, FULL, LISTS = "bare", "mltfr", "recommendations.csv"
@@ -50,7 +50,7 @@ def demo(
         from mltfr.recommender import Recommender
         from mltfr.training import Console
 
-        arguments: dict[str, Any] = {"seed": seed, "epochs": EPOCHS, "settings": SETTINGS}
+        arguments: dict[str, Any] = {"seed": seed, "settings": SETTINGS}
         bare = Recommender(fusion="none", **arguments)
         bare.fit(log, out / BARE, callback=Console("bare sasrec"))
         full = Recommender(tokens=tables, **arguments)

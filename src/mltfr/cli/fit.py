@@ -91,7 +91,9 @@ def fit(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Maximum number of epochs of a round; validation usually ends it earlier.", show_default="100"
+            help="Maximum number of epochs (passes over the training data) in all; of two rounds, the first has at "
+            "most half of them, and each one at least. Validation usually ends a round earlier.",
+            show_default="100, or 10 + 100 in two rounds",
         ),
     ] = None,
     no_baselines: Annotated[

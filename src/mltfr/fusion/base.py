@@ -66,6 +66,11 @@ class Fusion(nn.Module, ABC):
     """Whether a training step with it can be captured as a CUDA graph: it asks the device for no value, and what
     steers it besides tensors that stay in their place is its `graph_key`."""
 
+    @classmethod
+    def rounds_of(cls, config: Any) -> int:
+        """Return how many training rounds there are with these settings."""
+        return 1
+
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return `delta` `[B, L, D]`.
@@ -123,9 +128,14 @@ class TwoRoundFusion(Fusion):
     """A fusion whose experts of round 1 are merged into a frozen consensus expert for round 2."""
 
     rounds: int = 2
-    """Training rounds: 1 where the consensus expert is left out."""
+    """Training rounds, `rounds_of` its settings."""
     fisher_estimator: Literal["per-example", "batch"] = "per-example"
     """How Fisher information is estimated between the rounds."""
+
+    @classmethod
+    def rounds_of(cls, config: Any) -> int:
+        """Return 2; a subclass whose consensus expert can be left out returns 1 where it is."""
+        return 2
 
     @abstractmethod
     def fisher_parameters(self) -> Mapping[str, nn.Parameter]:

@@ -133,6 +133,11 @@ class ReferenceFusion(TwoRoundFusion):
     tables_in_state = False
     fisher_estimator = "batch"
 
+    @classmethod
+    def rounds_of(cls, config: ReferenceConfig) -> int:
+        """Return 1 where the consensus expert is left out."""
+        return 2 if config.consensus_weight > 0 else 1
+
     def __init__(self, config: ReferenceConfig, inputs: FusionInputs) -> None:
         super().__init__()
         tables = by_name(inputs.tables)
@@ -142,7 +147,7 @@ class ReferenceFusion(TwoRoundFusion):
                 raise ConfigError(f"keep is {config.keep}, but '{table.name}' has {table.shape[0]} tokens.")
         self.config = config
         self.hidden = inputs.hidden
-        self.rounds = 2 if config.consensus_weight > 0 else 1
+        self.rounds = self.rounds_of(config)
         self.names = [table.name for table in tables]
         self.group = _group(config, tables)
         if self.rounds > 1 and len(self.group) < 2:

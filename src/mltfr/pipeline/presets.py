@@ -56,7 +56,8 @@ def resolve(
         words: words of fusion "external".
         item_vectors: path of the item vectors of fusion "adapter".
         seed: random seed.
-        epochs: maximum number of epochs of a round.
+        epochs: maximum number of epochs in all; of two rounds, the first one gets at most half of them, and each gets
+            one at least.
         baselines: whether the baselines that take seconds are fitted beside the run.
         overrides: `KEY=VALUE` texts, or settings by key.
         where: where the settings come from, for messages.
@@ -115,7 +116,9 @@ def resolve(
     if tokens is None and not FUSIONS.get(reader).cls.needs_tables:
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
     refuse_former_names(values, where)
-    return RunConfig.parse(values, where)
+    config = RunConfig.parse(values, where)
+    overridden = "epochs" in above[-1].get("training", {})
+    return config if epochs is None or overridden else _with_epochs(config, epochs)
 
 
 def _check_kinds(settings: Settings) -> None:
@@ -134,6 +137,15 @@ def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
     if idle:
         text = f"the baseline '{baseline}' is fitted in one pass, so these have no meaning with it: {', '.join(idle)}."
         warnings.warn(text, MltfrWarning, stacklevel=3)
+
+
+def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:
+    """Return settings whose rounds have so many epochs in all, but each at least one; the first one at most half."""
+    if FUSIONS.get(config.fusion.name).cls.rounds_of(config.fusion) == 1:
+        return config
+    first = min(config.training.first_round_epochs, max(1, epochs // 2))
+    training = config.training.model_copy(update={"epochs": max(1, epochs - first), "first_round_epochs": first})
+    return config.model_copy(update={"training": training})
 
 
 def load_preset(name: str) -> tuple[Settings, dict[str, Settings]]:

@@ -56,12 +56,19 @@ class End:
         best_epoch: the one whose weights are kept.
         cut_off: whether it ended at the maximum number of epochs, before validation said that it was enough.
         first: the first epoch that was trained; an update goes on behind that of the weights it begins with.
+        before: epochs that the round before it has trained.
     """
 
     epochs: int
     best_epoch: int
     cut_off: bool
     first: int = 1
+    before: int = 0
+
+    @property
+    def trained(self) -> int:
+        """Epochs that were trained in all."""
+        return self.before + self.epochs - self.first + 1
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ class Verdict:
             return "Only the histories were updated; with --epochs 5 the model learns from the new rows too."
         other, zero, steps = self.baseline, self.zero_branch, []
         if self.end is not None and self.end.cut_off:
-            steps.append(f"more epochs (--epochs {(self.end.epochs - self.end.first + 1) * 4})")
+            steps.append(f"more epochs (--epochs {self.end.trained * 4})")
         if zero is not None and not zero.better:
             steps.append("the backbone alone (--fusion none)")
         if other is not None and other.worse:
@@ -236,4 +243,5 @@ def end_of(history: list[dict[str, Any]], best_epoch: int, patience: int) -> End
         return None
     last = [record for record in history if record["round"] == history[-1]["round"]]
     stale = sum("validation" in record and record["epoch"] > best_epoch for record in last)
-    return End(last[-1]["epoch"], best_epoch, cut_off=stale < patience, first=last[0]["epoch"])
+    first, before = last[0]["epoch"], len(history) - len(last)
+    return End(last[-1]["epoch"], best_epoch, stale < patience, first, before)

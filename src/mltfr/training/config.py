@@ -49,7 +49,7 @@ class TrainingConfig(Config):
     mask_ratio: float = Field(0.2, gt=0, lt=1)
     """Share of the items that are masked, for backbones with a mask token."""
     epochs: int = Field(100, ge=1)
-    """Maximum number of epochs of a round."""
+    """Maximum number of epochs of a round, and of the second one where there are two; `--epochs` is that of both."""
     first_round_epochs: int = Field(10, ge=1)
     """Maximum number of epochs of round 1, where there are two, and at most `epochs`: its experts only have to be good
     enough to merge."""

@@ -231,7 +231,7 @@ class MltfrFusion(MltfrRounds):
         check_heads(config.heads, inputs.hidden)
         tables = {table.name: table for table in by_name(inputs.tables)}
         self.config, self.hidden, self.is_causal = config, inputs.hidden, inputs.is_causal
-        self.rounds = 2 if config.consensus_weight > 0 else 1
+        self.rounds = self.rounds_of(config)
         self.widths = {name: table.shape[1] for name, table in tables.items()}
         self.group = consensus_group(config.consensus_group, tables)
         self.in_group = [number for number, name in enumerate(tables) if name in self.group]

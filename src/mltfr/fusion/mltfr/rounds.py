@@ -34,6 +34,11 @@ class MltfrRounds(TwoRoundFusion):
     widths: Mapping[str, int]
     statistics: Statistics
 
+    @classmethod
+    def rounds_of(cls, config: MltfrConfig) -> int:
+        """Return 1 where the consensus expert is left out."""
+        return 2 if config.consensus_weight > 0 else 1
+
     @abstractmethod
     def choose(self, query: Tensor, tables: Sequence[Any], positions: Tensor, count: int) -> list[Choice]:
         """Return what is kept of every table at the positions."""
