@@ -43,7 +43,7 @@ def test_the_best_on_validation_is_compared_user_by_user(short):
     best = max(found, key=lambda name: found[name]["validation"]["ndcg@10"])
     verdict = short.fitted.verdict
     test = paired_test(*(per_user(one.evaluate(), "ndcg@10") for one in (short, fit(best))))
-    numbers = (test.difference, test.low, test.high)
+    numbers = (test.difference, test.low, test.high, test.t_test)
     assert verdict.baseline == Comparison(best, found[best]["test"]["ndcg@10"], *numbers)
     assert verdict.baseline.worse
     assert verdict.end == End(epochs=1, best_epoch=1, cut_off=True)
@@ -175,6 +175,15 @@ def test_users_with_several_examples_count_once_and_that_is_said():
     over = f"against {alone.metrics['ndcg@10']:.4f} over {verdict.examples} examples, difference "
     assert over in str(verdict)
     assert f" a user, each of {verdict.users} users counting once (95 % interval " in str(verdict)
+
+
+def test_few_users_decide_nothing():
+    few = Comparison("markov", 0.05, *BETTER, p=0.21)
+    assert not few.better
+    assert not few.worse
+    said = str(dataclasses.replace(BASE, baseline=few))
+    assert "Undecided against markov" in said
+    assert "(95 % interval +0.0100 to +0.0300; p = 0.21: too few users to tell)" in said
 
 
 def test_a_single_user_allows_no_comparison():

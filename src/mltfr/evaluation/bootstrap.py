@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from mltfr.evaluation.metrics import Values
 
+LEVEL = 0.05
+"""A difference is taken for real where p, after Holm over several, is below."""
 _DRAWS_AT_ONCE = 1 << 21
 
 Counts = npt.NDArray[np.float64]

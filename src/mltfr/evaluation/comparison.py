@@ -11,13 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 from mltfr.errors import ConfigError, ProtocolError, one_of
+from mltfr.evaluation.bootstrap import LEVEL
 from mltfr.evaluation.evaluate import Evaluation
 from mltfr.evaluation.metrics import split_metric
 from mltfr.evaluation.protocol import EvaluationProtocol, require_same
 from mltfr.evaluation.significance import PairedTest, holm, paired_test, per_user
 
-LEVEL = 0.05
-"""A difference is taken for real where p, after Holm, is below."""
 NEGLIGIBLE = 0.01
 """Two recommenders are as good where the whole interval is within this share of the better one's score."""
 WIDTH = 80

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from mltfr.evaluation import Evaluation
+from mltfr.evaluation.bootstrap import LEVEL
 from mltfr.pipeline.config import RunConfig
 
 TEST, VALIDATION = "test", "validation"
@@ -28,6 +29,7 @@ class Comparison:
             their mean, as in `mltfr compare`.
         low: lower end of the 95 % bootstrap interval of that mean.
         high: its upper end.
+        p: of the paired t-test, by which `mltfr compare` decides; of few users the interval is too narrow.
     """
 
     name: str
@@ -35,16 +37,21 @@ class Comparison:
     difference: float
     low: float
     high: float
+    p: float = 0.0
 
     @property
     def better(self) -> bool:
         """Whether the run is better, beyond what chance among the users explains."""
-        return self.low > 0
+        return self.low > 0 and self.p < LEVEL
 
     @property
     def worse(self) -> bool:
         """Whether the run is worse, likewise."""
-        return self.high < 0
+        return self.high < 0 and self.p < LEVEL
+
+    def __str__(self) -> str:
+        few = f"; p = {self.p:.2g}: too few users to tell" if self.low * self.high > 0 and self.p >= LEVEL else ""
+        return f"95 % interval {self.low:+.4f} to {self.high:+.4f}{few}"
 
 
 @dataclass(frozen=True)
@@ -179,7 +186,7 @@ class Verdict:
         each = f", each of {self.users:,} users counting once" if several else ""
         return (
             f"test {self.metric} {self.score:.4f} against {other.score:.4f}{examples}, difference "
-            f"{other.difference:+.4f} a user{each} (95 % interval {other.low:+.4f} to {other.high:+.4f})"
+            f"{other.difference:+.4f} a user{each} ({other})"
         )
 
 
@@ -228,7 +235,7 @@ def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> Comp
     from mltfr.evaluation.significance import paired_test, per_user  # slow to import
 
     test = paired_test(per_user(run, metric), per_user(other, metric))
-    return Comparison(name, other.metrics[metric], test.difference, test.low, test.high)
+    return Comparison(name, other.metrics[metric], test.difference, test.low, test.high, test.t_test)
 
 
 def end_of(history: list[dict[str, Any]], best_epoch: int, patience: int) -> End | None:

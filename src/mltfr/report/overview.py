@@ -7,12 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from mltfr.evaluation.bootstrap import LEVEL
 from mltfr.report.frames import TABLE_KEY, Labels
 from mltfr.report.names import table_names
 from mltfr.report.table import Table, TableCell, metric_name, percent
-
-LEVEL = 0.05
-"""Significance level: a corrected p below it is a win or a loss."""
 
 
 def overview(comparisons: pl.DataFrame, labels: Labels, metric: str, compare_with: str) -> Table | None:

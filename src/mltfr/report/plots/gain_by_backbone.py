@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from mltfr.report.overview import LEVEL
+from mltfr.evaluation.bootstrap import LEVEL
 from mltfr.report.plots.dots import Gain, draw_horizontal
 from mltfr.report.plots.study_frames import StudyFrames, distinct
 from mltfr.report.plots.style import legend, panels
