@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mltfr.evaluation import Evaluation, evaluate
@@ -13,7 +13,9 @@ from mltfr.pipeline.verdict import TEST, VALIDATION, end_of, make_verdict
 from mltfr.training import Callback
 
 
-def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
+def score(
+    fitted: FittedModel, run: str | None, heard: Callable[[Evaluation], None] = lambda _: None
+) -> dict[str, Any]:
     """Return the document of `metrics.json`: test, and beside it what a reader needs to judge it.
 
     Beside the test score stand the validation score, the zero-branch score (the same model with the fusion's
@@ -22,8 +24,10 @@ def score(fitted: FittedModel, run: str | None) -> dict[str, Any]:
     Args:
         fitted: the model and its data.
         run: the run folder's name, for the document.
+        heard: called with the run's evaluation on test, which has the scores of every example.
     """
-    document, _, _ = _score(fitted, run)
+    document, own, _ = _score(fitted, run)
+    heard(own[TEST])
     popularity = evaluate(fitted.popularity(), fitted.split, "test", fitted.protocol())
     return {**document, "popularity": dict(popularity.metrics)}
 

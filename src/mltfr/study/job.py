@@ -6,13 +6,17 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+import polars as pl
 import torch
 
 from mltfr.errors import ConfigError, MltfrError, RunError
-from mltfr.pipeline import fit, load_artifact
+from mltfr.evaluation import evaluate
+from mltfr.pipeline import FittedModel, fit, load_artifact
 from mltfr.pipeline.artifact import CHECKPOINT
 from mltfr.pipeline.report_metrics import score, score_validation
 from mltfr.storage.files import atomic_file
@@ -51,10 +55,11 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
     if is_finished(run, spec):  # by a process whose parent was killed
         return
     if (run / MANIFEST).exists():  # its table of users was lost
+        fitted = load_artifact(run)
+        test = evaluate(fitted.scorer(), fitted.split, "test", fitted.protocol())
         with atomic_file(run / USERS) as path:
-            per_user(load_artifact(run), spec.metrics).write_parquet(path)
+            per_user(fitted, test, spec.metrics).write_parquet(path)
     else:
-        measure = score_validation if spec.trial else score
         log = open_log(spec.data, spec.config.filters)
         found = {"data": log.fingerprint(), "files": files_of(spec.inputs["config"]["fusion"])}
         if any(spec.inputs[key] != value for key, value in found.items()):
@@ -62,8 +67,18 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
                 f"{run}: what it is made from has changed since the study was begun "
                 f"({difference(spec.inputs, {**spec.inputs, **found})}). Put back what it was, or choose another --out."
             )
-        also = {} if spec.trial else {USERS: lambda fitted: per_user(fitted, spec.metrics)}
-        fit(spec.config, log, run, resume=True, stop=stop, measure=measure, also=also)
+        more: dict[str, Any] = {"measure": score_validation} if spec.trial else _measured_by_user(spec.metrics)
+        fit(spec.config, log, run, resume=True, stop=stop, **more)
+
+
+def _measured_by_user(metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of `fit` that measure a run, and write `users.parquet` of the same scores."""
+    users: list[pl.DataFrame] = []
+
+    def measure(fitted: FittedModel, run: str | None) -> dict[str, Any]:
+        return score(fitted, run, lambda test: users.append(per_user(fitted, test, metrics)))
+
+    return {"measure": measure, "also": {USERS: lambda _: users[-1]}}
 
 
 def main(run: Path) -> int:

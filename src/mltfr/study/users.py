@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from mltfr.evaluation import evaluate
+from mltfr.evaluation import Evaluation
 from mltfr.evaluation.slices import popularity_slices
 from mltfr.pipeline import FittedModel
 
@@ -17,17 +17,17 @@ PAIRED = ("hr@10", "ndcg@10", "mrr@10")
 """Metrics that are kept for every user, where they are measured, whatever the study shows."""
 
 
-def per_user(fitted: FittedModel, metrics: Sequence[str] = ()) -> pl.DataFrame:
+def per_user(fitted: FittedModel, result: Evaluation, metrics: Sequence[str] = ()) -> pl.DataFrame:
     """Return one row a test user: `user_id, history_length, target_popularity`, and a column per metric.
 
     A user with several examples counts by their mean; length and popularity are those of the first one.
 
     Args:
         fitted: the model and its data.
+        result: its evaluation on test.
         metrics: further metrics than `PAIRED`.
     """
     split = fitted.split
-    result = evaluate(fitted.scorer(), split, "test", fitted.protocol())
     popularity = np.full(len(split.test), "unknown", dtype=object)
     for name, mask in popularity_slices(split.targets(split.test), split.vocabulary.counts).items():
         popularity[mask] = name
