@@ -32,6 +32,18 @@ def test_quiet_progress_shows_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     assert (shown.out, shown.err) == ("", "")
 
 
+def test_short_tasks_one_after_another_are_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    progress = ConsoleProgress()
+    progress.console.get_time = lambda: now
+    for task in ("one", "two", "three", "four"):
+        progress.start(task, 2)
+        for _ in range(2):
+            now += 6.0
+            progress.advance()
+    assert capsys.readouterr().err.splitlines() == ["three: 1 of 2"]
+
+
 def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

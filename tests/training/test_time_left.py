@@ -72,5 +72,5 @@ def test_without_a_terminal_an_epoch_tells_a_line_every_30_seconds():
         "round 1 of 2, epoch 1 of at most 3: 16 of 120 batches, about 208 s left",
         "round 1 of 2, epoch 1 of at most 3: 31 of 120 batches, about 178 s left",
         "round 1 of 2, epoch 1 of at most 3: loss 1.0000 (80.0 s)",
-        "round 1 of 2, epoch 2 of at most 3: 56 of 120 batches, about 128 s left",
+        "round 1 of 2, epoch 2 of at most 3: 55 of 120 batches, about 130 s left",
     ]

@@ -28,6 +28,7 @@ from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import Tables
 from mltfr.pipeline.models import Model, NeuralModel
+from mltfr.storage.progress import Progress
 from mltfr.training import (
     Callback,
     Checkpoint,
@@ -140,6 +141,7 @@ class BaselineEstimator:
     def fit(self, data: Split, tables: Tables, session: Session) -> Fit:
         """Return the baseline; a stop is noticed once it is computed."""
         started = time.monotonic()
+        session.callback.start(f"fitting {self.entry.name}")
         model = self.entry.cls.fit(self.config, data.train_histories(), data.vocabulary.counts)
         if session.stop is not None and session.stop.is_set():
             raise Interrupted
@@ -202,12 +204,12 @@ class NeuralEstimator:
         shard = self.group.share_ranks(config.seed)
         checkpoint = session.checkpoint
         if checkpoint is None and session.parent is not None:
-            checkpoint = self._warm_start(session.parent, data, tables, shard)
+            checkpoint = self._warm_start(session.parent, data, tables, shard, session.callback)
         trained = train(
             lambda: build_model(config, items, tables.tokens, tables.item_vectors),
             build_loss(config, data.vocabulary.counts),
             data.train_histories(),
-            lambda model: self._validate(model, data, shard),
+            lambda model: self._validate(model, data, shard, session.callback),
             config.training,
             seed=config.seed,
             group=self.group,
@@ -226,7 +228,9 @@ class NeuralEstimator:
             facts["fusion"] = dict(report)
         return Fit(model, facts, trained.history)
 
-    def _warm_start(self, parent: FittedModel, data: Split, tables: Tables, shard: Shard | None) -> Checkpoint:
+    def _warm_start(
+        self, parent: FittedModel, data: Split, tables: Tables, shard: Shard | None, progress: Progress
+    ) -> Checkpoint:
         """Return the checkpoint from which training goes on from a fitted model; data may hold more items."""
         config, items = self.config, len(data.vocabulary)
         model, weights = build_model(config, items, tables.tokens, tables.item_vectors), parent.model.state_dict()
@@ -239,7 +243,7 @@ class NeuralEstimator:
             rounds=int(parent.facts["rounds"]),
             epoch=int(parent.facts["best_epoch"]),
             batches=-(-len(samples) // config.training.batch_size),
-            best=self._validate(model, data, shard)[config.training.metric],
+            best=self._validate(model, data, shard, progress)[config.training.metric],
             seed=config.seed,
             history=parent.history,
         )
@@ -252,7 +256,9 @@ class NeuralEstimator:
             model.load_state_dict(weights)
             return model.eval()
 
-    def _validate(self, model: SequentialModel, data: Split, shard: Shard | None) -> dict[str, float]:
+    def _validate(
+        self, model: SequentialModel, data: Split, shard: Shard | None, progress: Progress
+    ) -> dict[str, float]:
         """Return the metrics of the validation split, of a sample of it where the settings say so."""
         name, k = split_metric(self.config.training.metric)
         protocol = EvaluationProtocol(
@@ -265,7 +271,7 @@ class NeuralEstimator:
             sample_seed=self.config.seed,
         )
         scorer = ModelScorer(model, model.item_embedding.weight.device)
-        return dict(evaluate(scorer, data, "validation", protocol, shard=shard).metrics)
+        return dict(evaluate(scorer, data, "validation", protocol, progress=progress, shard=shard).metrics)
 
 
 def make_estimator(config: RunConfig) -> Estimator:

@@ -192,7 +192,8 @@ def fit_split(
         # 5. score
         if config.training.shards > 1:  # whatever this process has drawn before
             torch.manual_seed(config.seed)
-        fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
+        with callback:
+            fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     return fitted
 

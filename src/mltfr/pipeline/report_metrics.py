@@ -10,6 +10,7 @@ from mltfr.inference import Scorer
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
 from mltfr.pipeline.verdict import TEST, VALIDATION, end_of, make_verdict
+from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback
 
 
@@ -43,10 +44,10 @@ def score_and_judge(
     Args:
         fitted: the model and its data.
         run: the run folder's name, for the document.
-        callback: told where the baselines take a while.
+        callback: told where the baselines take a while, and how far scoring is.
         parent: the run that it is an update of; None for a fit.
     """
-    document, own, zero_branch = _score(fitted, run)
+    document, own, zero_branch = _score(fitted, run, callback)
     names: Sequence[str] = QUICK
     chosen = None
     if parent is not None and VALIDATION not in own:
@@ -54,7 +55,7 @@ def score_and_judge(
         chosen = before.name if before is not None else "popularity"
         names = list(dict.fromkeys(("popularity", chosen)))
     taken, skipped = quick_baselines(fitted, callback, names)
-    beside = {name: _evaluations(fit_beside(name, fitted), fitted) for name in taken}
+    beside = {name: _evaluations(fit_beside(name, fitted), fitted, callback) for name in taken}
     metrics = {
         name: {split: dict(evaluation.metrics) for split, evaluation in scores.items()}
         for name, scores in beside.items()
@@ -76,24 +77,28 @@ def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
     return evaluate(fitted.scorer(), fitted.split, "validation", fitted.protocol()).to_json(run)
 
 
-def _score(fitted: FittedModel, run: str | None) -> tuple[dict[str, Any], dict[str, Evaluation], Evaluation | None]:
+def _score(
+    fitted: FittedModel, run: str | None, progress: Progress = SILENT
+) -> tuple[dict[str, Any], dict[str, Evaluation], Evaluation | None]:
     """Return the document without popularity, the run's evaluations, and its zero branch's where there is a fusion."""
-    own = _evaluations(fitted.scorer(), fitted, details=True)
+    own = _evaluations(fitted.scorer(), fitted, progress, details=True)
     document = own[TEST].to_json(run)
     if VALIDATION in own:
         document["validation"] = own[VALIDATION].to_json(run)
     scorer, zero_branch = fitted.zero_branch(), None
     if scorer is not None:
         if fitted.config.fusion.name != "none":  # without a fusion, the run is its own zero branch
-            zero_branch = evaluate(scorer, fitted.split, "test", fitted.protocol())
+            zero_branch = evaluate(scorer, fitted.split, "test", fitted.protocol(), progress=progress)
         document["zero_branch"] = dict((zero_branch or own[TEST]).metrics)
     return document, own, zero_branch
 
 
-def _evaluations(scorer: Scorer, fitted: FittedModel, details: bool = False) -> dict[str, Evaluation]:
+def _evaluations(
+    scorer: Scorer, fitted: FittedModel, progress: Progress, details: bool = False
+) -> dict[str, Evaluation]:
     """Return the evaluations of a scorer by split: test, and validation where it has examples."""
     split, protocol = fitted.split, fitted.protocol()
-    found = {TEST: evaluate(scorer, split, "test", protocol, details=details)}
+    found = {TEST: evaluate(scorer, split, "test", protocol, details=details, progress=progress)}
     if len(split.validation):
-        found[VALIDATION] = evaluate(scorer, split, "validation", protocol, details=details)
+        found[VALIDATION] = evaluate(scorer, split, "validation", protocol, details=details, progress=progress)
     return found

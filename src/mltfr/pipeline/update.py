@@ -116,7 +116,8 @@ def update(
         else:
             updated = replace(later, facts=facts, metrics={})
             if len(updated.split.test):
-                updated = replace(updated, metrics=measure(updated, run))
+                with callback:
+                    updated = replace(updated, metrics=measure(updated, run))
             updated.facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if updated.metrics:
             updated.metrics["counts"] = counts.to_json()

@@ -68,7 +68,7 @@ class ConsoleProgress(Progress):
         self.label = f"{label} " if label else ""
         self._bar: rich_progress.Progress | None = None
         self._task = ""
-        self._said = self.console.get_time()
+        self._said: float | None = None
 
     def start(self, task: str, total: int | None = None, done: int = 0, unit: str = "") -> None:
         """Show a new bar with its steps and the time left; `unit` is what lines call the steps ("batches")."""
@@ -76,7 +76,7 @@ class ConsoleProgress(Progress):
         if not self.console.is_terminal:
             self._task, self._total, self._done, self._unit = task, total, done, unit and f" {unit}"
             self._first: tuple[float, int] | None = None
-            self._said = self.console.get_time()
+            self._said = self.console.get_time() if self._said is None else self._said
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -89,7 +89,7 @@ class ConsoleProgress(Progress):
         """Move the bar, or print a line if none was printed for long."""
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], steps)
-        elif self._task:
+        elif self._task and self._said is not None:
             self._done += steps
             now = self.console.get_time()
             self._first = self._first or (now, self._done)  # the first step may warm up
