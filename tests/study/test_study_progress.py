@@ -9,6 +9,7 @@ import pytest
 from mltfr.storage.progress import Progress
 from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
+from mltfr.study.inputs import StudyInputs
 from mltfr.study.progress import StudyProgress
 from mltfr.study.schedule import Schedule, duration
 from support.small_study import small
@@ -34,6 +35,16 @@ class Shown(Progress):
 
     def message(self, text):
         self.lines.append(text)
+
+
+def test_it_tells_the_columns_of_every_data_set(tmp_path):
+    (tmp_path / "shop.csv").write_text("visitor_id,sku,price\nv,a,1\nv,b,2\n")
+    data = {"shop": {"file": str(tmp_path / "shop.csv")}, **small()["data"]}
+    shown = Shown()
+    StudyInputs(StudyConfig.parse(small(data=data)), data, shown)
+    assert shown.lines[0] == "shop, columns: user_id = visitor_id, item_id = sku; not read: price"
+    assert shown.lines[1].startswith("shop, times: none")
+    assert len(shown.lines) == 2  # what is made up was not read
 
 
 def test_it_tells_scores_failures_and_the_time_left(schedule):

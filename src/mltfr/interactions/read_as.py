@@ -123,10 +123,17 @@ class ReadAs:
         return told | {"times": str(self.times) if self.times else f"none: rows are taken to stand in order{option}"}
 
 
-def tell_read_as(read_as: ReadAs | None, progress: Progress) -> None:
-    """Say to the progress of a job how its log was read; nothing where it is not known."""
+def tell_read_as(read_as: ReadAs | None, progress: Progress, label: str = "") -> None:
+    """Say to the progress of a job how its log was read; nothing where it is not known.
+
+    Args:
+        read_as: what is known.
+        progress: receives a line for the columns and one for the times.
+        label: what the log is called, where there are several.
+    """
+    log = f"{label}, " if label else ""
     for what, sentence in read_as.words().items() if read_as is not None else ():
-        progress.message(f"{what}: {sentence}")
+        progress.message(f"{log}{what}: {sentence}")
 
 
 def read_as_facts(read_as: ReadAs | None) -> dict[str, Any]:

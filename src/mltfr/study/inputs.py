@@ -8,6 +8,7 @@ from typing import Any
 from mltfr.config import merge
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FilterConfig
+from mltfr.interactions.read_as import tell_read_as
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.inputs import load_run_tables
 from mltfr.storage.progress import Progress
@@ -50,6 +51,7 @@ class StudyInputs:
             filters = merge(study.settings, data.settings).get("filters", {})
             config = FilterConfig.parse(filters, f"data.{label}.settings.filters")
             log = open_log(data, config)
+            tell_read_as(log.read_as, progress, label)
             if data.rolling is not None:
                 self.windows[label] = windows_of(data.rolling, log, config, f"data.{label}.rolling")
             self.interactions[label], self.fingerprints[label] = len(log), log.fingerprint()
