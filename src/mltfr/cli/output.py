@@ -133,6 +133,9 @@ def print_scores(document: Mapping[str, Any]) -> None:
         title += f", {document['examples']:,} examples"
     if "targets" in document:
         title += f", {document['targets']:,} targets"
+    for key, word in (("seen_targets", "in the history"), ("unknown_targets", "not in training")):
+        if document.get(key):  # runs of earlier versions have no seen ones
+            title += f", {document[key]:,} targets {word}"
     print_table(title, columns, rows, caption=describe_protocol(document))
 
 
