@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
+from mltfr.evaluation import evaluate
+from mltfr.pipeline import FittedModel
 from mltfr.study.users import per_user
 from support.command_line import FIT, refused, run
 from support.walks import write_log
@@ -79,14 +81,18 @@ def test_runs_of_one_average_are_compared(folder: Path, store: Path, tmp_path: P
     assert "Known: hr@10, hr@3, hr@50, map@10" in refused(tmp_path, store, *arguments[:3], "--metric", "ndcg@10")
 
 
+def of_users(fitted: FittedModel, *metrics: str) -> pl.DataFrame:
+    return per_user(fitted, evaluate(fitted.scorer(), fitted.split, "test", fitted.protocol()), metrics)
+
+
 def test_a_study_keeps_what_is_measured_user_by_user(folder: Path) -> None:
     fitted = Recommender.load(folder / "markov").fitted
-    users = per_user(fitted, ["map@3"])
+    users = of_users(fitted, "map@3")
     assert users.columns == ["user_id", "history_length", "target_popularity", "hr@10", "map@3"]
     assert users["map@3"].mean() == pytest.approx(fitted.metrics["metrics"]["map@3"])
     first = dict(zip(fitted.split.test.user.tolist()[::-1], fitted.split.test.cut.tolist()[::-1], strict=True))
     assert users["history_length"].to_list() == [first[fitted.split.rows[user]] for user in users["user_id"]]
-    usual = per_user(Recommender.load(folder / "examples").fitted)
+    usual = of_users(Recommender.load(folder / "examples").fitted)
     assert usual.select(pl.exclude("user_id", "history_length", "target_popularity")).columns == [
         "hr@10", "ndcg@10", "mrr@10",
     ]  # fmt: skip
