@@ -12,7 +12,7 @@ from mltfr.evaluation import Evaluation, EvaluationProtocol, Ranks, rank_metrics
 from mltfr.evaluation.significance import paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
 from mltfr.pipeline.report_metrics import score
-from mltfr.pipeline.verdict import Comparison, End, Verdict, make_verdict
+from mltfr.pipeline.verdict import Comparison, End, Verdict, end_of, make_verdict
 from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 
@@ -162,6 +162,16 @@ def test_words(case):
     )
     for text in texts:
         assert text in str(verdict)
+
+
+def test_epochs_of_both_rounds_count_for_what_to_try_next():
+    history = [{"round": number, "epoch": epoch} for number, most in ((1, 2), (2, 4)) for epoch in range(1, most + 1)]
+    end = end_of(history, best_epoch=4, patience=5)
+    assert end is not None
+    assert (end, end.trained) == (End(4, 4, cut_off=True, before=2), 6)
+    lines = str(dataclasses.replace(BASE, end=end)).splitlines()
+    assert "Training was cut off after epoch 4 of round 2; epoch 4 was best, and it was still getting better." in lines
+    assert lines[-1].startswith("Next, try more epochs (--epochs 24)")
 
 
 def test_users_with_several_examples_count_once_and_that_is_said():

@@ -150,10 +150,11 @@ class Verdict:
             return ""
         if end.best_epoch < end.first:
             return f"Training went on to epoch {end.epochs}; none was better than the weights as they were, which stay."
+        last = f"{end.epochs} of round 2" if end.before else f"{end.epochs}"
         if not end.cut_off:
-            return f"Training stopped by itself after epoch {end.epochs}; epoch {end.best_epoch} was best."
+            return f"Training stopped by itself after epoch {last}; epoch {end.best_epoch} was best."
         still = "was still getting better" if end.best_epoch == end.epochs else "might have got better again"
-        return f"Training was cut off after epoch {end.epochs}; epoch {end.best_epoch} was best, and it {still}."
+        return f"Training was cut off after epoch {last}; epoch {end.best_epoch} was best, and it {still}."
 
     def _skips(self) -> str:
         return " ".join(

@@ -110,12 +110,11 @@ def train(
         for line in str(pace).splitlines():
             callback.message(line)
 
-    meter = PaceMeter(
-        epochs,
-        tell,
-        lambda seconds: faster_settings(model, samples, histories, sum(epochs), seconds),
-        lambda: wait_for(group.device),
-    )
+    def faster(seconds: float) -> dict[str, str]:  # a training that goes on keeps its settings
+        return faster_settings(model, samples, histories, sum(epochs), seconds) if fresh else {}
+
+    fresh = checkpoint is None
+    meter = PaceMeter(epochs, tell, faster, lambda: wait_for(group.device))
     begun = time.monotonic() - state.elapsed
     while True:
         if tensors is not None and state.round > 1:  # resumed
