@@ -17,7 +17,7 @@ from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_model
 from mltfr.tokens import TokenStore, TokenTable, load_tables
 from mltfr.training import Callback, TrainingConfig
-from mltfr.training.samples import PositionSamples
+from mltfr.training.samples import WindowSamples
 from support.walks import as_log, rows, walks
 
 TABLES = ("alpha", "beta")
@@ -280,7 +280,7 @@ def test_a_backbone_that_sees_later_items_is_not_trained_on_them(log):
     histories = fit(log, fusion="none", tokens=None, settings=SMALL, epochs=1).fitted.split.train_histories()
     with pytest.raises(ConfigError, match="lets Bidirectional see its targets"):
         make_samples(TrainingConfig(samples="positions"), model, histories)
-    assert isinstance(PositionSamples(histories, 5).batch(np.arange(2), np.random.default_rng(0)).items, torch.Tensor)
+    assert isinstance(WindowSamples(histories, 5, 5).batch(np.arange(2), np.random.default_rng(0)).items, torch.Tensor)
 
 
 def test_scores_can_be_those_of_a_sample(log, fitted):

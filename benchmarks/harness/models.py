@@ -13,7 +13,7 @@ from mltfr.model import SequentialModel
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.pipeline.build import build_model
 from mltfr.tokens import PreparedTable
-from mltfr.training.samples import PositionSamples, PrefixSamples
+from mltfr.training.samples import PrefixSamples, WindowSamples
 
 SIZE = ("backbone.hidden=64", "backbone.blocks=2", "backbone.max_length=50", "training.batch_size=128")
 PAPER_BLOCK = (
@@ -100,6 +100,6 @@ def _samples(config: RunConfig, split: Split) -> tuple[Lengths, Lengths]:
         prefixes = PrefixSamples(histories, longest)
         lengths = prefixes.lengths(np.arange(len(prefixes)))
         return lengths, np.ones_like(lengths)
-    samples = PositionSamples(histories, longest)
+    samples = WindowSamples(histories, longest, longest)
     lengths = samples.lengths(np.arange(len(samples)))
     return lengths, lengths

@@ -19,7 +19,7 @@ from mltfr.model import SequentialModel
 from mltfr.testing.toy import HIDDEN, ToyBackbone, fusion_batch, random_table
 from mltfr.tokens.table import PreparedTable
 from mltfr.training import TrainingConfig
-from mltfr.training.samples import PositionSamples, PrefixSamples, make_samples
+from mltfr.training.samples import PrefixSamples, WindowSamples, make_samples
 
 TABLES = [random_table("a", 40, 8), random_table("b", 30, 12), random_table("c", 50, 12)]
 SMALL = {"keep": 3, "shortlist": 12}
@@ -177,7 +177,7 @@ def test_a_query_of_the_user_is_never_trained_on_whole_histories() -> None:
     assert isinstance(make_samples(TrainingConfig(samples="prefixes"), model, histories), PrefixSamples)
     for granularity in ("position", "static"):
         model = SequentialModel(9, ToyBackbone(), build(filter={"granularity": granularity}))
-        assert isinstance(make_samples(TrainingConfig(samples="positions"), model, histories), PositionSamples)
+        assert isinstance(make_samples(TrainingConfig(samples="positions"), model, histories), WindowSamples)
 
 
 def test_a_user_does_not_ask_with_a_decaying_query() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from mltfr.interactions import Histories
 from mltfr.objectives.cl4srec import CL4SRec, CL4SRecConfig
 from mltfr.objectives.duorec import DuoRec, DuoRecConfig
-from mltfr.training.samples import PositionSamples, PrefixSamples
+from mltfr.training.samples import PrefixSamples, WindowSamples
 
 HISTORIES = Histories.from_sequences([[1, 2, 3], [4, 3], [5, 6, 3], [7, 8]])
 
@@ -18,7 +18,7 @@ def test_prefixes_end_before_their_target():
 
 
 def test_whole_histories_end_before_their_last_target():
-    samples = PositionSamples(HISTORIES, 10)
+    samples = WindowSamples(HISTORIES, 10, 10)
     everything = np.arange(len(samples))
     assert samples.read(everything).tolist() == [[1, 2], [0, 4], [5, 6], [0, 7]]
     assert samples.items[samples.bounds(everything)[1]].tolist() == [3, 3, 3, 8]
@@ -46,7 +46,7 @@ def test_without_another_a_sequence_is_its_own_partner():
 
 
 def test_duorec_sees_itself_and_a_sequence_with_its_target():
-    samples, chosen = PositionSamples(HISTORIES, 10), np.array([0, 3])
+    samples, chosen = WindowSamples(HISTORIES, 10, 10), np.array([0, 3])
     expected = {"both": 2, "dropout": 1, "same-target": 1}
     for positives, number in expected.items():
         objective = DuoRec(DuoRecConfig(positives=positives), items=8)
@@ -61,7 +61,7 @@ def test_duorec_sees_itself_and_a_sequence_with_its_target():
 def test_cl4srec_makes_two_different_augmentations_of_each_sequence():
     """The kind of a view shows: crops are shorter, masks hold the token, reorderings neither."""
     histories = Histories.from_sequences([list(range(1, 12))] * 3000)
-    samples = PositionSamples(histories, 10)
+    samples = WindowSamples(histories, 10, 10)
     objective = CL4SRec(CL4SRecConfig(), items=11)
     views = objective.views(samples, np.arange(3000), np.random.default_rng(0))
     kinds = [np.where((v == 12).any(1), 1, np.where((v > 0).sum(1) < 10, 0, 2)) for v in views]

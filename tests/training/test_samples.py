@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mltfr.errors import DataError
 from mltfr.interactions import Histories
 from mltfr.training.epoch import epoch_generator, plan_epoch
-from mltfr.training.samples import MaskedSamples, PositionSamples, PrefixSamples
+from mltfr.training.samples import MaskedSamples, PrefixSamples, WindowSamples
 
 histories_of_codes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=6)
 
@@ -48,13 +48,13 @@ def test_positions_train_on_every_transition_once(sequences, max_length):
     transitions = sorted((s[i], s[i + 1]) for s in sequences for i in range(len(s) - 1))
     if not transitions:
         return
-    pairs = pairs_of(everything(PositionSamples(Histories.from_sequences(sequences), max_length)))
+    pairs = pairs_of(everything(WindowSamples(Histories.from_sequences(sequences), max_length, max_length)))
     assert sorted((read[-1], target) for read, target in pairs) == transitions
     assert max(len(read) for read, _ in pairs) <= max_length
 
 
 def test_short_histories_are_one_window():
-    batch = everything(PositionSamples(Histories.from_sequences([[1, 2, 3], [4, 5]]), max_length=10))
+    batch = everything(WindowSamples(Histories.from_sequences([[1, 2, 3], [4, 5]]), 10, targets=10))
     assert batch.items.tolist() == [[1, 2], [0, 4]]
     assert batch.targets.tolist() == [[2, 3], [0, 5]]
 
@@ -147,3 +147,24 @@ def test_samples_of_a_long_log_take_little_memory():
     assert len(samples) == count
     assert held < 4.5 * count
     assert most < 9.5 * count  # numpy makes the numbers before it shuffles a copy of them
+
+
+@given(histories_of_codes, st.integers(1, 5), st.integers(1, 5))
+def test_windows_train_on_every_transition_once_with_much_before_it(sequences, max_length, count):
+    transitions = sorted((s[i], s[i + 1]) for s in sequences for i in range(len(s) - 1))
+    if not transitions:
+        return
+    pairs = pairs_of(everything(WindowSamples(Histories.from_sequences(sequences), max_length, count)))
+    assert sorted((read[-1], target) for read, target in pairs) == transitions
+    assert max(len(read) for read, _ in pairs) <= max_length
+    start_of_a_history = {tuple(s[:end]) for s in sequences for end in range(1, len(s))}
+    assert all(read in start_of_a_history or len(read) > max_length - count for read, _ in pairs)
+
+
+@given(histories_of_codes, st.integers(1, 4))
+def test_windows_of_one_target_are_the_prefixes(sequences, max_length):
+    histories = Histories.from_sequences(sequences)
+    if all(len(s) < 2 for s in sequences):
+        return
+    windows = WindowSamples(histories, max_length, 1)
+    assert pairs_of(everything(windows)) == pairs_of(everything(PrefixSamples(histories, max_length)))

@@ -93,7 +93,7 @@ def fit(
         typer.Option(
             help="Maximum number of epochs (passes over the training data) in all; of two rounds, the first has at "
             "most half of them, and each one at least. Validation usually ends a round earlier.",
-            show_default="100, or 10 + 100 in two rounds",
+            show_default="40, or 10 + 40 in two rounds",
         ),
     ] = None,
     no_baselines: Annotated[

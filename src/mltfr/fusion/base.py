@@ -22,6 +22,11 @@ class FusionConfig(ComponentConfig):
     site: int = Field(0, ge=-1)
     """Block after which `delta` is added; -1 is the last one, where only positions that are read need a `delta`."""
 
+    @property
+    def knows_later_items(self) -> bool:
+        """Whether a position's correction may depend on later items although the backbone is causal."""
+        return False
+
 
 @dataclass(frozen=True)
 class FusionInputs:

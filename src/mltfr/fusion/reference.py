@@ -45,6 +45,11 @@ class ReferenceConfig(FusionConfig):
     consensus_weight: float = Field(0.01, ge=0)
     """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
 
+    @property
+    def knows_later_items(self) -> bool:
+        """True: the published query is the mean of the whole history, at every position."""
+        return True
+
 
 class ReferenceFilter(nn.Module):
     """Picks `keep` tokens of one table for every user, by cosine plus Gumbel noise.

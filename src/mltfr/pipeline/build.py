@@ -106,7 +106,10 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
     items, training = len(split.vocabulary), config.training
     loss, counts = build_loss(config, split.vocabulary.counts), split.vocabulary.counts
     length = min(config.backbone.max_length, int(split.train_length.max(initial=1)))  # type: ignore[union-attr]
-    one_target = training.samples == "prefixes" and not BACKBONES.get(config.backbone.name).cls.uses_mask_token
+    of_a_sample = {"auto": 1, "prefixes": 1, "windows": min(length, training.advanced.window_targets)}
+    targets = of_a_sample.get(training.samples, length)
+    if BACKBONES.get(config.backbone.name).cls.uses_mask_token:
+        targets = length
     views = 1 if config.objective.name == "none" else 3                  # a contrastive objective encodes two more
     filtered = config.filters.min_item_interactions >= MIN_INTERACTIONS
     frequent = 0 if filtered else int((counts[1:] >= MIN_INTERACTIONS).sum())
@@ -116,7 +119,7 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         blocks=getattr(config.backbone, "blocks", 1),
         batch_size=training.batch_size,
         positions=training.batch_size * length * views,
-        targets=training.batch_size * (1 if one_target else length),
+        targets=training.batch_size * targets,
         negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
         shared_negatives=config.loss.name == "sampled_softmax",
         chunk=getattr(loss, "chunk", training.batch_size * length),

@@ -27,6 +27,7 @@ from mltfr.interactions import (
     split,
 )
 from mltfr.interactions.item_features import read_item_features
+from mltfr.pipeline.auto import settle
 from mltfr.pipeline.config import RunConfig
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, describe, load_tables
@@ -65,8 +66,8 @@ def split_log(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[Run
     """Filter and split the log, or reuse a prepared set.
 
     Returns:
-        The settings, with those that the log was read with, and a prepared set's filters and split, in them; the
-        split; what the manifest says of both.
+        The settings, with those that the log was read with, a prepared set's filters and split, and what "auto" comes
+        to on this log, in them; the split; what the manifest says of both.
 
     Raises:
         ConfigError: the settings ask for another reading than the log's, or for other filters or another split than
@@ -87,6 +88,7 @@ def split_log(config: RunConfig, log: InteractionLog | PreparedSet) -> tuple[Run
         _check_prepared(config, log)
         config = config.model_copy(update={"filters": log.filters, "split": log.split_config})
         data, report = log.split, log.report
+    config = settle(config, data)
     return config, data, _facts(config, log, data, report)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,13 +19,17 @@ from mltfr.losses.cross_entropy import CrossEntropy, CrossEntropyConfig
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.training.batch import Batch
-from mltfr.training.samples import PositionSamples, PrefixSamples, Samples, make_batch
+from mltfr.training.samples import PrefixSamples, Samples, WindowSamples, make_batch
 from mltfr.training.step import TrainingLoss
 
 ITEMS = 15
 HIDDEN = 16
 MAX_LENGTH = 8
-KINDS: Sequence[type[PrefixSamples] | type[PositionSamples]] = (PrefixSamples, PositionSamples)
+KINDS: Mapping[str, Callable[[Histories], Samples]] = {
+    "prefixes": lambda histories: PrefixSamples(histories, MAX_LENGTH),
+    "windows": lambda histories: WindowSamples(histories, MAX_LENGTH, 3),
+    "positions": lambda histories: WindowSamples(histories, MAX_LENGTH, MAX_LENGTH),
+}
 
 
 class ObjectiveContract:
@@ -55,12 +59,12 @@ class ObjectiveContract:
         loss = CrossEntropy(CrossEntropyConfig(), torch.ones(ITEMS + 1))
         return TrainingLoss(self.model(objective, dropout), loss, objective).train()
 
-    @pytest.fixture(params=KINDS, ids=["prefixes", "positions"])
+    @pytest.fixture(params=KINDS)
     def samples(self, request: pytest.FixtureRequest) -> Samples:
         """Samples of histories of 2 to 12 items, so that some sequences hold a single item and some are windows."""
         random = np.random.default_rng(3)
         histories = [random.integers(1, ITEMS + 1, random.integers(2, 13)).tolist() for _ in range(12)]
-        return request.param(Histories.from_sequences([*histories, [1, 2], [3, 2]]), MAX_LENGTH)
+        return KINDS[request.param](Histories.from_sequences([*histories, [1, 2], [3, 2]]))
 
     def batch(self, objective: Objective, samples: Samples, seed: int = 7) -> Batch:
         """Return all samples as one batch with its views."""

@@ -21,6 +21,8 @@ class AdvancedTrainingConfig(Config):
 
     bucket: int = Field(16, ge=1)
     """Batches that are sorted by length together: more wastes less on padding, one shuffles freely."""
+    window_targets: int = Field(8, ge=1)
+    """Last positions of a window that have a target, with `samples = "windows"`."""
     validate_every: int = Field(1, ge=1)
     """Epochs between two validations."""
     item_updates: Literal["auto", "dense", "sparse"] = "auto"
@@ -42,20 +44,22 @@ class AdvancedTrainingConfig(Config):
 class TrainingConfig(Config):
     """How a recommender is trained; everything is chosen on the validation split."""
 
-    samples: Literal["prefixes", "positions"] = "prefixes"
-    """Training samples of a causal backbone: every prefix of a history with its next item (strongest), or
-    whole histories with a target at every position (several times faster). Backbones with a mask token are
-    always trained by masking."""
+    samples: Literal["auto", "prefixes", "windows", "positions"] = "auto"
+    """Training samples of a causal backbone: every prefix of a history with its next item (strongest where histories
+    are short); windows whose last `advanced.window_targets` positions have a target (as strong where histories are
+    long, and several times faster); or whole histories with a target at every position (fastest, and weaker). auto is
+    windows where a prefix would read more than 16 items on average, with `batch_size` divided by their targets, else
+    prefixes; the run's config.toml says which. Backbones with a mask token are always trained by masking."""
     mask_ratio: float = Field(0.2, gt=0, lt=1)
     """Share of the items that are masked, for backbones with a mask token."""
-    epochs: int = Field(100, ge=1)
+    epochs: int = Field(40, ge=1)
     """Maximum number of epochs of a round, and of the second one where there are two; `--epochs` is that of both."""
     first_round_epochs: int = Field(10, ge=1)
     """Maximum number of epochs of round 1, where there are two, and at most `epochs`: its experts only have to be good
     enough to merge."""
     second_round: Literal["fresh", "warm"] = "fresh"
     """Whether round 2 starts from new parameters or from those of round 1."""
-    patience: int = Field(5, ge=1)
+    patience: int = Field(8, ge=1)
     """Validations in a row without a better score after which a round ends."""
     metric: Metric = "ndcg@10"
     """Validation metric that chooses the best epoch: `hr`, `ndcg`, `mrr`, `recall`, `precision` or `map`, with any

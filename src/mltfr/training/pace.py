@@ -12,7 +12,7 @@ from mltfr.fusion import TwoRoundFusion
 from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
 from mltfr.training.callbacks import Callback, Record
-from mltfr.training.samples import PositionSamples, PrefixSamples, Samples
+from mltfr.training.samples import PrefixSamples, Samples, WindowSamples
 
 TRIED_SECONDS = 5.0
 """Seconds of training from which its pace is taken."""
@@ -133,7 +133,8 @@ def faster_settings(
     """
     fusion, found = model.fusion, {}
     if isinstance(samples, PrefixSamples) and model.backbone.is_causal and not (fusion and fusion.needs_prefixes):
-        ratio = len(samples) / len(PositionSamples(histories, model.backbone.max_length))
+        length = model.backbone.max_length
+        ratio = len(samples) / len(WindowSamples(histories, length, length))
         if ratio >= 2:
             found["--set training.samples=positions"] = f"1/{ratio:.0f} of the steps of an epoch"
     fewer = max(2, int(LONG_SECONDS / seconds))

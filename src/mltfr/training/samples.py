@@ -117,25 +117,25 @@ class PrefixSamples(Samples):
         return Batch(torch.from_numpy(self._collated(start, stop)), torch.from_numpy(targets).unsqueeze(1))
 
 
-class _WindowSamples(Samples):
+class _CutSamples(Samples):
     """A history is a sample; long ones give several windows, cut from their ends.
 
     Args:
         histories: the training histories.
-        size: items of a window, its last target included.
-        overlap: items that two windows of a history share.
+        length: items that a window reads, at most.
+        step: items between the ends of two windows of a history.
+        ahead: items by which the targets are ahead of what is read.
     """
 
-    def __init__(self, histories: Histories, size: int, overlap: int) -> None:
+    def __init__(self, histories: Histories, length: int, step: int, ahead: int) -> None:
         lengths = histories.lengths
-        step = size - overlap
-        count = np.maximum(1, -(-(lengths - overlap) // step))               # windows of every user
+        count = np.maximum(1, -(-(lengths - ahead) // step))                 # windows of every user
         user = np.repeat(np.arange(len(histories)), count)
         number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
         stop = histories.offsets[1:][user] - number * step
-        start = np.maximum(histories.offsets[:-1][user], stop - size)
+        start = np.maximum(histories.offsets[:-1][user], stop - length - ahead)
         keep = stop - start >= 2
-        self.start, self.stop = start[keep], stop[keep] - overlap            # [N]
+        self.start, self.stop = start[keep], stop[keep] - ahead              # [N]
         super().__init__(histories, len(self.start))
 
     def bounds(self, indices: npt.NDArray[np.integer]) -> tuple[Indices, Indices]:
@@ -143,20 +143,32 @@ class _WindowSamples(Samples):
         return self.start[indices], self.stop[indices]
 
 
-class PositionSamples(_WindowSamples):
-    """A history is a sample, and every position's next item a target; long ones give several windows."""
+class WindowSamples(_CutSamples):
+    """Windows of a history, with the items that follow their last `targets` positions; every item is a target once.
 
-    def __init__(self, histories: Histories, max_length: int) -> None:
-        super().__init__(histories, max_length + 1, overlap=1)
+    With as many targets as positions, windows share no position, and the first ones of a window read little. With
+    fewer, windows overlap, and every target is predicted from more than `max_length - targets` items, where there are
+    so many.
+
+    Args:
+        histories: the training histories.
+        max_length: items that a window reads, at most (L).
+        targets: its last positions that have a target (T).
+    """
+
+    def __init__(self, histories: Histories, max_length: int, targets: int) -> None:
+        self.targets = min(targets, max_length)
+        super().__init__(histories, max_length, self.targets, ahead=1)
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
-        """Return histories `[B, L]` and the next item of every position `[B, L]`."""
+        """Return windows `[B, L]` and the next items of their last positions `[B, T]`."""
         start, stop = self.bounds(indices)
-        items, targets = self._collated(start, stop), self._collated(start + 1, stop + 1)
+        first = np.maximum(start, stop - self.targets)                       # the first position with a target
+        items, targets = self._collated(start, stop), self._collated(first + 1, stop + 1)
         return Batch(torch.from_numpy(items), torch.from_numpy(targets))
 
 
-class MaskedSamples(_WindowSamples):
+class MaskedSamples(_CutSamples):
     """A history is a sample; some items are hidden behind the mask token and are the targets.
 
     With probability one half only the last item is masked, which is how the model is read
@@ -164,7 +176,7 @@ class MaskedSamples(_WindowSamples):
     """
 
     def __init__(self, histories: Histories, max_length: int, mask_token: int, ratio: float) -> None:
-        super().__init__(histories, max_length, overlap=0)
+        super().__init__(histories, max_length, max_length, ahead=0)
         self.mask_token = mask_token
         self.ratio = ratio
 
@@ -198,19 +210,19 @@ def make_samples(
                 "masking has none. Set objective.name = 'none', or choose a causal backbone such as 'sasrec'."
             )
         return MaskedSamples(histories, backbone.max_length, model.mask_token, config.mask_ratio)
-    if config.samples == "prefixes":
+    if config.samples in ("prefixes", "auto"):  # a run's settings name what auto came to
         return PrefixSamples(histories, backbone.max_length)
-    if not backbone.is_causal:
-        raise ConfigError(
-            f"training.samples = 'positions' lets {type(backbone).__name__} see its targets, since its "
-            "positions see later ones. Use training.samples = 'prefixes'."
-        )
-    if model.fusion is not None and model.fusion.needs_prefixes:
-        raise ConfigError(
-            f"training.samples = 'positions' lets {type(model.fusion).__name__} see its targets, since what it adds "
-            "to a position depends on later items with these settings. Use training.samples = 'prefixes'."
-        )
-    return PositionSamples(histories, backbone.max_length)
+    for part, sees_its_targets in (
+        (backbone, not backbone.is_causal),
+        (model.fusion, model.fusion is not None and model.fusion.needs_prefixes),
+    ):
+        if sees_its_targets:
+            raise ConfigError(
+                f"training.samples = '{config.samples}' lets {type(part).__name__} see its targets, since what it "
+                "makes of a position depends on later ones. Use training.samples = 'prefixes'."
+            )
+    length = backbone.max_length
+    return WindowSamples(histories, length, config.advanced.window_targets if config.samples == "windows" else length)
 
 
 def make_batch(samples: Samples, objective: Objective | None, indices: Indices, rng: np.random.Generator) -> Batch:

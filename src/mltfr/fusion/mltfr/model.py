@@ -19,20 +19,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mltfr.config import Config
 from mltfr.fusion.attention import check_heads
-from mltfr.fusion.base import FusionConfig, FusionInputs, register_fusion
+from mltfr.fusion.base import FusionInputs, register_fusion
 from mltfr.fusion.init import Seeded, freeze, own_seed, variance_preserving, zero
 from mltfr.fusion.mltfr.ablations import FixedTokens, MeanRouter
+from mltfr.fusion.mltfr.config import MltfrConfig, TokenFilterConfig
 from mltfr.fusion.mltfr.diagnostics import Statistics
-from mltfr.fusion.mltfr.queries import EXPONENTIAL_PER_SEQUENCE, make_queries
+from mltfr.fusion.mltfr.queries import make_queries
 from mltfr.fusion.mltfr.rounds import MltfrRounds
 from mltfr.fusion.mltfr.shortlist import Choice, Shortlist, TokenSelector, keep_best
 from mltfr.fusion.packing import corrected_positions, pack, unpack
@@ -43,57 +42,6 @@ from mltfr.kernels.softmax import log_softmax, softmax
 from mltfr.tokens.table import PreparedTable
 
 START_SCALE, LARGEST_SCALE = 14.0, 100.0
-
-
-class TokenFilterConfig(Config):
-    """Which tokens of each table are kept."""
-
-    granularity: Literal["position", "sequence", "static"] = "position"
-    """What tokens are kept for: each `position`, with the history up to it (all of it if the backbone is
-    bidirectional); a whole `sequence`, which only prefixes can train; or `static`, no filter: `keep` tokens of every
-    table, drawn once by the seed, the same for all and of one weight."""
-    keep: int = Field(8, ge=2)
-    """Tokens kept per position and table (K); with one, an expert's output would not depend on the position."""
-    shortlist: int = Field(512, ge=2)
-    """Tokens of each table that are candidates between two refreshes (M)."""
-    refresh_queries: int = Field(1024, ge=1)
-    """Training users whose queries choose the shortlist at a refresh."""
-    query: Literal["mean", "exponential"] = "mean"
-    """What a position of a causal backbone asks with: the mean of its history, or one that decays."""
-    query_decay: float = Field(0.8, gt=0, le=1)
-    """Weight of an item relative to the next one in the exponential query."""
-    noise: float = Field(1.0, ge=0)
-    """Gumbel noise on the scores at the start of training; there is none outside training."""
-    noise_epochs: float = Field(5.0, gt=0)
-    """Epochs of a round after which the noise, falling linearly, is zero."""
-
-    @model_validator(mode="after")
-    def _check(self) -> TokenFilterConfig:
-        if self.granularity == "sequence" and self.query == "exponential":
-            raise ValueError(EXPONENTIAL_PER_SEQUENCE)
-        if self.keep > self.shortlist:
-            raise ValueError(f"keep is {self.keep}, more than the shortlist's {self.shortlist} tokens")
-        return self
-
-
-class MltfrConfig(FusionConfig):
-    """Settings of token filtering and routing."""
-
-    name: Literal["mltfr"] = "mltfr"
-    filter: TokenFilterConfig = TokenFilterConfig()
-    """Which tokens of each table are kept."""
-    heads: int = Field(4, ge=1)
-    """Heads of an expert (H), a divisor of the hidden width."""
-    router: Literal["learned", "mean"] = "learned"
-    """How much each expert counts at a position: `learned` from its state, or `mean`, all the same everywhere."""
-    common_start: bool = True
-    """Whether all experts start with the same values, or each with its own, which averaging partly cancels."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Dropout on an expert's attention and on its output."""
-    consensus_group: tuple[str, ...] = ()
-    """Tables whose experts make the consensus expert; all of them if none is named."""
-    consensus_weight: float = Field(0.1, ge=0)
-    """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
 
 
 class Projected(NamedTuple):
@@ -236,7 +184,7 @@ class MltfrFusion(MltfrRounds):
         self.group = consensus_group(config.consensus_group, tables)
         self.in_group = [number for number, name in enumerate(tables) if name in self.group]
         self.queries = make_queries(config.filter, inputs.is_causal)
-        self.needs_prefixes = inputs.is_causal and self.queries.one_per_sequence
+        self.needs_prefixes = inputs.is_causal and config.knows_later_items
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():
             with Seeded(inputs.seed):  # for each again: a common start, and no table depends on another

@@ -19,7 +19,7 @@ from mltfr.fusion.tables import ByTable, module_key
 from mltfr.prefixes import under_prefix
 
 if TYPE_CHECKING:
-    from mltfr.fusion.mltfr.model import MltfrConfig
+    from mltfr.fusion.mltfr.config import MltfrConfig
 
 
 class MltfrRounds(TwoRoundFusion):
