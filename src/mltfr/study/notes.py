@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from mltfr.config import load_toml
+from mltfr.pipeline.artifact import CONFIG
 from mltfr.pipeline.data_counts import DataCounts
 from mltfr.storage.folder import MANIFEST
 from mltfr.study.config import StudyConfig
@@ -25,18 +27,8 @@ def notes_on(
     tunings: Mapping[Group, GroupTuning],
     failures: Mapping[str, str],
 ) -> list[str]:
-    """Return the remarks of the summary: unlike training samples, the search, cells that failed."""
+    """Return the remarks of the summary: the search, cells that failed."""
     notes = []
-    samples: dict[str, set[str]] = {}
-    for cell in cells:
-        if not cell.baseline:
-            samples.setdefault(cell.config.training.samples, set()).add(cell.group.backbone)
-    if len(samples) > 1:
-        parts = "; ".join(f"{name}: {', '.join(sorted(of))}" for name, of in sorted(samples.items()))
-        notes.append(
-            f"The backbones are not all trained on the same kind of samples ({parts}). Compare fusions of one "
-            "backbone, not backbones with each other."
-        )
     if study.tuning is not None:
         rolling = any(data.rolling is not None for data in study.data.values())
         each = " Every window has a search of its own, which sees nothing later than its validation." if rolling else ""
@@ -65,6 +57,23 @@ def data_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
         if "counts" in metrics:  # else it is a cell of an earlier version
             notes[label] = f"Data set {label}: {DataCounts.from_json(metrics['counts']).paragraph}"
     return list(notes.values())
+
+
+def samples_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
+    """Return a remark where finished cells of one data set were trained on unlike samples: `auto` follows the model."""
+    trained: dict[str, dict[str, set[str]]] = {}
+    for cell in cells:
+        run, group = folder.run(cell), cell.group
+        if not cell.baseline and (run / MANIFEST).exists() and (run / CONFIG).exists():
+            kind = load_toml(run / CONFIG)["training"]["samples"]
+            trained.setdefault(group.data, {}).setdefault(kind, set()).add(f"{group.backbone} + {group.fusion}")
+    return [
+        f"Data set {label}: not all recommenders are trained on the same kind of samples ("
+        + "; ".join(f"{kind}: {', '.join(sorted(of))}" for kind, of in sorted(kinds.items()))
+        + "). Compare those of one kind with each other, or set training.samples."
+        for label, kinds in trained.items()
+        if len(kinds) > 1
+    ]
 
 
 def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: StudyInputs) -> str:

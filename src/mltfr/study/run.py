@@ -14,7 +14,7 @@ from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
-from mltfr.study.notes import data_notes, notes_on, resolved
+from mltfr.study.notes import data_notes, notes_on, resolved, samples_notes
 from mltfr.study.plan import Cell, Group, make_plan
 from mltfr.study.progress import StudyProgress
 from mltfr.study.results import gather, read_run
@@ -107,7 +107,8 @@ def run_study(
             return Outcome(len(cells), done, schedule.failures)
         from mltfr.report.write import write_report
 
-        notes = data_notes(folder, plan) + notes_on(study, cells, tunings, schedule.failures)
+        notes = [*data_notes(folder, plan), *samples_notes(folder, plan)]
+        notes += notes_on(study, cells, tunings, schedule.failures)
         write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes)
         winners = find_winners(study, folder.path)
     return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY, winners=winners)
