@@ -27,7 +27,7 @@ LOGS: dict[str, tuple[str | bytes, str]] = {
     "empty file": ("", r"log: the file is empty. Expected one interaction a line"),
     "header only": (HEADER, r"log: no usable rows"),
     "one-item users": (HEADER + "".join(f"u{n},i{n},{n}\n" for n in range(9)),
-                       r"no test example among 9 users.*too short for test: 9.*at least two interactions"),
+                       r"among 9 users.*too short for test: 9.*with interactions before the test and in it"),
     "two-item users": (HEADER + "".join(f"u{n},i{m},{m}\n" for n in range(9) for m in range(2)),
                        r"The validation split is empty.*longer histories"),
     "latin-1": ((GOOD + "ü,i,5\n").encode("latin-1"), r"log, line 22: byte 0xfc is not UTF-8.*iconv"),

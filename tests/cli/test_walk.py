@@ -11,6 +11,7 @@ import io
 import re
 import shlex
 import subprocess
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ ENVIRONMENT = {"MLTFR_OFFLINE": "1", "COLUMNS": "120"}
 
 def shell(command: str) -> None:
     """Run a command and print what a terminal would show, without empty lines: those end an expectation."""
-    program, *arguments = shlex.split(command)
+    program, *arguments = [path for word in shlex.split(command) for path in glob(word) or [word]]
     out = io.StringIO(f"$ {command}\n")
     out.seek(0, io.SEEK_END)
     if program != "mltfr":

@@ -115,7 +115,8 @@ def _lines(path: Path) -> list[str]:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+        expected = "Expected a text file, one id or word a line."
+        raise DataError(f"{path}: cannot be read ({error.strerror}). {expected}") from error
     if start == b"PAR1":
         raise DataError(f"{path}: a Parquet file. Expected text, one id or word a line.")
     return read_lines(path).drop_nulls().to_list() if start else []

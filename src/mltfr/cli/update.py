@@ -15,11 +15,11 @@ from mltfr.cli.output import say, stoppable, to_resume
 def update(
     run: Run,
     new: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="NEW",
-            help="Log of the rows that came after the run's, in any form that `mltfr fit` takes; it is read as the "
-            "run's log was, unless options of reading say otherwise.",
+            metavar="NEW...",
+            help="Log of the rows that came after the run's, in any form that `mltfr fit` takes, several files too; it "
+            "is read as the run's log was, unless options of reading say otherwise.",
             show_default=False,
         ),
     ],

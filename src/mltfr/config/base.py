@@ -52,7 +52,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if isinstance(cause, ConfigError | ValueError):
         return f"{key}: {cause}{more}" if path else f"{cause}{more}"
     if kind == "model_type":
-        return f"{key}: is a table of settings, as in `[{key}]`, got {shown(given)}{more}"
+        owner = _model_of(_field_at(model, path))
+        names = f" Set one of {', '.join(f'{key}.{name}' for name in owner.model_fields)}." if owner else ""
+        return f"{key}: is a table of settings, as in `[{key}]`, got {shown(given)}.{names}{more}"
+    if kind in ("tuple_type", "list_type"):
+        return f"{key}: expected a list, as in [{shown(given)}], got {shown(given)}{more}"
     if kind == "string_pattern_mismatch" and (field := _field_at(model, path)) is not None and field.examples:
         return f"{key}: expected one like {', '.join(map(str, field.examples))}, got {shown(given)}{more}"
     meant = did_you_mean(str(given), re.findall(r"'([^']*)'", context["expected"])) if kind == "literal_error" else ""

@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, field_validator, model_validator
 
 from mltfr.config import Config
 from mltfr.errors import ConfigError, DataError
-from mltfr.interactions.borders import Border, as_border, before, in_order, not_before, threshold
+from mltfr.interactions.borders import Border, as_border, before, in_order, not_before, shown_span, threshold
 from mltfr.interactions.checks import SameTime
 from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.log import Condition, InteractionLog, OrderedLog
@@ -104,6 +104,7 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
     steps = _steps_of_reading(log)
     for name, condition in [*_borders(config, log), *_filters(config)]:
         _refuse_given(log, name)
+        times = f": times go from {shown_span(log)}" if name in ("since", "until") else ""
         size, log = len(log), log.keep(condition)
         while name == "core" and len(log) != size:  # who was enough may not be any more
             size, log = len(log), log.keep(condition)
@@ -111,7 +112,7 @@ def apply_filters(log: Log, config: FilterConfig) -> tuple[Log, FilterReport]:
         if not len(log):
             raise DataError(
                 f"{log.source}: no interaction is left after '{name}' ({steps[-2].interactions:,} before it). "
-                "Loosen that filter."
+                f"Loosen that filter{times}."
             )
     return log, FilterReport(tuple(steps))
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from mltfr.errors import MltfrWarning
 
+STRANGERS = "Training has seen none of their items: are ids written as in the run's log?"
+
 
 @dataclass(frozen=True)
 class NewRows:
@@ -48,8 +50,8 @@ class NewRows:
         return asdict(self)
 
     def warn(self) -> None:
-        """Warn of rows that were left out."""
-        if self.not_later or self.filtered:
+        """Warn of rows that were left out, or mean nothing to the run."""
+        if self.not_later or self.filtered or self.interactions == self.of_unknown_items:
             warnings.warn(str(self), MltfrWarning, stacklevel=3)
 
     def __str__(self) -> str:
@@ -78,4 +80,5 @@ class NewRows:
             parts.append("without times to compare, all are taken to be later than the run's")
         if self.not_applied:
             parts.append(f"{', '.join(self.not_applied)}: not asked of new rows (they chose what was trained on)")
-        return f"{self.source}: {'; '.join(parts)}."
+        said = f"{self.source}: {'; '.join(parts)}."
+        return f"{said} {STRANGERS}" if 0 < self.interactions == self.of_unknown_items else said

@@ -203,6 +203,9 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
         if (folder / CHECKPOINT).is_dir():
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
         raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Give a folder of mltfr fit.")
+    if names is None and not any((folder / name).exists() for name in (WEIGHTS, *SPLIT_FILES)):
+        again = f"To have them: mltfr fit FILE --config {folder / CONFIG} --out RUN, or keep_runs = true in a study."
+        raise RunError(f"{folder}: keeps neither weights nor data, as the cells of a study. {again}")
     return FORMAT.read_manifest(folder, names)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from mltfr.evaluation.asked import TargetCounts, count_targets
 from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.interactions import Split
+from mltfr.interactions.extend import METHOD as NEW_ROWS
 from mltfr.interactions.filter_steps import FilterStep
 from mltfr.storage.progress import Progress
 
@@ -81,18 +82,19 @@ class DataCounts:
         if self.left_out:
             yield f"Left out: {', '.join(f'{_users(count)} {reason}' for reason, count in self.left_out.items())}."
         test, names = self.test, {step.name for step in self.filters}
+        much = 2.0 if self.split == NEW_ROWS else MUCH  # an update keeps its run's settings: there is nothing to do
         if test.unknown:
             later = "later split.validation_from and split.test_from leave fewer new items"
             remedy = later if self.split.startswith("global-time") else "--set filters.core=5 leaves rare items out"
-            much = f": {remedy}" if test.unknown >= MUCH * test.targets and "core" not in names else ""
-            yield f"{_of(test.unknown, test.targets)} are not in training and count as misses{much}."
+            told = f": {remedy}" if test.unknown >= much * test.targets and "core" not in names else ""
+            yield f"{_of(test.unknown, test.targets)} are not in training and count as misses{told}."
         if test.seen:
             remedy = "--set evaluation.remove_seen=false"
             if "consecutive_repeats" not in names:
                 remedy += ", or filters.consecutive_repeats=drop where the item before is repeated"
-            much = f": {remedy}" if test.seen >= MUCH * test.targets else ""
+            told = f": {remedy}" if test.seen >= much * test.targets else ""
             seen = "are in the user's history already and can never be recommended"
-            yield f"{_of(test.seen, test.targets)} {seen}{much}."
+            yield f"{_of(test.seen, test.targets)} {seen}{told}."
         if 0 < test.users < FEW_USERS:
             yield f"The test scores rest on {_users(test.users)} only: differences between runs may be chance."
         heavy = test.most > max(HEAVY * test.targets, 2 * test.targets / max(test.users, 1))
