@@ -193,6 +193,7 @@ def say(source: str, notes: Iterable[str]) -> None:
 def said(log: Log) -> Log:
     """Warn of what was done to the rows of a log, those that were dropped among it; return the log."""
     if log.skipped:
-        say(log.source, [f"invalid rows dropped: {log.skipped:,}."])
+        most = " They are more than are left: leave out --skip-invalid to see what is wrong with the first."
+        say(log.source, [f"invalid rows dropped: {log.skipped:,}.{most * (log.skipped > len(log))}"])
     say(log.source, log.notes)
     return log
