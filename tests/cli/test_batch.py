@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -104,4 +105,8 @@ def test_what_is_wrong_with_sets_is_said_in_one_line(tmp_path, store, finished):
         assert "offsets.npy: damaged" in refused(tmp_path, store, *command)
     (folder / "manifest.json").unlink()
     assert "this prepared set is not finished" in refused(tmp_path, store, "fit", folder, *out)
-    assert "All parts must have the same columns" in refused(tmp_path, store, "fit", finished / "run", *out)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for name in ("items", "histories"):
+        shutil.copy(finished / "run" / f"{name}.parquet", parts)
+    assert "All parts must have the same columns" in refused(tmp_path, store, "fit", parts, *out)
