@@ -108,7 +108,8 @@ class Columns:
             role, usual = ("user", USER_NAMES) if user is None else ("item", ITEM_NAMES)
             raise DataError(
                 f"{source}: no {role} column among {_listed(names)}. Expected {usual[0]} or a usual synonym "
-                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column{_example(len(names))}."
+                f"({', '.join(usual[1:5])}, ...). Name the column with --{role}-column "
+                f"(in Python {role}_column=){_example(len(names))}."
             )
         found = {USER: user, ITEM: item, TIME: timestamp}
         if len(set(found.values())) < 3:
