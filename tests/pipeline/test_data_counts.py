@@ -14,6 +14,7 @@ from mltfr import Recommender
 from mltfr.cli.data import app
 from mltfr.evaluation.asked import TargetCounts
 from mltfr.interactions import load_interactions, prepare
+from mltfr.interactions.extend import METHOD as NEW_ROWS
 from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.filters import FilterConfig
 from mltfr.pipeline import resolve
@@ -99,6 +100,12 @@ def test_a_remedy_is_said_where_there_is_much_and_it_was_not_taken():
         "One user has 212 of 930 test items (23 %): with --set evaluation.average=users everyone counts the same.",
     ]
     assert len(of(TargetCounts(20, 930, 0, 0, 212), average="users")) == 1
+    assert of(TargetCounts(20, 930, 329, 400, 212), split=NEW_ROWS) == [  # an update keeps its run's settings
+        "329 of 930 test items (35 %) are not in training and count as misses.",
+        "400 of 930 test items (43 %) are in the user's history already and can never be recommended.",
+        "The test scores rest on 20 users only: differences between runs may be chance.",
+        "One user has 212 of 930 test items (23 %).",
+    ]
     assert of(TargetCounts(200, 200, 20, 0, 1))[0].endswith("--set filters.core=5 leaves rare items out.")
     assert of(TargetCounts(200, 200, 0, 0, 1)) == of(TargetCounts(0, 0, 0, 0, 0)) == []
     assert len(of(TargetCounts(5, 5, 0, 0, 1))) == 1  # each has a fifth of the test items, and none more than another

@@ -82,27 +82,26 @@ class DataCounts:
         if self.left_out:
             yield f"Left out: {', '.join(f'{_users(count)} {reason}' for reason, count in self.left_out.items())}."
         test, names = self.test, {step.name for step in self.filters}
-        much = 2.0 if self.split == NEW_ROWS else MUCH  # an update keeps its run's settings: there is nothing to do
+        settable = self.split != NEW_ROWS  # an update keeps its run's settings: there is nothing to do
+        much = MUCH * test.targets
         if test.unknown:
             later = "later split.validation_from and split.test_from leave fewer new items"
             remedy = later if self.split.startswith("global-time") else "--set filters.core=5 leaves rare items out"
-            told = f": {remedy}" if test.unknown >= much * test.targets and "core" not in names else ""
+            told = f": {remedy}" if settable and test.unknown >= much and "core" not in names else ""
             yield f"{_of(test.unknown, test.targets)} are not in training and count as misses{told}."
         if test.seen:
             remedy = "--set evaluation.remove_seen=false"
             if "consecutive_repeats" not in names:
                 remedy += ", or filters.consecutive_repeats=drop where the item before is repeated"
-            told = f": {remedy}" if test.seen >= much * test.targets else ""
+            told = f": {remedy}" if settable and test.seen >= much else ""
             seen = "are in the user's history already and can never be recommended"
             yield f"{_of(test.seen, test.targets)} {seen}{told}."
         if 0 < test.users < FEW_USERS:
             yield f"The test scores rest on {_users(test.users)} only: differences between runs may be chance."
         heavy = test.most > max(HEAVY * test.targets, 2 * test.targets / max(test.users, 1))
         if heavy and self.average == "examples":
-            yield (
-                f"One user has {_of(test.most, test.targets)}: with --set evaluation.average=users everyone counts the "
-                "same."
-            )
+            told = ": with --set evaluation.average=users everyone counts the same" if settable else ""
+            yield f"One user has {_of(test.most, test.targets)}{told}."
 
     def _rows(self) -> Iterator[tuple[str, int, int, int | None]]:
         for step in self.filters:
