@@ -29,7 +29,7 @@ def test_an_update_says_what_it_took_and_recommends(finished, store, new, tmp_pa
     assert said in done.stderr
     assert "3 users" in done.stdout
     assert "new-rows, full ranking" in done.stdout
-    assert ", the best quick baseline on validation: test ndcg@10 0." in done.stdout
+    assert ", the baseline that the run before was compared with: test ndcg@10 0." in done.stdout
     assert "Only the histories were updated; with --epochs 5 the model learns from the new rows too." in done.stdout
     run("recommend", tmp_path / "next", "--out", tmp_path / "lists.csv", "--users", ids(tmp_path), home=store)
     lists = pl.read_csv(tmp_path / "lists.csv")

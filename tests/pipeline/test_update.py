@@ -91,6 +91,9 @@ def test_an_update_stands_beside_the_baseline_of_the_run_before(run):
     assert verdict.baseline.name == before != "popularity"
     assert verdict.baseline.score == updated.metrics["baselines"][before]["test"]["ndcg@10"]
     assert verdict.end is None
+    standing = str(verdict).splitlines()[0]
+    assert f" {before}, the baseline that the run before was compared with: test ndcg@10 " in standing
+    assert "on validation" not in str(verdict)
     assert str(verdict).splitlines()[-1].startswith("Only the histories were updated; with --epochs 5")
     assert updated.update(as_log([("u1", "i2", 200), ("u2", "i3", 201)])).fitted.verdict.baseline.name == before
 

@@ -73,6 +73,11 @@ class End:
     before: int = 0
 
     @property
+    def in_vain(self) -> bool:
+        """Whether no epoch was better than the weights that it began with."""
+        return self.best_epoch < self.first
+
+    @property
     def trained(self) -> int:
         """Epochs that were trained in all."""
         return self.before + self.epochs - self.first + 1
@@ -132,7 +137,9 @@ class Verdict:
         if other is None:
             return ""
         standing = "Better than" if other.better else "Worse than" if other.worse else "Undecided against"
-        chosen = "" if other.name == "popularity" else ", the best quick baseline on validation"
+        kept = "the baseline that the run before was compared with"
+        chosen = kept if self.histories_only else "the best quick baseline on validation"
+        chosen = "" if other.name == "popularity" else f", {chosen}"
         return f"{standing} {other.name}{chosen}: {self._numbers(other)}."
 
     def _of_the_fusion(self) -> str:
@@ -148,7 +155,7 @@ class Verdict:
         end = self.end
         if end is None:
             return ""
-        if end.best_epoch < end.first:
+        if end.in_vain:
             return f"Training went on to epoch {end.epochs}; none was better than the weights as they were, which stay."
         last = f"{end.epochs} of round 2" if end.before else f"{end.epochs}"
         if not end.cut_off:
@@ -167,7 +174,7 @@ class Verdict:
         if self.histories_only:
             return "Only the histories were updated; with --epochs 5 the model learns from the new rows too."
         other, zero, steps = self.baseline, self.zero_branch, []
-        if self.end is not None and self.end.cut_off:
+        if self.end is not None and self.end.cut_off and not self.end.in_vain:
             steps.append(f"more epochs (--epochs {self.end.trained * 4})")
         if zero is not None and not zero.better:
             steps.append("the backbone alone (--fusion none)")
