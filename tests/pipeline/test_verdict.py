@@ -9,7 +9,8 @@ import pytest
 
 from mltfr import Recommender
 from mltfr.evaluation import Evaluation, EvaluationProtocol, Ranks, rank_metrics
-from mltfr.evaluation.significance import paired_test, per_user
+from mltfr.evaluation.comparison import Pair
+from mltfr.evaluation.significance import PairedTest, paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
 from mltfr.pipeline.report_metrics import score
 from mltfr.pipeline.verdict import Comparison, End, Verdict, end_of, make_verdict
@@ -142,8 +143,8 @@ def test_numbers_come_back_from_json(short):
     assert Verdict.from_json(short.metrics["verdict"]) == short.fitted.verdict
 
 
-BETTER, WORSE = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01)
-UNDECIDED, SAME = (0.01, -0.01, 0.03), (0.0, 0.0, 0.0)
+BETTER, WORSE = (0.02, 0.01, 0.03, 0.001), (-0.02, -0.03, -0.01, 0.001)
+UNDECIDED, SAME = (0.01, -0.01, 0.03, 0.3), (0.0, 0.0, 0.0, 1.0)
 BASE = Verdict("sasrec", "mltfr", "ndcg@10", 0.06, end=End(20, 15, cut_off=False))
 WORDS = {
     "helps": ((BETTER, BETTER), ["Better than markov", "Fusion mltfr helps:", "Next, see whether it holds for"]),
@@ -188,12 +189,24 @@ def test_users_with_several_examples_count_once_and_that_is_said():
 
 
 def test_few_users_decide_nothing():
-    few = Comparison("markov", 0.05, *BETTER, p=0.21)
+    few = Comparison("markov", 0.05, *BETTER[:3], p=0.21)
     assert not few.better
     assert not few.worse
     said = str(dataclasses.replace(BASE, baseline=few))
     assert "Undecided against markov" in said
     assert "(95 % interval +0.0100 to +0.0300; p = 0.21: too few users to tell)" in said
+
+
+@pytest.mark.parametrize("p", [0.049, 0.051])
+@pytest.mark.parametrize(("low", "high"), [(-0.001, 0.04), (0.0, 0.04), (0.001, 0.04)])
+def test_a_fit_and_a_comparison_of_runs_decide_alike(p, low, high):
+    pair = Pair("run", "markov", "ndcg@10", 0.06, PairedTest(0.02, low, high, p, p), p)
+    ahead, behind = Comparison("markov", 0.04, 0.02, low, high, p), Comparison("markov", 0.08, -0.02, -high, -low, p)
+    assert ahead.better is behind.worse is (pair.verdict == "better") is (p < 0.05)
+    assert not ahead.worse
+    assert not behind.better
+    said = str(dataclasses.replace(BASE, baseline=ahead))
+    assert ("; p = 0.049 decides)" in said) is (p < 0.05 and low <= 0)
 
 
 def test_a_single_user_allows_no_comparison():

@@ -16,6 +16,11 @@ _DRAWS_AT_ONCE = 1 << 21
 Counts = npt.NDArray[np.float64]
 
 
+def is_real(p: float) -> bool:
+    """Return whether a difference is taken for real: p alone decides; of few users, intervals are too narrow."""
+    return p < LEVEL
+
+
 def bootstrap_means(values: Values, draws: int, random: np.random.Generator) -> Values:
     """Return the means of `draws` samples of the users with replacement, `[U] -> [draws]`."""
     means = np.empty(draws)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mltfr.errors import ConfigError, ProtocolError, one_of
-from mltfr.evaluation.bootstrap import LEVEL
+from mltfr.evaluation.bootstrap import is_real
 from mltfr.evaluation.evaluate import Evaluation
 from mltfr.evaluation.metrics import split_metric
 from mltfr.evaluation.protocol import EvaluationProtocol, require_same
@@ -54,7 +54,7 @@ class Pair:
         Without a significant difference two recommenders are as good only where the interval leaves room for
         nothing else: all of it within `NEGLIGIBLE` of the score. Where it is wider, nothing is decided.
         """
-        if self.p < LEVEL:
+        if is_real(self.p):
             return "better"
         within = NEGLIGIBLE * self.score
         return "as good" if -within <= self.test.low and self.test.high <= within else "undecided"

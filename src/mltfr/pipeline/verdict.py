@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from mltfr.evaluation import Evaluation
-from mltfr.evaluation.bootstrap import LEVEL
+from mltfr.evaluation.bootstrap import is_real
 from mltfr.pipeline.config import RunConfig
 
 TEST, VALIDATION = "test", "validation"
@@ -29,7 +29,7 @@ class Comparison:
             their mean, as in `mltfr compare`.
         low: lower end of the 95 % bootstrap interval of that mean.
         high: its upper end.
-        p: of the paired t-test, by which `mltfr compare` decides; of few users the interval is too narrow.
+        p: of the paired t-test; it decides (`is_real`), as in `mltfr compare`.
     """
 
     name: str
@@ -37,21 +37,22 @@ class Comparison:
     difference: float
     low: float
     high: float
-    p: float = 0.0
+    p: float
 
     @property
     def better(self) -> bool:
         """Whether the run is better, beyond what chance among the users explains."""
-        return self.low > 0 and self.p < LEVEL
+        return self.difference > 0 and is_real(self.p)
 
     @property
     def worse(self) -> bool:
         """Whether the run is worse, likewise."""
-        return self.high < 0 and self.p < LEVEL
+        return self.difference < 0 and is_real(self.p)
 
     def __str__(self) -> str:
-        few = f"; p = {self.p:.2g}: too few users to tell" if self.low * self.high > 0 and self.p >= LEVEL else ""
-        return f"95 % interval {self.low:+.4f} to {self.high:+.4f}{few}"
+        apart, real = self.low * self.high > 0, is_real(self.p)
+        decides = "" if apart == real else f"; p = {self.p:.2g}" + (" decides" if real else ": too few users to tell")
+        return f"95 % interval {self.low:+.4f} to {self.high:+.4f}{decides}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from mltfr.evaluation.bootstrap import LEVEL
+from mltfr.evaluation.bootstrap import LEVEL, is_real
 from mltfr.report.frames import TABLE_KEY, Labels
 from mltfr.report.names import table_names
 from mltfr.report.table import Table, TableCell, metric_name, percent
@@ -64,7 +64,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     if not rows:
         return "", ""
     gains = [row["relative_gain"] for row in rows if row["relative_gain"] is not None]
-    clear = [row["difference"] for row in rows if row["p_holm"] < LEVEL]
+    clear = [row["difference"] for row in rows if is_real(row["p_holm"])]
     wins, losses = sum(d > 0 for d in clear), sum(d < 0 for d in clear)
     mean = percent(sum(gains) / len(gains)) if gains else ""
     return mean, f"{wins}/{len(rows) - wins - losses}/{losses}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from mltfr.evaluation.bootstrap import LEVEL
+from mltfr.evaluation.bootstrap import is_real
 from mltfr.report.plots.dots import Gain, draw_horizontal
 from mltfr.report.plots.study_frames import StudyFrames, distinct
 from mltfr.report.plots.style import legend, panels
@@ -30,7 +30,7 @@ def draw(study: StudyFrames) -> dict[str, Figure]:
         for row in rows:
             value, low, high = (100 * row[key] / row["other_mean"] for key in ("difference", "low", "high"))
             key = (row["backbone"], study.label(row))
-            points[key[::-1] if alone else key] = Gain(value, low, high, row["p_holm"] < LEVEL)
+            points[key[::-1] if alone else key] = Gain(value, low, high, is_real(row["p_holm"]))
         lines = len(fusions) if alone else len(backbones) * (0.35 + 0.55 * len(fusions))
         figure, (axes,) = panels([""], f"{name.title}: gain in {metric_name(study.metric)} over "
                                  f"{study.compare_with}" + (f", {backbones[0]}" if alone else ""),
