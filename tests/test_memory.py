@@ -63,8 +63,8 @@ def test_sizes_are_those_of_the_settings():
     prefixes, masked = found("training.batch_size=32"), found("training.batch_size=32", backbone="bert4rec")
     longest = int(split(LOG, settings().split).train_length.max())
     assert (prefixes.positions, prefixes.targets) == (32 * min(50, longest), 32)
-    windows = found("training.batch_size=32", "training.samples=windows")
-    assert (windows.positions, windows.targets) == (prefixes.positions, 32 * 8)
+    windows = found("training.batch_size=256", "training.samples=windows")
+    assert (windows.positions, windows.targets, windows.batch_size) == (prefixes.positions, 32 * 8, 256)
     assert masked.targets == masked.positions == prefixes.positions
     assert (found("loss.name=bce", "loss.negatives=3").negatives, found().negatives) == (3, None)
     assert found(backbone="cl4srec").positions == 3 * found().positions

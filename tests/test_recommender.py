@@ -138,7 +138,7 @@ def test_saved_and_loaded_it_is_the_same(fitted, tmp_path, monkeypatch):
     loaded = Recommender.load(tmp_path / "run")
     assert_same_weights(loaded, fitted)
     assert loaded.metrics == fitted.metrics
-    assert loaded.config == fitted.config
+    assert loaded.config == fitted.fitted.config
     assert dict(loaded.evaluate().metrics) == fitted.metrics["metrics"]
     assert loaded.recommend(k=3).equals(fitted.recommend(k=3))
     with pytest.raises(RunError, match="holds a finished run"):

@@ -62,7 +62,7 @@ def epoch_work(config: RunConfig, split: Split, parameters: int, tables: Sequenc
     """
     lengths, targets = _samples(config, split)
     loss = config.loss.model_dump()
-    batch = config.training.batch_size
+    batch = config.training.samples_of_a_batch
     shapes = Shapes.of(config, len(split.vocabulary))
     work = training(shapes, lengths, targets, loss["name"], loss.get("negatives", 0), parameters, batch)
     return work + added_to_epoch(config, split, 0, tables)
@@ -71,7 +71,7 @@ def epoch_work(config: RunConfig, split: Split, parameters: int, tables: Sequenc
 def added_to_epoch(config: RunConfig, split: Split, parameters: int, tables: Sequence[PreparedTable]) -> Work:
     """Return the work that fusion `mltfr`, with so many trained parameters of its own, adds to an epoch of round 1."""
     lengths, _ = _samples(config, split)
-    steps = -(-len(lengths) // config.training.batch_size)
+    steps = -(-len(lengths) // config.training.samples_of_a_batch)
     return added(config, float(lengths.sum()), steps, tables) + optimiser(parameters) * steps
 
 

@@ -40,13 +40,13 @@ class Stepper:
     @property
     def batches_of_an_epoch(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self.samples) // self.config.batch_size)
+        return -(-len(self.samples) // self.config.samples_of_a_batch)
 
     def batches(self, number: int, seed: int) -> list[Batch]:
         """Return batches of the first epoch that stand for all: evenly spaced by size, in random order."""
         random = epoch_generator(seed, 1, 0)
         lengths = self.samples.lengths(np.arange(len(self.samples)))
-        size, bucket = self.config.batch_size, self.config.advanced.bucket
+        size, bucket = self.config.samples_of_a_batch, self.config.advanced.bucket
         plan = list(plan_epoch(len(lengths), self.samples.lengths, size, bucket, random))
         plan.sort(key=lambda indices: len(indices) * int(lengths[indices].max()))
         places = (np.arange(number) + 0.5) * len(plan) / number
@@ -71,7 +71,7 @@ class Stepper:
         self.model.eval()
         fusion.refresh(
             self.model.fusion_inputs(self.samples.batch(part, random).to(self.step.device).items)
-            for part in np.array_split(chosen, -(-count // self.config.batch_size))
+            for part in np.array_split(chosen, -(-count // self.config.samples_of_a_batch))
         )
         self.model.train()
 

@@ -134,7 +134,6 @@ class Recommender(Updatable):
         folder = Path(out) if out is not None else None
         fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
-        self.config = fitted.config  # a prepared set has its own filters and split
         return self
 
     def estimate(self, log: InteractionLog | Any) -> TrainingMemory:

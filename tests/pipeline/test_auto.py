@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from threading import Event
 
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from mltfr import Recommender, prepare
+from mltfr.interactions import load_interactions
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.pipeline.auto import mean_prefix
 from mltfr.pipeline.fit import fit
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.presets import resolve
-from mltfr.training import Callback
+from mltfr.training import Callback, Interrupted
 
 SMALL = ("backbone.hidden=8", "training.epochs=1", "training.device=cpu")
 
@@ -21,7 +27,7 @@ def log(mean_length):
 
 def chosen(interactions, *overrides, fusion="none", **flags):
     config, _, _ = split_log(resolve(fusion=fusion, overrides=overrides, **flags), interactions)
-    return config.training.samples, config.training.batch_size
+    return config.training.samples, config.training.samples_of_a_batch
 
 
 @pytest.mark.parametrize("max_length", [1, 4, 50])
@@ -36,12 +42,13 @@ def test_short_histories_are_trained_on_prefixes_and_long_ones_on_windows_with_a
     assert chosen(log(10)) == ("prefixes", 256)
     assert chosen(log(70)) == ("windows", 32)
     assert chosen(log(70), "training.batch_size=64", "training.advanced.window_targets=4") == ("windows", 16)
+    assert chosen(log(70), "training.batch_size=4") == ("windows", 1)
     assert chosen(log(70), "backbone.max_length=10") == ("prefixes", 256)
 
 
 def test_what_is_asked_for_is_taken():
     assert chosen(log(70), "training.samples=prefixes") == ("prefixes", 256)
-    assert chosen(log(10), "training.samples=windows") == ("windows", 256)
+    assert chosen(log(10), "training.samples=windows") == ("windows", 32)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +57,7 @@ def test_what_is_asked_for_is_taken():
         ("bsarec", "none", ()),
         ("sasrec", "mltfr", ("fusion.filter.granularity=sequence",)),
         ("sasrec", "mltfr-reference", ()),
+        ("duorec", "none", ()),
     ],
 )
 def test_what_would_see_its_targets_is_trained_on_prefixes(backbone, fusion, overrides):
@@ -59,7 +67,54 @@ def test_what_would_see_its_targets_is_trained_on_prefixes(backbone, fusion, ove
 def test_a_run_says_what_it_came_to_and_is_repeated_by_it(tmp_path):
     config, interactions = resolve(fusion="none", overrides=SMALL), log(70)
     fitted = fit(config, interactions, tmp_path / "run", callback=Callback())
-    assert (fitted.config.training.samples, fitted.config.training.batch_size) == ("windows", 32)
+    assert (fitted.config.training.samples, fitted.config.training.batch_size) == ("windows", 256)
     again = fit(fitted.config, interactions, callback=Callback())
     assert again.history[-1]["validation"] == fitted.history[-1]["validation"]
     assert fit(config, interactions, tmp_path / "run", resume=True).config == fitted.config  # the same settings
+
+
+def test_nothing_is_chosen_where_items_are_masked():
+    assert chosen(log(70), backbone="bert4rec") == ("auto", 256)
+
+
+def test_a_recommender_chooses_anew_for_another_log():
+    recommender = Recommender(fusion="none", settings=SMALL)
+    kinds = [recommender.fit(log(length), callback=Callback()).fitted.config.training.samples for length in (70, 10)]
+    assert kinds == ["windows", "prefixes"]
+
+
+def test_a_prepared_log_is_trained_as_the_log_itself(tmp_path):
+    rows = [(f"u{user}", f"i{step * user % 30}", step) for user in range(1, 9) for step in range(70)]
+    pl.DataFrame(rows, ["user_id", "item_id", "timestamp"], orient="row").write_csv(tmp_path / "log.csv")
+    prepare(tmp_path / "log.csv", tmp_path / "prepared")
+    assert chosen(load_interactions(tmp_path / "prepared")) == ("windows", 32)
+
+
+def test_windows_resume_to_the_bit_within_an_epoch(tmp_path):
+    config = resolve(fusion="none", overrides=(*SMALL, "training.epochs=2", "training.advanced.checkpoint_seconds=0"))
+    whole = fit(config, log(70), callback=Callback())
+    stop = Event()
+
+    class Stop(Callback):
+        def on_batch_end(self, epoch, batch):
+            if (epoch, batch) == (1, 3):
+                stop.set()
+
+    with pytest.raises(Interrupted):
+        fit(config, log(70), tmp_path / "run", callback=Stop(), stop=stop)
+    resumed = fit(config, log(70), tmp_path / "run", resume=True, callback=Callback())
+    assert resumed.config.training.samples == "windows"
+    ours, theirs = resumed.model.state_dict(), whole.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("samples", ["prefixes", "windows", "positions"])
+def test_the_kind_of_samples_is_told(samples):
+    told = []
+
+    class Told(Callback):
+        def message(self, text):
+            told.append(text)
+
+    fit(resolve(fusion="none", overrides=(*SMALL, f"training.samples={samples}")), log(20), callback=Told())
+    assert [text for text in told if f"(training.samples={samples})" in text and text.startswith("training on ")]

@@ -120,3 +120,10 @@ def test_buckets_have_few_shapes() -> None:
         assert not len(batch.target_index) % -(-flat.numel() // 8) or len(batch.target_index) == flat.numel()
         shapes.add((batch.items.shape, batch.target_index.shape))
     assert {shape[0][1] for shape in shapes} == {8, 16, 24, 32, 40, 48, 50}
+
+
+def test_a_window_keeps_few_positions_with_a_target() -> None:
+    items = torch.ones(4, 21, dtype=torch.long)
+    widths = {targets: Batch(items, items[:, :targets]).padded_to_bucket(50).targets.shape[1] for targets in (1, 5, 8)}
+    assert widths == {1: 1, 5: 8, 8: 8}
+    assert Batch(items, items).padded_to_bucket(50).targets.shape[1] == 24

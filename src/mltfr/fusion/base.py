@@ -66,7 +66,8 @@ class Fusion(nn.Module, ABC):
     """Whether `state_dict` holds all that scoring needs, so that a saved run works without the tables."""
     needs_prefixes: bool = False
     """Whether a position's correction knows later items although the backbone is causal: whole histories, where
-    every position predicts the next item, would show it its target. The published arithmetic is left to do so."""
+    every position predicts the next item, would show it its target. The published arithmetic is left to do so. Where it
+    does, `FusionConfig.knows_later_items` says so too, since samples are chosen before it is built."""
     supports_cuda_graph: bool = False
     """Whether a training step with it can be captured as a CUDA graph: it asks the device for no value, and what
     steers it besides tensors that stay in their place is its `graph_key`."""

@@ -17,22 +17,23 @@ def settle(config: RunConfig, data: Split) -> RunConfig:
     """Return the settings with `training.samples` chosen for this log, where they leave it to "auto".
 
     Windows take the place of prefixes where a prefix would read many items, since then they cost several times less
-    and score as well; with a batch that has as many targets. A backbone or fusion that would see its targets there is
-    trained on prefixes.
+    and score as well. A backbone or fusion that would see its targets there is trained on prefixes, and so is a
+    training objective, whose views are those of the samples of a batch. Nothing is chosen for a baseline, or for a
+    backbone that is trained by masking.
 
     Args:
         config: every setting.
         data: the split log.
     """
-    training = config.training
-    if training.samples != "auto" or not isinstance(config.backbone, BackboneConfig):
+    if config.training.samples != "auto" or not isinstance(config.backbone, BackboneConfig):
         return config
-    chosen: dict[str, object] = {"samples": "prefixes"}
-    causal = BACKBONES.get(config.backbone.name).cls.is_causal and not config.fusion.knows_later_items
-    if causal and mean_prefix(data.train_length, config.backbone.max_length) > LONG_PREFIX:
-        batch_size = max(1, training.batch_size // training.advanced.window_targets)
-        chosen = {"samples": "windows", "batch_size": batch_size}
-    return config.model_copy(update={"training": training.model_copy(update=chosen)})
+    backbone = BACKBONES.get(config.backbone.name).cls
+    if backbone.uses_mask_token:
+        return config
+    fits = backbone.is_causal and not config.fusion.knows_later_items and config.objective.name == "none"
+    windows = fits and mean_prefix(data.train_length, config.backbone.max_length) > LONG_PREFIX
+    training = config.training.model_copy(update={"samples": "windows" if windows else "prefixes"})
+    return config.model_copy(update={"training": training})
 
 
 def mean_prefix(lengths: npt.NDArray[np.integer], max_length: int) -> float:

@@ -242,7 +242,7 @@ class NeuralEstimator:
             model.state_dict(),
             rounds=int(parent.facts["rounds"]),
             epoch=int(parent.facts["best_epoch"]),
-            batches=-(-len(samples) // config.training.batch_size),
+            batches=-(-len(samples) // config.training.samples_of_a_batch),
             best=self._validate(model, data, shard, progress)[config.training.metric],
             seed=config.seed,
             history=parent.history,

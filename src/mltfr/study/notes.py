@@ -60,13 +60,15 @@ def data_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
 
 
 def samples_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
-    """Return a remark where finished cells of one data set were trained on unlike samples: `auto` follows the model."""
+    """Return a remark where finished cells of one data set were trained on unlike samples, which `auto` may lead to."""
     trained: dict[str, dict[str, set[str]]] = {}
     for cell in cells:
         run, group = folder.run(cell), cell.group
         if not cell.baseline and (run / MANIFEST).exists() and (run / CONFIG).exists():
             kind = load_toml(run / CONFIG)["training"]["samples"]
-            trained.setdefault(group.data, {}).setdefault(kind, set()).add(f"{group.backbone} + {group.fusion}")
+            if kind != "auto":  # trained by masking, whatever stands there
+                name = f"{group.backbone} + {group.fusion}" + f" in {group.window}" * bool(group.window)
+                trained.setdefault(group.data, {}).setdefault(kind, set()).add(name)
     return [
         f"Data set {label}: not all recommenders are trained on the same kind of samples ("
         + "; ".join(f"{kind}: {', '.join(sorted(of))}" for kind, of in sorted(kinds.items()))

@@ -40,13 +40,16 @@ class Batch:
     def padded_to_bucket(self, max_length: int) -> Batch:
         """Return the batch with more padding and more positions without a target, so that few shapes occur.
 
-        The length becomes a multiple of 8, as far as `max_length` allows, and the number of indexed positions a
-        multiple of an eighth of all positions.
+        The length becomes a multiple of 8, as far as `max_length` allows, so does the number of positions that may
+        have a target, unless it is one, and the number of those indexed a multiple of an eighth of all of these.
         """
         length = -(-self.items.shape[1] // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
         length = min(length, max(max_length, self.items.shape[1]))
         items = _left_padded(self.items, length)
-        targets = self.targets if self.targets.shape[1] == 1 else _left_padded(self.targets, length)
+        width = self.targets.shape[1]
+        if width > 1:
+            width = min(length, -(-width // LENGTH_MULTIPLE) * LENGTH_MULTIPLE)
+        targets = _left_padded(self.targets, width)
         flat = targets.flatten()                                                     # [B * T]
         share = -(-len(flat) // TARGET_SHARES)
         index, others = index_targets(targets), (flat == 0).nonzero().squeeze(1)

@@ -22,7 +22,7 @@ from mltfr.storage.folder import damaged
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training.callbacks import Record
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 STATE = "state.json"
 REMEDY = "Remove the run folder and start again without --resume."
 _TENSORS = re.compile(r"tensors-\d+-\d+-\d+\.safetensors")

@@ -48,8 +48,8 @@ class TrainingConfig(Config):
     """Training samples of a causal backbone: every prefix of a history with its next item (strongest where histories
     are short); windows whose last `advanced.window_targets` positions have a target (as strong where histories are
     long, and several times faster); or whole histories with a target at every position (fastest, and weaker). auto is
-    windows where a prefix would read more than 16 items on average, with `batch_size` divided by their targets, else
-    prefixes; the run's config.toml says which. Backbones with a mask token are always trained by masking."""
+    windows where a prefix would read more than 16 items on average, else prefixes, and prefixes with a training
+    objective; the run's config.toml says which. Backbones with a mask token are always trained by masking."""
     mask_ratio: float = Field(0.2, gt=0, lt=1)
     """Share of the items that are masked, for backbones with a mask token."""
     epochs: int = Field(40, ge=1)
@@ -67,7 +67,7 @@ class TrainingConfig(Config):
     validation_examples: int | None = Field(None, ge=1)
     """Validation examples used to choose the epoch, drawn once; all of them if not given."""
     batch_size: int = Field(256, ge=1)
-    """Samples in a batch."""
+    """Samples in a batch; with windows it counts their targets, so that a batch has an eighth as many windows."""
     shards: int = Field(1, ge=1)
     """Shards of every batch, each with random numbers of its own: with more than one, the result does not depend on
     how many processes share them (their number must divide this), and a step's memory is that of one shard. A
@@ -96,6 +96,12 @@ class TrainingConfig(Config):
     """Also write TensorBoard event files into the run folder (needs the extra `tensorboard`)."""
     advanced: AdvancedTrainingConfig = AdvancedTrainingConfig()
     """Settings that rarely need to be changed."""
+
+    @property
+    def samples_of_a_batch(self) -> int:
+        """Samples in a batch."""
+        targets = self.advanced.window_targets if self.samples == "windows" else 1
+        return max(1, self.batch_size // targets)
 
     @model_validator(mode="before")
     @classmethod

@@ -88,7 +88,7 @@ class Round:
         self.captured = CapturedStep(self.step) if capture else None
         self.sharded = ShardedGradient(group, loss.parameters(), self._make_batch, self.step.gradient)
         self.best_weights: dict[str, Tensor] = {}
-        self.batches = -(-len(samples) // config.batch_size)
+        self.batches = -(-len(samples) // config.samples_of_a_batch)
         self.saved_at = time.monotonic()
         self.begun = self.saved_at - state.elapsed
         torch.manual_seed(int(epoch_generator(seed, state.round, 0).integers(2**63)))
@@ -134,7 +134,8 @@ class Round:
     def _epoch(self) -> None:
         state, config, device = self.state, self.config, self.group.device
         order = epoch_generator(self.seed, state.round, state.epoch, ORDER)
-        plan = plan_epoch(len(self.samples), self.samples.lengths, config.batch_size, config.advanced.bucket, order)
+        size, bucket = config.samples_of_a_batch, config.advanced.bucket
+        plan = plan_epoch(len(self.samples), self.samples.lengths, size, bucket, order)
         if state.batch == 0:
             self._refresh()
         self.loss.train()
@@ -220,6 +221,6 @@ class Round:
         with torch.no_grad():
             self.model.fusion.refresh(
                 self.model.fusion_inputs(self.samples.batch(chunk, random).to(self.group.device).items)
-                for chunk in np.array_split(chosen, -(-count // self.config.batch_size))
+                for chunk in np.array_split(chosen, -(-count // self.config.samples_of_a_batch))
             )
         self.group.broadcast_module(self.model.fusion)

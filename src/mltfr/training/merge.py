@@ -62,13 +62,13 @@ def merge_experts(
         torch.manual_seed(int(random.integers(2**63)))
     parameters = {f"model.fusion.{name}": value for name, value in fusion.fisher_parameters().items()}
     if fusion.fisher_estimator == "batch":  # over the training batches of one epoch, as published
-        plan = plan_epoch(len(samples), samples.lengths, config.batch_size, config.advanced.bucket, random)
+        plan = plan_epoch(len(samples), samples.lengths, config.samples_of_a_batch, config.advanced.bucket, random)
     else:
         count = min(config.advanced.fisher_examples, max(FEWEST, epochs * len(samples) // SAMPLES_AN_EXAMPLE))
         count = min(count, len(samples))
         chosen = random.choice(len(samples), count, replace=False)
         chosen = chosen[np.argsort(samples.lengths(chosen), kind="stable")]
-        plan = np.array_split(chosen, -(-count // config.batch_size))
+        plan = np.array_split(chosen, -(-count // config.samples_of_a_batch))
     device = model.item_embedding.weight.device
 
     def batches() -> Iterator[Batch]:

@@ -25,7 +25,7 @@ from mltfr.training.loop import Round
 from mltfr.training.merge import merge_experts
 from mltfr.training.optim import uses_sparse_updates
 from mltfr.training.pace import Pace, PaceMeter, faster_settings
-from mltfr.training.samples import make_samples
+from mltfr.training.samples import make_samples, samples_in_words
 from mltfr.training.step import TrainingLoss
 
 CONSENSUS = "fusion.consensus"
@@ -98,6 +98,7 @@ def train(
     model = build().to(group.device)
     loss = loss.to(group.device)
     samples = make_samples(config, model, histories, objective)
+    callback.message(samples_in_words(config, model))
     sparse = uses_sparse_updates(config, loss, model.items)
     rounds = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())

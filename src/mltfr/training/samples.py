@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from mltfr.errors import ConfigError, DataError
 from mltfr.interactions import Histories
@@ -192,6 +193,21 @@ class MaskedSamples(_CutSamples):
         return Batch(torch.from_numpy(np.where(masked, self.mask_token, items)), torch.from_numpy(targets))
 
 
+KINDS = {
+    "prefixes": "every prefix of a history",
+    "windows": "windows of histories, the last {targets} positions with a target",
+    "positions": "whole histories, every position with a target",
+}
+
+
+def samples_in_words(config: TrainingConfig, model: SequentialModel) -> str:
+    """Return what a model is trained on, in a line."""
+    if model.mask_token is not None:
+        return "training on histories with masked items"
+    kind = "prefixes" if config.samples == "auto" else config.samples
+    return f"training on {KINDS[kind].format(targets=config.advanced.window_targets)} (training.samples={kind})"
+
+
 def make_samples(
     config: TrainingConfig, model: SequentialModel, histories: Histories, objective: Objective | None = None
 ) -> Samples:
@@ -212,15 +228,16 @@ def make_samples(
         return MaskedSamples(histories, backbone.max_length, model.mask_token, config.mask_ratio)
     if config.samples in ("prefixes", "auto"):  # a run's settings name what auto came to
         return PrefixSamples(histories, backbone.max_length)
-    for part, sees_its_targets in (
-        (backbone, not backbone.is_causal),
-        (model.fusion, model.fusion is not None and model.fusion.needs_prefixes),
-    ):
-        if sees_its_targets:
-            raise ConfigError(
-                f"training.samples = '{config.samples}' lets {type(part).__name__} see its targets, since what it "
-                "makes of a position depends on later ones. Use training.samples = 'prefixes'."
-            )
+    sees_later: nn.Module | None = None
+    if not backbone.is_causal:
+        sees_later = backbone
+    elif model.fusion is not None and model.fusion.needs_prefixes:
+        sees_later = model.fusion
+    if sees_later is not None:
+        raise ConfigError(
+            f"training.samples = '{config.samples}' lets {type(sees_later).__name__} see its targets, since what it "
+            "makes of a position depends on later ones. Use training.samples = 'prefixes'."
+        )
     length = backbone.max_length
     return WindowSamples(histories, length, config.advanced.window_targets if config.samples == "windows" else length)
 
