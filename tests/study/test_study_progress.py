@@ -11,7 +11,7 @@ from mltfr.study import make_plan
 from mltfr.study.config import StudyConfig
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.progress import StudyProgress
-from mltfr.study.schedule import Schedule, duration
+from mltfr.study.schedule import Schedule
 from support.small_study import small
 
 
@@ -93,10 +93,3 @@ def test_the_time_left_is_taken_from_the_nearest_relatives(schedule):
     schedule.begin(running.name, running.group)
     schedule.running[running.name] = (running.group, time.monotonic() - 8.0)
     assert schedule.time_left() == pytest.approx((2 + 30 + 2 + 2 + 3 * 10) / 2, abs=0.1)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [
-    (0.0, "0 s"), (99.4, "99 s"), (100, "2 min"), (3600, "60 min"), (11_100, "3 h 05 min"),
-])  # fmt: skip
-def test_durations_are_for_people(seconds, text):
-    assert duration(seconds) == text

@@ -29,11 +29,20 @@ class Clock:
             self.now += SECONDS * batches.step
             self.callback.on_batch_end(epoch, batch)
 
-    def bar(self) -> tuple[float, float | None]:
-        """Return the steps done, and the seconds left."""
+    def validation(self, epoch: int, seconds: float) -> None:
+        """Show a validation, and report the end of the epoch."""
+        self.callback.start("evaluating", 2)
+        for _ in range(2):
+            self.now += seconds / 2
+            self.callback.advance()
+        self.callback.close()
+        self.callback.on_epoch_end({"epoch": epoch, "loss": 1.0, "seconds": 0.0})
+
+    def bar(self) -> tuple[float, str]:
+        """Return the steps done, and what is shown of the time left."""
         assert self.callback._bar is not None
         (task,) = self.callback._bar.tasks
-        return task.completed, task.time_remaining
+        return task.completed, task.fields["left"]
 
 
 @pytest.fixture
@@ -49,7 +58,7 @@ def test_the_bar_shows_the_time_left_in_every_epoch_and_round(clock):
         for epoch in (1, 2, 3):
             clock.batches(epoch, range(1, 6))
             done = (epoch - 1) * 10 + 5
-            assert clock.bar() == (done, (30 - done) * SECONDS)
+            assert clock.bar() == (done, f"{(30 - done) * SECONDS:.2g} s left")
             clock.batches(epoch, range(6, 11))
             clock.callback.on_epoch_end({"epoch": epoch, "loss": 1.0, "seconds": 20.0})
 
@@ -57,7 +66,7 @@ def test_the_bar_shows_the_time_left_in_every_epoch_and_round(clock):
 def test_batches_that_are_not_reported_count(clock):
     """A cluster reports batches twice a second at most."""
     clock.callback.on_round_start(1, 1, epochs=2, batches=100)
-    for epoch, left in ((1, 300.0), (2, 100.0)):
+    for epoch, left in ((1, "5 minutes left"), (2, "2 minutes left")):
         clock.batches(epoch, range(5, 51, 5))
         assert clock.bar() == ((epoch - 1) * 100 + 50, left)
 
@@ -69,8 +78,45 @@ def test_without_a_terminal_an_epoch_tells_a_line_every_30_seconds():
     clock.callback.on_epoch_end({"epoch": 1, "loss": 1.0, "seconds": 80.0})
     clock.batches(2, range(1, 20))
     assert clock.file.getvalue().splitlines() == [
-        "round 1 of 2, epoch 1 of at most 3: 16 of 120 batches, about 208 s left",
-        "round 1 of 2, epoch 1 of at most 3: 31 of 120 batches, about 178 s left",
+        "round 1 of 2, epoch 1 of at most 3: 16 of 120 batches, about 3 minutes left",
+        "round 1 of 2, epoch 1 of at most 3: 31 of 120 batches, about 3 minutes left",
         "round 1 of 2, epoch 1 of at most 3: loss 1.0000 (80.0 s)",
-        "round 1 of 2, epoch 2 of at most 3: 55 of 120 batches, about 130 s left",
+        "round 1 of 2, epoch 2 of at most 3: 55 of 120 batches, about 2 minutes left",
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_validations_are_in_the_time_left_from_epoch_2_on(terminal):
+    """Ten epochs of 40 steps of two seconds, and validations of three minutes."""
+    clock = Clock(terminal)
+    clock.callback.on_round_start(1, 1, epochs=10, batches=40)
+    for epoch in (1, 2):
+        clock.batches(epoch, range(1, 36))
+        if terminal:
+            validations = 180 * (10 - epoch + 1) * (epoch > 1)
+            seconds = 2 * (400 - 40 * (epoch - 1) - 35) + validations
+            assert clock.bar()[1] == f"{seconds / 60:.0f} minutes left"
+        clock.batches(epoch, range(36, 41))
+        clock.validation(epoch, 180.0)
+    clock.callback.close()
+    if not terminal:
+        lines = [line for line in clock.file.getvalue().splitlines() if "batches" in line]
+        assert lines == [
+            "epoch 1 of at most 10: 16 of 400 batches, about 13 minutes left",
+            "epoch 1 of at most 10: 31 of 400 batches, about 12 minutes left",
+            "epoch 2 of at most 10: 55 of 400 batches, about 38 minutes left",
+            "epoch 2 of at most 10: 70 of 400 batches, about 38 minutes left",
+        ]
+
+
+def test_a_terminal_of_80_columns_shows_the_time_left():
+    clock = Clock(terminal=True)
+    clock.callback.console.width = 80
+    clock.callback.on_round_start(1, 2, epochs=40, batches=3000)
+    clock.batches(12, range(1, 4))
+    with clock.callback.console.capture() as shown:
+        clock.callback.console.print(clock.callback._bar)
+    clock.callback.close()
+    assert "round 1 of 2, epoch 12 of at most 40" in shown.get()
+    assert "33003/120000" in shown.get()
+    assert "48.3 hours left" in shown.get()

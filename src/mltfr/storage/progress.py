@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from mltfr.storage.duration import duration
 from mltfr.storage.terminal import printable
 
 if TYPE_CHECKING:
@@ -73,28 +74,40 @@ class ConsoleProgress(Progress):
     def start(self, task: str, total: int | None = None, done: int = 0, unit: str = "") -> None:
         """Show a new bar with its steps and the time left; `unit` is what lines call the steps ("batches")."""
         self.close()
+        self._task, self._total, self._done, self._unit = task, total, done, unit and f" {unit}"
+        self._first: tuple[float, int] | None = None
+        self._said = self.console.get_time() if self._said is None else self._said
         if not self.console.is_terminal:
-            self._task, self._total, self._done, self._unit = task, total, done, unit and f" {unit}"
-            self._first: tuple[float, int] | None = None
-            self._said = self.console.get_time() if self._said is None else self._said
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
-        self._bar.add_task(printable(self.label + task), total=total, completed=done)
+        left = TextColumn("{task.fields[left]}", style="progress.remaining")
+        self._bar = Progress(*columns, left, console=self.console, transient=True)
+        self._bar.add_task(printable(self.label + task), total=total, completed=done, left="")
         self._bar.start()
 
-    def advance(self, steps: int = 1) -> None:
-        """Move the bar, or print a line if none was printed for long."""
+    def advance(self, steps: int = 1, left: float | None = None) -> None:
+        """Move the bar, or print a line if none was printed for long.
+
+        Args:
+            steps: steps that are done.
+            left: seconds that the rest takes; if not given, at the pace since the task's first step.
+        """
+        if not self._task or self._said is None:
+            return
+        self._done += steps
+        now = self.console.get_time()
+        self._first = self._first or (now, self._done)  # the first step may warm up
+        left = self._left(now, *self._first) if left is None else left
+        words = "" if left is None else f"{duration(left)} left"
         if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0], steps)
-        elif self._task and self._said is not None:
-            self._done += steps
-            now = self.console.get_time()
-            self._first = self._first or (now, self._done)  # the first step may warm up
-            if now - self._said >= QUIET_SECONDS:
-                self.message(f"{self._task}: {self._steps(now, *self._first)}")
+            self._bar.update(self._bar.task_ids[0], advance=steps, left=words)
+        elif now - self._said >= QUIET_SECONDS:
+            done = f"{self._done}{self._unit} so far"
+            if self._total is not None:
+                done = f"{self._done} of {self._total}{self._unit}"
+            self.message(f"{self._task}: {done}" + (f", about {words}" if words else ""))
 
     def message(self, text: str) -> None:
         """Print a line, above the bar."""
@@ -108,15 +121,11 @@ class ConsoleProgress(Progress):
             self._bar.stop()
             self._bar = None
 
-    def _steps(self, now: float, begun: float, first: int) -> str:
-        """Return the steps done of all, and the seconds left at the pace since the first step."""
-        if self._total is None:
-            return f"{self._done}{self._unit} so far"
-        text = f"{self._done} of {self._total}{self._unit}"
-        if self._done == first:
-            return text
-        left = (self._total - self._done) * (now - begun) / (self._done - first)
-        return f"{text}, about {left:.0f} s left"
+    def _left(self, now: float, begun: float, first: int) -> float | None:
+        """Return the seconds left at the pace since the first step; None if not known."""
+        if self._total is None or self._done == first:
+            return None
+        return (self._total - self._done) * (now - begun) / (self._done - first)
 
 
 def show_progress(quiet: bool = False, label: str = "") -> Progress:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.plan import Cell, Group
-from mltfr.study.schedule import Schedule, duration
+from mltfr.study.schedule import Schedule
 
 
 class StudyProgress:

@@ -74,11 +74,3 @@ class Schedule:
             if known:
                 return sum(known) / len(known)
         return 0.0
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in words: "48 s", "12 min", "3 h 05 min"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -10,6 +10,7 @@ from typing import Any
 
 from mltfr.errors import MissingExtraError, OutputError
 from mltfr.storage.progress import ConsoleProgress, Progress
+from mltfr.training.times import RoundTimes
 
 Record = dict[str, Any]
 """One epoch: round, epoch, step, loss, validation metrics, learning rate, seconds, diagnostics."""
@@ -80,21 +81,24 @@ class Console(ConsoleProgress, Callback):
     """Writes to stderr: one line an epoch, and the time left of the round: on a terminal a bar, else lines."""
 
     def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
-        """Remember the extent of the round."""
+        """Remember the extent of the round, and time it anew: its steps may take longer than those before."""
         self.round = f"round {number} of {rounds}, " if rounds > 1 else ""
-        self.epochs, self.batches, self.epoch = epochs, batches, 0
+        self.epochs, self.batches, self.epoch, self.times = epochs, batches, 0, RoundTimes()
 
     def on_batch_end(self, epoch: int, batch: int) -> None:
         """Move the bar; its steps are the batches of all epochs, some of which may not have been reported."""
-        done = (epoch - 1) * self.batches + batch
+        before, total = (epoch - 1) * self.batches, self.epochs * self.batches
         if epoch != self.epoch:
-            self.epoch, self.done = epoch, done - 1
-            self.start(self._epoch(epoch), self.epochs * self.batches, self.done, "batches")
-        self.advance(done - self.done)
-        self.done = done
+            self.epoch, self.batch = epoch, 0
+            self.start(self._epoch(epoch), total, before, "batches")
+        steps, self.batch = batch - self.batch, batch
+        self.times.step(self.console.get_time(), steps)
+        known = self.times.steps > 0
+        self.advance(steps, self.times.of(total - before - batch, self.epochs - epoch + 1) if known else None)
 
     def on_epoch_end(self, record: Record) -> None:
         """Print one line."""
+        self.times.validation(self.console.get_time())
         scores = ", ".join(f"{name} {value:.4f}" for name, value in record.get("validation", {}).items())
         star = " *" if record.get("best") else ""
         self.message(

@@ -11,15 +11,17 @@ from typing import Any
 from mltfr.fusion import TwoRoundFusion
 from mltfr.interactions import Histories
 from mltfr.model import SequentialModel
+from mltfr.storage.duration import duration
 from mltfr.training.callbacks import Callback, Record
 from mltfr.training.samples import PrefixSamples, Samples, WindowSamples
+from mltfr.training.times import RoundTimes
 
 TRIED_SECONDS = 5.0
 """Seconds of training from which its pace is taken."""
 LONG_SECONDS = 15 * 60.0
 """From so many seconds on, what would be faster is told too."""
 MERGE_SHARE = 0.1
-"""What the merge between two rounds takes at most, as a share of the first of them."""
+"""What the merge between two rounds takes on a CPU, about, as a share of the first of them."""
 
 
 @dataclass(frozen=True)
@@ -77,38 +79,34 @@ class PaceMeter(Callback):
 
     def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Begin anew: a round's steps may take longer than those of the one before."""
-        self.round, self.batches = number, batches
-        self.begun: float | None = None
-        self.steps, self.validating, self.validations = 0, 0.0, 0
+        self.round, self.batches, self.times = number, batches, RoundTimes()
 
     def on_batch_end(self, epoch: int, batch: int) -> None:
         """Count a step; the first one, which may warm up, begins the time."""
         if self.told:
             return
-        if self.begun is None:
+        if self.times.last is None:
             self.wait()
-            self.begun = self.last = time.monotonic()
-            return
-        self.steps += 1
-        self.last = time.monotonic()
-        if self.last - self.begun >= TRIED_SECONDS:
+        self.times.step(time.monotonic())
+        if self._tried():
             self.wait()
-            self.last = time.monotonic()
+            self.times.step(time.monotonic(), 0)
             self._tell(epoch - 1 + batch / self.batches)
 
     def on_epoch_end(self, record: Record) -> None:
         """Count a validation."""
-        if self.told or self.begun is None:
+        if self.told:
             return
-        now = time.monotonic()
-        self.validating, self.validations, self.last = self.validating + now - self.last, self.validations + 1, now
-        if self.steps and now - self.begun >= TRIED_SECONDS:
+        self.times.validation(time.monotonic())
+        if self._tried():
             self._tell(record["epoch"])
+
+    def _tried(self) -> bool:
+        return self.times.steps > 0 and self.times.seconds >= TRIED_SECONDS
 
     def _tell(self, done: float) -> None:
         """Tell the pace, with so many epochs of this round done."""
-        step = (self.last - float(self.begun or 0.0) - self.validating) / self.steps
-        epoch = step * self.batches + self.validating / max(1, self.validations)
+        epoch = self.times.of(self.batches, 1)
         left = [self.epochs[self.round - 1] - done, *self.epochs[self.round :]]
         merging = MERGE_SHARE * sum(self.epochs[self.round - 1 : -1])
         seconds = epoch * (sum(left) + merging)
@@ -116,7 +114,7 @@ class PaceMeter(Callback):
         if left[0] or left[1:]:
             epochs = tuple(ceil(each) for each in left if each)
             faster = self.faster(epoch) if seconds >= LONG_SECONDS else {}
-            self.tell(Pace(round(epoch, 3), self.validations > 0, epochs, round(seconds, 1), faster))
+            self.tell(Pace(round(epoch, 3), self.times.validations > 0, epochs, round(seconds, 1), faster))
 
 
 def faster_settings(
@@ -136,7 +134,8 @@ def faster_settings(
         length = model.backbone.max_length
         ratio = len(samples) / len(WindowSamples(histories, length, length))
         if ratio >= 2:
-            found["--set training.samples=positions"] = f"1/{ratio:.0f} of the steps of an epoch"
+            fewer_steps = f"1/{ratio:.0f} of the steps of an epoch, but as a rule weaker scores"
+            found["--set training.samples=positions"] = fewer_steps
     fewer = max(2, int(LONG_SECONDS / seconds))
     if fewer <= epochs / 2:
         found[f"--epochs {fewer}"] = f"at most {duration(fewer * seconds)}"
@@ -144,10 +143,3 @@ def faster_settings(
         two = isinstance(fusion, TwoRoundFusion) and fusion.rounds > 1
         found["--fusion none"] = "cheaper steps" + ", and one round" * two
     return found
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a few words: "12 s", "10 minutes", "4.5 hours"."""
-    if seconds < 100:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"{seconds / 3600:.1f} hours"
