@@ -19,25 +19,6 @@ def test_later_settings_win():
     assert (config.training.epochs, config.training.batch_size) == (8, 16)
 
 
-@pytest.mark.parametrize(("epochs", "given", "expected"), [
-    (3, {}, (1, 2)),
-    (2, {}, (1, 1)),
-    (1, {}, (1, 1)),
-    (20, {}, (10, 10)),
-    (50, {}, (10, 40)),
-    (50, {"preset": "reference"}, (20, 30)),
-    (50, {"overrides": ["training.first_round_epochs=2"]}, (2, 48)),
-    (50, {"overrides": ["training.epochs=7"]}, (10, 7)),
-    (50, {"file": {"training": {"epochs": 7, "first_round_epochs": 4}}}, (4, 46)),
-    (50, {"fusion": "none"}, (10, 50)),
-    (1, {"fusion": "direct"}, (10, 1)),
-    (1, {"overrides": ["fusion.consensus_weight=0"]}, (10, 1)),
-])  # fmt: skip
-def test_epochs_are_those_of_all_rounds(epochs, given, expected):
-    training = resolve(epochs=epochs, **given).training
-    assert (training.first_round_epochs, training.epochs) == expected
-
-
 @pytest.mark.parametrize("named", [{}, {"name": "sasrec"}])
 def test_a_flag_that_names_the_same_component_keeps_the_files_settings(named):
     config = resolve(file={"backbone": {**named, "hidden": 128}}, backbone="sasrec")

@@ -117,8 +117,13 @@ def resolve(
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
     refuse_former_names(values, where)
     config = RunConfig.parse(values, where)
-    overridden = "epochs" in above[-1].get("training", {})
-    return config if epochs is None or overridden else _with_epochs(config, epochs)
+    if FUSIONS.get(config.fusion.name).cls.rounds_of(config.fusion) == 1:
+        return config
+    overridden = above[-1].get("training", {})
+    divided = _with_epochs(config, epochs) if epochs is not None and "epochs" not in overridden else config
+    if "first_round_epochs" in overridden:
+        _say_what_is_cut(config.training.first_round_epochs, divided, by_flag=divided is not config)
+    return divided
 
 
 def _check_kinds(settings: Settings) -> None:
@@ -140,12 +145,20 @@ def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
 
 
 def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:
-    """Return settings whose rounds have so many epochs in all, but each at least one; the first one at most half."""
-    if FUSIONS.get(config.fusion.name).cls.rounds_of(config.fusion) == 1:
-        return config
+    """Return settings whose two rounds have so many epochs in all, but each at least one; round 1 at most half."""
     first = min(config.training.first_round_epochs, max(1, epochs // 2))
     training = config.training.model_copy(update={"epochs": max(1, epochs - first), "first_round_epochs": first})
     return config.model_copy(update={"training": training})
+
+
+def _say_what_is_cut(asked: int, config: RunConfig, by_flag: bool) -> None:
+    """Warn where round 1 has fewer epochs than an override asks for, of which there can be only so many."""
+    has = min(config.training.first_round_epochs, config.training.epochs)
+    if has < asked:
+        of_all = f"half of all epochs. Give epochs={2 * asked} or more (--epochs {2 * asked})"
+        limit = of_all if by_flag else f"as many as round 2. Give training.epochs={asked} or more"
+        text = f"training.first_round_epochs={asked} is cut to {has}: round 1 has at most {limit}."
+        warnings.warn(text, MltfrWarning, stacklevel=3)
 
 
 def load_preset(name: str) -> tuple[Settings, dict[str, Settings]]:
