@@ -13,7 +13,7 @@ from mltfr.evaluation.comparison import Pair
 from mltfr.evaluation.significance import PairedTest, paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
 from mltfr.pipeline.report_metrics import score
-from mltfr.pipeline.verdict import Comparison, End, Verdict, end_of, make_verdict
+from mltfr.pipeline.verdict import End, RunVerdict, ScoreDifference, end_of, make_verdict
 from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 
@@ -45,7 +45,7 @@ def test_the_best_on_validation_is_compared_user_by_user(short):
     verdict = short.fitted.verdict
     test = paired_test(*(per_user(one.evaluate(), "ndcg@10") for one in (short, fit(best))))
     numbers = (test.difference, test.low, test.high, test.t_test)
-    assert verdict.baseline == Comparison(best, found[best]["test"]["ndcg@10"], *numbers)
+    assert verdict.baseline == ScoreDifference(best, found[best]["test"]["ndcg@10"], *numbers)
     assert verdict.baseline.worse
     assert verdict.end == End(epochs=1, best_epoch=1, cut_off=True)
     assert verdict.zero_branch is None  # there is no fusion
@@ -139,13 +139,13 @@ def test_the_runs_of_a_study_pay_nothing(monkeypatch):
 
 
 def test_numbers_come_back_from_json(short):
-    assert Verdict.from_json(short.fitted.verdict.to_json()) == short.fitted.verdict
-    assert Verdict.from_json(short.metrics["verdict"]) == short.fitted.verdict
+    assert RunVerdict.from_json(short.fitted.verdict.to_json()) == short.fitted.verdict
+    assert RunVerdict.from_json(short.metrics["verdict"]) == short.fitted.verdict
 
 
 BETTER, WORSE = (0.02, 0.01, 0.03, 0.001), (-0.02, -0.03, -0.01, 0.001)
 UNDECIDED, SAME = (0.01, -0.01, 0.03, 0.3), (0.0, 0.0, 0.0, 1.0)
-BASE = Verdict("sasrec", "mltfr", "ndcg@10", 0.06, end=End(20, 15, cut_off=False))
+BASE = RunVerdict("sasrec", "mltfr", "ndcg@10", 0.06, end=End(20, 15, cut_off=False))
 WORDS = {
     "helps": ((BETTER, BETTER), ["Better than markov", "Fusion mltfr helps:", "Next, see whether it holds for"]),
     "harms": ((BETTER, WORSE), ["Fusion mltfr harms:", "Next, try the backbone alone (--fusion none)."]),
@@ -159,7 +159,9 @@ WORDS = {
 def test_words(case):
     (baseline, zero_branch), texts = WORDS[case]
     verdict = dataclasses.replace(
-        BASE, baseline=Comparison("markov", 0.05, *baseline), zero_branch=Comparison("zero branch", 0.05, *zero_branch)
+        BASE,
+        baseline=ScoreDifference("markov", 0.05, *baseline),
+        zero_branch=ScoreDifference("zero branch", 0.05, *zero_branch),
     )
     for text in texts:
         assert text in str(verdict)
@@ -189,7 +191,7 @@ def test_users_with_several_examples_count_once_and_that_is_said():
 
 
 def test_few_users_decide_nothing():
-    few = Comparison("markov", 0.05, *BETTER[:3], p=0.21)
+    few = ScoreDifference("markov", 0.05, *BETTER[:3], p=0.21)
     assert not few.better
     assert not few.worse
     said = str(dataclasses.replace(BASE, baseline=few))
@@ -201,7 +203,8 @@ def test_few_users_decide_nothing():
 @pytest.mark.parametrize(("low", "high"), [(-0.001, 0.04), (0.0, 0.04), (0.001, 0.04)])
 def test_a_fit_and_a_comparison_of_runs_decide_alike(p, low, high):
     pair = Pair("run", "markov", "ndcg@10", 0.06, PairedTest(0.02, low, high, p, p), p)
-    ahead, behind = Comparison("markov", 0.04, 0.02, low, high, p), Comparison("markov", 0.08, -0.02, -high, -low, p)
+    ahead = ScoreDifference("markov", 0.04, 0.02, low, high, p)
+    behind = ScoreDifference("markov", 0.08, -0.02, -high, -low, p)
     assert ahead.better is behind.worse is (pair.verdict == "better") is (p < 0.05)
     assert not ahead.worse
     assert not behind.better

@@ -169,7 +169,7 @@ def fit(
         return
     print_scores(metrics)
     if "verdict" in metrics:
-        from mltfr.pipeline.verdict import Verdict
+        from mltfr.pipeline.verdict import RunVerdict
 
-        say(Verdict.from_json(metrics["verdict"]))
+        say(RunVerdict.from_json(metrics["verdict"]))
     say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")

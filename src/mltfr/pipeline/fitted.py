@@ -11,7 +11,7 @@ from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split, Vocabulary
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.models import Model
-from mltfr.pipeline.verdict import Verdict
+from mltfr.pipeline.verdict import RunVerdict
 
 SHOWN = ("ndcg@10", "hr@10")
 """Test scores in the short description of a fitted model."""
@@ -71,10 +71,10 @@ class FittedModel:
         return f"{self.config.title}; {sizes}" + f"; test {scores}" * bool(scores)
 
     @property
-    def verdict(self) -> Verdict | None:
+    def verdict(self) -> RunVerdict | None:
         """Where the run stands, in numbers, and as a text in words; None for runs that nothing has judged."""
         found = self.metrics.get("verdict")
-        return Verdict.from_json(found) if found is not None else None
+        return RunVerdict.from_json(found) if found is not None else None
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""

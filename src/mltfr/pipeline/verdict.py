@@ -19,7 +19,7 @@ Scores = Mapping[str, Evaluation]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ScoreDifference:
     """A run against another scorer, on test.
 
     Attributes:
@@ -85,7 +85,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunVerdict:
     """What the scores of a run say, in numbers; as a text, in words.
 
     Attributes:
@@ -106,8 +106,8 @@ class Verdict:
     fusion: str
     metric: str
     score: float
-    baseline: Comparison | None = None
-    zero_branch: Comparison | None = None
+    baseline: ScoreDifference | None = None
+    zero_branch: ScoreDifference | None = None
     skipped: dict[str, float] = field(default_factory=dict)
     end: End | None = None
     users: int = 0
@@ -189,7 +189,7 @@ class Verdict:
             return f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
         return "Next, see whether it holds for other seeds: mltfr study."
 
-    def _numbers(self, other: Comparison) -> str:
+    def _numbers(self, other: ScoreDifference) -> str:
         several = self.examples > self.users
         examples = f" over {self.examples:,} examples" if several else ""
         each = f", each of {self.users:,} users counting once" if several else ""
@@ -207,7 +207,7 @@ def make_verdict(
     end: End | None,
     skipped: dict[str, float],
     chosen: str | None = None,
-) -> Verdict:
+) -> RunVerdict:
     """Return the verdict of a run; the baseline is chosen on validation, and compared on test.
 
     Args:
@@ -222,7 +222,7 @@ def make_verdict(
     metric, test = config.judged_by, run[TEST]
     known = {name: scores[VALIDATION].metrics[metric] for name, scores in baselines.items() if VALIDATION in scores}
     best = chosen if chosen in baselines else max(known, key=known.__getitem__, default=None)
-    return Verdict(
+    return RunVerdict(
         backbone=config.backbone.name,
         fusion=config.fusion.name,
         metric=metric,
@@ -237,14 +237,14 @@ def make_verdict(
     )
 
 
-def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> Comparison | None:
+def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> ScoreDifference | None:
     """Return the paired comparison; None where a single user allows none."""
     if len(np.unique(run.user)) < 2:
         return None
     from mltfr.evaluation.significance import paired_test, per_user  # slow to import
 
     test = paired_test(per_user(run, metric), per_user(other, metric))
-    return Comparison(name, other.metrics[metric], test.difference, test.low, test.high, test.t_test)
+    return ScoreDifference(name, other.metrics[metric], test.difference, test.low, test.high, test.t_test)
 
 
 def end_of(history: list[dict[str, Any]], best_epoch: int, patience: int) -> End | None:
