@@ -53,20 +53,21 @@ def connected(address: str | None, workers: int) -> Iterator[None]:
     require_ray()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    os.environ.update(short_waits(os.environ))  # the processes of a local cluster inherit it
     import ray
 
     if ray.is_initialized():
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    variables = short_waits(os.environ)  # for the workers alone: this process may be that of another program
     options: dict[str, object] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": max(workers, usable_cores())}
     else:
         _check_reachable(address)
         settings = {name: value for name, value in os.environ.items() if name.startswith("MLTFR_")}
-        options["runtime_env"] = {"env_vars": {**settings, **waits(os.environ), **_QUIET}}
+        variables |= {**settings, **waits(os.environ), **_QUIET}
+    options["runtime_env"] = {"env_vars": variables}
     try:
         ray.init(**options)
     except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
