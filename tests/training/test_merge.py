@@ -91,8 +91,8 @@ def test_no_more_examples_than_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize(("epochs", "count"), [(1, 5), (5, 6), (11, 14), (100, 30)])
-def test_no_more_examples_than_a_tenth_of_round_1_pays_for(monkeypatch, epochs, count):
-    """One example costs as much as five samples of a step, at most; and a few are always taken."""
+def test_examples_are_one_for_so_many_samples_of_round_1(monkeypatch, epochs, count):
+    """A few are always taken, and never more than there are."""
     asked = []
     monkeypatch.setattr(merge, "FEWEST", 5)
     monkeypatch.setattr(merge, "SAMPLES_AN_EXAMPLE", 23)

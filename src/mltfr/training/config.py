@@ -31,8 +31,8 @@ class AdvancedTrainingConfig(Config):
     negatives, and no weight decay). auto is sparse where possible, from 100,000 items on."""
     fisher_examples: int = Field(2048, ge=1)
     """Maximum number of training samples from which the Fisher information is estimated between the rounds: one for 50
-    that round 1 has trained on, and at least 32, so that it takes at most a tenth of the round. Fusion mltfr-reference
-    takes all samples, in batches, as published."""
+    that round 1 has trained on, and at least 32; on a CPU that takes about a tenth of the round or less. Fusion
+    mltfr-reference takes all samples, in batches, as published."""
     cuda_graphs: bool = True
     """Whether steps on a CUDA device are captured as CUDA graphs, one for each of a few shapes of batch, and replayed:
     small models train several times faster. Not with `shards`, sparse item updates, a training objective, or a fusion

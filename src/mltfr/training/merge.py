@@ -22,10 +22,10 @@ from mltfr.training.step import TrainingLoss
 POSITIONS = 800
 """Positions, over all examples, whose per-example gradients are computed at once; bounds the estimate's memory."""
 SAMPLES_AN_EXAMPLE = 50
-"""Samples that round 1 has trained on for each example of the estimate: an example costs up to five times a sample's
-share of a step, so that the estimate takes at most a tenth of the round."""
+"""Samples that round 1 has trained on for each example of the estimate: on a CPU an example was measured to cost up to
+five times a sample's share of a step, or a little more, so that the estimate takes about a tenth of round 1 or less."""
 FEWEST = 32
-"""Examples that are taken however short round 1 was."""
+"""Examples that are taken however short round 1 was, whatever their share of it."""
 
 
 def merge_experts(
