@@ -42,7 +42,7 @@ def test_a_prepared_set_gives_the_run_of_its_file(tmp_path, folder, settings):
     for name, source, more in (("file", "log.csv", asked), ("set", "set", settings.get("settings", []))):
         recommender = Recommender(**{**settings, "settings": more}, **epochs)
         recommender.fit(load_interactions(folder / source), tmp_path / name, callback=Callback())
-        assert recommender.config.filters.core == 3
+        assert recommender.fitted.config.filters.core == 3
     for name in ("weights.safetensors", "metrics.json", "config.toml", "histories.parquet", "items.parquet",
                  "examples.parquet"):  # fmt: skip
         first, second = ((tmp_path / run / name).read_bytes() for run in ("file", "set"))

@@ -10,16 +10,17 @@ from typing import Any
 
 MAX_LEVELS = 64
 """Levels to which lists, objects and tables may be nested; what people write has a dozen at most."""
-_STRING = r"""(?:"(?:[^"\\\n]|\\.)*+"?|'[^'\n]*+'?)"""  # to the end of the line where it is not closed
+_STRING = r"""(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?|'[^'\n]*+'?)"""  # to the end of the line where it is not closed
 _KEY = rf"(?:[\w-]++|{_STRING})[ \t]*+"
 _LONG_KEY = re.compile(rf"""
-    "{{3}} (?: [^"\\] | \\[\s\S] | "(?!"") )*+ (?: "{{3,5}} | \\?\Z )  # a text of several lines
-    | '{{3}} (?: [^'] | '(?!'') )*+ (?: '{{3,5}} | \Z )
+    "{{3}} (?: [^"\\]++ | \\[\s\S] | "(?!"") )* (?: "{{3,5}} | \\?\Z )  # a text of several lines
+    | '{{3}} (?: [^']++ | '(?!'') )* (?: '{{3,5}} | \Z )
     | [#].*                                                          # a comment
     | (?P<long> {_KEY}(?:\.[ \t]*+{_KEY}){{{MAX_LEVELS}}} )
-    | {_KEY}(?:\.[ \t]*+{_KEY})*+
+    | {_KEY}(?:\.[ \t]*+{_KEY})*
 """, re.VERBOSE)  # fmt: skip
-"""What a TOML text consists of, so that a long key is found outside of texts and comments alone."""
+"""What a TOML text consists of, so that a long key is found outside of texts and comments alone. No possessive group
+has a choice in it: Python up to 3.11.4 matches those wrongly (its issue 106052)."""
 
 
 def parse_json(

@@ -132,7 +132,7 @@ class Records:
         text = self.text
         last, position, quote = 0, 0, re.escape(self.layout.quote or "")
         opening = re.compile(rf"(?:\A|[{re.escape(self.layout.delimiter)}\r\n])\ *{quote}")
-        closing = re.compile(rf"(?:[^{quote}]|{quote}{quote})*+{quote}")
+        closing = re.compile(rf"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+{quote}")
         while (opened := opening.search(text, position)) is not None:
             last = opened.end()
             if (closed := closing.match(text, last)) is None:
