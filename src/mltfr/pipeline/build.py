@@ -106,10 +106,8 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
     items, training = len(split.vocabulary), config.training
     loss, counts = build_loss(config, split.vocabulary.counts), split.vocabulary.counts
     length = min(config.backbone.max_length, int(split.train_length.max(initial=1)))  # type: ignore[union-attr]
-    of_a_sample = {"auto": 1, "prefixes": 1, "windows": min(length, training.advanced.window_targets)}
-    targets = of_a_sample.get(training.samples, length)
-    if BACKBONES.get(config.backbone.name).cls.uses_mask_token:
-        targets = length
+    masked = BACKBONES.get(config.backbone.name).cls.uses_mask_token
+    targets = length if masked else training.targets_of(length)
     views = 1 if config.objective.name == "none" else 3                  # a contrastive objective encodes two more
     filtered = config.filters.min_item_interactions >= MIN_INTERACTIONS
     frequent = 0 if filtered else int((counts[1:] >= MIN_INTERACTIONS).sum())

@@ -103,6 +103,10 @@ class TrainingConfig(Config):
         targets = self.advanced.window_targets if self.samples == "windows" else 1
         return max(1, self.batch_size // targets)
 
+    def targets_of(self, length: int) -> int:
+        """Return how many positions of a sample have a target, at most, where a causal backbone reads `length`."""
+        return {"windows": min(self.advanced.window_targets, length), "positions": length}.get(self.samples, 1)
+
     @model_validator(mode="before")
     @classmethod
     def _moved_settings(cls, values: Any) -> Any:

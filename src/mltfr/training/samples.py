@@ -238,8 +238,7 @@ def make_samples(
             f"training.samples = '{config.samples}' lets {type(sees_later).__name__} see its targets, since what it "
             "makes of a position depends on later ones. Use training.samples = 'prefixes'."
         )
-    length = backbone.max_length
-    return WindowSamples(histories, length, config.advanced.window_targets if config.samples == "windows" else length)
+    return WindowSamples(histories, backbone.max_length, config.targets_of(backbone.max_length))
 
 
 def make_batch(samples: Samples, objective: Objective | None, indices: Indices, rng: np.random.Generator) -> Batch:
