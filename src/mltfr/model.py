@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +10,20 @@ from torch import Tensor, nn
 
 from mltfr.backbones import Backbone
 from mltfr.fusion import Fusion
+from mltfr.item_vectors import Change, ItemVectors
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What encoding and scoring need not compute again: within a training step, or while the weights stay the same.
+
+    Attributes:
+        items: the item vectors, of histories and of candidates.
+        fusion: what the fusion's `prepare` returned; None to compute it where it is needed.
+    """
+
+    items: ItemVectors
+    fusion: Any = None
 
 
 class SequentialModel(nn.Module):
@@ -50,15 +65,34 @@ class SequentialModel(nn.Module):
         if hides_items:
             self._add_hidden_item()
 
+    def item_vectors(self, whole: bool = False) -> ItemVectors:
+        """Return the item vectors as they are now: the one source of all that a history or a score is made of.
+
+        Args:
+            whole: whether all of them are going to be read.
+        """
+        changes: list[Change] = []
+        return ItemVectors(self.item_embedding, changes, whole)
+
+    def prepare(self, fused: bool = True) -> Prepared:
+        """Return what scoring need not compute again while the weights stay the same.
+
+        Args:
+            fused: whether the fusion takes part; without it, for the zero branch.
+        """
+        fusion = self.fusion.prepare() if fused and self.fusion is not None else None
+        return Prepared(self.item_vectors(whole=True), fusion)
+
     def encode(
-        self, items: Tensor, last: int | None = None, prepared: Any = None, fused: bool = True
+        self, items: Tensor, last: int | None = None, prepared: Prepared | None = None, fused: bool = True
     ) -> Tensor:
         """Return the hidden states of codes `[B, L]`.
 
         Args:
             items: right-aligned codes `[B, L]`.
             last: how many positions, from the end, are returned; all if not given.
-            prepared: what the fusion's `prepare` returned for the weights as they are; None to compute it here.
+            prepared: what `prepare` returned for the weights as they are, or the item vectors of a training step; None
+                to compute it here.
             fused: whether the fusion corrects the states; without it, `delta = 0` (the zero branch).
 
         Returns:
@@ -66,10 +100,11 @@ class SequentialModel(nn.Module):
         """
         last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
-        x, context = self.backbone.encode_input(self.item_embedding(items), mask)  # [B, L, D]
+        prepared = prepared or Prepared(self.item_vectors())
+        x, context = self.backbone.encode_input(prepared.items.of(items), mask)  # [B, L, D]
         final = len(self.backbone.blocks) - 1
         needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
-        delta = self._delta(x, items, mask, needed, prepared) if fused else None  # [B, needed, D] or None
+        delta = self._delta(x, items, mask, needed, prepared.fusion) if fused else None  # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
             only = () if index < final or last == items.shape[1] else (last,)
             x = block(x, context, *only)                               # [B, L, D], or [B, last, D]
@@ -80,36 +115,31 @@ class SequentialModel(nn.Module):
             return hidden
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
 
-    def prepare(self) -> Any:
-        """Return what scoring need not compute again while the weights stay the same; `encode` takes it."""
-        return None if self.fusion is None else self.fusion.prepare()
-
-    def user_embedding(self, items: Tensor, prepared: Any = None, fused: bool = True) -> Tensor:
+    def user_embedding(self, items: Tensor, prepared: Prepared | None = None, fused: bool = True) -> Tensor:
         """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`; see `encode`."""
         if self.mask_token is not None:
             token = items.new_full((len(items), 1), self.mask_token)
             items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
         return self.encode(items, 1, prepared, fused)[:, -1]
 
-    def scoring_matrix(self) -> Tensor:
-        """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding."""
-        weight = self.item_embedding.weight[: self.items + 1]
-        if self.item_bias is None:
-            return weight
-        return torch.cat([weight, self.item_bias.unsqueeze(-1)], dim=-1)
+    def scoring_matrix(self, prepared: Prepared | None = None) -> Tensor:
+        """Return what hidden states are compared with, `[I + 1, D]`; row 0 is padding. `prepared` as for `encode`."""
+        vectors = (self.item_vectors(whole=True) if prepared is None else prepared.items).all()[: self.items + 1]
+        return self._score_weights(vectors, self.item_bias)
 
-    def score_weights(self, codes: Tensor) -> Tensor:
+    def score_weights(self, codes: Tensor, prepared: Prepared | None = None) -> Tensor:
         """Return the rows of `scoring_matrix()` that codes `[...]` name, `[..., D]`, without making the matrix."""
-        rows: Tensor = self.item_embedding(codes)                        # [..., D]
-        if self.item_bias is None:
-            return rows
-        return torch.cat([rows, self.item_bias[codes].unsqueeze(-1)], dim=-1)
+        vectors = (self.item_vectors() if prepared is None else prepared.items).of(codes)     # [..., D]
+        return self._score_weights(vectors, None if self.item_bias is None else self.item_bias[codes])
 
     def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions."""
         mask = items != 0
-        x, _ = self.backbone.encode_input(self.item_embedding(items), mask)
+        x, _ = self.backbone.encode_input(self.item_vectors().of(items), mask)
         return x, self._observed(items, mask)
+
+    def _score_weights(self, vectors: Tensor, bias: Tensor | None) -> Tensor:  # [..., D], [...] -> [..., D (+ 1)]
+        return vectors if bias is None else torch.cat([vectors, bias.unsqueeze(-1)], dim=-1)
 
     def _observed(self, items: Tensor, mask: Tensor) -> Tensor:
         return mask if len(self.item_embedding.weight) == self.items + 1 else mask & (items <= self.items)

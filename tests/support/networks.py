@@ -28,14 +28,14 @@ class Network(nn.Module):
         self.backbone = Encoder()
         self.item_embedding = nn.Embedding.from_pretrained(vectors.clone(), freeze=False)
 
-    def prepare(self) -> None:
+    def prepare(self, fused: bool) -> None:
         """Prepare nothing."""
 
     def user_embedding(self, batch: Tensor, prepared: None, fused: bool) -> Tensor:
         """Read a history as the sum of its items' vectors."""
         return (self.item_embedding(batch) * (batch > 0).unsqueeze(-1)).sum(1)
 
-    def scoring_matrix(self) -> Tensor:
+    def scoring_matrix(self, prepared: None = None) -> Tensor:
         return self.item_embedding.weight
 
 

@@ -62,11 +62,11 @@ class ModelScorer:
         # BERT4Rec appends a mask token, which takes one position.
         self.max_length = model.backbone.max_length - int(model.mask_token is not None)
         self._modules = list(model.modules())
-        self.vectors = model.scoring_matrix().detach().float()             # [I + 1, D]
+        with torch.no_grad():
+            self.prepared = model.prepare(fused)
+            self.vectors = model.scoring_matrix(self.prepared).detach().float()       # [I + 1, D]
         self._tensors = [*model.parameters(), *model.buffers()]
         self._made_from = self._version()
-        with torch.inference_mode():
-            self.prepared = model.prepare() if fused else None
 
     @property
     def items(self) -> int:

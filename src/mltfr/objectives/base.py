@@ -12,7 +12,7 @@ from torch import Tensor
 from mltfr.config import ComponentConfig
 from mltfr.config.registry import Registry
 from mltfr.interactions.collate import Codes
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 
 Indices = npt.NDArray[np.int64]
 """Numbers of training samples."""
@@ -63,13 +63,16 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
+    def term(
+        self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...], prepared: Prepared | None = None
+    ) -> Tensor:
         """Return what is added to the loss, a scalar.
 
         Args:
             model: encodes the views.
             last: the batch's hidden states at the last position, `[B, D]`.
             views: what `views` returned, on the model's device; at least one.
+            prepared: the item vectors of the step, with which the model encodes.
         """
 
 

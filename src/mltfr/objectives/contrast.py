@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mltfr.interactions.collate import Codes
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.objectives.base import Indices, Objective, ObjectiveConfig, SampleSequences
 from mltfr.objectives.info_nce import Similarity, info_nce
 
@@ -42,9 +42,11 @@ class Contrast(Objective):
         """Return the views, or none where their weight is zero."""
         return self.draw(samples, indices, rng) if self.weight else ()
 
-    def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
+    def term(
+        self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...], prepared: Prepared | None = None
+    ) -> Tensor:
         """Return the weighted InfoNCE of the states that score the next item."""
         width = model.backbone.hidden  # an item bias adds a column that is the same for all
-        states = [last, *(model.encode(view, last=1)[:, -1] for view in views)]  # [B, D] each
+        states = [last, *(model.encode(view, 1, prepared)[:, -1] for view in views)]  # [B, D] each
         first, second = (state[:, :width] for state in states[-2:])
         return self.weight * info_nce(first, second, self.temperature, self.similarity)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from mltfr.interactions.collate import Codes
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.objectives.base import Indices, Objective, ObjectiveConfig, SampleSequences, register_objective
 
 
@@ -29,6 +29,8 @@ class NoObjective(Objective):
         """Return none."""
         return ()
 
-    def term(self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...]) -> Tensor:
+    def term(
+        self, model: SequentialModel, last: Tensor, views: tuple[Tensor, ...], prepared: Prepared | None = None
+    ) -> Tensor:
         """Return zero."""
         return last.new_zeros(())

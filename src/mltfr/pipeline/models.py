@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -46,6 +47,7 @@ class NeuralModel(SequentialModel):
         return ModelScorer(self, self.item_embedding.weight.device, fused=False)
 
     def item_similarity(self, codes: Tensor) -> Tensor:
-        """Return the cosines of the item embeddings, `[N, I]`."""
-        vectors = normalize(self.item_embedding.weight.detach()[1 : self.items + 1], dim=-1)  # [I, D]
+        """Return the cosines of the item vectors, `[N, I]`."""
+        with torch.no_grad():
+            vectors = normalize(self.item_vectors(whole=True).all()[1 : self.items + 1], dim=-1)  # [I, D]
         return vectors[codes.to(vectors.device) - 1] @ vectors.T         # [N, I]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from mltfr.kernels.products import products_of_width
 from mltfr.losses import Loss, SampledLoss, weighted_mean
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.objectives import Objective
 from mltfr.training.batch import Batch, index_targets
 from mltfr.training.config import TrainingConfig
@@ -26,6 +27,9 @@ class TrainingLoss(nn.Module):
         objective: what further views of the batch add; None for nothing.
         sparse: whether the gradient of the item embedding holds only the rows that the batch touches.
 
+    Attributes:
+        by_lookup: whether the loss looks item vectors up, instead of reading them all.
+
     Raises:
         ValueError: `sparse`, but the loss reads the embeddings of all items.
     """
@@ -40,29 +44,34 @@ class TrainingLoss(nn.Module):
         self.loss = loss
         self.objective = objective
         model.item_embedding.sparse = self.sparse = sparse
+        self.by_lookup = sparse
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the mean loss over the positions with a target, and what the objective adds to it, a scalar.
 
         With `batch.target_index`, no shape depends on values, which avoids a device synchronisation.
         """
-        hidden = self.model.encode(batch.items, batch.targets.shape[1])                          # [B, T, D]
+        prepared = Prepared(self.model.item_vectors(whole=not self.by_lookup))
+        hidden = self.model.encode(batch.items, batch.targets.shape[1], prepared)                # [B, T, D]
         index = index_targets(batch.targets) if batch.target_index is None else batch.target_index
         loss = self._mean_loss(
             hidden.flatten(0, 1).index_select(0, index),                                         # [P, D]
             batch.targets.flatten().index_select(0, index),                                      # [P]
             batch.target_weight,
+            prepared,
         )
         if self.objective is not None and batch.views:
-            loss = loss + self.objective.term(self.model, hidden[:, -1], batch.views)
+            loss = loss + self.objective.term(self.model, hidden[:, -1], batch.views, prepared)
         return loss
 
-    def _mean_loss(self, hidden: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:  # [P, D], [P], [P] -> []
-        if self.sparse and isinstance(self.loss, SampledLoss):
+    def _mean_loss(self, hidden: Tensor, targets: Tensor, weight: Tensor | None, prepared: Prepared) -> Tensor:
+        """Return the mean loss of hidden states `[P, D]` with targets `[P]`, weighted by `weight` `[P]`."""
+        if self.by_lookup and isinstance(self.loss, SampledLoss):
             targets = targets if weight is None else targets.clamp(min=1)
-            return weighted_mean(self.loss.by_lookup(hidden, targets, self.model.score_weights), weight)
+            lookup = partial(self.model.score_weights, prepared=prepared)
+            return weighted_mean(self.loss.by_lookup(hidden, targets, lookup), weight)
         weights = () if weight is None else (weight,)
-        return self.loss(hidden, targets, self.model.scoring_matrix(), *weights)
+        return self.loss(hidden, targets, self.model.scoring_matrix(prepared), *weights)
 
 
 class OptimizationStep:
