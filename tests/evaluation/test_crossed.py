@@ -8,19 +8,20 @@ from scipy import stats
 
 from mltfr.errors import DataError
 from mltfr.evaluation.bootstrap import bootstrap_differences, bootstrap_means
-from mltfr.evaluation.crossed import compare_seeds
+from mltfr.evaluation.crossed import compare_seeds, crossed_p
 from mltfr.evaluation.significance import paired_test
 
 FIRST = np.array([[0.9, 0.2, 0.7, 0.1], [0.3, 0.1, 0.4, 0.0], [0.8, 0.6, 0.9, 0.3]])
 SECOND = np.array([[0.1, 0.2, 0.3, 0.1], [0.9, 0.4, 0.8, 0.6]])
+THREE = np.array([[0.1, 0.2, 0.3, 0.1], [0.9, 0.4, 0.8, 0.6], [0.5, 0.6, 0.7, 0.2]])
 
 
-def test_the_variance_by_hand() -> None:
-    """Mean squares by plain loops over cells, then Clark's and Satterthwaite's formulas as they stand."""
+@pytest.mark.parametrize("second", [SECOND, THREE], ids=["two seeds", "three seeds"])
+def test_the_variance_and_p_by_hand(second: np.ndarray) -> None:
+    """Mean squares by plain loops over cells, then the formulas as they stand."""
     users = len(FIRST[0])
-    variance = np.var(FIRST.mean(0) - SECOND.mean(0), ddof=1) / users
-    squares = variance**2 / (users - 1)
-    for values in (FIRST, SECOND):
+    parts = [(np.var(FIRST.mean(0) - second.mean(0), ddof=1) / users, users - 1)]
+    for values in (FIRST, second):
         seeds = len(values)
         of_seeds = users * sum((row.mean() - values.mean()) ** 2 for row in values) / (seeds - 1)
         noise = sum(
@@ -28,14 +29,18 @@ def test_the_variance_by_hand() -> None:
             for s in range(seeds) for u in range(users)
         ) / ((seeds - 1) * (users - 1))  # fmt: skip
         assert of_seeds > noise
-        variance += (of_seeds - noise) / (seeds * users)
-        squares += (of_seeds / (seeds * users)) ** 2 / (seeds - 1)
-        squares += (noise / (seeds * users)) ** 2 / ((seeds - 1) * (users - 1))
-    test = compare_seeds(FIRST, SECOND)
+        parts.append(((of_seeds - noise) / (seeds * users), seeds - 1))
+    test = compare_seeds(FIRST, second)
+    variance = sum(part for part, _ in parts)
+    t = abs(FIRST.mean() - second.mean()) / np.sqrt(variance)
+    if second is THREE:
+        expected = sum(part / variance * 2 * stats.t.sf(t, freedom) for part, freedom in parts)
+    else:
+        expected = 2 * stats.t.sf(t, 1)
     assert test.standard_error == pytest.approx(np.sqrt(variance))
-    assert test.freedom == pytest.approx(variance**2 / squares)
-    assert test.difference == pytest.approx(FIRST.mean() - SECOND.mean())
-    assert test.p == pytest.approx(2 * stats.t.sf(abs(test.difference) / np.sqrt(variance), test.freedom))
+    assert test.difference == pytest.approx(FIRST.mean() - second.mean())
+    assert test.p == pytest.approx(expected)
+    assert crossed_p(test.critical * test.standard_error, parts) == pytest.approx(0.05)
     assert test.seeds_random
 
 
@@ -45,7 +50,7 @@ def test_seeds_less_different_than_noise_count_as_no_luck() -> None:
     first -= first.mean(1, keepdims=True)  # all seeds have the same mean: the estimate would be negative
     second -= second.mean(1, keepdims=True) - 0.2
     test = compare_seeds(first, second)
-    assert test.freedom == pytest.approx(49)
+    assert test.critical == pytest.approx(stats.t.ppf(0.975, 49))
     assert test.p == pytest.approx(stats.ttest_rel(first.mean(0), second.mean(0)).pvalue)
 
 

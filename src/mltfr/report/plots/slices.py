@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
-from scipy import stats
 
 from mltfr.evaluation.crossed import compare_seeds
 from mltfr.report.comparisons import measured, pairs
@@ -102,7 +101,7 @@ def _points(
             base = float(rows[other].values.mean())
             if base > 0:
                 test = compare_seeds(rows[row].values, rows[other].values, draws=1)
-                half = float(stats.t.ppf(0.975, test.freedom)) * test.standard_error
+                half = test.critical * test.standard_error
                 value, half = 100 * test.difference / base, 100 * half / base
                 points[row, slice_] = Gain(value, value - half, value + half)
                 counts[slice_] = len(rows[row].users)
