@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mltfr.backbones import Backbone
 from mltfr.fusion import Fusion
 from mltfr.item_vectors import Change, ItemVectors
+from mltfr.kernels.row_dropout import RowDropout
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class SequentialModel(nn.Module):
         rows = items + 1 + int(backbone.uses_mask_token)
         self.item_embedding = nn.Embedding(rows, backbone.hidden, padding_idx=0)
         self.item_bias = nn.Parameter(torch.zeros(items + 1)) if backbone.uses_item_bias else None
+        self.item_dropout = RowDropout(backbone.item_dropout)
         self.backbone = backbone
         self.fusion = fusion
         self.site = site % len(backbone.blocks)
@@ -68,10 +70,15 @@ class SequentialModel(nn.Module):
     def item_vectors(self, whole: bool = False) -> ItemVectors:
         """Return the item vectors as they are now: the one source of all that a history or a score is made of.
 
+        In training with item dropout, every call draws another mask: a step makes its item vectors once.
+
         Args:
             whole: whether all of them are going to be read.
         """
         changes: list[Change] = []
+        mask = self.item_dropout.draw(self.item_embedding.weight.device)
+        if mask is not None:
+            changes.append(mask)
         return ItemVectors(self.item_embedding, changes, whole)
 
     def prepare(self, fused: bool = True) -> Prepared:

@@ -33,16 +33,16 @@ def make_loss(name="sampled_softmax", **settings):
     return entry.cls(entry.config(name=name, **more, **settings), COUNTS)
 
 
-def build(backbone="sasrec", hides_items=False):
+def build(backbone="sasrec", hides_items=False, **settings):
     torch.manual_seed(0)
     entry = BACKBONES.get(backbone)
-    config = entry.config(name=backbone, hidden=16, heads=2, max_length=6, dropout=0.0)
+    config = entry.config(name=backbone, hidden=16, heads=2, max_length=6, dropout=0.0, **settings)
     return SequentialModel(ITEMS, entry.cls(config), hides_items=hides_items)
 
 
-def gradients(sparse, loss, backbone="sasrec", objective=None):
+def gradients(sparse, loss, backbone="sasrec", objective=None, **settings):
     """Return the loss and every gradient of one step, dense, and which of them were sparse."""
-    model = build(backbone, objective is not None and objective.hides_items)
+    model = build(backbone, objective is not None and objective.hides_items, **settings)
     step = TrainingLoss(model, make_loss(loss), objective, sparse)
     random = np.random.default_rng(1)
     samples = make_samples(TrainingConfig(), model, HISTORIES)
@@ -54,11 +54,13 @@ def gradients(sparse, loss, backbone="sasrec", objective=None):
     return value, {n: g.to_dense() for n, g in found.items()}, [n for n, g in found.items() if g.is_sparse]
 
 
-@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec"])
+@pytest.mark.parametrize(
+    ("backbone", "settings"), [("sasrec", {}), ("bert4rec", {}), ("bert4rec", {"item_dropout": 0.5})]
+)
 @pytest.mark.parametrize("loss", SAMPLED)
-def test_the_sparse_gradient_is_the_dense_one(loss, backbone):
-    value, sparse, which = gradients(True, loss, backbone)
-    wanted, dense, nothing = gradients(False, loss, backbone)
+def test_the_sparse_gradient_is_the_dense_one(loss, backbone, settings):
+    value, sparse, which = gradients(True, loss, backbone, **settings)
+    wanted, dense, nothing = gradients(False, loss, backbone, **settings)
     assert torch.equal(value, wanted)
     assert (which, nothing) == (["item_embedding.weight"], [])
     for name in dense:

@@ -21,6 +21,8 @@ class BackboneConfig(ComponentConfig):
     """Most recent interactions of a history that are read (L)."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Dropout on the input and inside the blocks."""
+    item_dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the item vectors themselves: one mask over all of them a step, for histories and candidates alike."""
 
 
 class Backbone(nn.Module, ABC):
@@ -48,6 +50,7 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         self.hidden = config.hidden
         self.max_length = config.max_length
+        self.item_dropout = config.item_dropout
 
     @abstractmethod
     def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
