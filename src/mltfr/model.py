@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from mltfr.backbones import Backbone
 from mltfr.fusion import Fusion
@@ -103,7 +104,8 @@ class SequentialModel(nn.Module):
             fused: whether the fusion corrects the states; without it, `delta = 0` (the zero branch).
 
         Returns:
-            `[B, last or L, D]`, with one column of ones more where items have a bias.
+            `[B, last or L, D]`, of unit norm where scores are cosines, with one column of ones more where items have a
+            bias.
         """
         last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
@@ -118,6 +120,8 @@ class SequentialModel(nn.Module):
             if index == self.site and delta is not None:
                 x = x + delta[:, -x.shape[1] :]
         hidden = self.backbone.project_output(x, mask[:, -last:])            # [B, last, D]
+        if self.backbone.temperature is not None:
+            hidden = normalize(hidden, dim=-1)
         if self.item_bias is None:
             return hidden
         return torch.cat([hidden, hidden.new_ones(*hidden.shape[:-1], 1)], dim=-1)
@@ -146,6 +150,8 @@ class SequentialModel(nn.Module):
         return x, self._observed(items, mask)
 
     def _score_weights(self, vectors: Tensor, bias: Tensor | None) -> Tensor:  # [..., D], [...] -> [..., D (+ 1)]
+        if self.backbone.temperature is not None:
+            vectors = normalize(vectors, dim=-1) / self.backbone.temperature
         return vectors if bias is None else torch.cat([vectors, bias.unsqueeze(-1)], dim=-1)
 
     def _observed(self, items: Tensor, mask: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ class TestHSTU(BackboneContract):
 
 class TestHSTUOfThePaper(BackboneContract):
     name = "hstu"
-    settings: ClassVar[dict[str, Any]] = {"blocks": 4, "heads": 4}
+    settings: ClassVar[dict[str, Any]] = {"blocks": 4, "heads": 4, "similarity": "cosine"}
 
 
 class TestHSTUOfOneBlock(BackboneContract):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -23,6 +23,10 @@ class BackboneConfig(ComponentConfig):
     """Dropout on the input and inside the blocks."""
     item_dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout on the item vectors themselves: one mask over all of them a step, for histories and candidates alike."""
+    similarity: Literal["dot", "cosine"] = "dot"
+    """What scores an item: the inner product of hidden state and item vector, or their cosine over `temperature`."""
+    temperature: float = Field(0.05, gt=0)
+    """What a cosine is divided by to be a score (tau); inner products are not."""
 
 
 class Backbone(nn.Module, ABC):
@@ -51,6 +55,8 @@ class Backbone(nn.Module, ABC):
         self.hidden = config.hidden
         self.max_length = config.max_length
         self.item_dropout = config.item_dropout
+        self.temperature = config.temperature if config.similarity == "cosine" else None
+        """What cosines are divided by; None where scores are inner products."""
 
     @abstractmethod
     def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Any]:

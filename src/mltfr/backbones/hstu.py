@@ -20,7 +20,7 @@ LATER = -1e30
 
 
 class HSTUConfig(BackboneConfig):
-    """Settings of HSTU."""
+    """Settings of HSTU. Every configuration that its authors publish has `similarity = "cosine"`."""
 
     name: Literal["hstu"] = "hstu"
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -116,7 +116,7 @@ class HSTU(Backbone):
         self.blocks = nn.ModuleList(
             TransductionUnit(hidden, config.heads, config.max_length, config.dropout) for _ in range(config.blocks)
         )
-        self.output_norm = nn.LayerNorm(hidden, eps=NORM_EPS)
+        self.output_norm = nn.LayerNorm(hidden, eps=NORM_EPS) if config.similarity == "dot" else nn.Identity()
         nn.init.trunc_normal_(self.positions.vectors, std=hidden**-0.5)
 
     def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
@@ -125,5 +125,6 @@ class HSTU(Backbone):
         return self.dropout(self.positions(items * self.scale)) * shown, shown
 
     def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
-        """Normalise; of the authors' two ways, the one that needs no temperature in the loss."""
-        return self.output_norm(x)
+        """Normalise, in one of the authors' two ways: by a LayerNorm, or by the norm that makes scores cosines."""
+        normal: Tensor = self.output_norm(x)
+        return normal
