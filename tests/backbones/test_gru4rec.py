@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from mltfr.backbones.gru4rec import GRU4Rec, GRU4RecConfig, GRULayer
+from mltfr.model import SequentialModel
 
 HIDDEN = 3
 
@@ -63,6 +65,21 @@ def test_a_layer_equals_the_one_of_torch() -> None:
         other.bias_hh_l0.zero_()
     x = torch.randn(2, 5, HIDDEN, dtype=torch.float64)
     torch.testing.assert_close(layer(x, torch.ones(2, 5, 1, dtype=torch.float64)), other(x)[0])
+
+
+@pytest.mark.parametrize("item_bias", [True, False])
+def test_an_item_has_a_bias_of_its_own_unless_told_otherwise(item_bias: bool) -> None:
+    model = SequentialModel(20, GRU4Rec(GRU4RecConfig(hidden=HIDDEN, item_bias=item_bias))).eval()
+    assert GRU4RecConfig().item_bias
+    assert ("item_bias" in model.state_dict()) is item_bias
+    items = torch.tensor([[4, 9]])
+    scores = model.user_embedding(items) @ model.scoring_matrix().T
+    if item_bias:
+        assert model.item_bias is not None
+        with torch.no_grad():
+            model.item_bias[7] += 3
+        moved = model.user_embedding(items) @ model.scoring_matrix().T - scores
+        torch.testing.assert_close(moved, 3 * nn.functional.one_hot(torch.tensor([7]), 21).float())
 
 
 def test_initial_values_are_those_of_the_authors_code() -> None:

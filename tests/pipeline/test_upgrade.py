@@ -48,6 +48,13 @@ def test_a_control_that_is_no_fusion_is_refused() -> None:
         upgrade_settings(former(fusion={"name": "external"}, tokens={"control": "shuffled"}))
 
 
+def test_a_gru4rec_of_before_has_no_item_bias() -> None:
+    for given, wanted in (({}, False), ({"item_bias": True}, True)):
+        upgraded = upgrade_settings(former(backbone={"name": "gru4rec", **given}))
+        assert upgraded["backbone"]["item_bias"] is wanted
+    assert upgrade_settings(former())["backbone"] == {"name": "sasrec"}
+
+
 def test_settings_of_this_version_stay_as_they_are() -> None:
     settings = resolve(overrides=["training.advanced.bucket=32"]).model_dump(mode="json")
     assert upgrade_settings(settings) == settings

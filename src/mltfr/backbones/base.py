@@ -41,8 +41,8 @@ class Backbone(nn.Module, ABC):
     """Whether no position sees a later one; decides how it is trained and how a fusion may look back."""
     uses_mask_token: ClassVar[bool] = False
     """Whether it is trained by masking items and read at an appended mask token (BERT4Rec)."""
-    uses_item_bias: ClassVar[bool] = False
-    """Whether an item's score has a learned bias of its own."""
+    uses_item_bias: bool = False
+    """Whether an item's score has a learned bias of its own; a setting may decide it."""
     objective: ClassVar[str] = "none"
     """Name of the training objective that its paper adds; taken where the config names none."""
 

@@ -23,6 +23,8 @@ class GRU4RecConfig(BackboneConfig):
     """Number of GRU layers."""
     layer_dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout on the output of every layer."""
+    item_bias: bool = True
+    """Whether an item's score has a learned bias of its own, as in the authors' code (By)."""
 
 
 class GRULayer(nn.Module):
@@ -90,6 +92,7 @@ class GRU4Rec(Backbone):
 
     def __init__(self, config: GRU4RecConfig) -> None:
         super().__init__(config)
+        self.uses_item_bias = config.item_bias
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(GRULayer(config.hidden, config.layer_dropout) for _ in range(config.blocks))
 

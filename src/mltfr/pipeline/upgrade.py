@@ -30,6 +30,9 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         training["advanced"] = {**moved, **training.get("advanced", {})}
     for name in REMOVED_SETTINGS:
         training.pop(name, None)
+    backbone = upgraded.get("backbone", {})
+    if backbone.get("name") == "gru4rec":
+        backbone.setdefault("item_bias", False)  # there was none
     fusion = upgraded.get("fusion", {})
     token_filter = fusion.get("filter", {})
     if "chosen_by" in token_filter:
