@@ -71,7 +71,8 @@ def test_losses_see_cosines(backbone: str, sparse: bool) -> None:
     model = build(backbone)
     name = "bce" if sparse else "cross_entropy"
     entry = LOSSES.get(name)
-    loss = TrainingLoss(model, entry.cls(entry.config(name=name), torch.ones(ITEMS + 1, dtype=torch.int64)), None, sparse)
+    counts = torch.ones(ITEMS + 1, dtype=torch.int64)
+    loss = TrainingLoss(model, entry.cls(entry.config(name=name), counts), None, sparse)
     items = torch.from_numpy(pad_right_aligned(HISTORIES, 5)).long()
     if model.mask_token is not None:
         items = torch.cat([items, torch.full((len(items), 1), model.mask_token)], 1)

@@ -84,7 +84,9 @@ def test_inputs_candidates_and_views_have_the_mask_of_their_step(
         (found,) = candidates
         scale = found / model.item_embedding.weight
         assert set(scale[1:].unique().round(decimals=3).tolist()) == {0.0, 2.0}
-        assert [torch.equal(*pair) for pair in zip(backbone.given, (found[items], found[VIEW]), strict=True)] == [True] * 2
+        batch_rows, view_rows = backbone.given
+        assert torch.equal(batch_rows, found[items])
+        assert torch.equal(view_rows, found[VIEW])
         kept.append(found != 0)
     assert not torch.equal(*kept)
 
