@@ -10,8 +10,9 @@ import numpy.typing as npt
 from mltfr.errors import TokenTableError, shown
 from mltfr.tokens.matrix import mean_row, row_chunks, unit_rows
 from mltfr.tokens.reduce import text_rows
+from mltfr.tokens.spelling import Spelling
 from mltfr.tokens.table import PreparedTable, TokenTable
-from mltfr.tokens.words import TokenKind, read_vocabulary, rows_by_word, spell
+from mltfr.tokens.words import read_vocabulary
 
 _BLOCK = 32
 """Rows compared with the whole table at a time."""
@@ -59,10 +60,7 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
         TokenTableError: it is not one word, or the vocabulary cannot spell it.
     """
     tokens = read_vocabulary(table.vocabulary, table.special)
-    begins = rows_by_word(enumerate(tokens))
-    goes_on = rows_by_word(enumerate(tokens), prefer=TokenKind.PIECE)
-    spelled = spell(word.strip().casefold(), begins)
-    pieces = [(begins if place == 0 else goes_on)[piece] for place, piece in enumerate(spelled)]
+    pieces = Spelling.of(enumerate(tokens)).rows(word.strip())
     if len(word.split()) != 1:
         raise TokenTableError(f"{shown(word)} is {len(word.split())} words. Ask for one word.")
     if not pieces:
@@ -73,7 +71,7 @@ def nearest(table: TokenTable, word: str, k: int = 10) -> Nearest:
     query = unit_rows((own - centre).mean(axis=0, keepdims=True))[0]                       # [W]
     cosines = np.concatenate([unit_rows(chunk - centre) @ query for chunk in row_chunks(table.embeddings, rows)])
     found: list[Neighbour] = []
-    seen = set(spelled)
+    seen = {tokens[row].word.casefold() for row in pieces}
     for place in np.argsort(-cosines, kind="stable"):
         row = int(rows[place])
         if len(found) == k:
