@@ -8,7 +8,8 @@ import pytest
 
 from mltfr.errors import ChecksumError, DataError, FetchError
 from mltfr.interactions import catalogue, load_interactions
-from mltfr.interactions.catalogue import CATALOGUE, DataSet, Source, ZipMember, get_data
+from mltfr.interactions.catalogue import CATALOGUE, DataSet, Source, ZipMember, get_data, get_names
+from mltfr.names.texts import item_texts
 
 CONTENT = b"u a b\n"
 
@@ -81,8 +82,17 @@ def test_unknown_names_say_what_is_near() -> None:
         get_data("ml-100")
 
 
+def test_names_lie_beside_the_log(entry: DataSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert get_names("tiny") is None
+    names = replace(entry, file="names.txt")
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"tiny": replace(entry, names=names)})
+    assert get_names("tiny") == tmp_path / "data" / "tiny" / "names.txt"
+    assert get_data("tiny").parent == (tmp_path / "data" / "tiny")
+
+
 def test_every_entry_says_its_licence_and_checksum() -> None:
-    for data in CATALOGUE.values():
+    names = [data.names for data in CATALOGUE.values() if data.names is not None]
+    for data in (*CATALOGUE.values(), *names):
         assert data.licence
         assert len(data.sha256) == 64
         assert data.sources
@@ -95,3 +105,10 @@ def test_every_entry_says_its_licence_and_checksum() -> None:
 def test_ml_100k_comes_whole() -> None:
     log = load_interactions(get_data("ml-100k"))
     assert (len(log), log.frame["user_id"].n_unique(), log.frame["item_id"].n_unique()) == (100_000, 943, 1682)
+
+
+@pytest.mark.network
+def test_ml_100k_comes_with_its_titles() -> None:
+    path = get_names("ml-100k")
+    assert path is not None
+    assert len(item_texts(path).table) == 1682

@@ -21,16 +21,24 @@ app = typer.Typer(
 
 @app.command()
 def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set: ml-100k.")]) -> None:
-    """Fetch a public data set and print its path.
+    """Fetch a public data set and print its path; the names of its items, where they can be had, lie beside it.
 
     Usually: `mltfr data get ml-100k`
     """
-    from mltfr.interactions.catalogue import CATALOGUE, get_data
+    from mltfr.errors import FetchError
+    from mltfr.interactions.catalogue import CATALOGUE, get_data, get_names
     from mltfr.storage.progress import show_progress
 
     with show_progress() as progress:
         path = get_data(name, progress)
+        try:
+            names = get_names(name, progress)
+        except FetchError as error:  # the log is there all the same
+            names = None
+            say(f"{name}: without the names of its items: {error}", err=True)
     say(f"{name}: {CATALOGUE[name].licence}", err=True)
+    if names is not None:
+        say(f"{name}: the names of its items are in {names} (mltfr fit ... --item-names {names})", err=True)
     say(path)
 
 

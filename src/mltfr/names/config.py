@@ -1,0 +1,68 @@
+"""Settings of item names."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from mltfr.config import Config
+
+IDS = "ids"
+"""In place of a file: the ids themselves are read as words."""
+MEMORY = "memory"
+"""In place of a file: the names were given in memory."""
+
+NameControl = Literal["none", "random", "permuted", "bag-of-words"]
+
+
+class NamesConfig(Config):
+    """Names of items, and what they are used for."""
+
+    file: str = ""
+    """Table of item ids and texts (CSV, TSV, JSON Lines, Parquet, RecBole .item); `ids` reads the ids themselves as
+    words; without one there are no names. `--item-names` sets it."""
+    columns: tuple[str, ...] = ()
+    """Columns of the file that are read; all that hold words if none is named. `--name-columns` sets it."""
+    use: Literal["start", "none"] = "start"
+    """What names are used for: `start`, the item embeddings begin with the vectors of their names; `none`, nothing."""
+    scale: float = Field(0.1, ge=0)
+    """Standard deviation of the components of a name's vector, of an item that does not occur in training."""
+    scale_half: float | None = Field(None, gt=0)
+    """Training interactions at which an item's scale is half of `scale`, which falls as `1 / (1 + n / scale_half)`; the
+    same scale for all items if not given."""
+    dimensions: int | None = Field(None, ge=1)
+    """Principal components of the names that are used; as many as the hidden width if not given."""
+    idf: bool = True
+    """Whether a word weighs the less the more items have it (inverse document frequency)."""
+    first_direction: Literal["remove", "keep"] = "remove"
+    """Whether the direction that all names of a table share most is removed from them (SIF, Arora et al. 2017)."""
+    whiten: bool = False
+    """Whether all components get the same variance (WhitenRec, Zhang et al. 2024)."""
+    control: NameControl = "none"
+    """What names are replaced with, to see what they are worth: `random`, the same words with random rows of each
+    table's mean and covariance; `permuted`, the names of other items; `bag-of-words`, the SVD of the matrix of items
+    and words, without tables. Drawn from `tokens.control_seed`."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _columns_are_of_a_file(self) -> Self:
+        if self.columns and self.file in ("", IDS):
+            has = "the ids themselves are read" if self.file else "no names are given"
+            listed = ", ".join(self.columns)
+            raise ValueError(f"columns names {listed}, but {has}. Give --item-names FILE, or no columns")
+        return self
+
+    @property
+    def are_used(self) -> bool:
+        """Whether there are names, and they are used."""
+        return bool(self.file) and self.use != "none"
+
+    @property
+    def read_tables(self) -> bool:
+        """Whether token tables are needed for them."""
+        return self.are_used and self.control != "bag-of-words"

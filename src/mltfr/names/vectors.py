@@ -1,0 +1,123 @@
+"""From the texts of items to vectors, of the width of the model or less."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy.sparse import csr_array, diags_array
+
+from mltfr.errors import DataError
+from mltfr.interactions import Vocabulary
+from mltfr.names.bag_of_words import bag_of_words
+from mltfr.names.config import NamesConfig
+from mltfr.names.coverage import EXAMPLES, NameCoverage, TableCoverage
+from mltfr.names.scale import item_scales
+from mltfr.names.space import TablePart, name_space
+from mltfr.names.texts import ItemTexts
+from mltfr.names.words import ItemWords, words_of
+from mltfr.tokens.spelling import Spelling
+from mltfr.tokens.table import PreparedTable
+
+
+@dataclass(frozen=True, eq=False)
+class NameVectors:
+    """The vectors of the names of the items that training knows.
+
+    Attributes:
+        vectors: float32 `[I + 1, D]`, each on the scale of its item; zero at padding and where there is no name.
+        there: bool `[I + 1]`, which items have one.
+        coverage: how far the names reach.
+        kept: share of the names' variance that the components keep.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    there: npt.NDArray[np.bool_]
+    coverage: NameCoverage
+    kept: float
+
+
+def name_vectors(
+    texts: ItemTexts,
+    vocabulary: Vocabulary,
+    config: NamesConfig,
+    dimensions: int,
+    tables: Sequence[PreparedTable] = (),
+    spellings: Mapping[str, Spelling] | None = None,
+    seed: int = 0,
+) -> NameVectors:
+    """Return the vectors of items' names; the order of the tables has no meaning.
+
+    Args:
+        texts: what is said about items.
+        vocabulary: the items that training knows; only their names decide what the components are.
+        config: settings.
+        dimensions: number of components D.
+        tables: the prepared tables; none are needed for the bag of words.
+        spellings: how each of them spells words, by name.
+        seed: seed of the order of permuted names.
+
+    Raises:
+        DataError: no item has a name, or no table spells a word of any.
+    """
+    found = texts.of(vocabulary)
+    words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
+    spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
+    coverage = _coverage(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
+    weights = words.weighted(config.idf)
+    if config.control == "bag-of-words":
+        vectors, kept = bag_of_words(weights, dimensions, config.whiten)
+    else:
+        vectors_of = {table.name: table for table in tables}
+        parts = [_part(vectors_of[name], spelling, words, weights) for name, spelling in spelled]
+        if not any(part.weights.nnz for part in parts):
+            raise DataError(f"{texts.source}: no token table can spell a word of these names. Choose other --tokens.")
+        space = name_space(parts, dimensions, config.first_direction == "remove", config.whiten)
+        vectors, kept = space.vectors(parts), space.kept
+    scaled = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])       # [I + 1, D]
+    there = (scaled != 0).any(axis=1)
+    return NameVectors(scaled * item_scales(config, vocabulary.counts)[:, None], there, coverage, kept)
+
+
+def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:
+    """Return what a table says: of the words that it spells the mean by their weights, and of a word its tokens'."""
+    rows = [spelling.rows(word) for word in words.words]
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))                      # [U]
+    used, columns = np.unique(np.fromiter(chain.from_iterable(rows), np.int64), return_inverse=True)
+    share = np.repeat(1 / np.maximum(lengths, 1), lengths)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    tokens = csr_array((share.astype(np.float32), columns, starts), (len(rows), len(used)))     # [U, V]
+    total = weights @ (lengths > 0).astype(np.float32)                             # [I]
+    inverse = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
+    mixed = csr_array(diags_array(inverse) @ (weights @ tokens))
+    mixed.sum_duplicates()
+    return TablePart(table.name, mixed, table.vectors[used].astype(np.float32))
+
+
+def _permuted(texts: pl.Series, seed: int) -> pl.Series:
+    """Return texts in another order; what has none keeps none."""
+    places = texts.is_not_null().arg_true()
+    order = np.random.default_rng(seed).permutation(len(places))
+    return texts.clone().scatter(places, texts.gather(places).gather(order))
+
+
+def _coverage(
+    texts: ItemTexts, vocabulary: Vocabulary, words: ItemWords, tables: Sequence[TableCoverage]
+) -> NameCoverage:
+    nameless = np.flatnonzero(~words.named)[:EXAMPLES]
+    return NameCoverage(
+        source=Path(texts.source).name,
+        columns=texts.columns,
+        items=len(vocabulary),
+        named=int(words.named.sum()),
+        nameless=tuple(vocabulary.item_ids[place] for place in nameless),
+        words=words.has.nnz,
+        different=len(words.words),
+        shared=int((words.items > 1).sum()),
+        tables=tuple(tables),
+    )

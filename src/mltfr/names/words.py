@@ -1,0 +1,81 @@
+"""The words of items' names: which there are, and which item has which."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy.sparse import csr_array
+
+_SIGNS = r"\p{Han}\p{Hiragana}\p{Katakana}"
+WORD = rf"[{_SIGNS}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SIGNS}]]+"
+"""A word: letters and digits in a row, or a single sign of a writing without spaces."""
+_POSSESSIVE = r"['’]s\b"
+CHUNK = 1 << 16
+"""Names that are split together."""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemWords:
+    """The words of items.
+
+    Attributes:
+        words: the different words, in lower case.
+        has: float32 `[I, U]`, sparse; 1 where an item has a word, however often.
+    """
+
+    words: tuple[str, ...]
+    has: csr_array
+
+    @property
+    def items(self) -> npt.NDArray[np.int64]:
+        """How many items have every word, `[U]`."""
+        return np.bincount(self.has.indices, minlength=len(self.words)).astype(np.int64)
+
+    @property
+    def named(self) -> npt.NDArray[np.bool_]:
+        """Which items have a word, `[I]`."""
+        return np.diff(self.has.indptr) > 0
+
+    def weighted(self, idf: bool) -> csr_array:
+        """Return the weight of every word of every item, `[I, U]`.
+
+        With `idf` a word that `n` of `N` named items have weighs `log((N + 1) / n)` (Spärck Jones 1972; the 1 keeps a
+        word of all items above zero), else 1.
+        """
+        if not idf:
+            return self.has
+        weights = np.log((self.named.sum() + 1) / np.maximum(self.items, 1)).astype(np.float32)    # [U]
+        return csr_array((weights[self.has.indices], self.has.indices, self.has.indptr), self.has.shape)
+
+
+def words_of(texts: pl.Series) -> ItemWords:
+    """Split texts into words.
+
+    Args:
+        texts: `[I]`, null where there is none.
+    """
+    codes: dict[str, int] = {}
+    rows, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    for start in range(0, len(texts), CHUNK):
+        some = texts.slice(start, CHUNK)
+        found = some.str.replace_all(_POSSESSIVE, "").str.extract_all(WORD)
+        row = pl.arange(start, start + len(some), dtype=pl.Int32, eager=True)
+        table = pl.DataFrame({"row": row, "word": found}).explode("word").drop_nulls()
+        words = table["word"].unique(maintain_order=True)
+        code = [codes.setdefault(normal(word), len(codes)) for word in words]
+        rows.append(table["row"].to_numpy())
+        columns.append(table["word"].replace_strict(words, code, return_dtype=pl.Int32).to_numpy())
+    places = np.concatenate(rows), np.concatenate(columns)
+    has = csr_array((np.ones(len(places[0]), np.float32), places), (len(texts), len(codes)))
+    has.sum_duplicates()
+    has.data[:] = 1
+    return ItemWords(tuple(codes), has)
+
+
+def normal(word: str) -> str:
+    """Return a word as it is compared: its letters in one form (NFKC), without case."""
+    return word.casefold() if word.isascii() else unicodedata.normalize("NFKC", word).casefold()

@@ -1,0 +1,128 @@
+"""From names to vectors: items that share words or meaning lie near each other, and controls have what they keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mltfr.errors import DataError
+from mltfr.interactions import Vocabulary
+from mltfr.names.config import NamesConfig
+from mltfr.names.coverage import NameCoverage
+from mltfr.names.scale import item_scales
+from mltfr.names.texts import item_texts
+from mltfr.names.vectors import NameVectors, name_vectors
+from mltfr.tokens.matrix import unit_rows
+from mltfr.tokens.spelling import Spelling
+from mltfr.tokens.table import PreparedTable
+from mltfr.tokens.words import Token, TokenKind
+
+WORDS = ("red", "crimson", "blue", "navy", "shoe", "boot", "hat", "cap")
+"""Of which two and two mean the same."""
+IDS = ("a", "b", "c", "d", "e", "f", "nameless", "odd")
+TEXTS = {"a": "red shoe", "b": "Crimson boot!", "c": "blue hat", "d": "navy cap", "e": "red shoe", "f": "blue shoe",
+         "odd": "qqqq", "elsewhere": "red red red"}  # fmt: skip
+VOCABULARY = Vocabulary(IDS, np.array([0, 9, 1, 1, 1, 9, 1, 1, 1]))
+
+
+def table(name: str = "t", seed: int = 0) -> tuple[PreparedTable, Spelling]:
+    rng = np.random.default_rng(seed)
+    rows = unit_rows(np.repeat(rng.normal(size=(4, 12)), 2, 0) + 0.2 * rng.normal(size=(8, 12))).astype(np.float16)
+    return PreparedTable(name, rows, WORDS), Spelling.of((n, Token(TokenKind.WORD, w)) for n, w in enumerate(WORDS))
+
+
+def vectors(*, dimensions: int = 3, seed: int = 0, **settings: Any) -> NameVectors:
+    config = NamesConfig.parse({"file": "memory", "scale": 1.0, "first_direction": "keep", **settings})
+    tables = [table("t"), table("u", 1)]
+    found, spellings = [t for t, _ in tables], {t.name: s for t, s in tables}
+    return name_vectors(item_texts(TEXTS), VOCABULARY, config, dimensions, found, spellings, seed)
+
+
+def cosines(found: NameVectors) -> np.ndarray:
+    unit = unit_rows(found.vectors[1:])
+    return unit @ unit.T
+
+
+def test_names_of_one_meaning_are_near_and_of_one_text_the_same() -> None:
+    found = vectors()
+    near = cosines(found)
+    assert near[0, 4] == pytest.approx(1, abs=1e-5)
+    assert near[0, 1] > 0.8 > 0.3 > near[0, 2]
+    assert near[2, 3] > 0.8
+    assert found.there.tolist() == [False, *[True] * 6, False, False]
+    assert (found.vectors[[0, 7, 8]] == 0).all()
+    assert np.square(found.vectors[1:7]).mean() == pytest.approx(1, abs=1e-4)
+    assert 0 < found.kept <= 1
+
+
+def test_names_of_items_that_training_does_not_know_decide_nothing() -> None:
+    config = NamesConfig(file="memory")
+    (one, spelling), texts = table(), {key: value for key, value in TEXTS.items() if key != "elsewhere"}
+    fewer, more = (
+        name_vectors(item_texts(each), VOCABULARY, config, 3, [one], {"t": spelling}).vectors for each in (texts, TEXTS)
+    )
+    assert np.array_equal(fewer, more)
+
+
+def test_coverage_says_what_was_found_and_what_was_not() -> None:
+    coverage = vectors().coverage
+    assert (coverage.items, coverage.named, coverage.nameless) == (8, 7, ("nameless",))
+    assert (coverage.words, coverage.different, coverage.shared) == (13, 9, 3)
+    (first, _) = coverage.tables
+    assert (first.whole, first.pieces, first.missing, first.not_spelled) == (12, 0, 1, ("qqqq",))
+    assert coverage.lines() == [
+        "names of names (name): 7 of 8 items have one; without one: nameless; 13 words, 9 different, 3 of them in "
+        "several names",
+        "t: 92% of the words are one token, 8% not known (qqqq)",
+        "u: 92% of the words are one token, 8% not known (qqqq)",
+    ]
+    assert NameCoverage.from_json(coverage.to_json()) == coverage
+    assert coverage.doubt is None
+
+
+def test_names_that_are_no_words_are_doubted() -> None:
+    one, _ = table()
+    letters = Spelling.of((n, Token(TokenKind.WORD, w)) for n, w in enumerate("abcdefgh"))
+    texts = item_texts({"a": "abc def", "b": "hgf a"})
+    found = name_vectors(texts, VOCABULARY, NamesConfig(file="memory"), 2, [one], {"t": letters}).coverage
+    assert found.doubt is None
+    found = name_vectors(item_texts({"a": "abc def", "b": "hgf"}), VOCABULARY, NamesConfig(file="memory"), 2, [one],
+                         {"t": letters}).coverage  # fmt: skip
+    assert found.doubt is not None
+    assert "only 0% of the words in these names are words of a token table (others: abc, def, hgf)" in found.doubt
+
+
+def test_permuted_names_are_those_of_other_items() -> None:
+    real, control = vectors(), vectors(control="permuted")
+    rows = [tuple(row) for row in np.round(real.vectors[1:], 4)]
+    assert sorted(rows) == sorted(tuple(row) for row in np.round(control.vectors[1:], 4))
+    assert not np.array_equal(real.vectors, control.vectors)
+    assert np.array_equal(control.vectors, vectors(control="permuted").vectors)
+    assert not np.array_equal(control.vectors, vectors(control="permuted", seed=1).vectors)
+    assert not control.there[7]  # who has no name gets none
+
+
+def test_a_bag_of_words_knows_no_meaning() -> None:
+    found = vectors(control="bag-of-words", dimensions=8)
+    near = cosines(found)
+    assert near[0, 4] == pytest.approx(1, abs=1e-4)
+    assert near[0, 1] < 0.3
+    assert found.coverage.tables == ()
+    assert found.there[8]  # its word is a word here
+
+
+def test_the_scale_follows_how_often_an_item_occurs() -> None:
+    assert item_scales(NamesConfig(scale=0.3), np.array([0, 1, 100])) == pytest.approx(0.3)
+    config = NamesConfig(scale=0.3, scale_half=10)
+    np.testing.assert_allclose(item_scales(config, np.array([0, 10, 90])), [0.3, 0.15, 0.03], rtol=1e-6)
+    even, scaled = vectors(), vectors(scale=2.0, scale_half=9)
+    np.testing.assert_allclose(scaled.vectors[1], even.vectors[1], rtol=1e-5)
+    np.testing.assert_allclose(scaled.vectors[2], even.vectors[2] * 1.8, rtol=1e-5)
+
+
+def test_names_that_no_table_spells() -> None:
+    one, spelling = table()
+    with pytest.raises(DataError, match="no token table can spell a word of these names"):
+        name_vectors(item_texts({"a": "zz"}), VOCABULARY, NamesConfig(file="memory"), 2, [one], {"t": spelling})
