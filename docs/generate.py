@@ -46,7 +46,7 @@ def config_keys() -> str:
     top = [[f"`{n}`", value(f.default), allowed(f), f.description or ""]
            for n, f in RunConfig.model_fields.items() if not isinstance(f.default, BaseModel)]  # fmt: skip
     parts = ["Top level:", table(("key", "default", "allowed", "meaning"), top)]
-    for name in ("reading", "filters", "split", "evaluation", "tokens", "training"):
+    for name in ("reading", "filters", "split", "evaluation", "tokens", "names", "training"):
         field = RunConfig.model_fields[name]
         parts += [f"### `[{name}]`", field.description or "", settings_table(type(field.default), f"{name}.")]
     return "\n\n".join(parts)

@@ -158,6 +158,8 @@ def test_every_command_exists_with_its_options(words: list[str]) -> None:
             values["words"] = ["a", "word"]
         if "--item-vectors" in words:
             values["item_vectors"] = words[words.index("--item-vectors") + 1]
+        if "--item-names" in words:
+            values["item_names"] = words[words.index("--item-names") + 1]
         pairs = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
         file = words[words.index("--config") + 1] if "--config" in words else ""
         given = tomllib.loads((ROOT / file).read_text("utf-8")) if file.startswith("configs/") else {}

@@ -38,6 +38,7 @@ from mltfr.pipeline import (
     to_evaluate,
 )
 from mltfr.pipeline.inputs import read_log
+from mltfr.pipeline.names import named_as
 from mltfr.pipeline.updatable import Updatable
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
@@ -64,6 +65,7 @@ class Recommender(Updatable):
             these, and cannot be given beside complete settings.
         words: domain words, for the fusion "external".
         item_vectors: Parquet or safetensors file with a vector for every item, for the fusion "adapter".
+        item_names: what the items are called: a file or table of item ids and words, texts by item id, or "ids".
 
     Raises:
         ConfigError: an unknown name or setting, a value out of range, or arguments beside complete settings.
@@ -81,6 +83,7 @@ class Recommender(Updatable):
         config: RunConfig | Mapping[str, Any] | str | Path | None = None,
         words: Iterable[str] | None = None,
         item_vectors: str | Path | None = None,
+        item_names: Any = None,
     ) -> None:
         flags: dict[str, Any] = {
             "preset": preset,
@@ -91,6 +94,7 @@ class Recommender(Updatable):
             "epochs": epochs,
             "words": words,
             "item_vectors": str(item_vectors) if item_vectors is not None else None,
+            "item_names": named_as(item_names),
         }
         if isinstance(config, RunConfig):
             given = [name for name, value in flags.items() if value is not None] + ["settings"] * bool(settings)
@@ -103,6 +107,7 @@ class Recommender(Updatable):
         else:
             file = load_toml(Path(config)) if isinstance(config, str | Path) else config
             self.config = resolve(file=file, overrides=settings, **flags)
+        self._names = item_names
 
     def __repr__(self) -> str:
         return f"Recommender({self._fitted[0] if self._fitted else f'{self.config.title}, not fitted'})"
@@ -130,9 +135,9 @@ class Recommender(Updatable):
             TokenTableError: a token table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log = read_log(self.config, log)
+        log, callback = read_log(self.config, log), callback or Console()
         folder = Path(out) if out is not None else None
-        fitted = fit(self.config, log, folder, resume=resume, callback=callback or Console(), stop=stop)
+        fitted = fit(self.config, log, folder, resume=resume, callback=callback, stop=stop, names=self._names)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
         return self
 

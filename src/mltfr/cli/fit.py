@@ -72,6 +72,21 @@ def fit(
             "safetensors with one tensor per item id."
         ),
     ] = None,
+    item_names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the items are called, read with the token tables, with any backbone and fusion: CSV, TSV, "
+            "JSON Lines, Parquet or RecBole .item with item_id and columns of words; or `ids`, where ids are words.",
+            show_default=False,
+        ),
+    ] = None,
+    name_columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -142,6 +157,8 @@ def fit(
         tokens=tokens,
         words=read_words(words) if words is not None else None,
         item_vectors=str(item_vectors) if item_vectors is not None else None,
+        item_names=str(item_names) if item_names is not None else None,
+        name_columns=name_columns,
         seed=seed,
         epochs=epochs,
         baselines=False if no_baselines else None,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mltfr.cli.options import Overwrite
 from mltfr.cli.output import say
+
+if TYPE_CHECKING:
+    from mltfr.tokens.table import TokenTable
 
 app = typer.Typer(help="Fetch, list, show, import and remove token tables.", no_args_is_help=True)
 
@@ -76,10 +79,17 @@ def show(
     near: Annotated[
         str | None, typer.Option(help="Print the nearest neighbours of this word, or of each of several, by cosine.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of neighbours.")] = 10,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Print how this text, such as the name of an item, is split, and what is near each word."),
+    ] = None,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", min=1, max=1000, help="Number of neighbours.", show_default="10, or 4 with --text"),
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every byte against the checksums.")] = False,
 ) -> None:
-    """Show the provenance of a table, or the tokens nearest to a word.
+    """Show the provenance of a table, the tokens nearest to a word, or how a text is split into tokens.
 
     Usually: `mltfr tokens show wordllama --near chocolate`
     """
@@ -95,7 +105,7 @@ def show(
     table = store.open(name)
     if near is not None:
         words = near.split() or [near]
-        found = [nearest(table, word, k) for word in words]
+        found = [nearest(table, word, k or 10) for word in words]
         if len(words) > 1:
             _note(f"'{near}' is {len(words)} words: the nearest of each are shown, one after the other")
         for word, each in zip(words, found, strict=True):
@@ -104,8 +114,11 @@ def show(
             hits = [(hit.word, hit.token, f"{hit.cosine:.3f}") for hit in each.neighbours]
             print_list((f"near {word}" if len(words) > 1 else "word", "token", "cosine"), hits)
         return
-    text = sum(token.is_text for token in read_vocabulary(table.vocabulary, table.special))
-    facts = {"text tokens": f"{text:,} of {len(table.vocabulary):,}", **table.provenance}
+    if text is not None:
+        _show_text(table, text, k or 4)
+        return
+    texts = sum(token.is_text for token in read_vocabulary(table.vocabulary, table.special))
+    facts = {"text tokens": f"{texts:,} of {len(table.vocabulary):,}", **table.provenance}
     print_list((name, ""), [(key, _plain(value)) for key, value in facts.items()])
 
 
@@ -161,6 +174,29 @@ def remove(
         check_present(name, store)
     for name in dict.fromkeys(names):
         say(f"{name} removed: {readable(remove_table(name, store))} freed")
+
+
+def _show_text(table: TokenTable, text: str, k: int) -> None:
+    """Print the words of a text, the tokens of each, and the tokens nearest to their mean."""
+    import polars as pl
+
+    from mltfr.cli.output import print_list
+    from mltfr.errors import TokenTableError
+    from mltfr.names.words import words_of
+    from mltfr.tokens.neighbours import nearest
+
+    rows = []
+    for word in words_of(pl.Series([text], dtype=pl.String)).words:
+        try:
+            found = nearest(table, word, k)
+        except TokenTableError:
+            rows.append((word, "none", "", ""))
+            continue
+        near = ", ".join(neighbour.word for neighbour in found.neighbours)
+        rows.append((word, " ".join(found.pieces), str(len(found.pieces)), near))
+    if not rows:
+        raise TokenTableError(f"--text {text!r} has no word. Give a text such as the name of an item.")
+    print_list(("word", "tokens", "number", "nearest"), rows)
 
 
 def _note(message: str) -> None:

@@ -15,6 +15,7 @@ from mltfr.fusion.init import Seeded
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
+from mltfr.names.vectors import NameVectors
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.models import NeuralModel
@@ -28,17 +29,20 @@ def build_model(
     items: int,
     tables: Sequence[PreparedTable],
     item_vectors: npt.NDArray[np.float32] | None = None,
+    names: NameVectors | None = None,
 ) -> NeuralModel:
     """Return the model of a run, the same at every call.
 
     The backbone and the item vectors get the values that they would have without a fusion, so that a fresh
-    recommender equals its bare backbone wherever the fusion's first output is zero.
+    recommender equals its bare backbone wherever the fusion's first output is zero. Items with a name then begin with
+    its vector, where the settings say so; all other rows stay as they are.
 
     Args:
         config: the run's settings.
         items: number of items I.
         tables: the prepared token tables, or placeholders of their shapes.
         item_vectors: `[I + 1, W]`, for a fusion that reads some, or zeros of that shape.
+        names: the vectors of the items' names; None where there are none, or the weights are to be replaced.
 
     Raises:
         ConfigError: the fusion's site is not a block of the backbone, the objective does not suit it, or a baseline
@@ -66,7 +70,12 @@ def build_model(
             with drawn.copy():  # numbers of its own: the item vectors do not depend on it
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
-        return NeuralModel(items, backbone, fusion, config.fusion.site, hides_items)
+        model = NeuralModel(items, backbone, fusion, config.fusion.site, hides_items)
+    if names is not None:
+        with torch.no_grad():
+            named = torch.from_numpy(names.there).nonzero().squeeze(1)              # [n], codes
+            model.item_embedding.weight[named, : names.vectors.shape[1]] = torch.from_numpy(names.vectors)[named]
+    return model
 
 
 def count_parameters(model: NeuralModel) -> dict[str, int]:

@@ -18,6 +18,7 @@ from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
+from mltfr.names.config import NamesConfig
 from mltfr.objectives import OBJECTIVES, ObjectiveConfig
 from mltfr.objectives.none import NoObjectiveConfig
 from mltfr.tokens import TokensConfig
@@ -72,6 +73,8 @@ class RunConfig(Config):
     """How scores are measured."""
     tokens: TokensConfig = TokensConfig()
     """Token tables, and how they are prepared."""
+    names: NamesConfig = NamesConfig()
+    """Names of the items, which token tables can read."""
     backbone: Annotated[SerializeAsAny[BackboneConfig | BaselineConfig], component(BACKBONES, BASELINES)] = (
         SASRecConfig()
     )
@@ -94,7 +97,8 @@ class RunConfig(Config):
     def title(self) -> str:
         """Backbone, fusion and token tables in a few words."""
         fusion = f" + {self.fusion.name}" if self.fusion.name != "none" else ""
-        return self.backbone.name + fusion + f" on {', '.join(self.tokens.tables)}" * bool(self.tokens.tables)
+        names = " + names" if self.names.are_used else ""
+        return self.backbone.name + fusion + names + f" on {', '.join(self.tokens.tables)}" * bool(self.tokens.tables)
 
     @property
     def judged_by(self) -> str:
@@ -124,11 +128,12 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _a_baseline_stands_alone(self) -> Self:
         name = self.backbone.name
-        if BACKBONES.find(name) is None and (self.fusion.name != "none" or self.tokens.tables):
+        if BACKBONES.find(name) is None and (self.fusion.name != "none" or self.tokens.tables or self.names.are_used):
             given = f"fusion '{self.fusion.name}'" if self.fusion.name != "none" else "token tables"
+            given = "item names" if self.names.are_used else given
             raise ValueError(
                 f"backbone '{name}' is a baseline without hidden states, so {given} cannot be used with it. "
-                "Leave out fusion and token tables, or choose a backbone such as 'sasrec'."
+                "Leave out fusion, token tables and names, or choose a backbone such as 'sasrec'."
             )
         return self
 
@@ -138,5 +143,19 @@ class RunConfig(Config):
             raise ValueError(
                 f"fusion '{self.fusion.name}' reads token tables, but tokens.tables is empty. "
                 "Name some (see `mltfr tokens list`), or choose fusion 'none'."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_can_be_read(self) -> Self:
+        if self.names.read_tables and not self.tokens.tables:
+            raise ValueError(
+                "names are read with token tables, but tokens.tables is empty. Name some (see `mltfr tokens list`), or "
+                "set names.control = 'bag-of-words', which reads none."
+            )
+        hidden = getattr(self.backbone, "hidden", None)
+        if self.names.are_used and hidden is not None and (self.names.dimensions or 0) > hidden:
+            raise ValueError(
+                f"names.dimensions is {self.names.dimensions}, but the backbone's hidden width is {hidden}. Lower it."
             )
         return self

@@ -206,7 +206,7 @@ class NeuralEstimator:
         if checkpoint is None and session.parent is not None:
             checkpoint = self._warm_start(session.parent, data, tables, shard, session.callback)
         trained = train(
-            lambda: build_model(config, items, tables.tokens, tables.item_vectors),
+            lambda: build_model(config, items, tables.tokens, tables.item_vectors, tables.names),
             build_loss(config, data.vocabulary.counts),
             data.train_histories(),
             lambda model: self._validate(model, data, shard, session.callback),
@@ -233,7 +233,8 @@ class NeuralEstimator:
     ) -> Checkpoint:
         """Return the checkpoint from which training goes on from a fitted model; data may hold more items."""
         config, items = self.config, len(data.vocabulary)
-        model, weights = build_model(config, items, tables.tokens, tables.item_vectors), parent.model.state_dict()
+        model = build_model(config, items, tables.tokens, tables.item_vectors, tables.names)
+        weights = parent.model.state_dict()
         add_consensus(model, weights)
         model.load_state_dict(grown(weights, model.state_dict(), len(parent.split.vocabulary)))
         model.to(self.group.device).eval()
@@ -251,7 +252,7 @@ class NeuralEstimator:
     def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> NeuralModel:
         """Return the model in evaluation mode."""
         with torch.inference_mode(False):  # inference tensors keep no version, by which a scorer sees that they changed
-            model = build_model(self.config, items, tables.tokens, tables.item_vectors)
+            model = build_model(self.config, items, tables.tokens, tables.item_vectors, tables.names)
             add_consensus(model, weights)
             model.load_state_dict(weights)
             return model.eval()

@@ -23,6 +23,7 @@ from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.memory import TrainingMemory, explain_out_of_memory
+from mltfr.names.texts import ItemTexts
 from mltfr.pipeline.artifact import (
     CHECKPOINT,
     CONFIG,
@@ -39,6 +40,7 @@ from mltfr.pipeline.data_counts import count_data
 from mltfr.pipeline.estimators import Session, make_estimator
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
+from mltfr.pipeline.names import FINGERPRINT, are_at_hand, read_names
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.storage.files import write_text
 from mltfr.storage.folder import MANIFEST
@@ -54,7 +56,11 @@ from mltfr.training import (
 )
 from mltfr.version import __version__
 
-ORIGINS = {"chain": "the run before is another one", "data_fingerprint": "the log is another one"}
+ORIGINS = {
+    "chain": "the run before is another one",
+    "data_fingerprint": "the log is another one",
+    FINGERPRINT: "the names of the items are others",
+}
 """What differs where the manifests of two runs differ in these."""
 LISTED = 5
 """Settings that differ which a message names."""
@@ -70,6 +76,7 @@ def fit(
     stop: Event | None = None,
     measure: Callable[[FittedModel, str | None], dict[str, Any]] | None = None,
     also: Mapping[str, Callable[[FittedModel], pl.DataFrame]] | None = None,
+    names: Any = None,
 ) -> FittedModel:
     """Split the log, train on its training split, choose on validation, and score test once.
 
@@ -88,9 +95,10 @@ def fit(
         measure: returns the document of `metrics.json`: `score_and_judge` if not given; a study passes `score`, its
             search `score_validation`.
         also: further tables of the run folder, by the name of their Parquet file, which the manifest lists too.
+        names: names of the items, where they are no file that the settings name; see `item_texts`.
 
     Raises:
-        DataError: the log cannot be split as asked, or item vectors are not usable.
+        DataError: the log cannot be split as asked, or item vectors or names are not usable.
         ConfigError: the settings ask for other filters or another split than those of a prepared set.
         TokenTableError: a token table is unknown or cannot be had.
         RunError: `folder` holds something else, or a checkpoint of other data, settings or versions; or another
@@ -106,7 +114,7 @@ def fit(
     folder = None if rank else folder  # the main process writes
     with open_run(folder, resume, also or ()) if folder is not None else nullcontext(False) as finished:
         if folder is not None and finished:
-            return finished_run(config, log, folder, callback)
+            return finished_run(config, log, folder, callback, names)
         started = time.monotonic()
         measure = measure or partial(score_and_judge, callback=callback)
         # 1. split
@@ -118,12 +126,15 @@ def fit(
             steps = [FilterStep(**step) for step in facts["filters"]]
             counts = count_data(data, config.evaluation.protocol(data.method), steps)
             counts.tell(callback)
-        fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started)
+        texts = read_names(config, data.vocabulary, names)
+        fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started, texts=texts)
         fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
         for document in (fitted.facts, fitted.metrics):
             document.update(read_as_facts(log.read_as))
         if counts is not None:
             fitted.metrics["counts"] = counts.to_json()
+        if texts is not None and not rank:
+            fitted.metrics["names"] = fitted.facts["names"]["coverage"]
         if folder is not None:
             save_artifact(fitted, folder, also)
         return fitted
@@ -140,6 +151,7 @@ def fit_split(
     measure: Callable[[FittedModel, str | None], dict[str, Any]],
     started: float,
     parent: FittedModel | None = None,
+    texts: ItemTexts | None = None,
 ) -> FittedModel:
     """Train on a split's training part, choose on validation, and score test once; the folder is open.
 
@@ -154,6 +166,7 @@ def fit_split(
         measure: see `fit`.
         started: moment of the monotonic clock at which the work began.
         parent: the fitted model whose weights a network begins with; None for initial values.
+        texts: what is said about the items, where the run uses it; None with a parent, whose weights have it.
     """
     rank, _ = launched()
     if folder is not None and resume and (other := other_settings(config, folder)):
@@ -165,8 +178,8 @@ def fit_split(
     estimator = make_estimator(config)
     estimator.check(data)
     with estimator.main_process_first():  # it downloads what is missing
-        tables = read_tables(config, data.vocabulary, callback)
-    facts |= tables.facts
+        tables = read_tables(config, data.vocabulary, callback, texts)
+    facts |= tables.facts | ({FINGERPRINT: texts.fingerprint()} if texts is not None else {})
     # 3. model: the memory it takes, and the checkpoint it continues from
     fingerprint = _fingerprint(config, facts)
     estimator.check_processes(fingerprint)
@@ -199,15 +212,19 @@ def fit_split(
 
 
 def finished_run(
-    config: RunConfig, log: InteractionLog | PreparedSet, folder: Path, callback: Callback
+    config: RunConfig, log: InteractionLog | PreparedSet, folder: Path, callback: Callback, names: Any = None
 ) -> FittedModel:
-    """Return the finished run of a folder, which was fitted to the same log with the same settings.
+    """Return the finished run of a folder, which was fitted to the same log and names with the same settings.
+
+    Names that are gone are not asked for: a finished run does without.
 
     Raises:
         RunError: it was not, or it is damaged.
     """
-    config, _, facts = split_log(config, log)
-    return finished_from(config, facts, folder, callback)
+    config, data, facts = split_log(config, log)
+    texts = read_names(config, data.vocabulary, names) if are_at_hand(config, names) else None
+    more = {} if texts is None else {FINGERPRINT: texts.fingerprint()}
+    return finished_from(config, facts | more, folder, callback)
 
 
 def finished_from(config: RunConfig, facts: Mapping[str, Any], folder: Path, callback: Callback) -> FittedModel:
@@ -215,7 +232,7 @@ def finished_from(config: RunConfig, facts: Mapping[str, Any], folder: Path, cal
 
     Args:
         config: every setting.
-        facts: what the manifest says of the log, and of the runs before it.
+        facts: what the manifest says of the log and the names, where these are known, and of the runs before it.
         folder: the run folder.
         callback: told that nothing was left to do.
 
@@ -223,7 +240,8 @@ def finished_from(config: RunConfig, facts: Mapping[str, Any], folder: Path, cal
         RunError: it was not, or it is damaged.
     """
     fitted = load_artifact(folder)
-    other = [text for key, text in ORIGINS.items() if facts.get(key) != fitted.facts.get(key)]
+    known = {FINGERPRINT: fitted.facts.get(FINGERPRINT), **facts}
+    other = [text for key, text in ORIGINS.items() if known.get(key) != fitted.facts.get(key)]
     other += differences(fitted.config.deciding(), config.deciding())
     if other:
         raise RunError(

@@ -1,4 +1,4 @@
-"""What a run reads: the log, filtered and split, its token tables, and the item vectors that a user supplies."""
+"""What a run reads: the log, filtered and split, its token tables, and the vectors and names of items."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ from mltfr.interactions import (
     split,
 )
 from mltfr.interactions.item_features import read_item_features
+from mltfr.names.texts import ItemTexts
+from mltfr.names.vectors import NameVectors
 from mltfr.pipeline.auto import settle
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.names import run_name_vectors
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, describe, load_tables
 
@@ -44,11 +47,13 @@ class Tables:
         item_vectors: float32 `[I + 1, W]`, the user's vectors of the items, or zeros of that shape; None where the
             fusion reads none.
         facts: what the manifest says of them.
+        names: the vectors of the items' names; None where there are none, or the weights are there already.
     """
 
     tokens: list[PreparedTable]
     item_vectors: Vectors | None
     facts: dict[str, Any]
+    names: NameVectors | None = None
 
 
 def read_log(config: RunConfig, log: InteractionLog | PreparedSet | Any) -> InteractionLog | PreparedSet:
@@ -129,23 +134,37 @@ def load_run_tables(config: RunConfig, progress: Progress = SILENT) -> list[Prep
     return load_tables(config.tokens, progress=progress, control=FUSIONS.get(config.fusion.name).cls.control)
 
 
-def read_tables(config: RunConfig, vocabulary: Vocabulary, progress: Progress = SILENT) -> Tables:
-    """Return what the fusion of a run reads: token tables and, for an adapter, the user's item vectors.
+def read_tables(
+    config: RunConfig, vocabulary: Vocabulary, progress: Progress = SILENT, texts: ItemTexts | None = None
+) -> Tables:
+    """Return what a run reads beside the log: token tables, for an adapter the user's item vectors, and names.
+
+    Args:
+        config: the run's settings.
+        vocabulary: the items.
+        progress: receives downloads and preparations, and is told how far vectors and names reach.
+        texts: what is said about the items, where the run uses it; None in an update, whose weights have it already.
 
     Raises:
         TokenTableError: a token table is unknown or damaged.
         FetchError: one cannot be fetched, or is missing while MLTFR_OFFLINE=1.
-        DataError: the file of item vectors is not usable, or an item has no vector in it.
+        DataError: the file of item vectors is not usable, or an item has no vector in it; or no table spells a name.
     """
+    if config.names.are_used and texts is None and not FUSIONS.get(config.fusion.name).cls.needs_tables:
+        return Tables([], None, {})  # nobody reads them again
     tokens = load_run_tables(config, progress)
     facts: dict[str, Any] = {"tables": describe(tokens)}
-    if not isinstance(config.fusion, AdapterConfig):
-        return Tables(tokens, None, facts)
-    found = read_item_features(Path(config.fusion.vectors), vocabulary, config.fusion.missing)
-    items, width = len(vocabulary), found.vectors.shape[1]
-    there = items - len(found.missing)
-    progress.message(f"item vectors of {found.source}: {there:,} of {items:,} items, width {width}")
-    return Tables(tokens, found.vectors, {**facts, "item_vectors": found.report()})
+    vectors = names = None
+    if isinstance(config.fusion, AdapterConfig):
+        found = read_item_features(Path(config.fusion.vectors), vocabulary, config.fusion.missing)
+        items, width = len(vocabulary), found.vectors.shape[1]
+        there = items - len(found.missing)
+        progress.message(f"item vectors of {found.source}: {there:,} of {items:,} items, width {width}")
+        vectors, facts["item_vectors"] = found.vectors, found.report()
+    if texts is not None:
+        names, of_names = run_name_vectors(config, texts, vocabulary, tokens, progress)
+        facts |= of_names
+    return Tables(tokens, vectors, facts, names)
 
 
 def placeholder_tables(facts: Mapping[str, Any], items: int) -> Tables:

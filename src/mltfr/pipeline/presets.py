@@ -13,6 +13,7 @@ from mltfr.config import flatten, load_toml, merge, parse_overrides, with_names
 from mltfr.config.registry import Registry, lookup
 from mltfr.errors import ConfigError, MltfrWarning, one_of, shown
 from mltfr.fusion import FUSIONS, Fusion
+from mltfr.names.config import NamesConfig
 from mltfr.pipeline.config import Preset, RunConfig
 from mltfr.pipeline.upgrade import refuse_former_names
 
@@ -36,6 +37,8 @@ def resolve(
     tokens: Iterable[str] | str | None = None,
     words: Iterable[str] | None = None,
     item_vectors: str | None = None,
+    item_names: str | None = None,
+    name_columns: Iterable[str] | str | None = None,
     seed: int | None = None,
     epochs: int | None = None,
     baselines: bool | None = None,
@@ -55,6 +58,8 @@ def resolve(
         tokens: names of token tables, as a list or separated by commas.
         words: words of fusion "external".
         item_vectors: path of the item vectors of fusion "adapter".
+        item_names: path of the names of the items, "ids" for the ids themselves, or "memory".
+        name_columns: columns of that file, as a list or separated by commas; all that hold words if not given.
         seed: random seed.
         epochs: maximum number of epochs in all; of two rounds, the first one gets at most half of them, and each gets
             one at least.
@@ -80,6 +85,7 @@ def resolve(
                 "vectors": item_vectors,
             },
             "tokens": {"tables": list(tokens) if tokens is not None else None},
+            "names": {"file": item_names, "columns": name_columns},
             "training": {"epochs": epochs},
             "evaluation": {"baselines": baselines},
         }
@@ -113,7 +119,8 @@ def resolve(
                 f"{flag} is read by fusion '{fusion_of_flag}', but the fusion is '{reader}'. "
                 f"Add --fusion {fusion_of_flag}, or leave {flag} out."
             )
-    if tokens is None and not FUSIONS.get(reader).cls.needs_tables:
+    named = NamesConfig.parse(values.get("names", {}), f"{where}: names").read_tables
+    if tokens is None and not FUSIONS.get(reader).cls.needs_tables and not named:
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
     refuse_former_names(values, where)
     config = RunConfig.parse(values, where)

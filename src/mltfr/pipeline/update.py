@@ -28,11 +28,14 @@ from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data_counts import count_data
 from mltfr.pipeline.fit import finished_from, fit_split
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.names import FINGERPRINT
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.training import Callback
 from mltfr.training.checkpoint import plain_tensors
 
-INHERITED = ("seed", "filters", "tables", "item_vectors", "rounds", "best_epoch", "parameters", "fusion")
+INHERITED = (
+    "seed", "filters", "tables", "item_vectors", "names", FINGERPRINT, "rounds", "best_epoch", "parameters", "fusion",
+)  # fmt: skip
 """What the manifest of an updated run says as its parent's does."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +15,7 @@ from mltfr.evaluation.metrics import Metric
 from mltfr.interactions import FORMATS, ReadingConfig
 from mltfr.interactions.catalogue import CATALOGUE
 from mltfr.interactions.synthetic import SyntheticConfig
+from mltfr.names.config import IDS
 from mltfr.study.rolling import RollingConfig
 from mltfr.study.space import TuningConfig
 
@@ -129,7 +130,7 @@ class StudyConfig(Config):
 
 
 def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConfig:
-    """Read a study file; the paths in it become absolute.
+    """Read a study file; the paths in it, of logs and of names, become absolute.
 
     Args:
         path: the study file.
@@ -154,7 +155,22 @@ def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConf
             source["file"] = str((path.parent / given).resolve())
         elif isinstance(given, list):
             source["file"] = [str((path.parent / str(part)).resolve()) for part in given]
+    for settings in _all_settings(values):
+        names = settings.get("names")
+        if isinstance(names, dict) and isinstance(names.get("file"), str) and names["file"] not in ("", IDS):
+            names["file"] = str((path.parent / names["file"]).resolve())
     return StudyConfig.parse({"title": path.stem, **values}, str(path))
+
+
+def _all_settings(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every table of run settings in a study file."""
+    parts = [values.get("settings"), *_tables(values.get("fusions"))]
+    parts += [source.get("settings") for source in _tables(values.get("data"))]
+    yield from (part for part in parts if isinstance(part, dict))
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value.values() if isinstance(each, dict)] if isinstance(value, dict) else []
 
 
 def check_files(study: StudyConfig, labels: Iterable[str]) -> None:

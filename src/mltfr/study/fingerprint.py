@@ -45,7 +45,7 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
         "config": settings,
         "data": data,
         "tables": describe(tables),
-        "files": files_of(settings["fusion"]),
+        "files": files_of(settings),
         "versions": {"mltfr": __version__, "torch": torch.__version__, "checkpoint": CHECKPOINT_FORMAT},
         "device": device,
         "threads": threads,
@@ -53,9 +53,9 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
 
 
 def files_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the checksums of the files that a fusion's settings name, such as item vectors."""
-    texts = {key: value for key, value in flatten(settings).items() if isinstance(value, str)}
-    paths = {key: Path(text).absolute() for key, text in texts.items() if Path(text).suffix}
+    """Return the checksums of the files that a run's settings name: its fusion's, such as item vectors, and names."""
+    texts = {**flatten(settings["fusion"]), "names.file": settings.get("names", {}).get("file", "")}
+    paths = {key: Path(text).absolute() for key, text in texts.items() if isinstance(text, str) and Path(text).suffix}
     return {key: _content(path) for key, path in paths.items() if path.is_file()}
 
 

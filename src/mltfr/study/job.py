@@ -61,7 +61,7 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
             per_user(fitted, test, spec.metrics).write_parquet(path)
     else:
         log = open_log(spec.data, spec.config.filters)
-        found = {"data": log.fingerprint(), "files": files_of(spec.inputs["config"]["fusion"])}
+        found = {"data": log.fingerprint(), "files": files_of(spec.inputs["config"])}
         if any(spec.inputs[key] != value for key, value in found.items()):
             raise RunError(
                 f"{run}: what it is made from has changed since the study was begun "

@@ -14,6 +14,7 @@ from mltfr.config import flatten, merge
 from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
+from mltfr.names.config import NamesConfig
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.study.config import StudyConfig
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
@@ -128,7 +129,7 @@ def _sources(study: StudyConfig, windows: Windows) -> Iterator[tuple[str, str, d
 def _baselines(study: StudyConfig, windows: Windows) -> Iterator[Cell]:
     for label, window, of_data in _sources(study, windows):
         common = merge(study.settings, of_data)
-        shared = {key: value for key, value in common.items() if key not in ("backbone", "fusion", "tokens")}
+        shared = {key: value for key, value in common.items() if key not in ("backbone", *OF_FUSIONS)}
         for name in study.baselines:
             settings = {**shared, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
             config = resolve(file=settings, where=f"baseline '{name}' of data set '{label}'")
@@ -143,7 +144,8 @@ def _grid(study: StudyConfig, windows: Windows) -> Iterator[Cell]:
             for backbone, of_backbone in backbones.items():
                 for fusion in fusions:
                     of_fusion = named("fusion", fusion, study.fusions[fusion])
-                    for tables, of_tables in _table_sets(study, of_fusion):
+                    names = merge(study.settings, of_data, of_fusion).get("names", {})
+                    for tables, of_tables in _table_sets(study, of_fusion, names):
                         group = Group(data, backbone, fusion, tables, window)
                         layers = (study.settings, of_data, of_backbone, of_fusion, of_tables, {"seed": seed})
                         yield Cell(group, seed, resolve(file=merge(*layers), where=str(group)))
@@ -154,15 +156,18 @@ def named(kind: str, label: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return merge({kind: {"name": label}}, settings)
 
 
-def _reads_tables(of_fusion: Mapping[str, Any]) -> bool:
-    name = of_fusion["fusion"]["name"]
-    return FUSIONS.get(name).cls.needs_tables
+def _reads_tables(of_fusion: Mapping[str, Any], names: dict[str, Any]) -> bool:
+    """Return whether a fusion reads token tables, or the names of the items beside it do."""
+    named = NamesConfig.parse(names, "names").read_tables
+    return named or FUSIONS.get(of_fusion["fusion"]["name"]).cls.needs_tables
 
 
-def _table_sets(study: StudyConfig, of_fusion: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return label and settings of the table sets that a fusion runs with."""
+def _table_sets(
+    study: StudyConfig, of_fusion: Mapping[str, Any], names: dict[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return label and settings of the table sets that a fusion runs with, and the names beside it."""
     own = of_fusion.get("tokens", {}).get("tables")
-    if not _reads_tables(of_fusion):
+    if not _reads_tables(of_fusion, names):
         return [("", {})]
     if own is not None:
         return [("+".join(own), {})]
@@ -196,7 +201,9 @@ def _check_parts(study: StudyConfig) -> None:
         except ConfigError as error:
             raise ConfigError(f"baselines: {error}") from error
     fusions = [named("fusion", label, settings) for label, settings in study.fusions.items()]
-    if study.tables and not any(_reads_tables(of) and "tables" not in of.get("tokens", {}) for of in fusions):
+    every = [merge(study.settings, data.settings, of) for data in study.data.values() for of in fusions]
+    read = [of for of in every if _reads_tables(of, of.get("names", {}))]
+    if study.tables and not any("tables" not in of.get("tokens", {}) for of in read):
         raise ConfigError("[tables.LABEL] is given, but no fusion reads it. Add a fusion that does, or remove it.")
 
 
