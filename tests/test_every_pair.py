@@ -27,6 +27,7 @@ FUSIONS_TRIED = [entry.name for entry in FUSIONS if entry.name != PUBLISHED and 
 SETTINGS: dict[str, dict[str, Any]] = {
     "mltfr": {"filter": {"shortlist": 16, "keep": 4}},
     "capacity": {"filter": {"shortlist": 16, "keep": 4}},
+    "capacity-history": {"filter": {"shortlist": 16, "keep": 4}},
     "direct": {"layers": [16, 8]},
     "external": {"words": ["word1", "word7"], "neighbours": 3},
     "adapter": {"vectors": "not read here"},

@@ -44,9 +44,9 @@ def test_the_controls_differ_from_mltfr_in_one_line_each():
     differences = {
         name: [f"{part}.{key}" for part in dumps["mltfr"] if isinstance(dumps["mltfr"][part], dict)
                for key in dumps["mltfr"][part] if dumps[name][part].get(key) != dumps["mltfr"][part][key]]
-        for name in ("random", "shuffled", "capacity")
+        for name in ("random", "shuffled", "capacity", "capacity-history")
     }  # fmt: skip
-    assert differences == {name: ["fusion.name"] for name in ("random", "shuffled", "capacity")}
+    assert differences == {name: ["fusion.name"] for name in ("random", "shuffled", "capacity", "capacity-history")}
 
 
 def test_every_ablation_differs_from_mltfr():

@@ -1,4 +1,4 @@
-"""The capacity control: as many trained parameters as mltfr has, and no token table."""
+"""The capacity controls: as many trained parameters as mltfr has, and no token table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional
 from mltfr.fusion.base import Fusion, FusionInputs, register_fusion
 from mltfr.fusion.init import Seeded, variance_preserving, zero
 from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.mltfr.queries import make_queries
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.kernels.dropout import Dropout
 
@@ -36,23 +37,37 @@ class CapacityFusion(Fusion):
         ConfigError: settings that mltfr refuses.
     """
 
+    supports_cuda_graph = True
+    inputs_read = 1
+    """Vectors of width D that the MLP reads at a position."""
+
     def __init__(self, config: CapacityConfig, inputs: FusionInputs) -> None:
         super().__init__()
         settings = MltfrConfig.model_validate({**config.model_dump(), "name": "mltfr"})
         with torch.device("meta"):  # shapes only
             self.mltfr_parameters = trained_parameters(MltfrFusion(settings, inputs))
-        hidden = inputs.hidden
-        width = max(1, round((self.mltfr_parameters - hidden) / (2 * hidden + 1)))
+        hidden, read = inputs.hidden, self.inputs_read * inputs.hidden
+        width = max(1, round((self.mltfr_parameters - hidden) / (read + hidden + 1)))
         with Seeded(inputs.seed):
-            self.inner = variance_preserving(nn.Linear(hidden, width))
+            self.inner = variance_preserving(nn.Linear(read, width))
             self.output = zero(nn.Linear(width, hidden))
         self.dropout = Dropout(config.dropout)
         self.is_causal = inputs.is_causal
 
+    def read(self, x: Tensor, mask: Tensor, count: int) -> Tensor:  # [B, L, D], [B, L] -> [B, count, n D]
+        """Return what the MLP reads at the last `count` positions: the state there."""
+        return x[:, -count:]
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return `delta`."""
-        positions = corrected_positions(x, mask, self.is_causal)
-        inner = functional.gelu(self.inner(pack(x, positions)))                  # [P, n]
+        return self.last(x, mask, x.shape[1])
+
+    def last(self, x: Tensor, mask: Tensor, count: int) -> Tensor:  # [B, L, D], [B, L] -> [B, count, D]
+        """Return `delta` at the last `count` positions."""
+        read = self.read(x, mask, count)                                        # [B, count, n D]
+        x, mask = x[:, -count:], mask[:, -count:]
+        positions = corrected_positions(x, mask, self.is_causal)                # [P]
+        inner = functional.gelu(self.inner(pack(read, positions)))              # [P, w]
         delta: Tensor = self.dropout(self.output(inner))                        # [P, D]
         return unpack(delta.to(x.dtype), positions, mask.shape)
 
@@ -60,6 +75,41 @@ class CapacityFusion(Fusion):
         """Return how many parameters mltfr trains with these settings, and how many more there are here."""
         more = trained_parameters(self) - self.mltfr_parameters
         return {"mltfr_parameters": self.mltfr_parameters, "more_parameters": more}
+
+
+class CapacityHistoryConfig(CapacityConfig):
+    """Settings of mltfr, whose number of parameters and whose query this fusion matches; dropout is its own too."""
+
+    name: Literal["capacity-history"] = "capacity-history"  # type: ignore[assignment]
+
+
+@register_fusion("capacity-history", CapacityHistoryConfig)
+class CapacityHistoryFusion(CapacityFusion):
+    """Control: an MLP on all that mltfr sees of a history, its state and the query's mean, and no table.
+
+    `delta = GELU([x, mean] A + a) B + b`, `mean` being that of mltfr's query: the history up to the position, or all of
+    it where the backbone is bidirectional. What it gains as well, mltfr owes to the summary of the history and not to
+    any tokens.
+
+    Args:
+        config: mltfr's settings.
+        inputs: D, whether positions look back only, the prepared tables and the seed.
+
+    Raises:
+        ConfigError: settings that mltfr refuses.
+    """
+
+    inputs_read = 2
+
+    def __init__(self, config: CapacityHistoryConfig, inputs: FusionInputs) -> None:
+        super().__init__(config, inputs)
+        self.queries = make_queries(config.filter, inputs.is_causal)
+        self.needs_prefixes = inputs.is_causal and config.knows_later_items
+
+    def read(self, x: Tensor, mask: Tensor, count: int) -> Tensor:  # [B, L, D], [B, L] -> [B, count, 2 D]
+        """Return the states and the means of the histories at the last `count` positions."""
+        x, mean = x[:, -count:], self.queries.mean(x, mask, count)              # [B, count, D], and that or [B, 1, D]
+        return torch.cat([x, mean.expand_as(x)], dim=-1)
 
 
 def trained_parameters(module: nn.Module) -> int:
