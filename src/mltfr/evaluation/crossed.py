@@ -119,10 +119,10 @@ def crossed_p(difference: Any, parts: Sequence[Part]) -> Any:
 
     Every part was estimated with degrees of freedom of its own, so its tail is that of a t with them, and p is the mean
     of these tails, weighed by the parts' shares of the variance (Cochran and Cox 1950 weigh the critical values so).
-    A single degree of freedom, as the luck of two seeds has, is too few for any mixture: wherever such a part is there,
-    p is the tail with one, which is never too small (Mickey and Brown 1966).
+    A single degree of freedom, as a variance over two seeds has, is too few for any mixture: wherever such a part is
+    there, p is the tail with one, which is never too small (Mickey and Brown 1966).
 
-    Satterthwaite's degrees of freedom, as in Clark's quasi-F, reject up to 12 % instead of 5 % where the seeds of one
+    Satterthwaite's degrees of freedom, as in Clark's quasi-F, reject up to 13 % instead of 5 % where the seeds of one
     side vary and those of the other do not.
 
     Args:

@@ -75,13 +75,13 @@ def visible(
     error, parts = draw_parts(spread, users, seeds, STUDIES)
     if not error:
         return Visible(0.0, 0.0)
-    luck = error * np.random.default_rng(1).standard_normal(STUDIES)
+    errors = error * np.random.default_rng(1).standard_normal(STUDIES)
     low, high = 0.0, error
-    while _found(high, luck, parts, level) < power:
+    while _found(high, errors, parts, level) < power:
         low, high = high, 2 * high
     while high - low > 0.01 * error:
         middle = (low + high) / 2
-        low, high = (low, middle) if _found(middle, luck, parts, level) >= power else (middle, high)
+        low, high = (low, middle) if _found(middle, errors, parts, level) >= power else (middle, high)
     return Visible(error, high)
 
 
@@ -116,8 +116,8 @@ def draw_parts(
     return float(variance**0.5), parts
 
 
-def _found(gain: float, luck: npt.NDArray[np.float64], parts: list[Part], level: float) -> float:
-    return float(np.mean(crossed_p(gain + luck, parts) < level))
+def _found(gain: float, errors: npt.NDArray[np.float64], parts: list[Part], level: float) -> float:
+    return float(np.mean(crossed_p(gain + errors, parts) < level))
 
 
 def _noise(values: Values) -> float:
