@@ -13,6 +13,7 @@ from mltfr.backbones import Backbone
 from mltfr.fusion import Fusion
 from mltfr.item_vectors import Change, ItemVectors
 from mltfr.kernels.row_dropout import RowDropout
+from mltfr.name_path import NamePath
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class SequentialModel(nn.Module):
         site: block after whose output `delta` is added; -1 is the last one.
         hides_items: whether code I + 1 is an item that a training objective hides.
 
+    Attributes:
+        names: what the items' names add to their vectors; None, as it begins, for nothing.
+
     Raises:
         ValueError: `site` is not a block of the backbone.
     """
@@ -61,6 +65,7 @@ class SequentialModel(nn.Module):
         self.item_dropout = RowDropout(backbone.item_dropout)
         self.backbone = backbone
         self.fusion = fusion
+        self.names: NamePath | None = None
         self.site = site % len(backbone.blocks)
         with torch.no_grad():
             backbone.reset_item_embedding(self.item_embedding.weight)
@@ -76,7 +81,7 @@ class SequentialModel(nn.Module):
         Args:
             whole: whether all of them are going to be read.
         """
-        changes: list[Change] = []
+        changes: list[Change] = [] if self.names is None else [self.names]
         mask = self.item_dropout.draw(self.item_embedding.weight.device)
         if mask is not None:
             changes.append(mask)

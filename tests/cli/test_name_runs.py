@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tomllib
 from pathlib import Path
 from threading import Event
@@ -68,21 +67,33 @@ def test_the_fit_says_how_far_the_names_reach(folder: Path, store: Path, tmp_pat
     assert config["tokens"]["tables"] == ["alpha", "beta"]
 
 
-def test_a_run_needs_neither_the_names_nor_the_tables_afterwards(folder: Path, store: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder / "run", tmp_path / "run")
+ADDITIVE = ("--set", "names.use=additive", "--set", "names.rate_factor=3", "--set", "loss.name=sampled_softmax",
+            "--set", "training.advanced.item_updates=sparse")  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [(), ADDITIVE], ids=["start", "additive, sparse"])
+def test_a_run_needs_neither_the_names_nor_the_tables_afterwards(
+    folder: Path, store: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    fit(folder, store, tmp_path / "run", *more)
     (folder / "names.csv").unlink()
     try:
         empty = tmp_path / "no store here"
         document = json.loads(run("evaluate", tmp_path / "run", "--json", home=empty).stdout)
-        assert document["metrics"] == json.loads((folder / "run/metrics.json").read_text())["metrics"]
+        assert document["metrics"] == json.loads((tmp_path / "run/metrics.json").read_text())["metrics"]
         run("recommend", tmp_path / "run", "--out", tmp_path / "lists.csv", home=empty)
         steps = [(user, time, item) for user in range(9) for time, item in enumerate(("i3", "i4", "fresh"))]
         rows = [f"u{user},{item},{100 + user + time}" for user, time, item in steps]
         (tmp_path / "new.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
         run("update", tmp_path / "run", tmp_path / "new.csv", "--out", tmp_path / "next", "--epochs", "1", home=empty)
-        assert manifest(tmp_path / "next")["names"] == manifest(folder / "run")["names"]
+        assert manifest(tmp_path / "next")["names"] == manifest(tmp_path / "run")["names"]
+        before, after = (load_file(tmp_path / name / "weights.safetensors") for name in ("run", "next"))
+        if more:
+            assert (after["names.names"][:26] == before["names.names"]).all()
+            assert not after["names.names"][26].any()
+        assert len(after["item_embedding.weight"]) == len(before["item_embedding.weight"]) + 1
         again = ("fit", folder / "log.csv", "--out", tmp_path / "run", "--item-names", folder / "names.csv", *NONE)
-        assert "this run is finished" in run(*again, "--resume", home=empty).stderr
+        assert "this run is finished" in run(*again, *more, "--resume", home=empty).stderr
     finally:
         names(folder)
 
@@ -99,11 +110,13 @@ class StopAt(Callback):
             self.stop.set()
 
 
+@pytest.mark.parametrize("use", ["start", "additive"])
 def test_an_interrupted_run_goes_on_with_the_same_names_only(
-    folder: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
 ) -> None:
     monkeypatch.setenv("MLTFR_HOME", str(store))
-    config, texts = folder / "run/config.toml", {f"i{n}": WORDS[n % 7] for n in range(25)}
+    config, texts = tomllib.loads((folder / "run/config.toml").read_text()), {f"i{n}": WORDS[n % 7] for n in range(25)}
+    config["names"]["use"] = use
     Recommender(config=config, item_names=texts).fit(folder / "log.csv", tmp_path / "whole")
     callback = StopAt(3)
     with pytest.raises(Interrupted):

@@ -35,13 +35,56 @@ def names(width: int) -> NameVectors:
 @pytest.mark.parametrize("width", [16, 5])
 @pytest.mark.parametrize("backbone", [entry.name for entry in BACKBONES])
 def test_items_with_a_name_begin_with_it_and_nothing_else_does(backbone: str, width: int) -> None:
-    config = resolve(backbone=backbone, fusion="none", overrides=("backbone.hidden=16",))
+    overrides = ("backbone.hidden=16", f"names.dimensions={width}")
+    config = resolve(backbone=backbone, fusion="none", item_names="names.csv", overrides=overrides)
     plain, named = build_model(config, ITEMS, []), build_model(config, ITEMS, [], names=names(width))
     before, after = plain.item_embedding.weight.clone(), named.item_embedding.weight.detach()
     before[[1, 2, 5], :width] = torch.from_numpy(names(width).vectors[[1, 2, 5]])
     assert torch.equal(before, after)  # a mask token, a hidden item, padding and the nameless among them
     others = plain.state_dict().keys() - {"item_embedding.weight"}
     assert all(torch.equal(plain.state_dict()[key], named.state_dict()[key]) for key in others)
+
+
+@pytest.mark.parametrize("settings", [(), ("names.rate_factor=0",), ("names.null_space=true", "names.dimensions=5")],
+                         ids=["trained", "frozen", "null space"])  # fmt: skip
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec", "duorec", "gru4rec"])
+def test_names_are_added_to_the_vectors_of_histories_and_candidates(backbone: str, settings: tuple[str, ...]) -> None:
+    overrides = ("backbone.hidden=16", "names.use=additive", *settings)
+    config = resolve(backbone=backbone, fusion="none", item_names="names.csv", overrides=overrides)
+    width = config.names.dimensions or 16
+    model = build_model(config, ITEMS, [], names=names(width)).eval()
+    plain = build_model(resolve(backbone=backbone, fusion="none", overrides=overrides[:1]), ITEMS, []).eval()
+    assert model.names is not None
+    with torch.no_grad():
+        model.names.weight += 0.1 * torch.randn(16, width, generator=torch.Generator().manual_seed(0))
+        own = model.item_embedding.weight.clone()
+        assert torch.equal(own, plain.item_embedding.weight)
+        if config.names.null_space:
+            own[[1, 2, 5], :5] = 0
+        own[: ITEMS + 1] += torch.from_numpy(names(width).vectors) @ model.names.weight.T
+        plain.item_embedding.weight.copy_(own)
+        items = torch.tensor([[0, 3, 1, 2, 6], [1, 5, 4, 4, 2]])
+        torch.testing.assert_close(model.user_embedding(items), plain.user_embedding(items))
+        torch.testing.assert_close(model.scoring_matrix(), plain.scoring_matrix())
+    (model.user_embedding(items) @ model.scoring_matrix().T).logsumexp(-1).sum().backward()
+    assert (model.names.weight.grad is not None) == (config.names.rate_factor > 0)
+    gradient = model.item_embedding.weight.grad
+    assert gradient is not None
+    assert gradient[[3, 4, 6]].abs().sum(1).min() > 0
+    assert bool(gradient[[1, 2, 5], :5].any()) != config.names.null_space
+    restored = build_model(config, ITEMS, [])
+    restored.load_state_dict(model.state_dict())
+    assert torch.equal(restored.eval().user_embedding(items), model.user_embedding(items))
+
+
+def test_the_null_space_needs_room() -> None:
+    for overrides, message in (
+        (["names.null_space=true"], "null_space leaves items the directions behind"),
+        (["names.null_space=true", "names.use=additive"], "Set use = 'additive' and dimensions below"),
+        (["names.null_space=true", "names.use=additive", "names.dimensions=64"], "leaves items one at least"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            resolve(fusion="none", item_names="names.csv", overrides=overrides)
 
 
 def test_default_tables_are_those_of_mltfr_and_none_where_no_names_are_read() -> None:
@@ -92,13 +135,16 @@ def scores() -> dict[str, float]:
         ).fit(found, callback=Callback())
         return float(recommender.metrics["validation"]["metrics"]["ndcg@10"])
 
-    kinds = ("none", "permuted")
-    return {"without": score(**{"names.use": "none"}), **{kind: score(**{"names.control": kind}) for kind in kinds}}
+    uses, kinds = ("none", "additive"), ("none", "permuted")
+    return {f"use {use}": score(**{"names.use": use}) for use in uses} | {
+        f"control {kind}": score(**{"names.control": kind}) for kind in kinds
+    }
 
 
 def test_names_help_where_they_say_something_and_those_of_other_items_do_not(scores: dict[str, float]) -> None:
-    assert scores["none"] > 2 * scores["without"]
-    assert scores["permuted"] < 1.2 * scores["without"]
+    assert scores["control none"] > 2 * scores["use none"]
+    assert scores["use additive"] > 2 * scores["use none"]
+    assert scores["control permuted"] < 1.2 * scores["use none"]
 
 
 def test_ids_are_names_where_they_are_words() -> None:

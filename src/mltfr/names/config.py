@@ -24,8 +24,9 @@ class NamesConfig(Config):
     words; without one there are no names. `--item-names` sets it."""
     columns: tuple[str, ...] = ()
     """Columns of the file that are read; all that hold words if none is named. `--name-columns` sets it."""
-    use: Literal["start", "none"] = "start"
-    """What names are used for: `start`, the item embeddings begin with the vectors of their names; `none`, nothing."""
+    use: Literal["start", "additive", "none"] = "start"
+    """What names are used for: `start`, item embeddings begin with the vectors of their names; `additive`, these are
+    added to the item vectors throughout, by a linear map that is learned; `none`, nothing."""
     scale: float = Field(0.1, ge=0)
     """Standard deviation of the components of a name's vector, of an item that does not occur in training."""
     scale_half: float | None = Field(None, gt=0)
@@ -39,6 +40,11 @@ class NamesConfig(Config):
     """Whether the direction that all names of a table share most is removed from them (SIF, Arora et al. 2017)."""
     whiten: bool = False
     """Whether all components get the same variance (WhitenRec, Zhang et al. 2024)."""
+    rate_factor: float = Field(1.0, ge=0)
+    """Learning rate of the map of `additive`, as a multiple of `training.learning_rate`; 0 leaves it the identity."""
+    null_space: bool = False
+    """Whether, with `additive`, items with a name learn only in the directions that their names leave free: those
+    behind the first `dimensions` (AlphaFuse, Hu et al. 2025)."""
     control: NameControl = "none"
     """What names are replaced with, to see what they are worth: `random`, the same words with random rows of each
     table's mean and covariance; `permuted`, the names of other items; `bag-of-words`, the SVD of the matrix of items
@@ -55,6 +61,15 @@ class NamesConfig(Config):
             has = "the ids themselves are read" if self.file else "no names are given"
             listed = ", ".join(self.columns)
             raise ValueError(f"columns names {listed}, but {has}. Give --item-names FILE, or no columns")
+        return self
+
+    @model_validator(mode="after")
+    def _null_space_is_of_the_additive_path(self) -> Self:
+        if self.null_space and (self.use == "start" or self.dimensions is None):
+            raise ValueError(
+                "null_space leaves items the directions behind the first `dimensions` of the names, which are added to "
+                "them. Set use = 'additive' and dimensions below the hidden width, or null_space = false"
+            )
         return self
 
     @property

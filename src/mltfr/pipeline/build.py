@@ -15,6 +15,8 @@ from mltfr.fusion.init import Seeded
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
+from mltfr.name_path import NamePath
+from mltfr.names.config import NamesConfig
 from mltfr.names.vectors import NameVectors
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
@@ -35,7 +37,7 @@ def build_model(
 
     The backbone and the item vectors get the values that they would have without a fusion, so that a fresh
     recommender equals its bare backbone wherever the fusion's first output is zero. Items with a name then begin with
-    its vector, where the settings say so; all other rows stay as they are.
+    its vector, or have it added, as the settings say; all other rows stay as they are.
 
     Args:
         config: the run's settings.
@@ -71,11 +73,28 @@ def build_model(
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
         model = NeuralModel(items, backbone, fusion, config.fusion.site, hides_items)
-    if names is not None:
+    if config.names.are_used:
+        _add_names(model, config.names, names)
+    return model
+
+
+def _add_names(model: NeuralModel, config: NamesConfig, names: NameVectors | None) -> None:
+    """Let items begin with the vectors of their names, or give the model the path that adds these.
+
+    Args:
+        model: as it would be without names.
+        config: settings.
+        names: the vectors; None where the model's weights, of which they are a part or begin, are to be replaced.
+    """
+    rows, hidden = model.item_embedding.weight.shape
+    width = config.dimensions or hidden
+    vectors = torch.from_numpy(names.vectors) if names is not None else torch.zeros(model.items + 1, width)
+    if config.use == "additive":
+        model.names = NamePath(vectors, rows, hidden, config.rate_factor, config.null_space)
+    elif names is not None:
         with torch.no_grad():
             named = torch.from_numpy(names.there).nonzero().squeeze(1)              # [n], codes
-            model.item_embedding.weight[named, : names.vectors.shape[1]] = torch.from_numpy(names.vectors)[named]
-    return model
+            model.item_embedding.weight[named, :width] = vectors[named]
 
 
 def count_parameters(model: NeuralModel) -> dict[str, int]:

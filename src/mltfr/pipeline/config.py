@@ -154,8 +154,11 @@ class RunConfig(Config):
                 "set names.control = 'bag-of-words', which reads none."
             )
         hidden = getattr(self.backbone, "hidden", None)
-        if self.names.are_used and hidden is not None and (self.names.dimensions or 0) > hidden:
+        most = None if hidden is None else hidden - self.names.null_space
+        if self.names.are_used and most is not None and (self.names.dimensions or 0) > most:
+            free = ", of which names.null_space leaves items one at least" if self.names.null_space else ""
             raise ValueError(
-                f"names.dimensions is {self.names.dimensions}, but the backbone's hidden width is {hidden}. Lower it."
+                f"names.dimensions is {self.names.dimensions}, but the backbone's hidden width is {hidden}{free}. "
+                "Lower it."
             )
         return self
