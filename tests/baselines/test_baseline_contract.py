@@ -16,9 +16,14 @@ class TestMarkov(BaselineContract):
     name = "markov"
 
 
-class TestMarkovOfSeveralItems(BaselineContract):
+class TestFirstOrderMarkov(BaselineContract):
     name = "markov"
-    settings: ClassVar[dict[str, Any]] = {"newest": 5, "decay": 0.7, "smoothing": 40.0}
+    settings: ClassVar[dict[str, Any]] = {"lags": 1, "newest": 1, "smoothing": 300.0}
+
+
+class TestMarkovOfManyLags(BaselineContract):
+    name = "markov"
+    settings: ClassVar[dict[str, Any]] = {"lags": 50, "lag_decay": 1.0, "newest": 5, "decay": 0.7, "smoothing": 40.0}
 
 
 class TestItemKNN(BaselineContract):
@@ -28,16 +33,25 @@ class TestItemKNN(BaselineContract):
 class TestItemKNNConditional(BaselineContract):
     name = "item-knn"
     settings: ClassVar[dict[str, Any]] = {
-        "similarity": "conditional", "neighbours": 3, "shrinkage": 0.0, "recent": 1.0, "users": "by length"
+        "similarity": "conditional", "neighbours": 3, "shrinkage": 0.0, "recent": 1.0, "users": "by length", "lags": 3
     }  # fmt: skip
+
+
+class TestItemKNNOfTheTextbooks(BaselineContract):
+    name = "item-knn"
+    settings: ClassVar[dict[str, Any]] = {"lags": 0, "recent": 1.0}
 
 
 class TestEASE(BaselineContract):
     name = "ease"
 
 
-class TestEASEWithFewWeights(BaselineContract):
-    name = "ease"
+class TestRecentEASE(BaselineContract):
+    name = "ease-recent"
+
+
+class TestRecentEASEWithFewWeights(BaselineContract):
+    name = "ease-recent"
     settings: ClassVar[dict[str, Any]] = {"keep": 5, "l2": 1.0, "recent": 1.0}
 
 

@@ -20,7 +20,7 @@ from support.command_line import files_of, refused, run
 from support.manifests import change_sealed
 from support.walks import write_log
 
-NAMES = ("popularity", "markov", "item-knn", "ease")
+NAMES = ("popularity", "markov", "item-knn", "ease", "ease-recent")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_saved_loaded_and_fitted_again_it_is_the_same(runs, store, tmp_path, nam
 
 
 def test_similar_items(runs):
-    for name in ("item-knn", "ease"):
+    for name in ("item-knn", "ease", "ease-recent"):
         frame = Recommender.load(runs[0] / name).similar_items("i3", k=5)
         assert frame.columns == ["similar_to", "rank", "item_id", "similarity"]
         assert len(frame) == 5

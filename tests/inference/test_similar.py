@@ -20,7 +20,7 @@ SCHEMA = {"similar_to": pl.String, "rank": pl.Int64, "item_id": pl.String, "simi
 SMALL = ["backbone.hidden=8", "backbone.max_length=4", "training.samples=positions"]
 
 
-@pytest.fixture(scope="module", params=["item-knn", "ease", "sasrec"])
+@pytest.fixture(scope="module", params=["item-knn", "ease", "ease-recent", "sasrec"])
 def fitted(request: pytest.FixtureRequest) -> Recommender:
     """Return a recommender of a ring of 12 items, 5 of which every user has."""
     rows = [(user, (user + step) % 12 + 1, step) for user in range(1, 21) for step in range(5)]

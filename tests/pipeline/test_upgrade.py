@@ -63,3 +63,16 @@ def test_settings_of_this_version_stay_as_they_are() -> None:
 def test_a_former_name_in_a_users_settings_says_what_it_is_now() -> None:
     with pytest.raises(ConfigError, match=r"chosen_by is now fusion\.filter\.granularity; 'user' is 'seq"):
         resolve(overrides=["fusion.filter.chosen_by=user"])
+
+
+def test_what_was_fitted_before_there_were_lags_has_none() -> None:
+    settings = {"backbone": {"name": "markov", "smoothing": 300.0, "newest": 1, "decay": 0.5}}
+    assert upgrade_settings(settings)["backbone"] == {**settings["backbone"], "lags": 1}
+    settings = {"backbone": {"name": "item-knn", "neighbours": 500}}
+    assert upgrade_settings(settings)["backbone"] == {**settings["backbone"], "lags": 0}
+
+
+def test_the_ease_of_earlier_versions_is_the_truncated_one() -> None:
+    settings = {"backbone": {"name": "ease", "l2": 300.0, "keep": 200, "recent": 0.9}}
+    assert upgrade_settings(settings)["backbone"] == {**settings["backbone"], "name": "ease-recent"}
+    assert upgrade_settings({"backbone": {"name": "ease", "l2": 9.0}})["backbone"]["name"] == "ease"

@@ -168,7 +168,7 @@ def test_only_chooses_cells_by_their_labels():
 
 
 def test_a_baseline_has_to_be_one():
-    with pytest.raises(ConfigError, match=r"baselines: Unknown baseline 'sasrec'. .*Known: ease, item-knn, markov"):
+    with pytest.raises(ConfigError, match=r"Unknown baseline 'sasrec'. .*Known: ease, ease-recent, item-knn, markov"):
         plan(baselines=["sasrec"])
 
 

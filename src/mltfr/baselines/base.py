@@ -106,7 +106,7 @@ class Baseline(ABC):
         """
         raise ConfigError(
             f"{type(self).__name__} has no similarity of items. "
-            "Fit item-knn, ease or a backbone such as sasrec to have similar items."
+            "Fit item-knn, ease, ease-recent or a backbone such as sasrec to have similar items."
         )
 
 

@@ -14,15 +14,7 @@ from scipy.linalg import lapack
 from torch import Tensor
 
 from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
-from mltfr.baselines.matrices import (
-    dense_columns,
-    from_tensors,
-    largest_of_rows,
-    recency_weights,
-    row_blocks,
-    to_tensors,
-    user_item_matrix,
-)
+from mltfr.baselines.matrices import recency_weights, row_blocks, user_item_matrix
 from mltfr.errors import ConfigError
 from mltfr.interactions import Histories, History
 from mltfr.storage.main_memory import available_memory
@@ -37,55 +29,52 @@ class EASEConfig(BaselineConfig):
     name: Literal["ease"] = "ease"
     l2: float = Field(300.0, gt=0)
     """L2 regularisation (lambda)."""
-    keep: int = Field(200, ge=1)
-    """Largest weights that every item keeps, so that the run folder stays small; all where there are no more."""
-    recent: float = Field(0.9, gt=0, le=1)
-    """Weight of an item of the history over that of the next newer one; 1 for the plain sum, without order."""
 
 
 @register_baseline("ease", EASEConfig)
 class EASE(Baseline):
-    """EASE: every item predicted from the others by a ridge regression, all solved at once.
+    """EASE as its paper solves it: every item predicted from the others by a ridge regression, all at once.
 
-    `P = (X^T X + lambda 1)^-1` and `B_ij = -P_ij / P_jj`, zero on the diagonal (Steck 2019), with X the
-    binary `[U, I]` matrix of who chose what. Every item i keeps its `keep` largest `B_ij`, and a history scores
-    `sum_i recent^age(i) B_ij`. The solution takes one `I x I` matrix in memory and time that grows with the cube of I.
+    `P = (X^T X + lambda 1)^-1` and `B_ij = -P_ij / P_jj`, zero on the diagonal (Steck 2019, equation 8), with X the
+    binary `[U, I]` matrix of who chose what. A history scores the plain sum of its items' rows, whatever their order.
+    B is one `I x I` matrix, in memory and in the run folder, and takes time that grows with the cube of I.
     """
 
     def __init__(self, config: EASEConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state)
-        self.config = config
-        self._weights = from_tensors(state)                              # [I, I]
+        weights = state["weights"]                                       # [I, I]
+        if weights.dim() != 2 or len(weights) != weights.shape[1]:
+            raise ValueError(f"weights has the shape {tuple(weights.shape)}, and is no matrix of items and items.")
+        self._weights = weights.numpy()
 
     @classmethod
     def state_of(cls, config: EASEConfig, histories: Histories, counts: Counts) -> dict[str, Tensor]:
-        """Return the largest weights of every item.
+        """Return all weights, `[I, I]`.
 
         Raises:
             ConfigError: the matrix does not fit into memory.
         """
         items = len(counts) - 1
-        check_memory(items)
-        weights = solve(user_item_matrix(histories, items), config.l2)   # [I, I]
-        blocks = [largest_of_rows(sparse.csr_array(weights[block]), config.keep) for block in row_blocks(items, items)]
-        return to_tensors(sparse.csr_array(sparse.vstack(blocks)))
+        check_memory(config.name, items)
+        return {"weights": torch.from_numpy(solve(user_item_matrix(histories, items), config.l2))}
 
     @property
     def items(self) -> int:
         """Number of items I."""
-        return int(self._weights.shape[0])
+        return len(self._weights)
 
-    def queries(self, histories: Sequence[History]) -> sparse.csr_array:
+    def queries(self, histories: Sequence[History]) -> Tensor:
         """Add up the weights of every history's items, `[B, I]`."""
-        return sparse.csr_array(recency_weights(histories, self.items, self.config.recent) @ self._weights)
+        summed: npt.NDArray[np.float32] = recency_weights(histories, self.items, decay=1.0) @ self._weights
+        return torch.from_numpy(summed)
 
-    def scores(self, queries: sparse.csr_array, start: int, stop: int) -> Tensor:
+    def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
         """Return the sums of weights, float32 `[B, stop - start]`."""
-        return dense_columns(queries, start, stop)
+        return queries[:, start - 1 : stop - 1].clone()
 
     def similarity(self, codes: Tensor) -> Tensor:
         """Return the weights of some items for the scores of all others, float32 `[N, I]`."""
-        return torch.from_numpy(self._weights[codes.numpy() - 1].toarray())
+        return torch.from_numpy(self._weights[codes.numpy() - 1])
 
 
 def solve(chosen: sparse.csr_array, l2: float) -> npt.NDArray[np.float32]:
@@ -117,8 +106,12 @@ def solve(chosen: sparse.csr_array, l2: float) -> npt.NDArray[np.float32]:
     return weights
 
 
-def check_memory(items: int) -> None:
+def check_memory(name: str, items: int) -> None:
     """Refuse a catalogue whose matrix does not fit, before anything is computed.
+
+    Args:
+        name: of the baseline, for the message.
+        items: number of items I.
 
     Raises:
         ConfigError: it does not; the message says how much is needed and what to do.
@@ -126,7 +119,7 @@ def check_memory(items: int) -> None:
     needed, available = 4 * items**2 + SPARE, available_memory()
     if available is not None and needed > available:
         raise ConfigError(
-            f"Baseline 'ease' needs about {needed / 1e9:.1f} GB for {items:,} items, but {available / 1e9:.1f} GB are "
-            "available. Use a machine with more memory, leave out rare items "
+            f"Baseline '{name}' needs about {needed / 1e9:.1f} GB for {items:,} items, but {available / 1e9:.1f} GB "
+            "are available. Use a machine with more memory, leave out rare items "
             "(--set filters.min_item_interactions=5), or take --backbone item-knn, which needs far less."
         )

@@ -21,6 +21,7 @@ from mltfr.baselines.matrices import (
     to_tensors,
     user_item_matrix,
 )
+from mltfr.baselines.pairs import NearPairs
 from mltfr.interactions import Histories, History
 
 
@@ -38,6 +39,11 @@ class ItemKNNConfig(BaselineConfig):
     """Users added to the denominator, so that similarities that few users back count less."""
     users: Literal["alike", "by length"] = "alike"
     """Whether all users count alike, or each by one over the length of the history."""
+    lags: int = Field(10, ge=0)
+    """Distance up to which two items of a history are a pair; 0 for any two items that a user has, as in the
+    textbooks."""
+    lag_decay: float = Field(0.9, gt=0, le=1)
+    """Weight of a pair over that of one at a distance of one item less, with `lags` above 0."""
     recent: float = Field(0.6, gt=0, le=1)
     """Weight of an item of the history over that of the next newer one; 1 for the plain sum, without order."""
 
@@ -48,9 +54,11 @@ class ItemKNN(Baseline):
 
     With `v_u` the weight of user u, `c_ij` the sum of `v_u` over the users of both items and `c_i = c_ii`:
     `s_ij = c_ij / (sqrt(c_i c_j) + h)` (cosine; Sarwar et al. 2001) or `c_ij / (c_i c_j^alpha + h)`
-    (conditional; Deshpande & Karypis 2004), `h` being `shrinkage` times the mean of `v_u`. Every item i keeps
-    its `neighbours` largest `s_ij`, and a history scores `sum_i recent^age(i) s_ij`. Items that neighbour none of the
-    history follow after all others, by popularity, with scores in [-1, 0).
+    (conditional; Deshpande & Karypis 2004), `h` being `shrinkage` times the mean of `v_u`. With `lags` above 0 a pair
+    counts for less the farther apart its items are: `c_ij` is the sum of `v_u lag_decay^(d-1)` over the places where i
+    and j stand d items apart, at most `lags`. Every item i keeps its `neighbours` largest `s_ij`, and a history scores
+    `sum_i recent^age(i) s_ij`. Items that neighbour none of the history follow after all others, by popularity, with
+    scores in [-1, 0).
     """
 
     def __init__(self, config: ItemKNNConfig, state: Mapping[str, Tensor]) -> None:
@@ -73,9 +81,11 @@ class ItemKNN(Baseline):
         weighted = sparse.csr_array(sparse.diags_array(weight.astype(np.float32)) @ chosen).tocsc()  # [U, I]
         size = np.asarray(weighted.sum(axis=0), np.float64)              # [I], c_i
         root = size**0.5
+        pairs = NearPairs(histories, items, config.lags, config.lag_decay, weight) if config.lags else None
         blocks = []
         for block in row_blocks(items, items):
-            both = sparse.coo_array(weighted[:, block].T @ chosen)       # [R, I], c_ij
+            counted = weighted[:, block].T @ chosen if pairs is None else pairs.rows(block, earlier=True)
+            both = sparse.coo_array(counted)                             # [R, I], c_ij
             of, other = both.row + block.start, both.col
             scale = root[of] * root[other] if config.similarity == "cosine" else size[of] * size[other] ** config.alpha
             similar = np.where(of == other, 0, both.data / (scale + shrinkage)).astype(np.float32)

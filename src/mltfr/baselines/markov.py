@@ -1,4 +1,4 @@
-"""First-order Markov chain: what followed the last item, smoothed by popularity."""
+"""Markov chain over several lags: what followed the newest items, soon after them, smoothed by popularity."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
 from mltfr.baselines.matrices import dense_columns, from_tensors, recency_weights, to_tensors
+from mltfr.baselines.pairs import NearPairs
 from mltfr.interactions import Histories, History
 
 
@@ -21,11 +22,15 @@ class MarkovConfig(BaselineConfig):
     """Settings of the Markov chain."""
 
     name: Literal["markov"] = "markov"
-    smoothing: float = Field(300.0, gt=0)
-    """Weight of popularity, in interactions: transitions of an item that occurred this often count half."""
-    newest: int = Field(1, ge=1)
-    """Items of a history, from its end, whose transitions are mixed; 1 is the first-order chain."""
-    decay: float = Field(0.5, gt=0, le=1)
+    lags: int = Field(10, ge=1)
+    """Distance up to which two items of a history are a transition; 1 takes neighbours only."""
+    lag_decay: float = Field(0.8, gt=0, le=1)
+    """Weight of a transition over that of one at a distance of one item less."""
+    smoothing: float = Field(150.0, gt=0)
+    """Weight of popularity, in transitions: transitions of an item that has this many count half."""
+    newest: int = Field(10, ge=1)
+    """Items of a history, from its end, whose transitions are mixed; 1 looks at the last one only."""
+    decay: float = Field(0.6, gt=0, le=1)
     """Weight of an item's transitions over that of the next newer one's, with `newest` above 1."""
 
 
@@ -44,13 +49,15 @@ class MarkovQueries:
 
 @register_baseline("markov", MarkovConfig)
 class Markov(Baseline):
-    """First-order Markov chain over consecutive items, backing off to popularity.
+    """Markov chain over transitions at several lags, backing off to popularity.
 
-    `P(j | i) = (n_ij + m p_j) / (n_i + m)`, with `n_ij` how often j came right after i, `n_i` its sum, `p_j`
-    the item's share of all training interactions, and `m` the setting `smoothing`: a Dirichlet prior centred on
-    popularity (MacKay & Peto, Natural Language Engineering 1995; Zhai & Lafferty, TOIS 2004, "Dirichlet prior").
-    Among transitions that never occurred the more popular item thus comes first. With `newest` above 1 the score is
-    the mean of `P(j | i)` over the last `newest` items i, weighted by `decay ** age`.
+    `P(j | i) = (n_ij + m p_j) / (n_i + m)`, with `n_ij` the sum of `lag_decay^(d-1)` over the places where j comes d
+    items after i, d being at most `lags`, `n_i` its sum over j, `p_j` the item's share of all training interactions,
+    and `m` the setting `smoothing`: a Dirichlet prior centred on popularity (MacKay & Peto, Natural Language
+    Engineering 1995; Zhai & Lafferty, TOIS 2004, "Dirichlet prior"). Among transitions that never occurred the more
+    popular item thus comes first, and an item that was rarely followed by anything says little. The score is the mean
+    of `P(j | i)` over the last `newest` items i, weighted by `decay^age`. `lags = 1` with `newest = 1` is the
+    first-order chain.
     """
 
     def __init__(self, config: MarkovConfig, state: Mapping[str, Tensor]) -> None:
@@ -67,16 +74,9 @@ class Markov(Baseline):
 
     @classmethod
     def state_of(cls, config: Any, histories: Histories, counts: Counts) -> dict[str, Tensor]:
-        """Return the transition counts and the popularity."""
+        """Return the weighted counts of transitions and the popularity."""
         items = len(counts) - 1
-        before, after = histories.items[:-1], histories.items[1:]
-        inside = np.ones(max(0, len(histories.items) - 1), np.bool_)
-        ends = histories.offsets[1:-1] - 1                               # a user's last item precedes no other's
-        inside[ends[(ends >= 0) & (ends < len(inside))]] = False
-        inside &= (before > 0) & (after > 0)
-        ones = np.ones(int(inside.sum()), np.float32)
-        cells = (before[inside] - 1, after[inside] - 1)
-        transitions = sparse.csr_array(sparse.coo_array((ones, cells), shape=(items, items)))
+        transitions = NearPairs(histories, items, config.lags, config.lag_decay).rows(slice(0, items))
         share = np.asarray(counts, np.float64) / max(1, int(np.sum(counts)))
         return {**to_tensors(transitions), "popularity": torch.from_numpy(share.astype(np.float32))}
 

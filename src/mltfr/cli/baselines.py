@@ -41,8 +41,8 @@ def baselines(
 
     Usually: `mltfr baselines interactions.csv --out runs/baselines`
 
-    They need no training, and most logs take seconds; ease takes one matrix of all items in memory. Each is a run
-    folder, which recommends and is compared like any other.
+    They need no training, and most logs take seconds; ease and ease-recent take one matrix of all items in memory. Each
+    is a run folder, which recommends and is compared like any other.
     """
     from mltfr.config import load_toml
     from mltfr.pipeline.all_baselines import baseline_configs, fit_baselines

@@ -36,7 +36,7 @@ def similar(
     Usually: `mltfr similar runs/mine ITEM`
 
     Items come in the order in which they are given. The similarity is the cosine of the item vectors, with the
-    baselines item-knn and ease the weight. Items that training has not seen are left out.
+    baselines item-knn, ease and ease-recent the weight. Items that training has not seen are left out.
     """  # fmt: skip
     from mltfr.cli.files import STDOUT, check_output, read_ids, write_frame
     from mltfr.errors import DataError, OutputError

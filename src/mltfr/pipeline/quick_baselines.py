@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mltfr.baselines import BASELINES
 from mltfr.baselines.item_knn import ItemKNNConfig
+from mltfr.baselines.markov import MarkovConfig
 from mltfr.baselines.popularity import Popularity
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.inference import FallbackScorer, Scorer
@@ -20,11 +22,12 @@ QUICK = ("popularity", "markov", "item-knn")
 MOST_SECONDS = 30.0
 """Estimated seconds that one of them may take."""
 MOST_CELLS = 20_000_000
-"""Similarities that item-kNN may keep: a quarter of a gigabyte, far less than a training on such a log takes."""
+"""Similarities or transitions that one may keep: a quarter of a gigabyte, far less than a training on such a log
+takes."""
 SAID_FROM = 5.0
 """Estimated seconds of all of them from which it is said that they are fitted."""
 PER_PAIR, PER_SUM, PER_SCORE = 4e-8, 1e-8, 3e-9
-"""Seconds of one thread for two items of a user, for a similarity that is added up, and for a score that is compared:
+"""Seconds of one thread for two items of a user, for a weight that is added up, and for a score that is compared:
 measured on MovieLens 100K, MovieLens latest-small and Amazon Beauty with a core of 2.1 GHz."""
 
 
@@ -67,7 +70,7 @@ def fit_beside(name: str, fitted: FittedModel) -> Scorer:
 
 
 def cost_of(name: str, data: Split, protocol: EvaluationProtocol) -> tuple[float, float]:
-    """Return the estimated seconds of a quick baseline, fitted and scored, and the similarities that it keeps at most.
+    """Return the estimated seconds of a quick baseline, fitted and scored, and the weights that it keeps at most.
 
     Args:
         name: one of `QUICK`.
@@ -78,9 +81,21 @@ def cost_of(name: str, data: Split, protocol: EvaluationProtocol) -> tuple[float
     most = protocol.max_examples or len(data.histories.items)
     examples = float(sum(min(most, len(part)) for part in (data.validation, data.test)))
     seconds = examples * items * PER_SCORE
-    if name != "item-knn":
-        return seconds, 0.0
-    pairs = float(np.square(lengths).sum())
-    cells = min(pairs, items * float(min(items, ItemKNNConfig().neighbours)))
     history = float(lengths.mean()) if len(lengths) else 0.0
+    if name == "item-knn":
+        neighbours = ItemKNNConfig()
+        pairs = 2 * _pairs(lengths, neighbours.lags)
+        cells = min(pairs, items * float(min(items, neighbours.neighbours)))
+    elif name == "markov":
+        chain = MarkovConfig()
+        pairs = _pairs(lengths, chain.lags)
+        cells = min(pairs, float(items) ** 2)
+        history = min(history, float(chain.newest))
+    else:
+        return seconds, 0.0
     return seconds + pairs * PER_PAIR + examples * history * cells / max(1, items) * PER_SUM, cells
+
+
+def _pairs(lengths: npt.NDArray[np.float64], lags: int) -> float:
+    """Return how many pairs of items stand at most `lags` apart in histories of such lengths."""
+    return float(sum(np.maximum(lengths - lag, 0).sum() for lag in range(1, lags + 1)))

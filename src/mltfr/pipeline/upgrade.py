@@ -14,6 +14,8 @@ from mltfr.training.config import REMOVED_SETTINGS, AdvancedTrainingConfig
 
 _GRANULARITY = {"position": "position", "user": "sequence", "nobody": "static"}
 """What `fusion.filter.chosen_by` said, as `granularity` says it."""
+_UNTOLD: dict[str, dict[str, Any]] = {"gru4rec": {"item_bias": False}, "item-knn": {"lags": 0}, "markov": {"lags": 1}}
+"""What backbones and baselines of earlier versions did without a setting for it."""
 _RENAMED_WEIGHTS = {"item_vectors.weight": "item_embedding.weight"}
 
 
@@ -31,8 +33,10 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in REMOVED_SETTINGS:
         training.pop(name, None)
     backbone = upgraded.get("backbone", {})
-    if backbone.get("name") == "gru4rec":
-        backbone.setdefault("item_bias", False)  # there was none
+    for name, value in _UNTOLD.get(backbone.get("name"), {}).items():
+        backbone.setdefault(name, value)
+    if backbone.get("name") == "ease" and "keep" in backbone:
+        backbone["name"] = "ease-recent"
     fusion = upgraded.get("fusion", {})
     token_filter = fusion.get("filter", {})
     if "chosen_by" in token_filter:
