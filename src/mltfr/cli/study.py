@@ -25,9 +25,9 @@ def study(
         list[str] | None,
         typer.Option(
             metavar="AXIS=LABELS",
-            help="Run only these cells: data=, backbone=, fusion=, tables=, window= or seed=, then labels separated by "
-            "commas. May be repeated. The tables are of all that is finished, so that a study can be run in several "
-            "steps.",
+            help="Run only these cells: data=, backbone=, fusion=, tables=, window=, draw= or seed=, then labels "
+            "separated by commas. May be repeated. The tables are of all that is finished, so that a study can be run "
+            "in several steps.",
             show_default=False,
         ),
     ] = None,

@@ -18,7 +18,8 @@ from mltfr.storage.parse import parse_toml
 Row = Mapping[str, Any]
 """A row of a frame, by column."""
 
-RESULTS, USERS, STUDY, CELLS, LOG = "results.parquet", "users.parquet", "study.toml", "cells", "log.jsonl"
+RESULTS, USERS, DRAWS = "results.parquet", "users.parquet", "draws.parquet"
+STUDY, CELLS, LOG = "study.toml", "cells", "log.jsonl"
 
 TABLE_KEY = ("data", "data_fingerprint", "protocol")
 """Columns in which the rows of a table agree: other rows cannot be compared with each other."""
@@ -28,6 +29,7 @@ ROW_KEY = ("backbone", "tables", "fusion")
 _RESULTS = ("cell", *TABLE_KEY, *ROW_KEY, "window", "test_from", "test_until", "seed", "parameters", "part", "metric",
             "value")  # fmt: skip
 _USERS = ("cell", "data", "protocol", *ROW_KEY, "window", "seed", "user_id", "history_length", "target_popularity")
+_DRAWS = (*TABLE_KEY, *ROW_KEY, "window", "seed", "draw", "real", "metric", "value")
 _LOGS = {"cell": pl.String, **dict.fromkeys((*TABLE_KEY, *ROW_KEY, "window"), pl.String), "seed": pl.Int64,
          "round": pl.Int64, "epoch": pl.Int64, "kind": pl.String, "name": pl.String, "value": pl.Float64}  # fmt: skip
 
@@ -49,6 +51,15 @@ def read_users(folder: Path) -> pl.DataFrame:
     """
     prints = read_results(folder).select("cell", "data_fingerprint").unique()
     return _read(folder / USERS, _USERS).join(prints, on="cell", how="left", maintain_order="left")
+
+
+def read_draws(folder: Path) -> pl.DataFrame | None:
+    """Return `draws.parquet`: one row per further draw of a control and metric; None where the study has none.
+
+    Raises:
+        RunError: it is damaged, or lacks a column.
+    """
+    return _read(folder / DRAWS, _DRAWS) if (folder / DRAWS).is_file() else None
 
 
 def read_logs(folder: Path) -> pl.DataFrame:

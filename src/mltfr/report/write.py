@@ -9,7 +9,8 @@ from pathlib import Path
 from mltfr.errors import MissingExtraError, MltfrWarning
 from mltfr.evaluation.crossed import TestName
 from mltfr.report.comparisons import compare_all
-from mltfr.report.frames import read_labels, read_logs, read_results, read_users
+from mltfr.report.draws import draw_table
+from mltfr.report.frames import read_draws, read_labels, read_logs, read_results, read_users
 from mltfr.report.latex import latex
 from mltfr.report.markdown import escaped, markdown
 from mltfr.report.names import groups_of
@@ -59,6 +60,8 @@ def write_report(
     found = overview(comparisons, labels, metrics[0], compare_with)
     tables = [found] if found else []
     tables += result_tables(pooled, comparisons, labels, metrics, compare_with, test)
+    ranked = draw_table(results, read_draws(folder), labels, metrics[0])
+    tables += [ranked] if ranked else []
     tables += window_tables(results, users, rolled, groups_of(pooled, labels), labels, metrics[0], compare_with)
     written = [folder / COMPARISONS]
     for table in tables:

@@ -89,6 +89,11 @@ class StudyConfig(Config):
     """Label of the fusion that the others are compared with."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0, 1, 2), min_length=1)
     """Seeds; every backbone with every fusion runs once with each."""
+    draws: int = Field(1, ge=1)
+    """Draws of every control that reads random vectors or names (`random`, `shuffled`, `names.control`), the first by
+    `tokens.control_seed`, each of the others by the next number; the report ranks the real ones among them."""
+    draw_seeds: Literal["first", "all"] = "first"
+    """Seeds that the further draws run with: the first one, or all."""
     baselines: tuple[str, ...] = ()
     """Untrained baselines; each runs once a data set, with the first seed."""
     test: TestName = "users-and-seeds"

@@ -6,6 +6,7 @@
     cells/NAME.json        what that run is made from
     tuning/GROUP.jsonl     the trials of a search; tuning/GROUP/ holds the run that is at work
     results.parquet, users.parquet, comparisons.parquet, tables/, plots/, summary.md    what `mltfr study` found
+    draws.parquet          further draws of the controls, where the study has some
     .report.json           which tables and plots those are; files beside them are never removed
 """
 

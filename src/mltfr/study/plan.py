@@ -17,6 +17,7 @@ from mltfr.fusion import FUSIONS
 from mltfr.names.config import NamesConfig
 from mltfr.pipeline import RunConfig, resolve
 from mltfr.study.config import StudyConfig
+from mltfr.study.draws import check_draws, draws_of
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
@@ -28,7 +29,8 @@ DEFAULT_TABLES = "default"
 class Group(NamedTuple):
     """The labels of a cell without its seed; cells of one group are tuned together.
 
-    The window is that of a rolling split, and "" where the data set has none.
+    The window is that of a rolling split, and "" where the data set has none. The draw is that of a control's random
+    vectors; the first is 0.
     """
 
     data: str
@@ -36,11 +38,13 @@ class Group(NamedTuple):
     fusion: str
     tables: str
     window: str = ""
+    draw: int = 0
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those that tell it from others: without a window where there is none."""
-        return tuple(self) if self.window else tuple(self)[:-1]
+        """Those that tell it from others: without a window where there is none, and without the first draw."""
+        more = [self.window] * bool(self.window) + [f"draw-{self.draw}"] * bool(self.draw)
+        return (self.data, self.backbone, self.fusion, self.tables, *more)
 
     @property
     def name(self) -> str:
@@ -48,7 +52,7 @@ class Group(NamedTuple):
         return slug(*self.labels)
 
     def __str__(self) -> str:
-        return " / ".join(label for label in self if label)
+        return " / ".join(filter(None, self.labels))
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ Windows = Mapping[str, Sequence[Mapping[str, Any]]]
 def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:
     """Return all cells in the order in which they run: baselines, then seed by seed, the compared fusion first.
 
+    Further draws of the controls come last.
+
     Args:
         study: the study.
         windows: the windows of the data sets with a rolling split whose logs are open. Cells of the others have no
@@ -99,7 +105,9 @@ def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:
         ConfigError: an unknown name or setting, or settings that would make a comparison unfair.
     """
     _check_parts(study)
-    cells = [*_baselines(study, windows or {}), *_grid(study, windows or {})]
+    grid = [drawn for cell in _grid(study, windows or {}) for drawn in draws_of(study, cell)]
+    cells = [*_baselines(study, windows or {}), *sorted(grid, key=lambda cell: cell.group.draw)]
+    check_draws(study, cells)
     _check_same(cells)
     _check_metrics(study, cells)
     _check_space(study, cells)

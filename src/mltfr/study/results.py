@@ -14,12 +14,13 @@ from mltfr.pipeline.artifact import FORMAT, LOG
 from mltfr.pipeline.artifact import METRICS as SCORES
 from mltfr.storage.files import atomic_file, read_json
 from mltfr.storage.folder import MANIFEST, damaged
+from mltfr.study.draws import real_cell
 from mltfr.study.folder import StudyFolder
 from mltfr.study.plan import Cell
 from mltfr.study.spec import REMEDY, read_spec
 from mltfr.study.users import USERS
 
-RESULTS = "results.parquet"
+RESULTS, DRAWS = "results.parquet", "draws.parquet"
 SCHEMA = {
     "cell": pl.String,
     "data": pl.String,
@@ -42,6 +43,10 @@ SCHEMA = {
 }
 """Columns of `results.parquet`. `window` is "" where a data set has no rolling split; `test_from` and `test_until` are
 null there, and else the borders of the window's test."""
+DRAW_SCHEMA = {name: SCHEMA[name] for name in ("cell", "data", "data_fingerprint", "protocol", "backbone", "fusion",
+               "tables", "window", "seed")} | {"draw": pl.Int64, "real": pl.String, "metric": pl.String,
+               "value": pl.Float64}  # fmt: skip
+"""Columns of `draws.parquet`: test scores of the controls' further draws; `real` is the fusion with the real tables."""
 
 
 class Run(NamedTuple):
@@ -77,14 +82,17 @@ def read_run(run: Path, tables: Sequence[str] = (USERS,)) -> Run:
 def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
     """Write `results.parquet` and `users.parquet` from the cells that are finished, in the order of the plan.
 
+    Further draws of the controls stand apart, in `draws.parquet`, which is there only if they are.
+
     Args:
         folder: the study folder.
         cells: the cells of the study; others that lie there are left out.
 
     Returns:
-        The number of cells that were gathered.
+        The number of cells that were gathered, without further draws.
     """
     rows: list[dict[str, Any]] = []
+    draws: list[dict[str, Any]] = []
     users: list[pl.DataFrame] = []
     for cell in cells:
         run = folder.run(cell)
@@ -92,6 +100,11 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
             continue
         found = read_run(run)
         common = {**_describe(cell, found), **(_borders(run) if cell.group.window else {})}
+        if (draw := common.pop("draw")) and (real := real_cell(cell, cells)):
+            of_draw = {"draw": draw, "real": real.group.fusion}
+            draws += [{**common, **of_draw, "metric": name, "value": value}
+                      for name, value in found.metrics["metrics"].items()]  # fmt: skip
+            continue
         scores = {
             "test": found.metrics["metrics"],
             "validation": found.metrics.get("validation", {}).get("metrics", {}),
@@ -108,6 +121,11 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
             pl.DataFrame(rows, schema=SCHEMA).write_parquet(path)
         with atomic_file(folder.path / USERS) as path:
             pl.concat(users).write_parquet(path)
+    if draws:
+        with atomic_file(folder.path / DRAWS) as path:
+            pl.DataFrame(draws).select(pl.col(name).cast(of) for name, of in DRAW_SCHEMA.items()).write_parquet(path)
+    else:
+        (folder.path / DRAWS).unlink(missing_ok=True)
     return len(users)
 
 

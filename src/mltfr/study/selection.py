@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mltfr.errors import ConfigError, one_of
 from mltfr.study.plan import Cell
 
-AXES = ("data", "backbone", "fusion", "tables", "window", "seed")
+AXES = ("data", "backbone", "fusion", "tables", "window", "draw", "seed")
 
 
 def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
