@@ -32,6 +32,7 @@ from mltfr.losses import LOSSES
 from mltfr.objectives import OBJECTIVES
 from mltfr.pipeline import resolve
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.loadable import Loadable
 from mltfr.pipeline.updatable import Updatable
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
@@ -46,7 +47,7 @@ def config_keys() -> str:
     top = [[f"`{n}`", value(f.default), allowed(f), f.description or ""]
            for n, f in RunConfig.model_fields.items() if not isinstance(f.default, BaseModel)]  # fmt: skip
     parts = ["Top level:", table(("key", "default", "allowed", "meaning"), top)]
-    for name in ("reading", "filters", "split", "evaluation", "tokens", "names", "training"):
+    for name in ("reading", "filters", "split", "evaluation", "tokens", "names", "distillation", "training"):
         field = RunConfig.model_fields[name]
         parts += [f"### `[{name}]`", field.description or "", settings_table(type(field.default), f"{name}.")]
     return "\n\n".join(parts)
@@ -136,7 +137,7 @@ def api() -> str:
     parts = ["### `load_interactions`", described(load_interactions, "load_interactions")]
     parts += ["### `prepare`", described(prepare, "prepare")]
     parts += ["### `Recommender`", described(Recommender, "Recommender")]
-    for name, member in (vars(Recommender) | vars(Updatable)).items():
+    for name, member in (vars(Recommender) | vars(Updatable) | vars(Loadable)).items():
         if name.startswith("_"):
             continue
         if isinstance(member, property):

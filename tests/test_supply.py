@@ -11,7 +11,7 @@ import pytest
 
 import mltfr
 from mltfr.errors import RunError
-from mltfr.pipeline import artifact
+from mltfr.pipeline import restore
 from mltfr.pipeline.config import RunConfig
 from mltfr.tokens import PreparedTable
 
@@ -74,8 +74,8 @@ def test_a_run_refuses_other_tables_than_its_own(tmp_path: Path, monkeypatch: py
     config = RunConfig.parse({"fusion": {"name": "mltfr-reference"}})
     table = replace(PreparedTable.placeholder("a", 5, 4), fingerprint="ours")
     manifest = {"tables": [{"name": "a", "shape": [5, 4], "fingerprint": "ours"}]}
-    monkeypatch.setattr(artifact, "load_run_tables", lambda config: [table])
-    assert artifact._tables(tmp_path, config, manifest, 3).tokens == [table]
-    monkeypatch.setattr(artifact, "load_run_tables", lambda config: [replace(table, fingerprint="other")])
+    monkeypatch.setattr(restore, "load_run_tables", lambda config: [table])
+    assert restore._tables(tmp_path, config, manifest, 3).tokens == [table]
+    monkeypatch.setattr(restore, "load_run_tables", lambda config: [replace(table, fingerprint="other")])
     with pytest.raises(RunError, match="was fitted with other token tables than those in the store"):
-        artifact._tables(tmp_path, config, manifest, 3)
+        restore._tables(tmp_path, config, manifest, 3)

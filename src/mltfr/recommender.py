@@ -30,7 +30,6 @@ from mltfr.pipeline import (
     RunConfig,
     estimate_fit,
     fit,
-    load_artifact,
     open_run,
     read_new_rows,
     resolve,
@@ -38,13 +37,13 @@ from mltfr.pipeline import (
     to_evaluate,
 )
 from mltfr.pipeline.inputs import read_log
+from mltfr.pipeline.loadable import Loadable
 from mltfr.pipeline.names import named_as
-from mltfr.pipeline.updatable import Updatable
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
 
-class Recommender(Updatable):
+class Recommender(Loadable):
     """A sequential recommender that draws on token tables.
 
     Once it is fitted or loaded, any number of threads may ask it at the same time, and each gets what it would get
@@ -66,6 +65,7 @@ class Recommender(Updatable):
         words: domain words, for the fusion "external".
         item_vectors: Parquet or safetensors file with a vector for every item, for the fusion "adapter".
         item_names: what the items are called: a file or table of item ids and words, texts by item id, or "ids".
+        teacher: run folder of a teacher, from whose probabilities the model learns beside the targets.
 
     Raises:
         ConfigError: an unknown name or setting, a value out of range, or arguments beside complete settings.
@@ -84,6 +84,7 @@ class Recommender(Updatable):
         words: Iterable[str] | None = None,
         item_vectors: str | Path | None = None,
         item_names: Any = None,
+        teacher: str | Path | None = None,
     ) -> None:
         flags: dict[str, Any] = {
             "preset": preset,
@@ -95,6 +96,7 @@ class Recommender(Updatable):
             "words": words,
             "item_vectors": str(item_vectors) if item_vectors is not None else None,
             "item_names": named_as(item_names),
+            "teacher": str(teacher) if teacher is not None else None,
         }
         if isinstance(config, RunConfig):
             given = [name for name, value in flags.items() if value is not None] + ["settings"] * bool(settings)
@@ -184,7 +186,7 @@ class Recommender(Updatable):
             new.warn()
         scorer = fitted.zero_branch() if zero_branch else fitted.scorer()
         if scorer is None:
-            raise ConfigError(f"Baseline '{fitted.config.backbone.name}' has no fusion: leave out zero_branch.")
+            raise ConfigError(f"'{fitted.config.title}' has no fusion: leave out zero_branch.")
         return evaluate(scorer, fitted.split, split, fitted.protocol(), details=details, progress=progress)
 
     def recommend(
@@ -285,16 +287,3 @@ class Recommender(Updatable):
         with open_run(folder, resume=False):
             save_artifact(fitted, folder)
         retriever.keep_in(folder)
-
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a run folder, after checking every file.
-
-        Raises:
-            RunError: there is no finished run, it is damaged, or from another version.
-        """
-        fitted = load_artifact(Path(path))
-        recommender = cls(config=fitted.config)
-        recommender._fitted = fitted, Retriever(fitted.scorer, Path(path))
-        return recommender

@@ -124,7 +124,7 @@ def test_saved_loaded_and_fitted_again_it_is_the_same(runs, store, tmp_path, nam
         found = files_of(tmp_path / copy)
         assert found["weights.safetensors"] == expected["weights.safetensors"]
         assert found["config.toml"] == expected["config.toml"]
-    with pytest.raises(ConfigError, match=f"Baseline '{name}' has no fusion: leave out zero_branch"):
+    with pytest.raises(ConfigError, match=f"'{name}' has no fusion: leave out zero_branch"):
         loaded.evaluate(zero_branch=True)
 
 

@@ -137,5 +137,5 @@ def test_without_the_extra_one_line_says_what_to_install(network: Network, monke
 
 def test_a_baseline_has_no_index() -> None:
     retriever = Retriever(lambda: Popularity.of_counts(np.arange(10)))
-    with pytest.raises(ConfigError, match="Only a model on a CPU has an approximate index"):
+    with pytest.raises(ConfigError, match="Only a network on a CPU has an approximate index"):
         retriever.top_k([np.array([1], np.int32)], 3, Rules(), "ivf")

@@ -20,6 +20,10 @@ Counts = npt.NDArray[np.int64]
 """Training interactions of every item code, `[I + 1]`; 0 at padding."""
 
 
+BACKOFF = 0.01
+"""Probability that does not follow the scores, where a baseline scores most items zero: see `shares`."""
+
+
 class BaselineConfig(ComponentConfig):
     """Settings of a baseline."""
 
@@ -80,6 +84,17 @@ class Baseline(ABC):
         The tensor is the caller's to write into.
         """
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Return how probable each item is to come next, from the scores of all, float32 `[B, I]`; rows sum to one.
+
+        By default an item has its share of the scores above zero, and all items share the `BACKOFF` evenly. A baseline
+        whose scores are probabilities already, or counts, returns their shares alone.
+
+        Args:
+            scores: `scores(queries, 1, I + 1)`, `[B, I]`, which may be written into.
+        """
+        return shares(scores, torch.full_like(scores[:1], 1 / self.items))
+
     def scorer(self) -> Self:
         """Return the baseline: it scores itself."""
         return self
@@ -108,6 +123,22 @@ class Baseline(ABC):
             f"{type(self).__name__} has no similarity of items. "
             "Fit item-knn, ease, ease-recent or a backbone such as sasrec to have similar items."
         )
+
+
+def shares(scores: Tensor, rest: Tensor) -> Tensor:  # [B, I], [1, I] -> [B, I]
+    """Return every item's share of its row's scores above zero, mixed with probabilities that all histories share.
+
+    `(1 - b) max(s_i, 0) / sum_j max(s_j, 0) + b r_i`, with b the `BACKOFF`: no item is impossible, and where no score
+    is above zero `r` stands alone.
+
+    Args:
+        scores: of all items; written into.
+        rest: r, which sums to one.
+    """
+    positive = scores.clamp_(min=0)
+    total = positive.sum(1, keepdim=True)                                # [B, 1]
+    share = torch.where(total > 0, (1 - BACKOFF) / total, 0)             # [B, 1]
+    return positive.mul_(share).addcmul_(torch.where(total > 0, BACKOFF, 1.0), rest)
 
 
 BASELINES: Registry[Baseline, BaselineConfig] = Registry("baseline", "mltfr.baselines")

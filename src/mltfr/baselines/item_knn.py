@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
+from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline, shares
 from mltfr.baselines.matrices import (
     dense_columns,
     from_tensors,
@@ -68,6 +68,7 @@ class ItemKNN(Baseline):
         counts = state["counts"].double()                                # [I + 1]
         if len(counts) != self.items + 1:
             raise ValueError(f"counts has {len(counts)} rows for {self.items} items.")
+        self._popularity = (counts[1:] / counts.sum().clamp(min=1)).float().unsqueeze(0)  # [1, I]
         self._others = (counts / (counts.max() + 1) - 1).float()         # [I + 1], in [-1, 0)
 
     @classmethod
@@ -107,6 +108,10 @@ class ItemKNN(Baseline):
         """Return the sums of similarities, float32 `[B, stop - start]`; by popularity below 0 where there is none."""
         near = dense_columns(queries, start, stop)                       # [B, stop - start]
         return torch.where(near == 0, self._others[start:stop], near)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Return the shares of the sums of similarities, and of popularity where `shares` backs off, `[B, I]`."""
+        return shares(scores, self._popularity)
 
     def similarity(self, codes: Tensor) -> Tensor:
         """Return the similarities of the neighbours of some items, float32 `[N, I]`; zero for all others."""

@@ -97,3 +97,7 @@ class Markov(Baseline):
         """Return the probabilities of the next item, float32 `[B, stop - start]`."""
         seen = dense_columns(queries.seen, start, stop)                  # [B, stop - start]
         return seen.addcmul_(queries.rest, self._popularity[start:stop])
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Return the scores, which are probabilities but for rounding, float32 `[B, I]`."""
+        return scores.div_(scores.sum(1, keepdim=True))

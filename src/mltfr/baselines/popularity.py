@@ -49,3 +49,7 @@ class Popularity(Baseline):
     def scores(self, queries: int, start: int, stop: int) -> Tensor:
         """Return the counts, float32 `[B, stop - start]`."""
         return self._scores[start:stop].repeat(queries, 1)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Return every item's share of all training interactions, float32 `[B, I]`."""
+        return scores.div_(scores.sum(1, keepdim=True))

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mltfr.pipeline.artifact import damage
 from mltfr.pipeline.data import HISTORIES
+from mltfr.pipeline.restore import damage
 from mltfr.storage.files import sha256
 from mltfr.storage.folder import MANIFEST
 

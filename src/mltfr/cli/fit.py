@@ -87,6 +87,15 @@ def fit(
             metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
         ),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Run of the same log, filters and split, a blend too, from whose probabilities the model learns "
+            "beside the targets (distillation.*).",
+            show_default=False,
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -159,6 +168,7 @@ def fit(
         item_vectors=str(item_vectors) if item_vectors is not None else None,
         item_names=str(item_names) if item_names is not None else None,
         name_columns=name_columns,
+        teacher=str(teacher) if teacher is not None else None,
         seed=seed,
         epochs=epochs,
         baselines=False if no_baselines else None,

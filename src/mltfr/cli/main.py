@@ -15,6 +15,7 @@ import typer.core
 
 from mltfr.cli import data, tokens
 from mltfr.cli.baselines import baselines
+from mltfr.cli.blend import blend
 from mltfr.cli.compare import compare
 from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
@@ -58,6 +59,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(tokens.app, name="tokens")
 app.command(cls=FitCommand)(fit)
 app.command()(baselines)
+app.command()(blend)
 app.command()(evaluate)
 app.command()(update)
 app.command()(compare)

@@ -121,6 +121,8 @@ def print_scores(document: Mapping[str, Any]) -> None:
     verdict = document.get("verdict", {})
     if "zero_branch" in document and verdict.get("fusion") != "none":
         rows.append(score_row("test, zero branch", document["zero_branch"]))
+    if (best := document.get("best_member")) is not None:
+        rows.append(score_row(f"test, {best['run']} (best member)", best["metrics"]))
     baselines = {name: scores["test"] for name, scores in document.get("baselines", {}).items()}
     if "popularity" in document and "baselines" not in document:  # a run of an earlier version
         baselines = {"popularity": document["popularity"]}

@@ -16,7 +16,7 @@ from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import RunConfig, check_new, fit
 from mltfr.pipeline.artifact import METRICS
-from mltfr.pipeline.fit import finished_run
+from mltfr.pipeline.finished import finished_run
 from mltfr.storage.files import output_errors, read_json
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked

@@ -1,5 +1,6 @@
 """Score items for histories, select the best under rules, and recommend."""
 
+from mltfr.inference.blend import BlendScorer, ProbabilityScorer
 from mltfr.inference.index import IndexReport
 from mltfr.inference.recommend import INDEXES, RecommendationSpec, Retriever, answer, recommend
 from mltfr.inference.requests import Requests, UnknownUsers, requests_of, require_known
@@ -11,10 +12,12 @@ from mltfr.inference.top_k import TopK, top_k
 
 __all__ = [
     "INDEXES",
+    "BlendScorer",
     "FallbackScorer",
     "IndexReport",
     "Listed",
     "ModelScorer",
+    "ProbabilityScorer",
     "RecommendationSpec",
     "Requests",
     "Retriever",

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from mltfr.errors import ConfigError, MltfrWarning, OutputError, one_of, shown
+from mltfr.inference.blend import BlendScorer
 from mltfr.inference.eight_bit import EightBitSearch
 from mltfr.inference.index import IndexReport, ItemIndex, approximate_top_k, recall
 from mltfr.inference.requests import Requests
@@ -254,7 +255,7 @@ class _Prepared:
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
         main = scorer.scorer if isinstance(scorer, FallbackScorer) else scorer
-        self.is_current = main.is_current if isinstance(main, ModelScorer) else lambda: True
+        self.is_current = main.is_current if isinstance(main, ModelScorer | BlendScorer) else lambda: True
         self.model = main if isinstance(main, ModelScorer) and main.device.type == "cpu" else None
         self.eight_bit = EightBitSearch(self.model) if self.model is not None else None
         self._index: ItemIndex | None = None
@@ -269,7 +270,7 @@ class _Prepared:
     def indexed(self, folder: Path | None) -> tuple[ModelScorer, ItemIndex]:
         """Return the model and the index of its item vectors: held, read from a run folder, or made."""
         if self.model is None:
-            raise ConfigError("Only a model on a CPU has an approximate index, and no baseline. Leave out the index.")
+            raise ConfigError("Only a network on a CPU has an approximate index, no baseline or blend. Leave it out.")
         with self._lock:
             if self._index is None:
                 vectors = self.model.vectors

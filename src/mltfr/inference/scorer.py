@@ -106,6 +106,10 @@ class ModelScorer:
                     torch.mm(queries, vectors[block].T, out=scores[:, block])
             return scores
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Return the softmax of the scores of all items, float32 `[B, I]`."""
+        return scores.softmax(1)
+
     def _in_training(self) -> bool:
         return any(module.training for module in self._modules)
 

@@ -3,7 +3,7 @@
     config.toml            every setting; `mltfr fit FILE --config` repeats the run
     manifest.json          versions, seed, fingerprints, wall time, and the checksums of all these files and of itself
     metrics.json           test and validation scores with their protocol
-    weights.safetensors    the model
+    weights.safetensors    the model; of a blend, those of all members
     items.parquet          item ids in the order of their codes, with their training counts
     histories.parquet      every user's history, and how much of it is training
     examples.parquet       which interactions are held out: the split, the user's row, the number of those before
@@ -18,27 +18,23 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mltfr.config import differences, dump_toml, load_toml
 from mltfr.errors import ConfigError, RunError
-from mltfr.fusion import FUSIONS
 from mltfr.inference.index import FACTS, INDEX
 from mltfr.interactions import Vocabulary
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data import SPLIT_FILES, check_split, load_split, load_vocabulary, save_split
-from mltfr.pipeline.estimators import make_estimator
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
-from mltfr.pipeline.inputs import Tables, load_run_tables, placeholder_tables
+from mltfr.pipeline.restore import REMEDY, WEIGHTS, damage, restore
 from mltfr.pipeline.upgrade import upgrade_settings, upgrade_weights
 from mltfr.storage import files
 from mltfr.storage.files import (
@@ -51,13 +47,12 @@ from mltfr.storage.files import (
     write_json_lines,
     write_text,
 )
-from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
+from mltfr.storage.folder import MANIFEST, FolderFormat
 from mltfr.storage.lock import locked, naming_the_holder
 from mltfr.training.checkpoint import STATE, Checkpoints, plain_tensors
 
-CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.json", "weights.safetensors"
+CONFIG, METRICS = "config.toml", "metrics.json"
 LOG, CHECKPOINT, TENSORBOARD = "log.jsonl", "checkpoint", "tensorboard"
-REMEDY = "Fit the recommender again."
 FILES = (CONFIG, *SPLIT_FILES, METRICS, LOG, WEIGHTS)
 FORMAT = FolderFormat("run", 1, FILES, error=RunError, remedy=REMEDY)
 UNREADABLE = (ConfigError, KeyError, TypeError, AttributeError)
@@ -209,11 +204,6 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
     return FORMAT.read_manifest(folder, names)
 
 
-def damage(path: Path) -> AbstractContextManager[None]:
-    """Return the context that turns whatever reading a damaged file causes into one line, a RunError."""
-    return damaged(path, RunError, REMEDY, (ConfigError, PolarsError, SafetensorError))
-
-
 def is_of_a_run(path: Path) -> bool:
     """Return whether a path in a run folder is what a run consists of, or hidden."""
     return path.name.startswith(".") or path.name in (MANIFEST, INDEX, FACTS, CHECKPOINT, TENSORBOARD, *FILES)
@@ -277,21 +267,8 @@ def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) -> InferenceModel:
     with damage(folder / CONFIG):
         config = _settings(folder)
-    tables = _tables(folder, config, manifest, len(vocabulary))
     with damage(folder / WEIGHTS):
-        model = make_estimator(config).restore(len(vocabulary), tables, upgrade_weights(load_file(folder / WEIGHTS)))
+        weights = upgrade_weights(load_file(folder / WEIGHTS))
+    model = restore(folder, config, manifest, len(vocabulary), weights)
     facts = {key: value for key, value in manifest.items() if key not in ("format", "files")}
     return InferenceModel(config, model, vocabulary, facts)
-
-
-def _tables(folder: Path, config: RunConfig, manifest: Mapping[str, Any], items: int) -> Tables:
-    """Return placeholders of what the run was fitted with, or the token tables where its weights lack them."""
-    with damage(folder / MANIFEST):
-        tables = placeholder_tables(manifest, items)
-        fingerprints = [table["fingerprint"] for table in manifest["tables"]]
-    if FUSIONS.get(config.fusion.name).cls.tables_in_state:
-        return tables
-    tokens = load_run_tables(config)
-    if [table.fingerprint for table in tokens] != fingerprints:
-        raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
-    return Tables(tokens, tables.item_vectors, {})

@@ -149,7 +149,7 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
         shared_negatives=config.loss.name == "sampled_softmax",
         chunk=getattr(loss, "chunk", training.samples_of_a_batch * length),
-        sparse=uses_sparse_updates(training, loss, items),
+        sparse=uses_sparse_updates(training, loss, items, taught=bool(config.distillation.teacher)),
         can_be_sparse=training.weight_decay == 0,
         frequent_items=frequent,
         device=make_device(training),

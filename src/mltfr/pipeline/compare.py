@@ -30,7 +30,7 @@ def compare_runs(folders: Sequence[Path], metric: str = "ndcg@10", progress: Pro
     """
     if len(folders) < 2:
         raise ConfigError("A comparison needs at least two runs: mltfr compare RUN RUN")
-    runs = _names(folders)
+    runs = names_of(folders)
     checked = []
     for name, folder in runs.items():
         fitted = load_artifact(folder)
@@ -45,8 +45,12 @@ def compare_runs(folders: Sequence[Path], metric: str = "ndcg@10", progress: Pro
     return compare(evaluations, metric)
 
 
-def _names(folders: Sequence[Path]) -> dict[str, Path]:
-    """Return the folders by name: the last part of their paths, or as many as tell them apart."""
+def names_of(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return the folders by name: the last part of their paths, or as many as tell them apart.
+
+    Raises:
+        ConfigError: one is given twice.
+    """
     paths = [folder.resolve() for folder in folders]
     twice = [folder for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]
     if twice:

@@ -11,6 +11,7 @@ from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.backbones.sasrec import SASRecConfig
 from mltfr.baselines import BASELINES, BaselineConfig
 from mltfr.config import Config, component
+from mltfr.config.component import ComponentConfig
 from mltfr.evaluation.metrics import USUAL, metric_names, split_metric
 from mltfr.evaluation.protocol import Average, Cutoffs, EvaluationProtocol, Metrics
 from mltfr.fusion import FUSIONS, FusionConfig
@@ -18,6 +19,7 @@ from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
+from mltfr.losses.distillation import DistillationConfig
 from mltfr.names.config import NamesConfig
 from mltfr.objectives import OBJECTIVES, ObjectiveConfig
 from mltfr.objectives.none import NoObjectiveConfig
@@ -56,6 +58,14 @@ class EvaluationConfig(Config):
         return EvaluationProtocol(split=split, **self.model_dump(exclude={"baselines"}))
 
 
+class BlendConfig(ComponentConfig):
+    """A blend, in the place of a backbone: what `mltfr blend` makes of fitted runs."""
+
+    name: Literal["blend"] = "blend"
+    members: tuple[RunConfig, ...] = Field(min_length=1)
+    """Settings of the members, none of them a blend."""
+
+
 class RunConfig(Config):
     """A run: from the interaction log to the test score."""
 
@@ -75,7 +85,9 @@ class RunConfig(Config):
     """Token tables, and how they are prepared."""
     names: NamesConfig = NamesConfig()
     """Names of the items, which token tables can read."""
-    backbone: Annotated[SerializeAsAny[BackboneConfig | BaselineConfig], component(BACKBONES, BASELINES)] = (
+    backbone: Annotated[
+        SerializeAsAny[BackboneConfig | BaselineConfig | BlendConfig], component(BACKBONES, BASELINES)
+    ] = (
         SASRecConfig()
     )
     """Sequence encoder, or a baseline: with one, fusion is none, and of loss and training only `training.metric` has a
@@ -86,6 +98,8 @@ class RunConfig(Config):
     """Training loss."""
     objective: Annotated[SerializeAsAny[ObjectiveConfig], component(OBJECTIVES)] = NoObjectiveConfig()
     """What is added to the training loss; if no name is given, what the backbone's paper adds."""
+    distillation: DistillationConfig = DistillationConfig()
+    """What is learned from a teacher, another run of the same log."""
     training: TrainingConfig = TrainingConfig()
     """The training loop."""
 
@@ -96,9 +110,19 @@ class RunConfig(Config):
     @property
     def title(self) -> str:
         """Backbone, fusion and token tables in a few words."""
+        if isinstance(self.backbone, BlendConfig):
+            return f"blend of {', '.join(member.title for member in self.backbone.members)}"
         fusion = f" + {self.fusion.name}" if self.fusion.name != "none" else ""
         names = " + names" if self.names.are_used else ""
         return self.backbone.name + fusion + names + f" on {', '.join(self.tokens.tables)}" * bool(self.tokens.tables)
+
+    @property
+    def fusions(self) -> str:
+        """Name of the fusion, or those of a blend's members; "none" where there is none."""
+        if not isinstance(self.backbone, BlendConfig):
+            return self.fusion.name
+        names = dict.fromkeys(member.fusion.name for member in self.backbone.members)
+        return " and ".join(name for name in names if name != "none") or "none"
 
     @property
     def judged_by(self) -> str:
@@ -110,6 +134,15 @@ class RunConfig(Config):
             return other != name, abs(other_cutoff - cutoff)
 
         return min(self.evaluation.metric_names, key=unlike)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_a_blend(cls, values: Any) -> Any:
+        """Read the settings of a blend, which is no registered component: nobody chooses it by its name."""
+        backbone = values.get("backbone") if isinstance(values, Mapping) else None
+        if not isinstance(backbone, Mapping) or backbone.get("name") != "blend":
+            return values
+        return {**values, "backbone": BlendConfig.model_validate(backbone)}
 
     @model_validator(mode="before")
     @classmethod
@@ -138,6 +171,17 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _a_teacher_has_a_pupil(self) -> Self:
+        entry = BACKBONES.find(self.backbone.name) if self.distillation.teacher else None
+        if self.distillation.teacher and (entry is None or entry.cls.uses_mask_token):
+            why = "is a baseline, which is not trained" if entry is None else "is trained by masking"
+            raise ValueError(
+                f"backbone '{self.backbone.name}' {why}, so it cannot learn from a teacher. Leave out the teacher, or "
+                "choose a causal backbone such as 'sasrec'."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tables_are_named(self) -> Self:
         if FUSIONS.get(self.fusion.name).cls.needs_tables and not self.tokens.tables:
             raise ValueError(
@@ -162,3 +206,7 @@ class RunConfig(Config):
                 "Lower it."
             )
         return self
+
+
+
+BlendConfig.model_rebuild()  # it and a run's settings hold each other

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Event
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,18 +21,19 @@ from mltfr.inference import ModelScorer
 from mltfr.interactions import Split
 from mltfr.memory import TrainingMemory
 from mltfr.model import SequentialModel
+from mltfr.pipeline.blend_weights import Weighed, weigh
 from mltfr.pipeline.build import build_loss, build_model, build_objective, count_parameters, training_memory
-from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.config import BlendConfig, RunConfig
+from mltfr.pipeline.estimator import Estimator, Fit, Session
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import Tables
-from mltfr.pipeline.models import Model, NeuralModel
+from mltfr.pipeline.models import BLEND, WEIGHTS, BlendModel, NeuralModel
 from mltfr.storage.progress import Progress
 from mltfr.training import (
-    Callback,
     Checkpoint,
-    Checkpoints,
     Interrupted,
     ProcessGroup,
+    Trained,
     add_consensus,
     grown,
     make_process_group,
@@ -43,79 +42,6 @@ from mltfr.training import (
 )
 from mltfr.training.samples import make_samples
 from mltfr.training.training_lock import training_lock
-
-
-@dataclass(frozen=True)
-class Session:
-    """What surrounds a fit.
-
-    Attributes:
-        callback: receives the progress.
-        stop: when set, the fit is interrupted; None where nothing interrupts it.
-        checkpoints: where a training's state is kept; None keeps none.
-        checkpoint: the checkpoint to continue from; None begins anew.
-        parent: the fitted model whose weights training begins with, where there is no checkpoint; None for initial
-            values.
-        fingerprint: hash of all that a checkpoint depends on.
-    """
-
-    callback: Callback
-    stop: Event | None = None
-    checkpoints: Checkpoints | None = None
-    checkpoint: Checkpoint | None = None
-    parent: FittedModel | None = None
-    fingerprint: str = ""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What comes of a fit.
-
-    Attributes:
-        model: the model with its final weights.
-        facts: what the manifest says of the fit.
-        history: one record per epoch.
-    """
-
-    model: Model
-    facts: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-class Estimator(Protocol):
-    """Fits the model that a run's settings describe, and restores it from its weights."""
-
-    def check(self, data: Split) -> None:
-        """Raise ConfigError where a split does not allow the fit."""
-
-    def main_process_first(self) -> AbstractContextManager[None]:
-        """Return the context in which the other processes of a training wait for the main one."""
-
-    def check_processes(self, fingerprint: str) -> None:
-        """Raise RunError where the processes of a training do not have the same data, settings and versions."""
-
-    def memory(self, data: Split) -> TrainingMemory | None:
-        """Return the memory estimate of the training; None where nothing is trained."""
-
-    def fit(self, data: Split, tables: Tables, session: Session) -> Fit:
-        """Fit the model to the training split; whatever is chosen is chosen on the validation split.
-
-        Raises:
-            Interrupted: the session's `stop` was set.
-            ConfigError: the settings do not suit this data or this machine.
-        """
-
-    def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> Model:
-        """Return the fitted model that the settings and weights describe.
-
-        Args:
-            items: number of items I.
-            tables: what it was fitted with, or placeholders.
-            weights: its `state_dict`.
-
-        Raises:
-            KeyError, ValueError, RuntimeError: the weights are of something else.
-        """
 
 
 class BaselineEstimator:
@@ -214,6 +140,7 @@ class NeuralEstimator:
             seed=config.seed,
             group=self.group,
             objective=build_objective(config, items),
+            teacher=session.teacher,
             checkpoints=session.checkpoints,
             checkpoint=checkpoint,
             fingerprint=session.fingerprint,
@@ -226,15 +153,35 @@ class NeuralEstimator:
             facts["pace"] = trained.pace.to_json()
         if model.fusion is not None and (report := model.fusion.report()):
             facts["fusion"] = dict(report)
+        if trained.kept:
+            both = self._blend_rounds(trained, model, data, tables, session.callback)
+            facts[BLEND] = both.facts([{"run": "round 1"}, {"run": "round 2"}])
+            return Fit(both.model, facts, trained.history)
+        if config.training.keep_rounds:
+            session.callback.message("training.keep_rounds: there is one round only, so nothing is blended")
         return Fit(model, facts, trained.history)
+
+    def _blend_rounds(
+        self, trained: Trained, last: NeuralModel, data: Split, tables: Tables, progress: Progress
+    ) -> Weighed:
+        """Return the blend of the best models of both rounds."""
+        config = self.config
+        first = build_model(config, len(data.vocabulary), tables.tokens, tables.item_vectors, tables.names)
+        first.load_state_dict(trained.kept)
+        first.to(self.group.device).eval()
+        return weigh([first, last], data, config.evaluation.protocol(data.method), config.judged_by, progress=progress)
 
     def _warm_start(
         self, parent: FittedModel, data: Split, tables: Tables, shard: Shard | None, progress: Progress
     ) -> Checkpoint:
         """Return the checkpoint from which training goes on from a fitted model; data may hold more items."""
         config, items = self.config, len(data.vocabulary)
+        before = parent.model
+        if isinstance(before, BlendModel):
+            progress.message("training goes on from the last round's model alone, and the one before is left out")
+            before = before.members[-1]
         model = build_model(config, items, tables.tokens, tables.item_vectors, tables.names)
-        weights = parent.model.state_dict()
+        weights = before.state_dict()
         add_consensus(model, weights)
         model.load_state_dict(grown(weights, model.state_dict(), len(parent.split.vocabulary)))
         model.to(self.group.device).eval()
@@ -249,8 +196,10 @@ class NeuralEstimator:
             history=parent.history,
         )
 
-    def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> NeuralModel:
-        """Return the model in evaluation mode."""
+    def restore(self, items: int, tables: Tables, weights: Mapping[str, Tensor]) -> NeuralModel | BlendModel:
+        """Return the model in evaluation mode, or the blend of its rounds."""
+        if WEIGHTS in weights:
+            return BlendModel.of_state(weights, lambda _, state: self.restore(items, tables, state))
         with torch.inference_mode(False):  # inference tensors keep no version, by which a scorer sees that they changed
             model = build_model(self.config, items, tables.tokens, tables.item_vectors, tables.names)
             add_consensus(model, weights)
@@ -276,5 +225,14 @@ class NeuralEstimator:
 
 
 def make_estimator(config: RunConfig) -> Estimator:
-    """Return what fits a run's backbone or baseline."""
+    """Return what fits a run's backbone or baseline.
+
+    Raises:
+        ConfigError: the settings are a blend's, whose members are fitted before.
+    """
+    if isinstance(config.backbone, BlendConfig):
+        raise ConfigError(
+            "A blend is made of fitted runs and is not trained itself. Fit or update its members (mltfr fit, mltfr "
+            "update MEMBER NEW --epochs N), then blend them: mltfr blend RUN RUN --out BLEND."
+        )
     return (NeuralEstimator if BACKBONES.find(config.backbone.name) else BaselineEstimator)(config)

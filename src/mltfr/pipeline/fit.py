@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from mltfr.config import differences, dump_toml
+from mltfr.config import dump_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.interactions import InteractionLog, LastTime, PreparedSet, Split
 from mltfr.interactions.filter_steps import FilterStep
@@ -30,18 +30,20 @@ from mltfr.pipeline.artifact import (
     LOG,
     TENSORBOARD,
     check_new,
-    load_artifact,
     open_run,
     other_settings,
     save_artifact,
 )
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data_counts import count_data
-from mltfr.pipeline.estimators import Session, make_estimator
+from mltfr.pipeline.estimator import Session
+from mltfr.pipeline.estimators import make_estimator
+from mltfr.pipeline.finished import finished_run, listed
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
-from mltfr.pipeline.names import FINGERPRINT, are_at_hand, read_names
+from mltfr.pipeline.names import FINGERPRINT, read_names
 from mltfr.pipeline.report_metrics import score_and_judge
+from mltfr.pipeline.teacher import read_teacher, teacher_facts
 from mltfr.storage.files import write_text
 from mltfr.storage.folder import MANIFEST
 from mltfr.training import (
@@ -55,15 +57,6 @@ from mltfr.training import (
     load_checkpoint,
 )
 from mltfr.version import __version__
-
-ORIGINS = {
-    "chain": "the run before is another one",
-    "data_fingerprint": "the log is another one",
-    FINGERPRINT: "the names of the items are others",
-}
-"""What differs where the manifests of two runs differ in these."""
-LISTED = 5
-"""Settings that differ which a message names."""
 
 
 def fit(
@@ -171,7 +164,7 @@ def fit_split(
     rank, _ = launched()
     if folder is not None and resume and (other := other_settings(config, folder)):
         raise RunError(
-            f"{folder}: holds an interrupted run with other settings ({_listed(other)}). Give the same ones, choose "
+            f"{folder}: holds an interrupted run with other settings ({listed(other)}). Give the same ones, choose "
             "another --out, or remove the folder."
         )
     # 2. tables
@@ -180,6 +173,7 @@ def fit_split(
     with estimator.main_process_first():  # it downloads what is missing
         tables = read_tables(config, data.vocabulary, callback, texts)
     facts |= tables.facts | ({FINGERPRINT: texts.fingerprint()} if texts is not None else {})
+    facts |= teacher_facts(config)
     # 3. model: the memory it takes, and the checkpoint it continues from
     fingerprint = _fingerprint(config, facts)
     estimator.check_processes(fingerprint)
@@ -196,7 +190,8 @@ def fit_split(
         # 4. train
         history = checkpoint.state.history if checkpoint is not None else parent.history if parent is not None else []
         with _reporters(config, folder, callback, history) as everybody:
-            session = Session(everybody, stop, checkpoints, checkpoint, parent, fingerprint)
+            teacher = read_teacher(config, data, facts, folder and folder / CHECKPOINT, everybody, stop)
+            session = Session(everybody, stop, checkpoints, checkpoint, parent, fingerprint, teacher)
             result = estimator.fit(data, tables, session)
         facts |= result.facts
         fitted = FittedModel(config, result.model, data, facts, history=result.history)
@@ -208,47 +203,6 @@ def fit_split(
         with callback:
             fitted = replace(fitted, metrics=measure(fitted, folder.name if folder is not None else None))
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
-    return fitted
-
-
-def finished_run(
-    config: RunConfig, log: InteractionLog | PreparedSet, folder: Path, callback: Callback, names: Any = None
-) -> FittedModel:
-    """Return the finished run of a folder, which was fitted to the same log and names with the same settings.
-
-    Names that are gone are not asked for: a finished run does without.
-
-    Raises:
-        RunError: it was not, or it is damaged.
-    """
-    config, data, facts = split_log(config, log)
-    texts = read_names(config, data.vocabulary, names) if are_at_hand(config, names) else None
-    more = {} if texts is None else {FINGERPRINT: texts.fingerprint()}
-    return finished_from(config, facts | more, folder, callback)
-
-
-def finished_from(config: RunConfig, facts: Mapping[str, Any], folder: Path, callback: Callback) -> FittedModel:
-    """Return the finished run of a folder, which was made of the same log, and run, with the same settings.
-
-    Args:
-        config: every setting.
-        facts: what the manifest says of the log and the names, where these are known, and of the runs before it.
-        folder: the run folder.
-        callback: told that nothing was left to do.
-
-    Raises:
-        RunError: it was not, or it is damaged.
-    """
-    fitted = load_artifact(folder)
-    known = {FINGERPRINT: fitted.facts.get(FINGERPRINT), **facts}
-    other = [text for key, text in ORIGINS.items() if known.get(key) != fitted.facts.get(key)]
-    other += differences(fitted.config.deciding(), config.deciding())
-    if other:
-        raise RunError(
-            f"{folder}: holds a finished run of something else ({_listed(other)}). Look at it: mltfr evaluate "
-            f"{folder}. Or choose another --out."
-        )
-    callback.message(f"{folder}: this run is finished; nothing was left to do.")
     return fitted
 
 
@@ -264,12 +218,6 @@ def estimate_fit(config: RunConfig, log: InteractionLog | PreparedSet) -> Traini
     if memory is None:
         raise ConfigError(f"Baseline '{config.backbone.name}' is fitted in one pass; there is nothing to estimate.")
     return memory
-
-
-def _listed(differences: list[str]) -> str:
-    """Return differences of settings as a message lists them: the first few."""
-    more = len(differences) - LISTED
-    return "; ".join(differences[:LISTED]) + (f"; and {more} more" if more > 0 else "")
 
 
 @contextmanager

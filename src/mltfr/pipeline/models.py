@@ -1,27 +1,33 @@
-"""The interface that neural models and baselines share once they are fitted."""
+"""The interface that networks, baselines and blends share once they are fitted."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mltfr.inference import ModelScorer, Scorer
+from mltfr.errors import ConfigError
+from mltfr.inference import BlendScorer, ModelScorer, ProbabilityScorer
 from mltfr.model import SequentialModel
+from mltfr.prefixes import under_prefix, with_prefix
+
+BLEND, WEIGHTS = "blend", "blend.weights"
+"""Names of a blend's tensors: those of member n begin with `blend.n.`."""
 
 
 class Model(Protocol):
-    """A fitted model: a network or a baseline."""
+    """A fitted model: a network, a baseline or a blend."""
 
     def state_dict(self) -> Any:
         """Return its tensors by name: all that is kept of it, beside the settings."""
 
-    def scorer(self) -> Scorer:
+    def scorer(self) -> ProbabilityScorer:
         """Return what scores items for histories, with the weights as they are."""
 
-    def zero_branch(self) -> Scorer | None:
+    def zero_branch(self) -> ProbabilityScorer | None:
         """Return what scores items with the fusion's `delta = 0`; None where there can be no fusion."""
 
     def item_similarity(self, codes: Tensor) -> Tensor:
@@ -51,3 +57,75 @@ class NeuralModel(SequentialModel):
         with torch.no_grad():
             vectors = normalize(self.item_vectors(whole=True).all()[1 : self.items + 1], dim=-1)  # [I, D]
         return vectors[codes.to(vectors.device) - 1] @ vectors.T         # [N, I]
+
+
+class BlendModel:
+    """Fitted models whose mean probabilities are the score, see `BlendScorer`; a blend of one is that model.
+
+    Args:
+        members: the models, none of them a blend.
+        weights: float64 `[M]`, summing to one.
+    """
+
+    def __init__(self, members: Sequence[Model], weights: Tensor) -> None:
+        if len(members) != len(weights):
+            raise ValueError(f"{len(members)} members with {len(weights)} weights")
+        self.members = tuple(members)
+        self.weights = weights
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor], restore: Callable[[int, dict[str, Tensor]], Model]) -> Self:
+        """Return the blend that `state_dict` took apart.
+
+        Args:
+            state: its tensors.
+            restore: returns the member of a number and its tensors.
+
+        Raises:
+            KeyError, ValueError, RuntimeError: the tensors are of something else.
+        """
+        weights = state[WEIGHTS]
+        return cls([restore(n, under_prefix(f"{BLEND}.{n}", state)) for n in range(len(weights))], weights)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors of all members, and the weights."""
+        state = {WEIGHTS: self.weights}
+        for number, member in enumerate(self.members):
+            state |= with_prefix(f"{BLEND}.{number}", member.state_dict())
+        return state
+
+    def scorer(self) -> ProbabilityScorer:
+        """Return a scorer by the mean of the members' probabilities; the member's own where there is one."""
+        return self._blend([member.scorer() for member in self.members])
+
+    def zero_branch(self) -> ProbabilityScorer | None:
+        """Return a scorer that leaves every member's fusion out; None where none of them can have one."""
+        without = [member.zero_branch() for member in self.members]
+        if all(scorer is None for scorer in without):
+            return None
+        return self._blend([own or member.scorer() for own, member in zip(without, self.members, strict=True)])
+
+    def item_similarity(self, codes: Tensor) -> Tensor:
+        """Return the mean of the cosines of its networks, by their weights, `[N, I]`; one member's own similarity.
+
+        Raises:
+            ConfigError: several members, none of them a network that has a weight.
+        """
+        if len(self.members) == 1:
+            return self.members[0].item_similarity(codes)
+        networks = [
+            (member, weight)
+            for member, weight in zip(self.members, self.weights.tolist(), strict=True)
+            if isinstance(member, NeuralModel) and weight > 0
+        ]
+        if not networks:
+            raise ConfigError(
+                "No network has a weight in this blend, and weights of baselines have no common scale, so the blend "
+                "has no similarity of items. Ask one of the runs that it was made from."
+            )
+        total = sum(weight for _, weight in networks)
+        cosines = [member.item_similarity(codes).cpu() * (weight / total) for member, weight in networks]
+        return torch.stack(cosines).sum(0)
+
+    def _blend(self, scorers: Sequence[ProbabilityScorer]) -> ProbabilityScorer:
+        return scorers[0] if len(scorers) == 1 else BlendScorer(scorers, self.weights.tolist())

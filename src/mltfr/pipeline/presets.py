@@ -39,6 +39,7 @@ def resolve(
     item_vectors: str | None = None,
     item_names: str | None = None,
     name_columns: Iterable[str] | str | None = None,
+    teacher: str | None = None,
     seed: int | None = None,
     epochs: int | None = None,
     baselines: bool | None = None,
@@ -60,6 +61,7 @@ def resolve(
         item_vectors: path of the item vectors of fusion "adapter".
         item_names: path of the names of the items, "ids" for the ids themselves, or "memory".
         name_columns: columns of that file, as a list or separated by commas; all that hold words if not given.
+        teacher: run folder of the teacher.
         seed: random seed.
         epochs: maximum number of epochs in all; of two rounds, the first one gets at most half of them, and each gets
             one at least.
@@ -86,6 +88,7 @@ def resolve(
             },
             "tokens": {"tables": list(tokens) if tokens is not None else None},
             "names": {"file": item_names, "columns": name_columns},
+            "distillation": {"teacher": teacher},
             "training": {"epochs": epochs},
             "evaluation": {"baselines": baselines},
         }
@@ -97,7 +100,10 @@ def resolve(
     in_file, *above = (_registered(layer, chosen) for layer in layers)
     in_file = merge({key: name for key, name in names.items() if key in in_file}, in_file, share=_share)
     _check_kinds(merge(names, in_file, *above))
-    name = lookup(_name(merge(names, in_file, *above), "backbone"), BACKBONES, BASELINES).name
+    asked = _name(merge(names, in_file, *above), "backbone")
+    if asked == "blend":
+        raise ConfigError(f"{where}: a blend is made of fitted runs, not fitted: mltfr blend RUN RUN --out BLEND")
+    name = lookup(asked, BACKBONES, BASELINES).name
     _check_file(in_file, chosen, name, where)
     if of_backbones and name not in of_backbones:
         raise ConfigError(

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mltfr.evaluation import Evaluation, evaluate
-from mltfr.inference import Scorer
+from mltfr.inference import FallbackScorer, Scorer
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import BLEND, BlendModel
 from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
 from mltfr.pipeline.verdict import TEST, VALIDATION, end_of, make_verdict
 from mltfr.storage.progress import SILENT, Progress
@@ -63,8 +64,21 @@ def score_and_judge(
     popularity = metrics["popularity"]["test"] if "popularity" in metrics else document["metrics"]
     trained = fitted.history[len(parent.history) :] if parent is not None else fitted.history
     end = end_of(trained, fitted.facts.get("best_epoch", 0), fitted.config.training.patience)
-    verdict = make_verdict(fitted.config, own, beside, zero_branch, end, skipped, chosen)
+    member = _best_member(fitted, callback)
+    verdict = make_verdict(fitted.config, own, beside, zero_branch, end, skipped, chosen, member)
+    if member is not None:
+        document["best_member"] = {"run": member[0], "metrics": dict(member[1].metrics)}
     return {**document, "popularity": popularity, "baselines": metrics, "verdict": verdict.to_json()}
+
+
+def _best_member(fitted: FittedModel, progress: Progress) -> tuple[str, Evaluation] | None:
+    """Return a blend's member that was best on validation, by name, and its evaluation on test; None without one."""
+    model, facts = fitted.model, fitted.facts.get(BLEND)
+    if not isinstance(model, BlendModel) or len(model.members) < 2 or facts is None or facts["best"] is None:
+        return None
+    scorer = FallbackScorer(model.members[facts["best"]].scorer(), fitted.popularity())
+    found = evaluate(scorer, fitted.split, "test", fitted.protocol(), progress=progress)
+    return facts["members"][facts["best"]]["run"], found
 
 
 def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
@@ -87,7 +101,7 @@ def _score(
         document["validation"] = own[VALIDATION].to_json(run)
     scorer, zero_branch = fitted.zero_branch(), None
     if scorer is not None:
-        if fitted.config.fusion.name != "none":  # without a fusion, the run is its own zero branch
+        if fitted.config.fusions != "none":  # without a fusion, the run is its own zero branch
             zero_branch = evaluate(scorer, fitted.split, "test", fitted.protocol(), progress=progress)
         document["zero_branch"] = dict((zero_branch or own[TEST]).metrics)
     return document, own, zero_branch

@@ -23,11 +23,14 @@ from mltfr.errors import DataError
 from mltfr.interactions import InteractionLog, LastTime, NewRows, Split, extend
 from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
+from mltfr.losses.distillation import DistillationConfig
 from mltfr.pipeline.artifact import open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data_counts import count_data
-from mltfr.pipeline.fit import finished_from, fit_split
+from mltfr.pipeline.finished import finished_from
+from mltfr.pipeline.fit import fit_split
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import BLEND, Model
 from mltfr.pipeline.names import FINGERPRINT
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.training import Callback
@@ -35,6 +38,7 @@ from mltfr.training.checkpoint import plain_tensors
 
 INHERITED = (
     "seed", "filters", "tables", "item_vectors", "names", FINGERPRINT, "rounds", "best_epoch", "parameters", "fusion",
+    BLEND,
 )  # fmt: skip
 """What the manifest of an updated run says as its parent's does."""
 
@@ -109,6 +113,8 @@ def update(
         tell_read_as(log.read_as, callback)
         later, new = with_new_rows(parent, log, train=epochs > 0)
         config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
+        if epochs:
+            facts.pop(BLEND, None)
         if folder is not None and finished:
             return finished_from(config, facts, folder, callback), new
         counts = count_data(later.split, config.evaluation.protocol(later.split.method))
@@ -133,8 +139,10 @@ def _config(parent: FittedModel, epochs: int) -> RunConfig:
     """Return the settings of an update: epochs are counted on from the one that the parent's weights are of."""
     if not epochs:
         return parent.config
-    training = parent.config.training.model_copy(update={"epochs": parent.facts.get("best_epoch", 0) + epochs})
-    return parent.config.model_copy(update={"training": training})
+    epochs += parent.facts.get("best_epoch", 0)
+    training = parent.config.training.model_copy(update={"epochs": epochs, "keep_rounds": False})
+    alone = DistillationConfig()  # a teacher of the log before says nothing of new items
+    return parent.config.model_copy(update={"training": training, "distillation": alone})
 
 
 def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, name: str | None) -> dict[str, Any]:
@@ -144,7 +152,7 @@ def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, 
         "run": name,
         "source": before.get("source"),
         "data_fingerprint": before.get("data_fingerprint"),
-        "weights_sha256": _weights_checksum(parent),
+        "weights_sha256": weights_checksum(parent.model),
     }
     both = f"{before.get('data_fingerprint')} {log.fingerprint()}"
     return {
@@ -161,6 +169,6 @@ def _facts(parent: FittedModel, log: InteractionLog, data: Split, new: NewRows, 
     }
 
 
-def _weights_checksum(fitted: FittedModel) -> str:
+def weights_checksum(model: Model) -> str:
     """Return the SHA-256 that the manifest of a saved run lists for its weights."""
-    return hashlib.sha256(save(plain_tensors(fitted.model.state_dict()))).hexdigest()
+    return hashlib.sha256(save(plain_tensors(model.state_dict()))).hexdigest()

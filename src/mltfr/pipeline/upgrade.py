@@ -44,6 +44,8 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     control = upgraded.get("tokens", {}).pop("control", "none")
     if control != "none":
         fusion["name"] = _control_of(fusion["name"], control)
+    if "members" in backbone:  # a blend's
+        backbone["members"] = [upgrade_settings(member) for member in backbone["members"]]
     return upgraded
 
 

@@ -95,6 +95,7 @@ class RunVerdict:
         score: the run's test score.
         baseline: against the baseline with the best validation score; None without one, or with a single user.
         zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
+        member: of a blend, against the member with the best validation score; None for other runs, or one user.
         skipped: baselines that would take long on this log, with their estimated seconds.
         end: how training ended; None for a baseline, and where an update trained nothing.
         users: users of the test split.
@@ -108,6 +109,7 @@ class RunVerdict:
     score: float
     baseline: ScoreDifference | None = None
     zero_branch: ScoreDifference | None = None
+    member: ScoreDifference | None = None
     skipped: dict[str, float] = field(default_factory=dict)
     end: End | None = None
     users: int = 0
@@ -130,18 +132,23 @@ class RunVerdict:
     @property
     def standing(self) -> str:
         """The words without what to try next."""
-        lines = [self._against_baselines(), self._of_the_fusion(), self._of_the_end(), self._skips()]
-        return "\n".join(filter(None, lines))
+        beside = [self._against_its_members(), self._against_baselines(), self._of_the_fusion()]
+        return "\n".join(filter(None, [*beside, self._of_the_end(), self._skips()]))
+
+    def _against_its_members(self) -> str:
+        other = self.member
+        if other is None:
+            return ""
+        return f"{_standing(other)} {other.name}, its best member on validation: {self._numbers(other)}."
 
     def _against_baselines(self) -> str:
         other = self.baseline
         if other is None:
             return ""
-        standing = "Better than" if other.better else "Worse than" if other.worse else "Undecided against"
         kept = "the baseline that the run before was compared with"
         chosen = kept if self.histories_only else "the best quick baseline on validation"
         chosen = "" if other.name == "popularity" else f", {chosen}"
-        return f"{standing} {other.name}{chosen}: {self._numbers(other)}."
+        return f"{_standing(other)} {other.name}{chosen}: {self._numbers(other)}."
 
     def _of_the_fusion(self) -> str:
         other = self.zero_branch
@@ -177,13 +184,16 @@ class RunVerdict:
         other, zero, steps = self.baseline, self.zero_branch, []
         if self.end is not None and self.end.cut_off and not self.end.in_vain:
             steps.append(f"more epochs (--epochs {self.end.trained * 4})")
-        if zero is not None and not zero.better:
+        if zero is not None and not zero.better and self.backbone != "blend":
             steps.append("the backbone alone (--fusion none)")
         if other is not None and other.worse:
             steps.append(f"--backbone {other.name}, as long as nothing beats it")
+        if self.member is not None and not self.member.better:
+            alone = f"{self.member.name} alone" if self.backbone == "blend" else "training.keep_rounds = false"
+            steps.append(f"{alone}, which takes half the time or less")
         if steps:
             return f"Next, try {'; '.join(steps)}."
-        if self.end is None:
+        if self.end is None and self.backbone != "blend":
             return "Next, try a backbone (--backbone sasrec --fusion none): it has to beat this."
         if other is not None and not other.better:
             return f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
@@ -199,6 +209,10 @@ class RunVerdict:
         )
 
 
+def _standing(other: ScoreDifference) -> str:
+    return "Better than" if other.better else "Worse than" if other.worse else "Undecided against"
+
+
 def make_verdict(
     config: RunConfig,
     run: Scores,
@@ -207,6 +221,7 @@ def make_verdict(
     end: End | None,
     skipped: dict[str, float],
     chosen: str | None = None,
+    member: tuple[str, Evaluation] | None = None,
 ) -> RunVerdict:
     """Return the verdict of a run; the baseline is chosen on validation, and compared on test.
 
@@ -218,17 +233,19 @@ def make_verdict(
         end: how its training ended.
         skipped: baselines that were left out, with their estimated seconds.
         chosen: the baseline to compare with of an update that trained nothing, which has no validation split.
+        member: a blend's best member on validation, by name, and its evaluation on test.
     """
     metric, test = config.judged_by, run[TEST]
     known = {name: scores[VALIDATION].metrics[metric] for name, scores in baselines.items() if VALIDATION in scores}
     best = chosen if chosen in baselines else max(known, key=known.__getitem__, default=None)
     return RunVerdict(
         backbone=config.backbone.name,
-        fusion=config.fusion.name,
+        fusion=config.fusions,
         metric=metric,
         score=test.metrics[metric],
         baseline=_compare(best, test, baselines[best][TEST], metric) if best is not None else None,
         zero_branch=_compare("zero branch", test, zero_branch, metric) if zero_branch is not None else None,
+        member=_compare(member[0], test, member[1], metric) if member is not None else None,
         skipped=skipped,
         end=end,
         users=len(np.unique(test.user)),

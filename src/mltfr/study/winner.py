@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from mltfr.interactions.catalogue import get_data
-from mltfr.pipeline.artifact import CONFIG, WEIGHTS
+from mltfr.pipeline.artifact import CONFIG
+from mltfr.pipeline.restore import WEIGHTS
 from mltfr.study.config import SYNTHETIC, DataConfig, StudyConfig
 from mltfr.study.folder import CELLS
 from mltfr.study.results import RESULTS

@@ -23,6 +23,7 @@ class Batch:
         target_index: int64 `[P]`, positions with a target in the flattened targets, ascending, and in a batch that
             is padded to a bucket some others behind them; None until computed.
         target_weight: float `[P]`, 1 at a position of `target_index` with a target, else 0; None if all have one.
+        teacher: what a teacher thinks probable at the P positions with a target, see `Teacher.at`; None for none.
     """
 
     items: Tensor
@@ -30,6 +31,7 @@ class Batch:
     views: tuple[Tensor, ...] = ()
     target_index: Tensor | None = None
     target_weight: Tensor | None = None
+    teacher: tuple[Tensor, Tensor] | None = None
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -67,6 +69,7 @@ class Batch:
             tuple(_moved(view, device) for view in self.views),
             _moved(index, device),
             None if self.target_weight is None else _moved(self.target_weight, device),
+            None if self.teacher is None else (_moved(self.teacher[0], device), _moved(self.teacher[1], device)),
         )
 
 

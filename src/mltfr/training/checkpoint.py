@@ -26,6 +26,13 @@ CHECKPOINT_FORMAT = 2
 STATE = "state.json"
 REMEDY = "Remove the run folder and start again without --resume."
 _TENSORS = re.compile(r"tensors-\d+-\d+-\d+\.safetensors")
+_TEACHER = re.compile(r"teacher-[0-9a-f]{16}\.npy")
+_OURS = re.compile(f"{_TENSORS.pattern}|{_TEACHER.pattern}")
+
+
+def teacher_file(folder: Path, key: str) -> Path:
+    """Return the file in a folder of checkpoints that holds what a teacher thinks, by its key of 16 hex digits."""
+    return folder / f"teacher-{key}.npy"
 
 
 def plain_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -60,7 +67,7 @@ class Checkpoints:
                 save_file(plain_tensors(tensors), path)
             record = {**state, "tensors": name, "sha256": sha256(self.folder / name)}
             write_text(self.folder / STATE, json.dumps(sealed(record)))
-            self._remove_tensors(but=name)
+            self._remove(_TENSORS, but=name)
         except OutputError as error:
             raise OutputError(f"{error} Then run the same command with --resume.") from error
         except (OSError, SafetensorError) as error:
@@ -92,7 +99,7 @@ class Checkpoints:
         if not self.folder.is_dir():
             return False
         names = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
-        return STATE in names or all(map(_TENSORS.fullmatch, names))
+        return STATE in names or all(map(_OURS.fullmatch, names))
 
     def clear(self) -> None:
         """Remove the checkpoint, and its folder where nothing else lies in it; whatever cannot be removed stays.
@@ -103,13 +110,13 @@ class Checkpoints:
         if not self.folder.is_symlink():
             with suppress(OSError):
                 (self.folder / STATE).unlink(missing_ok=True)
-                self._remove_tensors()
+                self._remove(_OURS)
                 remove_partial(self.folder)
                 self.folder.rmdir()
 
-    def _remove_tensors(self, but: str = "") -> None:
+    def _remove(self, names: re.Pattern[str], but: str = "") -> None:
         for path in self.folder.iterdir():
-            if _TENSORS.fullmatch(path.name) and path.name != but:
+            if names.fullmatch(path.name) and path.name != but:
                 with suppress(OSError):  # a network file system keeps files that are open somewhere
                     path.unlink()
 

@@ -59,6 +59,9 @@ class TrainingConfig(Config):
     enough to merge."""
     second_round: Literal["fresh", "warm"] = "fresh"
     """Whether round 2 starts from new parameters or from those of round 1."""
+    keep_rounds: bool = False
+    """Whether round 1's best model is kept, where there are two rounds, and the run is the blend of both, with weights
+    chosen on validation: that costs no training, and a request takes about twice as long."""
     patience: int = Field(8, ge=1)
     """Validations in a row without a better score after which a round ends."""
     metric: Metric = "ndcg@10"

@@ -94,4 +94,5 @@ def can_capture(loss: TrainingLoss, config: TrainingConfig, device: torch.device
     """Return whether steps can be captured: on a CUDA device, where no shape depends on the values of a batch."""
     fusion = loss.model.fusion
     enabled = config.advanced.cuda_graphs and config.shards == 1 and device.type == "cuda"
-    return enabled and not loss.by_lookup and loss.objective is None and (fusion is None or fusion.supports_cuda_graph)
+    alone = loss.objective is None and loss.teacher is None
+    return enabled and not loss.by_lookup and alone and (fusion is None or fusion.supports_cuda_graph)

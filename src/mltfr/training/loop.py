@@ -35,6 +35,8 @@ from mltfr.training.optim import learning_rate
 from mltfr.training.samples import Samples, make_batch
 from mltfr.training.step import OptimizationStep, TrainingLoss
 
+KEPT = "kept"
+"""Prefix of the tensors that a checkpoint holds of the round before."""
 DIAGNOSED_STEPS = 64
 """Of so many steps one is not replayed as a CUDA graph, so that it adds to the fusion's diagnostics."""
 REFRESH_HISTORIES = 2048
@@ -58,6 +60,7 @@ class Round:
         fingerprint: of data and settings, written into the checkpoint.
         callback: called on progress.
         stop: when set, the round saves a checkpoint and raises.
+        kept: best weights of the round before, which every checkpoint holds too; empty where they are not kept.
     """
 
     def __init__(
@@ -76,7 +79,9 @@ class Round:
         fingerprint: str = "",
         callback: Callback | None = None,
         stop: Event | None = None,
+        kept: dict[str, Tensor] | None = None,
     ) -> None:
+        self.kept = kept or {}
         self.group, self.loss, self.samples, self.validate, self.config = group, loss, samples, validate, config
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.fingerprint = checkpoints, fingerprint
@@ -127,6 +132,7 @@ class Round:
         if self.checkpoints is None:
             return
         tensors = with_prefix("model", self.model.state_dict()) | with_prefix("best", self.best_weights)
+        tensors |= with_prefix(KEPT, self.kept)
         tensors |= optimizer_tensors(self.step.optimizer) | random_tensors()
         self.checkpoints.save(tensors, {**asdict(self.state), "fingerprint": self.fingerprint})
         self.saved_at = time.monotonic()
@@ -169,7 +175,7 @@ class Round:
         return self.step(batch.to(self.group.device))
 
     def _make_batch(self, indices: Indices, random: np.random.Generator) -> Batch:
-        return make_batch(self.samples, self.loss.objective, indices, random)
+        return make_batch(self.samples, self.loss.objective, indices, random, self.loss.teacher)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.saved_at >= self.config.advanced.checkpoint_seconds

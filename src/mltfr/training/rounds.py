@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 
 from torch import Tensor
@@ -21,12 +21,13 @@ from mltfr.training.checkpoint import Checkpoint, Checkpoints, TrainerState
 from mltfr.training.config import TrainingConfig
 from mltfr.training.device import wait_for
 from mltfr.training.distributed import ProcessGroup, make_process_group
-from mltfr.training.loop import Round
+from mltfr.training.loop import KEPT, Round
 from mltfr.training.merge import merge_experts
 from mltfr.training.optim import uses_sparse_updates
 from mltfr.training.pace import Pace, PaceMeter, faster_settings
 from mltfr.training.samples import make_samples, samples_in_words
 from mltfr.training.step import TrainingLoss
+from mltfr.training.teacher import Teacher
 
 CONSENSUS = "fusion.consensus"
 
@@ -42,6 +43,7 @@ class Trained:
         validation: that epoch's value of the chosen metric.
         history: one record per epoch of every round.
         pace: what the training would take at most, from its first seconds; None where it was over before.
+        kept: the best weights of round 1, where there are two and `keep_rounds` is set; else empty.
     """
 
     model: SequentialModel
@@ -50,6 +52,7 @@ class Trained:
     validation: float
     history: list[Record]
     pace: Pace | None = None
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def train(
@@ -62,6 +65,7 @@ def train(
     seed: int,
     group: ProcessGroup | None = None,
     objective: Objective | None = None,
+    teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
     checkpoint: Checkpoint | None = None,
     fingerprint: str = "",
@@ -83,6 +87,7 @@ def train(
         seed: seed of order, masks, views, dropout and noise.
         group: the processes that train together; what the environment says if not given.
         objective: what is added to the loss; None for nothing.
+        teacher: what is learned from beside the targets, in all rounds; None for nothing.
         checkpoints: where checkpoints are saved; None saves none, as in all processes but the main one.
         checkpoint: where to continue, of the main process; None begins anew.
         fingerprint: of data, settings and versions, written into every checkpoint.
@@ -99,10 +104,11 @@ def train(
     loss = loss.to(group.device)
     samples = make_samples(config, model, histories, objective)
     callback.message(samples_in_words(config, model))
-    sparse = uses_sparse_updates(config, loss, model.items)
+    sparse = uses_sparse_updates(config, loss, model.items, taught=teacher is not None)
     rounds = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())
     tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint is not None else None)
+    kept = under_prefix(KEPT, tensors or {})
     epochs = [*[min(config.first_round_epochs, config.epochs)] * (rounds - 1), config.epochs]
     paces: list[Pace] = []
 
@@ -123,7 +129,7 @@ def train(
         number = state.round
         one_round = Round(
             group,
-            TrainingLoss(model, loss, objective, sparse),
+            TrainingLoss(model, loss, objective, sparse, teacher),
             samples,
             lambda model=model: validate(model),  # type: ignore[misc]
             config,
@@ -135,12 +141,14 @@ def train(
             fingerprint=fingerprint,
             callback=Callbacks([callback, meter]),
             stop=stop,
+            kept=kept,
         )
         if tensors is not None:
             one_round.restore(tensors)
         best = one_round.run()
         if number == rounds:
             break
+        kept = best if config.keep_rounds else {}
         del one_round
         gc.collect()  # its optimiser: a round holds references to itself
         callback.message("estimating the experts' Fisher information")
@@ -155,7 +163,7 @@ def train(
         state, tensors = TrainerState(round=number + 1, elapsed=elapsed, history=state.history), None
     model.item_embedding.sparse = False
     pace = paces[0] if paces else None
-    return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history, pace)
+    return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history, pace, kept)
 
 
 def add_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:

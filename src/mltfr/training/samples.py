@@ -19,6 +19,7 @@ from mltfr.objectives import Objective
 from mltfr.objectives.base import Indices
 from mltfr.training.batch import Batch
 from mltfr.training.config import TrainingConfig
+from mltfr.training.teacher import Teacher
 
 
 class Samples(ABC):
@@ -54,6 +55,17 @@ class Samples(ABC):
     @abstractmethod
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return samples `[B]` as one batch; `rng` draws what is random in it."""
+
+    def target_places(self, indices: Indices) -> Indices:
+        """Return where in the flat histories the targets of samples `[B]` lie, int64 `[B, T]`; -1 for none.
+
+        Raises:
+            ConfigError: the targets are not what follows a prefix.
+        """
+        raise ConfigError(
+            "A teacher says what follows a history, and a backbone that is trained by masking is not asked that. "
+            "Choose a causal backbone such as 'sasrec', or leave out the teacher."
+        )
 
     def lengths(self, indices: npt.NDArray[np.integer]) -> Indices:
         """Return how many interactions samples `[B]` read, int64 `[B]`."""
@@ -117,6 +129,10 @@ class PrefixSamples(Samples):
         targets = self.items[stop].astype(np.int64)
         return Batch(torch.from_numpy(self._collated(start, stop)), torch.from_numpy(targets).unsqueeze(1))
 
+    def target_places(self, indices: Indices) -> Indices:
+        """Return where the next items lie, int64 `[B, 1]`."""
+        return self.bounds(indices)[1][:, None]
+
 
 class _CutSamples(Samples):
     """A history is a sample; long ones give several windows, cut from their ends.
@@ -167,6 +183,13 @@ class WindowSamples(_CutSamples):
         first = np.maximum(start, stop - self.targets)                       # the first position with a target
         items, targets = self._collated(start, stop), self._collated(first + 1, stop + 1)
         return Batch(torch.from_numpy(items), torch.from_numpy(targets))
+
+    def target_places(self, indices: Indices) -> Indices:
+        """Return where the items that follow the last positions lie, right-aligned, int64 `[B, T]`; -1 for none."""
+        start, stop = self.bounds(indices)
+        first = stop - np.minimum(self.targets, stop - start)
+        places = stop[:, None] - np.arange(int((stop - first).max()))[::-1]  # [B, T]
+        return np.where(places > first[:, None], places, -1)
 
 
 class MaskedSamples(_CutSamples):
@@ -241,9 +264,26 @@ def make_samples(
     return WindowSamples(histories, backbone.max_length, config.targets_of(backbone.max_length))
 
 
-def make_batch(samples: Samples, objective: Objective | None, indices: Indices, rng: np.random.Generator) -> Batch:
-    """Return samples `[B]` as one batch, with the views that the objective compares; `rng` draws what is random."""
+def make_batch(
+    samples: Samples,
+    objective: Objective | None,
+    indices: Indices,
+    rng: np.random.Generator,
+    teacher: Teacher | None = None,
+) -> Batch:
+    """Return samples `[B]` as one batch, with what objective and teacher add; `rng` draws what is random.
+
+    Args:
+        samples: all of them.
+        objective: compares further views; None for none.
+        indices: which of them.
+        rng: draws what is random.
+        teacher: knows what is probable at the positions with a target; None for none.
+    """
     batch = samples.batch(indices, rng)
+    if teacher is not None:
+        places = samples.target_places(indices).ravel()                      # [B * T]
+        batch = replace(batch, teacher=teacher.at(places[places >= 0]))
     if objective is None:
         return batch
     views = objective.views(samples, indices, rng)

@@ -16,6 +16,7 @@ from mltfr.training.batch import Batch, index_targets
 from mltfr.training.config import TrainingConfig
 from mltfr.training.device import autocast
 from mltfr.training.optim import LazyAdam, clip_sparse_grad_norm_, make_optimizer
+from mltfr.training.teacher import Teacher
 
 
 class TrainingLoss(nn.Module):
@@ -26,6 +27,7 @@ class TrainingLoss(nn.Module):
         loss: of the positions that have a target.
         objective: what further views of the batch add; None for nothing.
         sparse: whether the gradient of the item embedding holds only the rows that the batch touches.
+        teacher: what is learned from beside the targets; None for nothing.
 
     Attributes:
         by_lookup: whether the loss looks item vectors up, instead of reading them all.
@@ -35,7 +37,12 @@ class TrainingLoss(nn.Module):
     """
 
     def __init__(
-        self, model: SequentialModel, loss: Loss, objective: Objective | None = None, sparse: bool = False
+        self,
+        model: SequentialModel,
+        loss: Loss,
+        objective: Objective | None = None,
+        sparse: bool = False,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         if sparse and not isinstance(loss, SampledLoss):
@@ -43,6 +50,7 @@ class TrainingLoss(nn.Module):
         self.model = model
         self.loss = loss
         self.objective = objective
+        self.teacher = teacher
         model.item_embedding.sparse = self.sparse = sparse
         self.by_lookup = sparse
 
@@ -54,12 +62,12 @@ class TrainingLoss(nn.Module):
         prepared = Prepared(self.model.item_vectors(whole=not self.by_lookup))
         hidden = self.model.encode(batch.items, batch.targets.shape[1], prepared)                # [B, T, D]
         index = index_targets(batch.targets) if batch.target_index is None else batch.target_index
-        loss = self._mean_loss(
-            hidden.flatten(0, 1).index_select(0, index),                                         # [P, D]
-            batch.targets.flatten().index_select(0, index),                                      # [P]
-            batch.target_weight,
-            prepared,
-        )
+        last = hidden.flatten(0, 1).index_select(0, index)                                       # [P, D]
+        targets = batch.targets.flatten().index_select(0, index)                                 # [P]
+        loss = self._mean_loss(last, targets, batch.target_weight, prepared)
+        if self.teacher is not None and batch.teacher is not None:
+            vectors = self.model.scoring_matrix(prepared)                                        # [I + 1, D]
+            loss = self.teacher.loss(loss, last, vectors, *batch.teacher, batch.target_weight)
         if self.objective is not None and batch.views:
             loss = loss + self.objective.term(self.model, hidden[:, -1], batch.views, prepared)
         return loss

@@ -18,26 +18,32 @@ SPARSE_FROM = 100_000
 """Items from which `item_updates = "auto"` is sparse: below, a dense step costs as much (measured)."""
 
 
-def uses_sparse_updates(config: TrainingConfig, loss: Loss, items: int) -> bool:
+def uses_sparse_updates(config: TrainingConfig, loss: Loss, items: int, taught: bool = False) -> bool:
     """Return whether the item embedding has sparse gradients, and `LazyAdam` updates it.
 
     Args:
         config: settings.
         loss: the training loss.
         items: number of items I.
+        taught: whether a teacher's probabilities are learned, by a softmax over all items.
 
     Raises:
-        ConfigError: sparse updates are set, and the loss or the weight decay reaches every item's embedding.
+        ConfigError: sparse updates are set, and loss, teacher or weight decay reach every item's embedding.
     """
     if config.advanced.item_updates == "dense":
         return False
     sampled, decays = isinstance(loss, SampledLoss), config.weight_decay > 0
     if config.advanced.item_updates == "auto":
-        return sampled and not decays and items >= SPARSE_FROM
+        return sampled and not decays and not taught and items >= SPARSE_FROM
     if not sampled:
         raise ConfigError(
             f"training.advanced.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every "
             "item vector in every step. Set loss.name = 'sampled_softmax', or training.advanced.item_updates = 'auto'."
+        )
+    if taught:
+        raise ConfigError(
+            "training.advanced.item_updates = 'sparse' leaves item vectors alone until they are read, and a teacher "
+            "moves them all. Leave out the teacher, or set training.advanced.item_updates = 'auto'."
         )
     if decays:
         raise ConfigError(

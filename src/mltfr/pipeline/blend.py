@@ -1,0 +1,225 @@
+"""Blend fitted runs of one log into one: the mean of their probabilities, weighted on validation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from mltfr.errors import ConfigError
+from mltfr.evaluation.asked import rules_of
+from mltfr.fusion.none import NoFusionConfig
+from mltfr.inference import Retriever, Scorer
+from mltfr.pipeline.alike import check_held_out, require_alike
+from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
+from mltfr.pipeline.blend_weights import Weighed, weigh
+from mltfr.pipeline.config import BlendConfig, RunConfig
+from mltfr.pipeline.data_counts import count_data
+from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import BLEND, BlendModel, Model
+from mltfr.pipeline.report_metrics import score_and_judge
+from mltfr.pipeline.update import INHERITED, weights_checksum
+from mltfr.tokens import TokensConfig
+from mltfr.training import Callback, TrainingConfig
+
+OF_THE_LOG = (
+    "source", "data_fingerprint", "notes", "filters", "split", "left_out", "chain", "new_rows", "read_as", "last_time",
+)  # fmt: skip
+"""What the manifest of a blend says as its members' do."""
+OF_A_MEMBER = tuple(name for name in INHERITED if name not in ("filters", BLEND))
+"""What it says of every member, as the member's own manifest does."""
+REQUESTS = 20
+"""Requests that are timed."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a blend.
+
+    Attributes:
+        name: what the run is called.
+        config: its settings.
+        model: a network or a baseline.
+        facts: what the manifest says of it.
+        share: of the run that it comes from, how much it counts in that.
+    """
+
+    name: str
+    config: RunConfig
+    model: Model
+    facts: Mapping[str, Any]
+    share: float = 1.0
+
+
+def blend(
+    runs: Mapping[str, FittedModel | Path],
+    folder: Path | None = None,
+    weights: Sequence[float] | None = None,
+    *,
+    callback: Callback | None = None,
+) -> FittedModel:
+    """Return the blend of fitted runs, and score it as any run.
+
+    A run that is a blend itself stands for its members, so that all weights are chosen together.
+
+    Args:
+        runs: fitted models, or their run folders, by name; the first one's settings say how scores are measured.
+        folder: run folder to write; None keeps everything in memory.
+        weights: one for every run, in any unit; by default those under which the validation targets are most probable.
+        callback: called on progress.
+
+    Raises:
+        ConfigError: the weights are no weights of these runs, or there is no validation split to choose them on.
+        DataError: the runs are of other data, filters, splits or items.
+        RunError: a folder holds no finished run, or a damaged one; or `folder` holds something else.
+        OutputError: the disk is full, or `folder` cannot be written.
+    """
+    started, callback = time.monotonic(), callback or Callback()
+    given = check_weights(weights, len(runs))
+    with open_run(folder, resume=False) if folder is not None else nullcontext(False):
+        members: list[Member] = []
+        of_runs: list[int] = []
+        first: FittedModel | None = None
+        first_name = ""
+        for number, (name, run) in enumerate(runs.items()):
+            callback.message(f"reading {name}")
+            fitted = load_artifact(run) if isinstance(run, Path) else run
+            if first is None:
+                first, first_name = fitted, name
+                check_held_out(name, fitted.split)
+            else:
+                require_alike(first_name, first, name, fitted)
+            for member in members_of(name, fitted):
+                members.append(member)
+                of_runs.append(number)
+        if first is None:
+            raise ConfigError("A blend needs at least one run: mltfr blend RUN RUN --out BLEND")
+        data, protocol = first.split, first.protocol()
+        if given is None and len(members) > 1 and not len(data.validation):
+            raise ConfigError("The runs have no validation split to choose weights on. Give them: --weights 1,1")
+        shares = None
+        if given is not None:
+            shares = [given[run] * member.share for run, member in zip(of_runs, members, strict=True)]
+        metric = first.config.judged_by
+        weighed = weigh([member.model for member in members], data, protocol, metric, shares, callback)
+        facts = {
+            "seed": first.config.seed,
+            **{key: first.facts[key] for key in OF_THE_LOG if key in first.facts},
+            "tables": [],
+            "rounds": 0,
+            BLEND: weighed.facts([_told(member) for member in members], chosen=given is None),
+        }
+        for line in in_words(facts[BLEND], metric):
+            callback.message(line)
+        blended = FittedModel(_config(first.config, members), weighed.model, data, facts)
+        facts[BLEND]["request"] = cost = request_cost(blended, weighed)
+        callback.message(cost_in_words(cost, facts[BLEND]))
+        counts = count_data(data, protocol)
+        if len(data.test):
+            with callback:
+                blended.metrics.update(score_and_judge(blended, folder.name if folder is not None else None, callback))
+            blended.metrics["counts"] = counts.to_json()
+        facts["wall_seconds"] = round(time.monotonic() - started, 1)
+        if folder is not None:
+            save_artifact(blended, folder)
+        return blended
+
+
+def check_weights(weights: Sequence[float] | None, runs: int) -> list[float] | None:
+    """Return weights that sum to one; None where none are given.
+
+    Raises:
+        ConfigError: there is not one for every run, one is negative or no number, or all are zero.
+    """
+    if weights is None:
+        return None
+    weights = [float(weight) for weight in weights]
+    listed = ", ".join(f"{weight:g}" for weight in weights)
+    if len(weights) != runs:
+        raise ConfigError(f"weights are {listed}: {len(weights)} for {runs} runs. Give one for every run, in order.")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
+        raise ConfigError(f"weights are {listed}; expected numbers of at least 0, one of them above 0.")
+    return [weight / sum(weights) for weight in weights]
+
+
+def members_of(name: str, fitted: FittedModel) -> list[Member]:
+    """Return what a run brings into a blend: itself, or the members of a blend, each as much as it counts there."""
+    model = fitted.model
+    if not isinstance(model, BlendModel):
+        return [Member(name, fitted.config, model, fitted.facts)]
+    backbone, told = fitted.config.backbone, fitted.facts[BLEND]["members"]
+    if isinstance(backbone, BlendConfig):
+        configs = backbone.members
+    else:  # of two rounds
+        configs, told = (fitted.config,) * len(told), [{**fitted.facts, **facts} for facts in told]
+    return [
+        Member(f"{name}/{facts['run']}", config, member, facts, share)
+        for config, member, facts, share in zip(configs, model.members, told, model.weights.tolist(), strict=True)
+    ]
+
+
+def _told(member: Member) -> dict[str, Any]:
+    """Return what the manifest of a blend says of a member."""
+    kept = {key: member.facts[key] for key in OF_A_MEMBER if key in member.facts}
+    checksum = member.facts.get("weights_sha256") or weights_checksum(member.model)
+    return {"run": member.name, "model": member.config.title, "tables": [], **kept, "weights_sha256": checksum}
+
+
+def _config(first: RunConfig, members: Sequence[Member]) -> RunConfig:
+    """Return the settings of a blend: how data are read and measured is that of its first run."""
+    return RunConfig(
+        seed=first.seed,
+        reading=first.reading,
+        filters=first.filters,
+        split=first.split,
+        evaluation=first.evaluation,
+        tokens=TokensConfig(tables=()),
+        backbone=BlendConfig(members=tuple(member.config for member in members)),
+        fusion=NoFusionConfig(),
+        training=TrainingConfig(metric=first.training.metric),
+    )
+
+
+def in_words(facts: Mapping[str, Any], metric: str) -> list[str]:
+    """Return a line for every member: its weight, and its own score on validation."""
+    width = max(len(member["run"]) for member in facts["members"])
+    return [
+        f"{member['run']:<{width}}  weight {member['weight']:.3f}"
+        + (f", validation {metric} {member['validation'][metric]:.4f}" if "validation" in member else "")
+        for member in facts["members"]
+    ]
+
+
+def request_cost(blended: FittedModel, weighed: Weighed) -> dict[str, float]:
+    """Return the median milliseconds of a lone request to the blend, and to its best member, or its dearest one."""
+    seconds = {"blend": _seconds_of_a_request(blended.scorer(), blended)}
+    if weighed.best is not None and len(weighed.model.members) > 1:
+        seconds["best_member"] = _seconds_of_a_request(weighed.model.members[weighed.best].scorer(), blended)
+    return {name: round(1000 * value, 3) for name, value in seconds.items()}
+
+
+def _seconds_of_a_request(scorer: Scorer, fitted: FittedModel) -> float:
+    split, retriever = fitted.split, Retriever(lambda: scorer)
+    users = np.linspace(0, len(split.histories) - 1, REQUESTS).astype(int)
+    times = []
+    for user in (users[0], *users):  # the first one prepares what all others use
+        begun = time.perf_counter()
+        retriever.top_k([split.histories[user]], 10, rules_of(fitted.protocol()))
+        times.append(time.perf_counter() - begun)
+    return median(times[1:])
+
+
+def cost_in_words(cost: Mapping[str, float], facts: Mapping[str, Any]) -> str:
+    """Return what a request costs, in a line."""
+    line = f"a request takes {cost['blend']:.1f} ms"
+    if "best_member" not in cost:
+        return line
+    best = facts["members"][facts["best"]]["run"]
+    return f"{line}, {cost['blend'] / cost['best_member']:.1f} times as long as {best}, its best member"
