@@ -81,7 +81,8 @@ def name_vectors(
         vectors, kept = space.vectors(parts), space.kept
     scaled = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])       # [I + 1, D]
     there = (scaled != 0).any(axis=1)
-    return NameVectors(scaled * item_scales(config, vocabulary.counts)[:, None], there, coverage, kept)
+    scaled *= item_scales(config, vocabulary.counts)[:, None]
+    return NameVectors(scaled, there, coverage, kept)
 
 
 def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:

@@ -11,7 +11,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 _SIGNS = r"\p{Han}\p{Hiragana}\p{Katakana}"
-WORD = rf"[{_SIGNS}]|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SIGNS}]]+"
+WORD = rf"[{_SIGNS}]|[[\p{{L}}\p{{M}}\p{{Nd}}]--[{_SIGNS}]]+"
 """A word: letters and digits in a row, or a single sign of a writing without spaces."""
 _POSSESSIVE = r"['’]s\b"
 CHUNK = 1 << 16
