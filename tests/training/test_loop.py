@@ -188,7 +188,7 @@ def interrupted(tmp_path):
 
 
 def test_a_checkpoint_of_something_else_is_refused(interrupted):
-    with pytest.raises(RunError, match="made from other data or settings, or by other versions of mltfr"):
+    with pytest.raises(RunError, match="made from other data, names or settings, or by other versions of mltfr"):
         load_checkpoint(interrupted, "another")
 
 

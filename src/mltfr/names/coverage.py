@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -97,14 +97,6 @@ class NameCoverage:
         """Return the coverage as the manifest and `metrics.json` have it."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Return the coverage of a `metrics.json`."""
-        tables = tuple(
-            TableCoverage(**{key: _plain(value) for key, value in table.items()}) for table in document["tables"]
-        )
-        return cls(**{**{key: _plain(value) for key, value in document.items()}, "tables": tables})
-
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
@@ -134,7 +126,3 @@ class NameCoverage:
 
 def _percent(share: float) -> str:
     return "less than 1%" if share < 0.01 else f"{share:.0%}"
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

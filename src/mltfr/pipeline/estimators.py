@@ -108,8 +108,8 @@ class NeuralEstimator:
         """Raise RunError where a process does not have the main one's fingerprint."""
         if self.group.broadcast(fingerprint) != fingerprint:
             raise RunError(
-                f"Process {self.group.rank} does not have the first one's data, item vectors or versions of mltfr and "
-                "torch. All processes must read the same files."
+                f"Process {self.group.rank} does not have the first one's data, item vectors, names or versions of "
+                "mltfr and torch. All processes must read the same files."
             )
 
     def memory(self, data: Split) -> TrainingMemory:

@@ -183,7 +183,7 @@ def load_checkpoint(checkpoints: Checkpoints, fingerprint: str) -> Checkpoint | 
     tensors, state = found
     if state.pop("fingerprint", None) != fingerprint:
         raise RunError(
-            "The checkpoint was made from other data or settings, or by other versions of mltfr or torch. "
+            "The checkpoint was made from other data, names or settings, or by other versions of mltfr or torch. "
             f"Give the same ones. Otherwise: {REMEDY}"
         )
     try:
