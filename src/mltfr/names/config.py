@@ -45,6 +45,9 @@ class NamesConfig(Config):
     null_space: bool = False
     """Whether, with `additive`, items with a name learn only in the directions that their names leave free: those
     behind the first `dimensions` (AlphaFuse, Hu et al. 2025)."""
+    shared_space: bool = False
+    """Whether, with fusion mltfr, the filters' projections and the experts' adapters begin as the map that made the
+    names' vectors, so that tokens and items lie in one space from the first step."""
     control: NameControl = "none"
     """What names are replaced with, to see what they are worth: `random`, the same words with random rows of each
     table's mean and covariance; `permuted`, the names of other items; `bag-of-words`, the SVD of the matrix of items

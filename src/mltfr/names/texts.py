@@ -23,7 +23,7 @@ EXPECTED = "Expected item_id, or a usual synonym such as product_id, and columns
 _ITEM_NAMES = (*ITEM_NAMES, "id")
 _FURTHER = further("")
 _URL = ("http://", "https://", "www.", "data:image")
-_ENTITY = r"&#?\w+;"
+_ENTITY, _TAG = r"&#?\w+;", r"</?[a-zA-Z][^<>]*>"
 _WORD_IN_ID = r"\p{L}{3}|[\p{Han}\p{Hiragana}\p{Katakana}]"
 """What an id has that is a word: three letters in a row, or one sign that stands for a word."""
 
@@ -157,7 +157,8 @@ def _texts(column: pl.Series) -> pl.Series:
 
 
 def _unescaped(names: pl.DataFrame) -> pl.DataFrame:
-    """Return names without the entities of HTML: `&amp;` is `&`."""
+    """Return names without HTML: `&amp;` is `&`, and `<br>` a space."""
+    names = names.with_columns(pl.col(NAME).str.replace_all(_TAG, " "))
     places = names[NAME].str.contains(_ENTITY).arg_true()
     plain = [html.unescape(text) for text in names[NAME].gather(places)]
     return names.with_columns(names[NAME].clone().scatter(places, plain))

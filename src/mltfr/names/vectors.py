@@ -18,7 +18,7 @@ from mltfr.names.bag_of_words import bag_of_words
 from mltfr.names.config import NamesConfig
 from mltfr.names.coverage import EXAMPLES, NameCoverage, TableCoverage
 from mltfr.names.scale import item_scales
-from mltfr.names.space import TablePart, name_space
+from mltfr.names.space import NameSpace, TablePart, name_space
 from mltfr.names.texts import ItemTexts
 from mltfr.names.words import ItemWords, words_of
 from mltfr.tokens.spelling import Spelling
@@ -34,12 +34,14 @@ class NameVectors:
         there: bool `[I + 1]`, which items have one.
         coverage: how far the names reach.
         kept: share of the names' variance that the components keep.
+        space: the space that they lie in; None for the bag of words, which has no tokens in it.
     """
 
     vectors: npt.NDArray[np.float32]
     there: npt.NDArray[np.bool_]
     coverage: NameCoverage
     kept: float
+    space: NameSpace | None = None
 
 
 def name_vectors(
@@ -69,7 +71,7 @@ def name_vectors(
     words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
     spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
     coverage = _coverage(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
-    weights = words.weighted(config.idf)
+    weights, space = words.weighted(config.idf), None
     if config.control == "bag-of-words":
         vectors, kept = bag_of_words(weights, dimensions, config.whiten)
     else:
@@ -82,7 +84,7 @@ def name_vectors(
     scaled = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])       # [I + 1, D]
     there = (scaled != 0).any(axis=1)
     scaled *= item_scales(config, vocabulary.counts)[:, None]
-    return NameVectors(scaled, there, coverage, kept)
+    return NameVectors(scaled, there, coverage, kept, space)
 
 
 def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:

@@ -12,11 +12,14 @@ from mltfr.backbones import BACKBONES, BackboneConfig
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.fusion.init import Seeded
+from mltfr.fusion.mltfr import MltfrFusion
+from mltfr.fusion.mltfr.shared_space import TokenMap, share_space
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
 from mltfr.name_path import NamePath
 from mltfr.names.config import NamesConfig
+from mltfr.names.space import NameSpace
 from mltfr.names.vectors import NameVectors
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.pipeline.config import RunConfig
@@ -95,6 +98,19 @@ def _add_names(model: NeuralModel, config: NamesConfig, names: NameVectors | Non
         with torch.no_grad():
             named = torch.from_numpy(names.there).nonzero().squeeze(1)              # [n], codes
             model.item_embedding.weight[named, :width] = vectors[named]
+    if config.shared_space and names is not None and names.space is not None and isinstance(model.fusion, MltfrFusion):
+        share_space(model.fusion, _token_maps(names.space, hidden))
+
+
+def _token_maps(space: NameSpace, hidden: int) -> dict[str, TokenMap]:
+    """Return where tokens lie in the space of names, of the hidden width; components that names lack are zero."""
+    maps = {}
+    for name, basis in space.maps.items():
+        whole = np.zeros((len(basis), hidden))
+        whole[:, : basis.shape[1]] = basis                                          # [W, D]
+        weight, bias = (torch.from_numpy(values).float() for values in (whole.T, -space.means[name] @ whole))
+        maps[name] = TokenMap(weight, bias)
+    return maps
 
 
 def count_parameters(model: NeuralModel) -> dict[str, int]:

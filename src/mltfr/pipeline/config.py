@@ -197,6 +197,11 @@ class RunConfig(Config):
                 "names are read with token tables, but tokens.tables is empty. Name some (see `mltfr tokens list`), or "
                 "set names.control = 'bag-of-words', which reads none."
             )
+        if self.names.shared_space and not (self.names.read_tables and isinstance(self.fusion, MltfrConfig)):
+            raise ValueError(
+                "names.shared_space puts tokens where names put them, so it needs --item-names, read with token "
+                "tables, and fusion 'mltfr'. Leave it out, or give these."
+            )
         hidden = getattr(self.backbone, "hidden", None)
         most = None if hidden is None else hidden - self.names.null_space
         if self.names.are_used and most is not None and (self.names.dimensions or 0) > most:
