@@ -51,9 +51,7 @@ def made() -> InteractionLog:
     return synthetic(SyntheticConfig(users=40, items=20, topics=2, mean_length=6), seed=0).log
 
 
-@pytest.mark.parametrize("fusion", FUSIONS_TRIED)
-@pytest.mark.parametrize("backbone", BACKBONES.names())
-class TestEveryPair(PairContract):
+class EveryPair(PairContract):
     @pytest.fixture
     def settings(self, fusion: str) -> dict[str, Any]:
         return SETTINGS.get(fusion, {})
@@ -86,3 +84,19 @@ class TestEveryPair(PairContract):
                 },
             }
         )
+
+
+@pytest.mark.parametrize("fusion", FUSIONS_TRIED)
+@pytest.mark.parametrize("backbone", BACKBONES.names())
+class TestEveryPair(EveryPair):
+    """At a block."""
+
+
+@pytest.mark.parametrize("fusion", [name for name in FUSIONS_TRIED if FUSIONS.get(name).cls.corrects_items])
+@pytest.mark.parametrize("backbone", ["sasrec", "bert4rec"])
+class TestAtTheItems(EveryPair):
+    """At the item vectors."""
+
+    @pytest.fixture
+    def settings(self, fusion: str) -> dict[str, Any]:
+        return {**SETTINGS.get(fusion, {}), "site": "items"}

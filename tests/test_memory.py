@@ -71,6 +71,24 @@ def test_sizes_are_those_of_the_settings():
     assert found("filters.min_item_interactions=5").frequent_items == 0 < found().frequent_items
 
 
+def test_what_changes_item_vectors_counts_by_the_rows_that_it_changes():
+    bare, dropped = found("backbone.hidden=32"), found("backbone.hidden=32", "backbone.item_dropout=0.5")
+    cosine = found("backbone.hidden=32", "backbone.similarity=cosine")
+    assert 0 == bare.item_copies < dropped.item_copies < cosine.item_copies
+    large = replace(LARGE, item_copies=60)
+    assert large.needed - LARGE.needed == 4 * 60 * 64 * 1_000_000
+    few = replace(large, negatives=512, shared_negatives=True, by_lookup=True)
+    assert 0 < few.needed - replace(few, item_copies=0).needed < 4 * 60 * 64 * 10_000
+
+    def at(site, *more):
+        config = resolve(tokens=["a", "b"], overrides=[f"fusion.site={site}", *more])
+        return training_memory(config, split(LOG, config.split))
+
+    assert (at(0).item_copies, at("items").item_copies) == (0, 2 * memory.CORRECTED)
+    assert not at("items").by_lookup
+    assert at("items", "loss.name=bce").by_lookup
+
+
 def test_sparse_updates_hold_no_gradient_of_the_table_and_chunks_few_logits():
     dense = replace(LARGE, items=10**7, negatives=1)
     assert dense.needed - replace(dense, sparse=True).needed > 4 * 64 * 10**7

@@ -16,6 +16,8 @@ from mltfr.storage.main_memory import available_memory, readable, used_memory
 FLOAT = 4
 ACTIVATIONS = 24  # floats kept per position, block and hidden unit (measured: 9 to 29, mostly 16), and their gradients
 LOOKUPS = 3  # copies of the item embeddings that a loss with negatives reads: forward, product, gradient
+DROPPED, UNIT = 3, 6  # copies of an item vector in item dropout and in cosines, and their gradients (measured: 3, 6)
+CORRECTED = 20  # the same where a fusion corrects item vectors, for each of its tables (measured: 18)
 VALIDATION_SCORES = 3 << 24  # a block of scores, its copy and the candidates left of it
 PROGRAM = 60_000_000  # bytes of code that training loads, and of small tensors (measured)
 SAMPLED_NEGATIVES, SMALL_CHUNK, MIN_INTERACTIONS = 512, 8, 5
@@ -40,6 +42,8 @@ class TrainingMemory:
         shared_negatives: whether all positions have the same negatives.
         chunk: positions whose logits over all items exist at a time.
         sparse: whether a step updates only the item embeddings that it reads.
+        by_lookup: whether a step changes only the item vectors that it reads, where it changes any.
+        item_copies: copies of an item vector that a step makes where it changes item vectors; 0 where it does not.
         can_be_sparse: whether updates can be sparse with a loss with negatives: no weight decay.
         frequent_items: items with at least 5 interactions; 0 where a filter asks for that already.
         device: where the model trains.
@@ -58,12 +62,15 @@ class TrainingMemory:
     can_be_sparse: bool
     frequent_items: int
     device: torch.device
+    by_lookup: bool = False
+    item_copies: int = 0
 
     @property
     def parts(self) -> Mapping[str, int]:
         """Bytes of each part when all of it is largest; their sum is what training adds to the memory in use."""
         table = FLOAT * (self.items + 1) * self.hidden
         activations = FLOAT * ACTIVATIONS * self.positions * self.hidden * self.blocks
+        changed = self.items
         if self.negatives is None:
             scores = FLOAT * min(self.chunk, self.targets) * self.items
             gradient, backward = table, 2 * table        # the logits are gone when the second and third copy are made
@@ -72,7 +79,9 @@ class TrainingMemory:
             looked_up = min(self.positions + self.targets + drawn, 2 * self.items)
             scores = FLOAT * (2 * LOOKUPS * self.targets * self.negatives + LOOKUPS * drawn * self.hidden)
             gradient = FLOAT * looked_up * self.hidden if self.sparse else table
+            changed = min(looked_up, self.items) if self.by_lookup else self.items
             backward = scores + gradient
+        activations += FLOAT * self.item_copies * changed * self.hidden
         validation = FLOAT * max(VALIDATION_SCORES, 3 * self.items)
         held = {
             "item embedding": table,
@@ -126,10 +135,13 @@ class TrainingMemory:
     def suggestions(self) -> Iterator[tuple[str, TrainingMemory]]:
         """Yield settings that need less memory, the least harmful first, with the estimates that they lead to."""
         if self.negatives is None:
-            sampled = replace(self, negatives=SAMPLED_NEGATIVES, shared_negatives=True, sparse=self.can_be_sparse)
+            sparse = self.can_be_sparse
+            sampled = replace(
+                self, negatives=SAMPLED_NEGATIVES, shared_negatives=True, sparse=sparse, by_lookup=sparse
+            )
             yield "--set loss.name=sampled_softmax", sampled
         elif not self.sparse and self.can_be_sparse:
-            yield "--set training.advanced.item_updates=sparse", replace(self, sparse=True)
+            yield "--set training.advanced.item_updates=sparse", replace(self, sparse=True, by_lookup=True)
         if self.negatives is None and min(self.chunk, self.targets) > SMALL_CHUNK:
             setting = f"--set loss.name=cross_entropy --set loss.chunk={SMALL_CHUNK}"  # a loss's settings need its name
             yield setting, replace(self, chunk=SMALL_CHUNK)

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from mltfr.backbones import Backbone
 from mltfr.fusion import Fusion
+from mltfr.fusion.base import Site
 from mltfr.item_vectors import Change, ItemVectors
 from mltfr.kernels.row_dropout import RowDropout
 from mltfr.name_path import NamePath
@@ -36,7 +37,7 @@ class SequentialModel(nn.Module):
         items: number of items I; codes are 1..I, 0 is padding.
         backbone: the sequence encoder.
         fusion: the correction of its hidden states; None for the bare backbone.
-        site: block after whose output `delta` is added; -1 is the last one.
+        site: block after whose output `delta` is added, -1 being the last one; or "items", the item vectors.
         hides_items: whether code I + 1 is an item that a training objective hides.
 
     Attributes:
@@ -51,11 +52,11 @@ class SequentialModel(nn.Module):
         items: int,
         backbone: Backbone,
         fusion: Fusion | None = None,
-        site: int = 0,
+        site: Site = 0,
         hides_items: bool = False,
     ) -> None:
         super().__init__()
-        if not -1 <= site < len(backbone.blocks):
+        if site != "items" and not -1 <= site < len(backbone.blocks):
             raise ValueError(f"site is {site}, but the backbone has blocks 0 to {len(backbone.blocks) - 1}.")
         self.items = items
         self.mask_token = items + 1 if backbone.uses_mask_token else None
@@ -66,22 +67,30 @@ class SequentialModel(nn.Module):
         self.backbone = backbone
         self.fusion = fusion
         self.names: NamePath | None = None
-        self.site = site % len(backbone.blocks)
+        self.site = site if site == "items" else site % len(backbone.blocks)
         with torch.no_grad():
             backbone.reset_item_embedding(self.item_embedding.weight)
             self.item_embedding.weight[0] = 0
         if hides_items:
             self._add_hidden_item()
 
-    def item_vectors(self, whole: bool = False) -> ItemVectors:
+    @property
+    def corrects_items(self) -> bool:
+        """Whether the fusion's `delta` is added to item vectors, so that they cost more than a lookup."""
+        return self.fusion is not None and self.site == "items"
+
+    def item_vectors(self, whole: bool = False, fused: bool = True) -> ItemVectors:
         """Return the item vectors as they are now: the one source of all that a history or a score is made of.
 
         In training with item dropout, every call draws another mask: a step makes its item vectors once.
 
         Args:
             whole: whether all of them are going to be read.
+            fused: whether the fusion corrects them, where its site is the items.
         """
         changes: list[Change] = [] if self.names is None else [self.names]
+        if fused and self.corrects_items:
+            changes.append(self._correction())
         mask = self.item_dropout.draw(self.item_embedding.weight.device)
         if mask is not None:
             changes.append(mask)
@@ -93,8 +102,9 @@ class SequentialModel(nn.Module):
         Args:
             fused: whether the fusion takes part; without it, for the zero branch.
         """
-        fusion = self.fusion.prepare() if fused and self.fusion is not None else None
-        return Prepared(self.item_vectors(whole=True), fusion)
+        fusion = self.fusion if fused and not self.corrects_items else None
+        vectors = self.item_vectors(whole=True, fused=fused)
+        return Prepared(vectors, fusion.prepare() if fusion is not None else None)
 
     def encode(
         self, items: Tensor, last: int | None = None, prepared: Prepared | None = None, fused: bool = True
@@ -114,11 +124,12 @@ class SequentialModel(nn.Module):
         """
         last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
-        prepared = prepared or Prepared(self.item_vectors())
+        prepared = prepared or Prepared(self.item_vectors(fused=fused))
         x, context = self.backbone.encode_input(prepared.items.of(items), mask)  # [B, L, D]
         final = len(self.backbone.blocks) - 1
         needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
-        delta = self._delta(x, items, mask, needed, prepared.fusion) if fused else None  # [B, needed, D] or None
+        corrects = fused and not self.corrects_items
+        delta = self._delta(x, items, mask, needed, prepared.fusion) if corrects else None  # [B, needed, D] or None
         for index, block in enumerate(self.backbone.blocks):
             only = () if index < final or last == items.shape[1] else (last,)
             x = block(x, context, *only)                               # [B, L, D], or [B, last, D]
@@ -149,9 +160,14 @@ class SequentialModel(nn.Module):
         return self._score_weights(vectors, None if self.item_bias is None else self.item_bias[codes])
 
     def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions."""
+        """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions.
+
+        Where its site is the items, that is each position's item vector, else the input of the stack.
+        """
         mask = items != 0
-        x, _ = self.backbone.encode_input(self.item_vectors().of(items), mask)
+        x = self.item_vectors(fused=False).of(items)
+        if not self.corrects_items:
+            x, _ = self.backbone.encode_input(x, mask)
         return x, self._observed(items, mask)
 
     def _score_weights(self, vectors: Tensor, bias: Tensor | None) -> Tensor:  # [..., D], [...] -> [..., D (+ 1)]
@@ -169,6 +185,17 @@ class SequentialModel(nn.Module):
         self.item_embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
             torch.cat([weight, row]), freeze=False, padding_idx=0
         )
+
+    def _correction(self) -> Change:
+        """Return what adds `delta` to item vectors; rows that are no items stay as they are."""
+        prepared = self.fusion.prepare() if self.fusion is not None else None
+
+        def corrected(codes: Tensor, vectors: Tensor) -> Tensor:         # [R], [R, D] -> [R, D]
+            real = (codes > 0) & (codes <= self.items)
+            delta = self._delta(vectors.unsqueeze(0), codes.unsqueeze(0), real.unsqueeze(0), len(codes), prepared)
+            return vectors if delta is None else vectors + delta.squeeze(0)
+
+        return corrected
 
     def _delta(self, x: Tensor, items: Tensor, mask: Tensor, last: int, prepared: Any = None) -> Tensor | None:
         """Return what is added at the last positions, `[B, last, D]`; None for nothing."""

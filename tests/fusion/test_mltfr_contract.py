@@ -37,5 +37,10 @@ class TestMltfrChosenByNobody(FusionContract):
     settings: ClassVar[dict[str, Any]] = {"filter": {"keep": 4, "granularity": "static"}}
 
 
+class TestMltfrOfItems(FusionContract):
+    name = "mltfr"
+    settings: ClassVar[dict[str, Any]] = {"filter": {"shortlist": 16, "keep": 4}, "site": "items"}
+
+
 class TestNoFusion(FusionContract):
     name = "none"

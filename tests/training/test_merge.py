@@ -37,13 +37,13 @@ class Steps(Progress):
         self.steps.append(steps)
 
 
-def estimate(monkeypatch, name, progress=None, epochs=MANY, **settings):
+def estimate(monkeypatch, name, progress=None, epochs=MANY, site=0, **settings):
     """Return the model, its loss, the samples, and the Fisher information that the merge gets."""
     entry = FUSIONS.get(name)
     tables = [random_table("a"), random_table("b", 40)]
-    fusion = entry.cls(entry.config(), FusionInputs(HIDDEN, True, tables, seed=1))
+    fusion = entry.cls(entry.config(site=site), FusionInputs(HIDDEN, True, tables, seed=1))
     torch.manual_seed(0)
-    model = SequentialModel(ITEMS, ToyBackbone(), fusion, 0).eval()
+    model = SequentialModel(ITEMS, ToyBackbone(), fusion, site).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     config = TrainingConfig(device="cpu", **settings)
@@ -63,9 +63,10 @@ def estimate(monkeypatch, name, progress=None, epochs=MANY, **settings):
     return model, loss, samples, caught.value.args[0]
 
 
+@pytest.mark.parametrize("site", [0, "items"])
 @pytest.mark.parametrize("kind", ["positions", "prefixes"])
-def test_it_is_the_mean_square_of_every_examples_gradient(monkeypatch, kind):
-    model, loss, samples, fisher = estimate(monkeypatch, "mltfr", samples=kind, batch_size=7)
+def test_it_is_the_mean_square_of_every_examples_gradient(monkeypatch, kind, site):
+    model, loss, samples, fisher = estimate(monkeypatch, "mltfr", samples=kind, batch_size=7, site=site)
     parameters = dict(model.fusion.fisher_parameters())
     expected = {name: torch.zeros_like(value) for name, value in parameters.items()}
     for number in range(len(samples)):
@@ -100,6 +101,15 @@ def test_examples_are_one_for_so_many_samples_of_round_1(monkeypatch, epochs, co
     _, _, samples, _ = estimate(monkeypatch, "mltfr", epochs=epochs, samples="positions")
     assert len(samples) == 30
     assert sum(asked) == count
+
+
+def test_where_items_are_corrected_an_example_is_for_ten_steps(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(merge, "FEWEST", 2)
+    monkeypatch.setattr(TrainingLoss, "forward", _noting(sizes, TrainingLoss.forward))
+    _, _, samples, _ = estimate(monkeypatch, "mltfr", epochs=10, samples="positions", batch_size=5, site="items")
+    assert len(samples) == 30  # 6 steps an epoch
+    assert sizes == [1] * 6
 
 
 def test_the_reference_takes_every_training_batch(monkeypatch):

@@ -56,6 +56,7 @@ class AdapterFusion(Fusion):
         ConfigError: there are no item vectors.
     """
 
+    corrects_items = True
     needs_tables = False
     reads_items = True
     vectors: Tensor

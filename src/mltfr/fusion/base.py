@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from mltfr.config import ComponentConfig
@@ -15,12 +15,23 @@ from mltfr.config.registry import Registry
 from mltfr.tokens.controls import Control
 from mltfr.tokens.table import PreparedTable
 
+Site: TypeAlias = int | Literal["items"]
+"""Where a fusion's `delta` is added: to the output of a block, by its number, or to the item vectors."""
+
 
 class FusionConfig(ComponentConfig):
     """Settings that every fusion has."""
 
-    site: int = Field(0, ge=-1)
-    """Block after which `delta` is added; -1 is the last one, where only positions that are read need a `delta`."""
+    site: Annotated[int, Field(ge=-1)] | Literal["items"] = 0
+    """Block after which `delta` is added; -1 is the last one, where only positions that are read need a `delta`. Or
+    `items`: `delta` is added to the item vectors themselves, of histories and of candidates."""
+
+    @field_validator("site", mode="before")
+    @classmethod
+    def _block_or_items(cls, value: Any) -> Any:
+        if value == "items" or (type(value) is int and value >= -1):
+            return value
+        raise ValueError(f"expected the number of a block, -1 for the last one, or 'items', got {value!r}")
 
     @property
     def knows_later_items(self) -> bool:
@@ -62,6 +73,9 @@ class Fusion(nn.Module, ABC):
     class that it extends, and takes that one's settings."""
     reads_items: bool = False
     """Whether `forward` takes the observed item codes `[B, L]`, 0 elsewhere, as a third argument."""
+    corrects_items: bool = False
+    """Whether `delta` at a position can be made of that position's item alone, so that `site = "items"` has a meaning:
+    then `x` is `[1, R, D]`, R item vectors, and `mask` False at what is no item."""
     tables_in_state: bool = True
     """Whether `state_dict` holds all that scoring needs, so that a saved run works without the tables."""
     needs_prefixes: bool = False

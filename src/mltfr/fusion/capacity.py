@@ -37,6 +37,7 @@ class CapacityFusion(Fusion):
         ConfigError: settings that mltfr refuses.
     """
 
+    corrects_items = True
     supports_cuda_graph = True
     inputs_read = 1
     """Vectors of width D that the MLP reads at a position."""
@@ -99,6 +100,7 @@ class CapacityHistoryFusion(CapacityFusion):
         ConfigError: settings that mltfr refuses.
     """
 
+    corrects_items = False
     inputs_read = 2
 
     def __init__(self, config: CapacityHistoryConfig, inputs: FusionInputs) -> None:

@@ -27,6 +27,7 @@ class ConstantFusion(Fusion):
         inputs: D.
     """
 
+    corrects_items = True
     needs_tables = False
     supports_cuda_graph = True
 

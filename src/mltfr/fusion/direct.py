@@ -56,6 +56,8 @@ class DirectFusion(Fusion):
         ConfigError: `heads` does not divide D, or there is no table.
     """
 
+    corrects_items = True
+
     def __init__(self, config: DirectConfig, inputs: FusionInputs) -> None:
         super().__init__()
         self.is_causal = inputs.is_causal

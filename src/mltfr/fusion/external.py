@@ -67,6 +67,8 @@ class ExternalFusion(Fusion):
         ConfigError: a table has none of the words, `heads` does not divide D, or there is no table.
     """
 
+    corrects_items = True
+
     def __init__(self, config: ExternalConfig, inputs: FusionInputs) -> None:
         super().__init__()
         self.is_causal = inputs.is_causal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shared_space import TokenMap, share_space
 from mltfr.interactions import Split
 from mltfr.losses import LOSSES, Loss, SampledLoss
-from mltfr.memory import MIN_INTERACTIONS, TrainingMemory
+from mltfr.memory import CORRECTED, DROPPED, MIN_INTERACTIONS, UNIT, TrainingMemory
 from mltfr.name_path import NamePath
 from mltfr.names.config import NamesConfig
 from mltfr.names.space import NameSpace
@@ -56,7 +57,7 @@ def build_model(
     if not isinstance(config.backbone, BackboneConfig):
         raise ConfigError(f"backbone '{config.backbone.name}' is a baseline: it has no network to build.")
     blocks = getattr(config.backbone, "blocks", None)
-    if blocks is not None and config.fusion.site >= blocks:
+    if blocks is not None and config.fusion.site != "items" and config.fusion.site >= blocks:
         raise ConfigError(
             f"fusion.site is {config.fusion.site}, but the backbone has blocks 0 to {blocks - 1}. Lower it."
         )
@@ -149,24 +150,30 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
     """
     items, training = len(split.vocabulary), config.training
     loss, counts = build_loss(config, split.vocabulary.counts), split.vocabulary.counts
-    length = min(config.backbone.max_length, int(split.train_length.max(initial=1)))  # type: ignore[union-attr]
-    masked = BACKBONES.get(config.backbone.name).cls.uses_mask_token
+    backbone: Any = config.backbone
+    length = min(backbone.max_length, int(split.train_length.max(initial=1)))
+    masked = BACKBONES.get(backbone.name).cls.uses_mask_token
     targets = length if masked else training.targets_of(length)
     views = 1 if config.objective.name == "none" else 3                  # a contrastive objective encodes two more
     filtered = config.filters.min_item_interactions >= MIN_INTERACTIONS
     frequent = 0 if filtered else int((counts[1:] >= MIN_INTERACTIONS).sum())
+    corrects, taught = config.fusion.site == "items", bool(config.distillation.teacher)
+    sparse = uses_sparse_updates(training, loss, items, taught=taught)
+    copies = DROPPED * (backbone.item_dropout > 0) + UNIT * (backbone.similarity == "cosine")
     return TrainingMemory(
         items=items,
-        hidden=config.backbone.hidden,  # type: ignore[union-attr]
-        blocks=getattr(config.backbone, "blocks", 1),
+        hidden=backbone.hidden,
+        blocks=getattr(backbone, "blocks", 1),
         batch_size=training.batch_size,
         positions=training.samples_of_a_batch * length * views,
         targets=training.samples_of_a_batch * targets,
         negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
         shared_negatives=config.loss.name == "sampled_softmax",
         chunk=getattr(loss, "chunk", training.samples_of_a_batch * length),
-        sparse=uses_sparse_updates(training, loss, items, taught=bool(config.distillation.teacher)),
+        sparse=sparse,
         can_be_sparse=training.weight_decay == 0,
         frequent_items=frequent,
         device=make_device(training),
+        by_lookup=sparse or (corrects and isinstance(loss, SampledLoss) and not taught),
+        item_copies=copies + CORRECTED * max(1, len(config.tokens.tables)) * corrects,
     )

@@ -182,6 +182,16 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _items_can_be_corrected(self) -> Self:
+        if self.fusion.site == "items" and not FUSIONS.get(self.fusion.name).cls.corrects_items:
+            those = ", ".join(entry.name for entry in FUSIONS if entry.cls.corrects_items)
+            raise ValueError(
+                f"fusion.site = 'items' corrects item vectors, which fusion '{self.fusion.name}' does not. "
+                f"Set fusion.site to a block, such as 0, or choose one of: {those}."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tables_are_named(self) -> Self:
         if FUSIONS.get(self.fusion.name).cls.needs_tables and not self.tokens.tables:
             raise ValueError(

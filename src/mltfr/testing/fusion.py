@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.fusion import FUSIONS, Fusion, FusionInputs
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.testing.toy import HIDDEN, ITEMS, LENGTH, ToyBackbone, ToyBidirectional, fusion_batch, random_table
 from mltfr.tokens.table import PreparedTable
 
@@ -82,9 +82,10 @@ class FusionContract:
         return fusion
 
     def model(self, fusion: Fusion | None, is_causal: bool) -> SequentialModel:
-        """Return a model on the toy backbone; its item vectors are the same every time."""
+        """Return a model on the toy backbone, its fusion at the site of the settings; item vectors start alike."""
         torch.manual_seed(0)
-        return SequentialModel(ITEMS, (ToyBackbone if is_causal else ToyBidirectional)(), fusion)
+        backbone = (ToyBackbone if is_causal else ToyBidirectional)()
+        return SequentialModel(ITEMS, backbone, fusion, self.settings.get("site", 0))
 
     def histories(self) -> Tensor:
         """Return codes `[B, L]`, right-aligned."""
@@ -157,11 +158,12 @@ class FusionContract:
         for place in range(1, LENGTH):
             changed = codes.clone()
             changed[:, place:] = codes[:, place:] % ITEMS + 1
-            torch.manual_seed(9)  # the same noise and dropout in both
-            before = model.encode(codes)[:, :place]
-            torch.manual_seed(9)
-            after = model.encode(changed)[:, :place]
-            torch.testing.assert_close(before, after, rtol=1e-5, atol=1e-5)
+            states = []
+            for each in (codes, changed):
+                torch.manual_seed(9)  # the same noise and dropout in both, and the same item vectors
+                step = Prepared(model.item_vectors(whole=True))
+                states.append(model.encode(each, prepared=step)[:, :place])
+            torch.testing.assert_close(*states, rtol=1e-5, atol=1e-5)
 
     def test_what_is_prepared_changes_no_result(self, tables: list[PreparedTable], is_causal: bool) -> None:
         fusion = self.awake(tables, is_causal).eval()

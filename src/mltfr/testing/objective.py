@@ -15,8 +15,9 @@ from mltfr.backbones.sasrec import SASRec, SASRecConfig
 from mltfr.fusion import Fusion
 from mltfr.interactions import Histories
 from mltfr.interactions.collate import Codes
+from mltfr.item_vectors import ItemVectors
 from mltfr.losses.cross_entropy import CrossEntropy, CrossEntropyConfig
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.objectives import OBJECTIVES, Objective
 from mltfr.training.batch import Batch
 from mltfr.training.samples import PrefixSamples, Samples, WindowSamples, make_batch
@@ -112,6 +113,14 @@ class ObjectiveContract:
         alone = loss(replace(batch, views=()))
         term = self.term(objective, loss.model, batch)
         torch.testing.assert_close(loss(batch), alone + term)
+
+    def test_views_have_the_item_vectors_of_the_step(self, samples: Samples) -> None:
+        objective = self.build()
+        model, batch = self.model(objective), self.batch(objective, samples)
+        last = model.encode(batch.items, last=1)[:, -1]
+        step = Prepared(ItemVectors(model.item_embedding, [lambda codes, vectors: 0 * vectors]))
+        with_its_own = objective.term(model, last, batch.views)
+        assert not torch.equal(objective.term(model, last, batch.views, step), with_its_own)
 
     def test_gradients_reach_the_encoder(self, samples: Samples) -> None:
         objective = self.build()

@@ -19,7 +19,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.fusion import FUSIONS, FusionInputs
 from mltfr.fusion.init import Seeded
 from mltfr.interactions import InteractionLog
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.pipeline import RunConfig, fit, load_artifact
 from mltfr.testing.toy import random_table
 from mltfr.training import Callback, Interrupted
@@ -90,7 +90,7 @@ class PairContract:
                 plugged = FUSIONS.get(fusion).cls(
                     FUSIONS.get(fusion).config.model_validate({"name": fusion, **settings}), inputs
                 )
-            return SequentialModel(ITEMS, encoder, plugged).eval()
+            return SequentialModel(ITEMS, encoder, plugged, settings.get("site", 0)).eval()
 
     def awake(self, model: SequentialModel) -> SequentialModel:
         """Move the fusion's parameters away from their start, so that it changes something."""
@@ -132,7 +132,8 @@ class PairContract:
         states = []
         for batch in (items, changed):
             torch.manual_seed(11)
-            states.append(model.encode(batch)[:, :4][before])
+            step = Prepared(model.item_vectors(whole=True))
+            states.append(model.encode(batch, prepared=step)[:, :4][before])
         torch.testing.assert_close(states[0], states[1], rtol=1e-5, atol=1e-6)
 
     def test_every_parameter_gets_a_gradient(self, model: SequentialModel, items: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from threading import Event
 
@@ -40,7 +40,7 @@ KEPT = "kept"
 DIAGNOSED_STEPS = 64
 """Of so many steps one is not replayed as a CUDA graph, so that it adds to the fusion's diagnostics."""
 REFRESH_HISTORIES = 2048
-"""Training histories whose queries may choose the fusion's shortlists."""
+"""Training histories, or items, whose queries may choose the fusion's shortlists."""
 
 
 class Round:
@@ -215,18 +215,24 @@ class Round:
         state.finished = last or state.stale >= config.patience
 
     def _refresh(self) -> None:
-        """Refresh the fusion's shortlists, from a random sample of the training histories."""
+        """Refresh the fusion's shortlists, from a random sample of those that ask: training histories, or items."""
         if self.model.fusion is None or not self.model.fusion.needs_tables:
             return
         random = epoch_generator(self.seed, self.state.round, self.state.epoch, REFRESH)
-        count = min(REFRESH_HISTORIES, len(self.samples))
-        chosen = np.sort(random.choice(len(self.samples), count, replace=False))
+        batches = self._asking(random)
         self.loss.eval()
         if self.group.shards > 1:
             torch.manual_seed(int(random.integers(2**63)))
         with torch.no_grad():
-            self.model.fusion.refresh(
-                self.model.fusion_inputs(self.samples.batch(chunk, random).to(self.group.device).items)
-                for chunk in np.array_split(chosen, -(-count // self.config.samples_of_a_batch))
-            )
+            self.model.fusion.refresh(self.model.fusion_inputs(codes.to(self.group.device)) for codes in batches)
         self.group.broadcast_module(self.model.fusion)
+
+    def _asking(self, random: np.random.Generator) -> Iterator[Tensor]:
+        """Return batches of codes `[B, L]` whose queries may choose the shortlists; items ask alone, `[B, 1]`."""
+        size = self.config.samples_of_a_batch
+        if self.model.corrects_items:
+            items = random.permutation(self.model.items)[:REFRESH_HISTORIES] + 1
+            return iter(torch.split(torch.from_numpy(items).unsqueeze(1), size))
+        count = min(REFRESH_HISTORIES, len(self.samples))
+        chosen = np.sort(random.choice(len(self.samples), count, replace=False))
+        return (self.samples.batch(chunk, random).items for chunk in np.array_split(chosen, -(-count // size)))

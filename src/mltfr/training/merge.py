@@ -24,6 +24,9 @@ POSITIONS = 800
 SAMPLES_AN_EXAMPLE = 50
 """Samples that round 1 has trained on for each example of the estimate: on a CPU an example was measured to cost up to
 five times a sample's share of a step, or a little more, so that the estimate takes about a tenth of round 1 or less."""
+STEPS_AN_EXAMPLE = 10
+"""Steps of round 1 for each example where experts correct item vectors: an example then costs about a step, since the
+experts reach its loss by every item that the loss reads."""
 FEWEST = 32
 """Examples that are taken however short round 1 was, whatever their share of it."""
 
@@ -64,11 +67,12 @@ def merge_experts(
     if fusion.fisher_estimator == "batch":  # over the training batches of one epoch, as published
         plan = plan_epoch(len(samples), samples.lengths, config.samples_of_a_batch, config.advanced.bucket, random)
     else:
-        count = min(config.advanced.fisher_examples, max(FEWEST, epochs * len(samples) // SAMPLES_AN_EXAMPLE))
-        count = min(count, len(samples))
+        size = config.samples_of_a_batch
+        cost = STEPS_AN_EXAMPLE * size if model.corrects_items else SAMPLES_AN_EXAMPLE
+        count = min(config.advanced.fisher_examples, max(FEWEST, epochs * len(samples) // cost), len(samples))
         chosen = random.choice(len(samples), count, replace=False)
         chosen = chosen[np.argsort(samples.lengths(chosen), kind="stable")]
-        plan = np.array_split(chosen, -(-count // config.samples_of_a_batch))
+        plan = np.array_split(chosen, count if model.corrects_items else -(-count // size))
     device = model.item_embedding.weight.device
 
     def batches() -> Iterator[Batch]:
@@ -77,7 +81,10 @@ def merge_experts(
             yield samples.batch(chunk, random).to(device)
             progress.advance(len(chunk))
 
-    if fusion.fisher_estimator == "batch":
+    if fusion.fisher_estimator == "per-example" and model.corrects_items:
+        examples = ((batch.items, batch.targets) for batch in batches())
+        fisher = estimate_fisher_of_batches(step, parameters, lambda *one: summed_loss(step, *one), examples)
+    elif fusion.fisher_estimator == "batch":
         pairs = ((batch.items, batch.targets) for batch in batches())
         fisher = estimate_fisher_of_batches(step, parameters, lambda *pair: step(Batch(*pair)), pairs)
     else:
@@ -86,6 +93,11 @@ def merge_experts(
         with torch.no_grad():  # vmap's gradients are taken all the same, but nothing else keeps a graph
             fisher = estimate_fisher(step, parameters, lambda *pair: linearised_loss(model, *pair), pairs, chunk)
     return fusion.merge_experts({name.removeprefix("model.fusion."): value for name, value in fisher.items()})
+
+
+def summed_loss(step: TrainingLoss, items: Tensor, targets: Tensor) -> Tensor:  # [B, L], [B, T] -> []
+    """Return a batch's summed loss."""
+    return step(Batch(items, targets)) * (targets > 0).sum()
 
 
 def hidden_gradient(step: TrainingLoss, batch: Batch) -> Tensor:  # -> [B, T, D]

@@ -52,7 +52,8 @@ class TrainingLoss(nn.Module):
         self.objective = objective
         self.teacher = teacher
         model.item_embedding.sparse = self.sparse = sparse
-        self.by_lookup = sparse
+        reads_few = isinstance(loss, SampledLoss) and teacher is None
+        self.by_lookup = sparse or (reads_few and model.corrects_items)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the mean loss over the positions with a target, and what the objective adds to it, a scalar.

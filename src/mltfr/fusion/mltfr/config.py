@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -60,6 +60,20 @@ class MltfrConfig(FusionConfig):
     """Tables whose experts make the consensus expert; all of them if none is named."""
     consensus_weight: float = Field(0.1, ge=0)
     """Weight of the consensus expert in round 2 (lambda); 0 leaves round 2 out."""
+
+    @model_validator(mode="after")
+    def _an_item_asks_for_itself(self) -> Self:
+        looks_back = [
+            f"filter.{name} = '{value}'"
+            for name, value in (("granularity", self.filter.granularity), ("query", self.filter.query))
+            if value in ("sequence", "exponential")
+        ]
+        if self.site == "items" and looks_back:
+            raise ValueError(
+                f"{looks_back[0]} is about histories, and with site = 'items' every item asks for itself. Leave it "
+                "out, or set site to a block"
+            )
+        return self
 
     @property
     def knows_later_items(self) -> bool:

@@ -8,6 +8,8 @@ At position t of a history, for tables n = 1..N with tokens e of norm sqrt(W), P
     expert_n(x) = O_n concat_h sum_k softmax_k(q_n(x) . k_n(A_n e_nk) / sqrt(d) + log w_tnk) v_n(A_n e_nk)
     delta_t     = sum_n router_n(x_t) expert_n(x_t) + lambda consensus(x_t)
 
+With `site = "items"` a position is an item: x is its vector, which is the query too, and `x + delta` takes its place.
+
 The consensus expert (round 2) is the Fisher-weighted mean of the trained experts' cores, frozen. It reads the kept
 tokens of all tables of its group, each through its own table's adapter.
 
@@ -183,7 +185,7 @@ class MltfrFusion(MltfrRounds):
         self.widths = {name: table.shape[1] for name, table in tables.items()}
         self.group = consensus_group(config.consensus_group, tables)
         self.in_group = [number for number, name in enumerate(tables) if name in self.group]
-        self.queries = make_queries(config.filter, inputs.is_causal)
+        self.queries = make_queries(config.filter, inputs.is_causal, config.site)
         self.needs_prefixes = inputs.is_causal and config.knows_later_items
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():

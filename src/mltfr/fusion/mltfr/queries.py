@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mltfr.errors import ConfigError
+from mltfr.fusion.base import Site
 from mltfr.fusion.mltfr.shortlist import Choice
 from mltfr.fusion.packing import pack
 
@@ -88,6 +89,14 @@ class PrefixDecay(Queries):
         return (weight @ (x * observed)) / torch.where(total > 0, total, 1.0)
 
 
+class OwnVector(Queries):
+    """What stands at a position: an item asks for itself."""
+
+    def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
+        """Return the vectors, `[B, last, D]`."""
+        return x[:, -last:]
+
+
 class QueryConfig(Protocol):
     """The settings of a filter that say how it asks."""
 
@@ -104,12 +113,14 @@ class QueryConfig(Protocol):
         """Weight of an item relative to the next one in the exponential query."""
 
 
-def make_queries(config: QueryConfig, is_causal: bool) -> Queries:
-    """Return how a filter asks.
+def make_queries(config: QueryConfig, is_causal: bool, site: Site = 0) -> Queries:
+    """Return how a filter asks: an item for itself, a position of a history with what it has read.
 
     Raises:
         ConfigError: the exponential query with a bidirectional backbone.
     """
+    if site == "items":
+        return OwnVector()
     if config.query == "exponential":
         if not is_causal:
             raise ConfigError(

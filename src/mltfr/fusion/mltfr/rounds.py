@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class MltfrRounds(TwoRoundFusion):
     """What training asks of the method besides `delta`; `MltfrFusion` holds the parts and the formula."""
 
+    corrects_items = True
     supports_cuda_graph = True
     config: MltfrConfig
     queries: Queries
