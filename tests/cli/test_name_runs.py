@@ -18,7 +18,8 @@ from support.command_line import refused, run
 from support.walks import write_log
 
 SMALL = ("--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "training.batch_size=32",
-         "--set", "tokens.width=8", "--set", "names.scale=0.5")  # fmt: skip
+         "--set", "tokens.width=8", "--set", "names.scale=0.5",
+         "--set", "names.components=variance")  # fmt: skip
 NONE = ("--fusion", "none", "--tokens", "alpha,beta", *SMALL, "--epochs", "2")
 WORDS = [f"{letter}{pair}{n}" for n, (letter, pair) in enumerate(zip("abcdefghijkl", "xyzuvwabcdxy", strict=True))]
 """The first words of the tables of the tests."""

@@ -9,6 +9,7 @@ import pytest
 
 from mltfr.errors import DataError
 from mltfr.interactions import Vocabulary
+from mltfr.interactions.histories import Histories
 from mltfr.names.config import NamesConfig
 from mltfr.names.scale import item_scales
 from mltfr.names.texts import item_texts
@@ -24,6 +25,7 @@ IDS = ("a", "b", "c", "d", "e", "f", "nameless", "odd")
 TEXTS = {"a": "red shoe", "b": "Crimson boot!", "c": "blue hat", "d": "navy cap", "e": "red shoe", "f": "blue shoe",
          "odd": "qqqq", "elsewhere": "red red red"}  # fmt: skip
 VOCABULARY = Vocabulary(IDS, np.array([0, 9, 1, 1, 1, 9, 1, 1, 1]))
+HISTORIES = Histories.from_sequences([[1, 2, 5], [3, 4, 6], [7, 8]])
 
 
 def table(name: str = "t", seed: int = 0) -> tuple[PreparedTable, Spelling]:
@@ -33,10 +35,11 @@ def table(name: str = "t", seed: int = 0) -> tuple[PreparedTable, Spelling]:
 
 
 def vectors(*, dimensions: int = 3, seed: int = 0, **settings: Any) -> NameVectors:
-    config = NamesConfig.parse({"file": "memory", "scale": 1.0, "first_direction": "keep", **settings})
+    given = {"file": "memory", "components": "variance", "scale": 1.0, "first_direction": "keep", **settings}
+    config = NamesConfig.parse(given)
     tables = [table("t"), table("u", 1)]
     found, spellings = [t for t, _ in tables], {t.name: s for t, s in tables}
-    return name_vectors(item_texts(TEXTS), VOCABULARY, config, dimensions, found, spellings, seed)
+    return name_vectors(item_texts(TEXTS), VOCABULARY, HISTORIES, config, dimensions, found, spellings, seed)
 
 
 def cosines(found: NameVectors) -> np.ndarray:
@@ -50,7 +53,7 @@ def test_names_of_one_meaning_are_near_and_of_one_text_the_same() -> None:
     assert near[0, 4] == pytest.approx(1, abs=1e-5)
     assert near[0, 1] > 0.8 > 0.3 > near[0, 2]
     assert near[2, 3] > 0.8
-    assert found.there.tolist() == [False, *[True] * 6, False, False]
+    assert found.vectors.any(1).tolist() == [False, *[True] * 6, False, False]
     assert (found.vectors[[0, 7, 8]] == 0).all()
     assert np.square(found.vectors[1:7]).mean() == pytest.approx(1, abs=1e-4)
     assert 0 < found.kept <= 1
@@ -60,7 +63,8 @@ def test_names_of_items_that_training_does_not_know_decide_nothing() -> None:
     config = NamesConfig(file="memory")
     (one, spelling), texts = table(), {key: value for key, value in TEXTS.items() if key != "elsewhere"}
     fewer, more = (
-        name_vectors(item_texts(each), VOCABULARY, config, 3, [one], {"t": spelling}).vectors for each in (texts, TEXTS)
+        name_vectors(item_texts(each), VOCABULARY, HISTORIES, config, 3, [one], {"t": spelling}).vectors
+        for each in (texts, TEXTS)
     )
     assert np.array_equal(fewer, more)
 
@@ -85,10 +89,10 @@ def test_names_that_are_no_words_are_doubted() -> None:
     one, _ = table()
     letters = Spelling.of((n, Token(TokenKind.WORD, w)) for n, w in enumerate("abcdefgh"))
     texts = item_texts({"a": "abc def", "b": "hgf a"})
-    found = name_vectors(texts, VOCABULARY, NamesConfig(file="memory"), 2, [one], {"t": letters}).coverage
+    found = name_vectors(texts, VOCABULARY, HISTORIES, NamesConfig(file="memory"), 2, [one], {"t": letters}).coverage
     assert found.doubt is None
-    found = name_vectors(item_texts({"a": "abc def", "b": "hgf"}), VOCABULARY, NamesConfig(file="memory"), 2, [one],
-                         {"t": letters}).coverage  # fmt: skip
+    texts = item_texts({"a": "abc def", "b": "hgf"})
+    found = name_vectors(texts, VOCABULARY, HISTORIES, NamesConfig(file="memory"), 2, [one], {"t": letters}).coverage
     assert found.doubt is not None
     assert "only 0% of the words in these names are words of a token table (others: abc, def, hgf)" in found.doubt
 
@@ -100,7 +104,7 @@ def test_permuted_names_are_those_of_other_items() -> None:
     assert not np.array_equal(real.vectors, control.vectors)
     assert np.array_equal(control.vectors, vectors(control="permuted").vectors)
     assert not np.array_equal(control.vectors, vectors(control="permuted", seed=1).vectors)
-    assert not control.there[7]  # who has no name gets none
+    assert not control.vectors[7].any()  # who has no name gets none
 
 
 def test_a_bag_of_words_knows_no_meaning() -> None:
@@ -109,7 +113,7 @@ def test_a_bag_of_words_knows_no_meaning() -> None:
     assert near[0, 4] == pytest.approx(1, abs=1e-4)
     assert near[0, 1] < 0.3
     assert found.coverage.tables == ()
-    assert found.there[8]  # its word is a word here
+    assert found.vectors[8].any()  # its word is a word here
 
 
 def test_the_scale_follows_how_often_an_item_occurs() -> None:
@@ -124,4 +128,17 @@ def test_the_scale_follows_how_often_an_item_occurs() -> None:
 def test_names_that_no_table_spells() -> None:
     one, spelling = table()
     with pytest.raises(DataError, match="no token table can spell a word of these names"):
-        name_vectors(item_texts({"a": "zz"}), VOCABULARY, NamesConfig(file="memory"), 2, [one], {"t": spelling})
+        name_vectors(
+            item_texts({"a": "zz"}), VOCABULARY, HISTORIES, NamesConfig(file="memory"), 2, [one], {"t": spelling}
+        )
+
+
+@pytest.mark.parametrize("components", ["agreement", "variance"])
+def test_a_name_is_the_sum_of_its_tokens_places(components: str) -> None:
+    found = vectors(components=components)
+    assert found.space is not None
+    tables = [table("t")[0], table("u", 1)[0]]
+    places = sum(one.vectors.astype(np.float64) @ found.space.maps[one.name] + found.space.offset(one.name)
+                 for one in tables)  # fmt: skip
+    both = (places[WORDS.index("navy")] + places[WORDS.index("cap")]) / 2           # words of one name each
+    np.testing.assert_allclose(found.vectors[4], both, atol=1e-4)

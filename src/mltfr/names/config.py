@@ -27,19 +27,23 @@ class NamesConfig(Config):
     use: Literal["start", "additive", "none"] = "start"
     """What names are used for: `start`, item embeddings begin with the vectors of their names; `additive`, these are
     added to the item vectors throughout, by a linear map that is learned; `none`, nothing."""
-    scale: float = Field(0.1, ge=0)
-    """Standard deviation of the components of a name's vector, of an item that does not occur in training."""
+    components: Literal["agreement", "variance"] = "agreement"
+    """Which components of the names are used: `agreement`, those in which consecutive items of the training histories
+    are alike, each as large as that is beyond chance; `variance`, those along which names differ most."""
+    scale: float = Field(2.0, ge=0)
+    """Factor on the vector of a name, of an item that does not occur in training. With `agreement` a component's
+    standard deviation is about this factor times its correlation beyond chance; with `variance` it is this factor."""
     scale_half: float | None = Field(None, gt=0)
     """Training interactions at which an item's scale is half of `scale`, which falls as `1 / (1 + n / scale_half)`; the
     same scale for all items if not given."""
     dimensions: int | None = Field(None, ge=1)
-    """Principal components of the names that are used; as many as the hidden width if not given."""
+    """Components of the names that are used; as many as the hidden width if not given."""
     idf: bool = True
     """Whether a word weighs the less the more items have it (inverse document frequency)."""
     first_direction: Literal["remove", "keep"] = "remove"
     """Whether the direction that all names of a table share most is removed from them (SIF, Arora et al. 2017)."""
     whiten: bool = False
-    """Whether all components get the same variance (WhitenRec, Zhang et al. 2024)."""
+    """Whether, with `variance`, all components get the same variance (WhitenRec, Zhang et al. 2024)."""
     rate_factor: float = Field(1.0, ge=0)
     """Learning rate of the map of `additive`, as a multiple of `training.learning_rate`; 0 leaves it the identity."""
     null_space: bool = False

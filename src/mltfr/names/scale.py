@@ -9,7 +9,7 @@ from mltfr.names.config import NamesConfig
 
 
 def item_scales(config: NamesConfig, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:  # [I + 1] -> [I + 1]
-    """Return the standard deviation of the components of every item's name: `scale / (1 + n / scale_half)`.
+    """Return the factor on the vector of every item's name: `scale / (1 + n / scale_half)`.
 
     The more often an item occurs, the better its interactions say what it is, and the less its name does.
 

@@ -9,12 +9,15 @@ names are in memory at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import block_diag
 from scipy.sparse import csr_array
+
+from mltfr.names.agreement import Agreement
 
 Matrix = npt.NDArray[np.float64]
 CHUNK = 1 << 13
@@ -56,12 +59,24 @@ class NameSpace:
     Attributes:
         means: m_n `[W_n]` of every table.
         maps: B_n `[W_n, D]` of every table: a token's row, less the mean, times it lies where the names lie.
-        kept: share of the names' variance that the D components keep.
+        kept: share of the names' variance that the principal components keep.
+        shift: `[D]`, or 0; what is taken off the place of a token besides.
     """
 
     means: dict[str, Matrix]
     maps: dict[str, Matrix]
     kept: float
+    shift: Matrix | float = 0.0
+
+    def onto(self, agreement: Agreement) -> Self:
+        """Return the space turned onto the directions that agree; the tables share what is taken off there."""
+        turned = agreement.directions * agreement.beyond_chance                     # [R, D]
+        maps = {name: basis @ turned for name, basis in self.maps.items()}
+        return replace(self, maps=maps, shift=agreement.mean @ turned / len(maps))
+
+    def offset(self, name: str) -> Matrix:
+        """Return what is added to a token's row times the map of its table, `[D]`."""
+        return -self.means[name] @ self.maps[name] - self.shift
 
     def vectors(self, parts: Sequence[TablePart]) -> npt.NDArray[np.float32]:  # -> [I, D]
         """Return the vectors of names; zero where no table says anything."""

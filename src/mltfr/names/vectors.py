@@ -14,6 +14,8 @@ from scipy.sparse import csr_array, diags_array
 
 from mltfr.errors import DataError
 from mltfr.interactions import Vocabulary
+from mltfr.interactions.histories import Histories
+from mltfr.names.agreement import Agreement, agreement
 from mltfr.names.bag_of_words import bag_of_words
 from mltfr.names.config import NamesConfig
 from mltfr.names.coverage import EXAMPLES, NameCoverage, TableCoverage
@@ -24,6 +26,9 @@ from mltfr.names.words import ItemWords, words_of
 from mltfr.tokens.spelling import Spelling
 from mltfr.tokens.table import PreparedTable
 
+READ = 256
+"""Principal components of the names among which those that agree are looked for."""
+
 
 @dataclass(frozen=True, eq=False)
 class NameVectors:
@@ -31,22 +36,23 @@ class NameVectors:
 
     Attributes:
         vectors: float32 `[I + 1, D]`, each on the scale of its item; zero at padding and where there is no name.
-        there: bool `[I + 1]`, which items have one.
         coverage: how far the names reach.
-        kept: share of the names' variance that the components keep.
+        kept: share of the names' variance that the principal components keep.
         space: the space that they lie in; None for the bag of words, which has no tokens in it.
+        agreement: the directions that are used; None where these are the components of most variance.
     """
 
     vectors: npt.NDArray[np.float32]
-    there: npt.NDArray[np.bool_]
     coverage: NameCoverage
     kept: float
     space: NameSpace | None = None
+    agreement: Agreement | None = None
 
 
 def name_vectors(
     texts: ItemTexts,
     vocabulary: Vocabulary,
+    histories: Histories,
     config: NamesConfig,
     dimensions: int,
     tables: Sequence[PreparedTable] = (),
@@ -58,6 +64,7 @@ def name_vectors(
     Args:
         texts: what is said about items.
         vocabulary: the items that training knows; only their names decide what the components are.
+        histories: the training histories.
         config: settings.
         dimensions: number of components D.
         tables: the prepared tables; none are needed for the bag of words.
@@ -71,20 +78,26 @@ def name_vectors(
     words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
     spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
     coverage = _coverage(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
-    weights, space = words.weighted(config.idf), None
+    weights, space, agreeing = words.weighted(config.idf), None, None
+    agree = config.components == "agreement"
+    width, whiten = (READ, False) if agree else (dimensions, config.whiten)
     if config.control == "bag-of-words":
-        vectors, kept = bag_of_words(weights, dimensions, config.whiten)
+        vectors, kept = bag_of_words(weights, width, whiten)
     else:
         vectors_of = {table.name: table for table in tables}
         parts = [_part(vectors_of[name], spelling, words, weights) for name, spelling in spelled]
         if not any(part.weights.nnz for part in parts):
             raise DataError(f"{texts.source}: no token table can spell a word of these names. Choose other --tokens.")
-        space = name_space(parts, dimensions, config.first_direction == "remove", config.whiten)
+        space = name_space(parts, width, config.first_direction == "remove", whiten)
         vectors, kept = space.vectors(parts), space.kept
-    scaled = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])       # [I + 1, D]
-    there = (scaled != 0).any(axis=1)
-    scaled *= item_scales(config, vocabulary.counts)[:, None]
-    return NameVectors(scaled, there, coverage, kept, space)
+    if agree:
+        there = (vectors != 0).any(axis=1)                                          # [I]
+        agreeing = agreement(vectors, there, histories, dimensions)
+        vectors = agreeing.vectors(vectors) * there[:, None]
+        space = space.onto(agreeing) if space is not None else None
+    vectors = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])      # [I + 1, D]
+    vectors *= item_scales(config, vocabulary.counts)[:, None]
+    return NameVectors(vectors, coverage, kept, space, agreeing)
 
 
 def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:

@@ -83,7 +83,7 @@ def build_model(
 
 
 def _add_names(model: NeuralModel, config: NamesConfig, names: NameVectors | None) -> None:
-    """Let items begin with the vectors of their names, or give the model the path that adds these.
+    """Add to items, as they begin, the vectors of their names, or give the model the path that adds these.
 
     Args:
         model: as it would be without names.
@@ -97,8 +97,7 @@ def _add_names(model: NeuralModel, config: NamesConfig, names: NameVectors | Non
         model.names = NamePath(vectors, rows, hidden, config.rate_factor, config.null_space)
     elif names is not None:
         with torch.no_grad():
-            named = torch.from_numpy(names.there).nonzero().squeeze(1)              # [n], codes
-            model.item_embedding.weight[named, :width] = vectors[named]
+            model.item_embedding.weight[: len(vectors), :width] += vectors
     if config.shared_space and names is not None and names.space is not None and isinstance(model.fusion, MltfrFusion):
         share_space(model.fusion, _token_maps(names.space, hidden))
 
@@ -107,9 +106,9 @@ def _token_maps(space: NameSpace, hidden: int) -> dict[str, TokenMap]:
     """Return where tokens lie in the space of names, of the hidden width; components that names lack are zero."""
     maps = {}
     for name, basis in space.maps.items():
-        whole = np.zeros((len(basis), hidden))
-        whole[:, : basis.shape[1]] = basis                                          # [W, D]
-        weight, bias = (torch.from_numpy(values).float() for values in (whole.T, -space.means[name] @ whole))
+        whole = np.zeros((len(basis) + 1, hidden))
+        whole[:, : basis.shape[1]] = np.vstack([basis, space.offset(name)])         # [W + 1, D]
+        weight, bias = (torch.from_numpy(values).float() for values in (whole[:-1].T, whole[-1]))
         maps[name] = TokenMap(weight, bias)
     return maps
 

@@ -171,7 +171,7 @@ def fit_split(
     estimator = make_estimator(config)
     estimator.check(data)
     with estimator.main_process_first():  # it downloads what is missing
-        tables = read_tables(config, data.vocabulary, callback, texts)
+        tables = read_tables(config, data, callback, texts)
     facts |= tables.facts | ({FINGERPRINT: texts.fingerprint()} if texts is not None else {})
     facts |= teacher_facts(config)
     # 3. model: the memory it takes, and the checkpoint it continues from

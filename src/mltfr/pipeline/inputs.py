@@ -21,7 +21,6 @@ from mltfr.interactions import (
     ReadingConfig,
     Split,
     SplitConfig,
-    Vocabulary,
     apply_filters,
     load_interactions,
     split,
@@ -135,13 +134,13 @@ def load_run_tables(config: RunConfig, progress: Progress = SILENT) -> list[Prep
 
 
 def read_tables(
-    config: RunConfig, vocabulary: Vocabulary, progress: Progress = SILENT, texts: ItemTexts | None = None
+    config: RunConfig, data: Split, progress: Progress = SILENT, texts: ItemTexts | None = None
 ) -> Tables:
     """Return what a run reads beside the log: token tables, for an adapter the user's item vectors, and names.
 
     Args:
         config: the run's settings.
-        vocabulary: the items.
+        data: the split, whose items they are about.
         progress: receives downloads and preparations, and is told how far vectors and names reach.
         texts: what is said about the items, where the run uses it; None in an update, whose weights have it already.
 
@@ -156,13 +155,13 @@ def read_tables(
     facts: dict[str, Any] = {"tables": describe(tokens)}
     vectors = names = None
     if isinstance(config.fusion, AdapterConfig):
-        found = read_item_features(Path(config.fusion.vectors), vocabulary, config.fusion.missing)
-        items, width = len(vocabulary), found.vectors.shape[1]
+        found = read_item_features(Path(config.fusion.vectors), data.vocabulary, config.fusion.missing)
+        items, width = len(data.vocabulary), found.vectors.shape[1]
         there = items - len(found.missing)
         progress.message(f"item vectors of {found.source}: {there:,} of {items:,} items, width {width}")
         vectors, facts["item_vectors"] = found.vectors, found.report()
     if texts is not None:
-        names, of_names = run_name_vectors(config, texts, vocabulary, tokens, progress)
+        names, of_names = run_name_vectors(config, texts, data, tokens, progress)
         facts |= of_names
     return Tables(tokens, vectors, facts, names)
 

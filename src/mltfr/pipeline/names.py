@@ -10,7 +10,7 @@ from typing import Any
 
 from mltfr.errors import ConfigError, MltfrWarning
 from mltfr.fusion import FUSIONS
-from mltfr.interactions import Vocabulary
+from mltfr.interactions import Split, Vocabulary
 from mltfr.names.config import IDS, MEMORY
 from mltfr.names.texts import ItemTexts, item_texts, texts_of_ids
 from mltfr.names.vectors import NameVectors, name_vectors
@@ -61,7 +61,7 @@ def are_at_hand(config: RunConfig, given: Any) -> bool:
 def run_name_vectors(
     config: RunConfig,
     texts: ItemTexts,
-    vocabulary: Vocabulary,
+    data: Split,
     tokens: Sequence[PreparedTable],
     progress: Progress = SILENT,
 ) -> tuple[NameVectors, dict[str, Any]]:
@@ -70,7 +70,7 @@ def run_name_vectors(
     Args:
         config: the run's settings.
         texts: what is said about the items.
-        vocabulary: the items.
+        data: the split, of which the items and the training histories are read.
         tokens: the tables that its fusion reads, which are the names' too unless one of them is a control.
         progress: told how far the names reach.
 
@@ -86,9 +86,12 @@ def run_name_vectors(
         spellings = load_spellings(config.tokens)
     width = names.dimensions or config.backbone.hidden  # type: ignore[union-attr]
     progress.start("reading names")
-    found = name_vectors(texts, vocabulary, names, width, tables, spellings, config.tokens.control_seed)
+    histories, seed = data.train_histories(), config.tokens.control_seed
+    found = name_vectors(texts, data.vocabulary, histories, names, width, tables, spellings, seed)
     for line in found.coverage.lines():
         progress.message(line)
+    if found.agreement is not None:
+        progress.message(found.agreement.line())
     if found.coverage.doubt is not None:
         warnings.warn(found.coverage.doubt, MltfrWarning, stacklevel=2)
     facts = {
@@ -97,4 +100,6 @@ def run_name_vectors(
         "tables": [{"name": table.name, "fingerprint": table.fingerprint} for table in tables],
         "coverage": found.coverage.to_json(),
     }
+    if found.agreement is not None:
+        facts["agreement"] = found.agreement.to_json()
     return found, {"names": facts}
