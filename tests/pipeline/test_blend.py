@@ -170,8 +170,11 @@ def test_given_weights_are_taken_in_any_unit(runs):
     found = Recommender.blend(folders(runs, "sasrec", "item-knn"), weights=[6, 2], callback=QUIET)
     assert found.fitted.model.weights.tolist() == [0.75, 0.25]
     assert found.fitted.facts["blend"]["weights"] == "given"
-    wrong = (([1], "1 for 2 runs"), ([1, -1], "at least 0"), ([0, 0], "above 0"), ([1, float("nan")], "nan"))
-    for weights, error in wrong:
+    wrong = {
+        "expected a list of numbers": ["much", 1], "1 for 2 runs": [1], "at least 0": [1, -1], "above 0": [0, 0],
+        "nan": [1, float("nan")],
+    }  # fmt: skip
+    for error, weights in wrong.items():
         with pytest.raises(ConfigError, match=error):
             Recommender.blend(folders(runs, "sasrec", "item-knn"), weights=weights, callback=QUIET)
 

@@ -46,9 +46,10 @@ def blend(
     given = None
     if weights is not None:
         try:
-            given = check_weights([float(weight) for weight in weights.split(",")], len(runs))
+            given = [float(weight) for weight in weights.split(",")]
         except ValueError:
             raise ConfigError(f"--weights is '{weights}'; expected numbers separated by commas, as in 2,1.") from None
+        check_weights(given, len(runs))
     blended = blend_runs(names_of(runs), out, given, callback=Console())
     if blended.metrics:
         print_scores(blended.metrics)

@@ -107,8 +107,9 @@ class ModelScorer:
             return scores
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Return the softmax of the scores of all items, float32 `[B, I]`."""
-        return scores.softmax(1)
+        """Return the softmax of the scores of all items, float32 `[B, I]`, in their place."""
+        exponentials = scores.sub_(scores.amax(1, keepdim=True)).exp_()      # [B, I]
+        return exponentials.div_(exponentials.sum(1, keepdim=True))
 
     def _in_training(self) -> bool:
         return any(module.training for module in self._modules)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, shown
 from mltfr.evaluation.asked import rules_of
 from mltfr.fusion.none import NoFusionConfig
 from mltfr.inference import Retriever, Scorer
@@ -48,13 +48,15 @@ class Member:
         config: its settings.
         model: a network or a baseline.
         facts: what the manifest says of it.
-        share: of the run that it comes from, how much it counts in that.
+        run: number of the run that it comes from.
+        share: how much it counts in that run.
     """
 
     name: str
     config: RunConfig
     model: Model
     facts: Mapping[str, Any]
+    run: int
     share: float = 1.0
 
 
@@ -84,52 +86,47 @@ def blend(
     started, callback = time.monotonic(), callback or Callback()
     given = check_weights(weights, len(runs))
     with open_run(folder, resume=False) if folder is not None else nullcontext(False):
-        members: list[Member] = []
-        of_runs: list[int] = []
-        first: FittedModel | None = None
-        first_name = ""
-        for number, (name, run) in enumerate(runs.items()):
-            callback.message(f"reading {name}")
-            fitted = load_artifact(run) if isinstance(run, Path) else run
-            if first is None:
-                first, first_name = fitted, name
-                check_held_out(name, fitted.split)
-            else:
-                require_alike(first_name, first, name, fitted)
-            for member in members_of(name, fitted):
-                members.append(member)
-                of_runs.append(number)
-        if first is None:
-            raise ConfigError("A blend needs at least one run: mltfr blend RUN RUN --out BLEND")
-        data, protocol = first.split, first.protocol()
+        first, members = _read(runs, callback)
+        data, protocol, metric = first.split, first.protocol(), first.config.judged_by
         if given is None and len(members) > 1 and not len(data.validation):
             raise ConfigError("The runs have no validation split to choose weights on. Give them: --weights 1,1")
-        shares = None
-        if given is not None:
-            shares = [given[run] * member.share for run, member in zip(of_runs, members, strict=True)]
-        metric = first.config.judged_by
+        shares = None if given is None else [given[member.run] * member.share for member in members]
         weighed = weigh([member.model for member in members], data, protocol, metric, shares, callback)
-        facts = {
-            "seed": first.config.seed,
-            **{key: first.facts[key] for key in OF_THE_LOG if key in first.facts},
-            "tables": [],
-            "rounds": 0,
-            BLEND: weighed.facts([_told(member) for member in members], chosen=given is None),
-        }
-        for line in in_words(facts[BLEND], metric):
+        told = weighed.facts([_told(member) for member in members], chosen=given is None)
+        for line in in_words(told, metric):
             callback.message(line)
+        of_the_log = {key: first.facts[key] for key in OF_THE_LOG if key in first.facts}
+        facts = {"seed": first.config.seed, **of_the_log, "tables": [], "rounds": 0, BLEND: told}
         blended = FittedModel(_config(first.config, members), weighed.model, data, facts)
-        facts[BLEND]["request"] = cost = request_cost(blended, weighed)
-        callback.message(cost_in_words(cost, facts[BLEND]))
-        counts = count_data(data, protocol)
+        told["request"] = cost = request_cost(blended, weighed)
+        callback.message(cost_in_words(cost, told))
         if len(data.test):
             with callback:
                 blended.metrics.update(score_and_judge(blended, folder.name if folder is not None else None, callback))
-            blended.metrics["counts"] = counts.to_json()
+            blended.metrics["counts"] = count_data(data, protocol).to_json()
         facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None:
             save_artifact(blended, folder)
         return blended
+
+
+def _read(runs: Mapping[str, FittedModel | Path], callback: Callback) -> tuple[FittedModel, list[Member]]:
+    """Return the first run, with the data of all, and the members that all of them bring; one log at a time is read."""
+    first: tuple[str, FittedModel] | None = None
+    members: list[Member] = []
+    for number, (name, run) in enumerate(runs.items()):
+        if isinstance(run, Path):
+            callback.message(f"reading {name}")
+        fitted = load_artifact(run) if isinstance(run, Path) else run
+        if first is None:
+            first = name, fitted
+            check_held_out(name, fitted.split)
+        else:
+            require_alike(*first, name, fitted)
+        members += members_of(name, fitted, number)
+    if first is None:
+        raise ConfigError("A blend needs at least one run: mltfr blend RUN RUN --out BLEND")
+    return first[1], members
 
 
 def check_weights(weights: Sequence[float] | None, runs: int) -> list[float] | None:
@@ -140,7 +137,10 @@ def check_weights(weights: Sequence[float] | None, runs: int) -> list[float] | N
     """
     if weights is None:
         return None
-    weights = [float(weight) for weight in weights]
+    try:
+        weights = [float(weight) for weight in weights]
+    except (TypeError, ValueError):
+        raise ConfigError(f"weights is {shown(weights)}; expected a list of numbers, one for every run.") from None
     listed = ", ".join(f"{weight:g}" for weight in weights)
     if len(weights) != runs:
         raise ConfigError(f"weights are {listed}: {len(weights)} for {runs} runs. Give one for every run, in order.")
@@ -149,18 +149,18 @@ def check_weights(weights: Sequence[float] | None, runs: int) -> list[float] | N
     return [weight / sum(weights) for weight in weights]
 
 
-def members_of(name: str, fitted: FittedModel) -> list[Member]:
+def members_of(name: str, fitted: FittedModel, number: int) -> list[Member]:
     """Return what a run brings into a blend: itself, or the members of a blend, each as much as it counts there."""
     model = fitted.model
     if not isinstance(model, BlendModel):
-        return [Member(name, fitted.config, model, fitted.facts)]
+        return [Member(name, fitted.config, model, fitted.facts, number)]
     backbone, told = fitted.config.backbone, fitted.facts[BLEND]["members"]
     if isinstance(backbone, BlendConfig):
         configs = backbone.members
     else:  # of two rounds
         configs, told = (fitted.config,) * len(told), [{**fitted.facts, **facts} for facts in told]
     return [
-        Member(f"{name}/{facts['run']}", config, member, facts, share)
+        Member(f"{name}/{facts['run']}", config, member, facts, number, share)
         for config, member, facts, share in zip(configs, model.members, told, model.weights.tolist(), strict=True)
     ]
 
