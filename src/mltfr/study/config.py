@@ -135,7 +135,7 @@ class StudyConfig(Config):
 
 
 def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConfig:
-    """Read a study file; the paths in it, of logs and of names, become absolute.
+    """Read a study file; the paths in it, of logs, names and teachers, become absolute.
 
     Args:
         path: the study file.
@@ -164,6 +164,9 @@ def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConf
         names = settings.get("names")
         if isinstance(names, dict) and isinstance(names.get("file"), str) and names["file"] not in ("", IDS):
             names["file"] = str((path.parent / names["file"]).resolve())
+        distillation = settings.get("distillation")
+        if isinstance(distillation, dict) and distillation.get("teacher"):
+            distillation["teacher"] = str((path.parent / str(distillation["teacher"])).resolve())
     return StudyConfig.parse({"title": path.stem, **values}, str(path))
 
 

@@ -14,6 +14,7 @@ import torch
 from mltfr.config import differences, flatten
 from mltfr.pipeline import RunConfig
 from mltfr.storage.files import sha256
+from mltfr.storage.folder import MANIFEST
 from mltfr.tokens import PreparedTable, describe
 from mltfr.tokens.verified import is_settled, state
 from mltfr.training import CHECKPOINT_FORMAT
@@ -53,8 +54,10 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
 
 
 def files_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the checksums of the files that a run's settings name: its fusion's, such as item vectors, and names."""
+    """Return the checksums of the files that a run's settings name: its fusion's, names, and its teacher's manifest."""
     texts = {**flatten(settings["fusion"]), "names.file": settings.get("names", {}).get("file", "")}
+    if teacher := settings.get("distillation", {}).get("teacher"):
+        texts["distillation.teacher"] = f"{teacher}/{MANIFEST}"
     paths = {key: Path(text).absolute() for key, text in texts.items() if isinstance(text, str) and Path(text).suffix}
     return {key: _content(path) for key, path in paths.items() if path.is_file()}
 
