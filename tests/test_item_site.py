@@ -120,6 +120,18 @@ def test_similar_items_are_those_of_the_corrected_vectors() -> None:
     assert not torch.allclose(expected, build(None).item_similarity(torch.tensor([5]))[0], atol=0.01)
 
 
+def test_requests_for_similar_items_correct_the_items_once_until_a_weight_changes() -> None:
+    fusion = Twice()
+    model = build(fusion)
+    first, again = (model.item_similarity(torch.tensor([5])) for _ in range(2))
+    assert torch.equal(first, again)
+    assert fusion.rows == [ITEMS + 1]
+    with torch.no_grad():
+        model.item_embedding.weight[3] *= -1
+    torch.testing.assert_close(model.item_similarity(torch.tensor([5]))[0, 2], -first[0, 2])
+    assert fusion.rows == [ITEMS + 1] * 2
+
+
 @pytest.mark.parametrize("name", ["bce", "sampled_softmax"])
 def test_a_loss_with_negatives_corrects_the_rows_of_its_step_alone(name: str) -> None:
     batch = Batch(torch.tensor([[0, 1, 2], [3, 4, 2]]), torch.tensor([[0, 2, 3], [4, 2, 7]]))

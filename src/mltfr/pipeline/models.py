@@ -44,6 +44,8 @@ class Model(Protocol):
 class NeuralModel(SequentialModel):
     """A sequential model as a run fits it."""
 
+    _held: tuple[int, Tensor] | None = None
+
     def scorer(self) -> ModelScorer:
         """Return a scorer on the device of the weights."""
         return ModelScorer(self, self.item_embedding.weight.device)
@@ -54,9 +56,19 @@ class NeuralModel(SequentialModel):
 
     def item_similarity(self, codes: Tensor) -> Tensor:
         """Return the cosines of the item vectors, `[N, I]`."""
-        with torch.no_grad():
-            vectors = normalize(self.item_vectors(whole=True).all()[1 : self.items + 1], dim=-1)  # [I, D]
+        vectors = self._unit_vectors()                                   # [I, D]
         return vectors[codes.to(vectors.device) - 1] @ vectors.T         # [N, I]
+
+    def _unit_vectors(self) -> Tensor:  # -> [I, D]
+        """Return item vectors of norm 1; those that a fusion corrects are kept until a weight changes."""
+        version = sum(tensor._version for tensor in (*self.parameters(), *self.buffers()))
+        held = self._held
+        if held is not None and held[0] == version:
+            return held[1]
+        with torch.no_grad():
+            vectors = normalize(self.item_vectors(whole=True).all()[1 : self.items + 1], dim=-1)
+        self._held = (version, vectors) if self.corrects_items else None
+        return vectors
 
 
 class BlendModel:
