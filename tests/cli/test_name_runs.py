@@ -156,7 +156,7 @@ def test_controls_of_names_are_settings(folder: Path, store: Path, tmp_path: Pat
 
 def test_names_stand_beside_a_fusion(folder: Path, store: Path, tmp_path: Path) -> None:
     filtered = ("--fusion", "mltfr", "--set", "fusion.filter.shortlist=16", "--set", "fusion.filter.keep=4")
-    fit(folder, store, tmp_path / "run", *filtered)
+    fit(folder, store, tmp_path / "run", *filtered, "--set", "names.use=additive", "--set", "names.shared_space=true")
     assert manifest(tmp_path / "run")["rounds"] == 2
     assert "sasrec + mltfr + names on alpha, beta" in str(Recommender.load(tmp_path / "run"))
 

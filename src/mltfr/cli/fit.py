@@ -57,7 +57,8 @@ def fit(
     tokens: Annotated[
         str | None,
         typer.Option(
-            help="Token tables, separated by commas; see `mltfr tokens list`. Missing ones are fetched.",
+            help="Token tables, separated by commas, that the fusion and --item-names read; see `mltfr tokens list`. "
+            "Missing ones are fetched.",
             show_default="smollm2-135m,wordllama,minilm-l6",
         ),
     ] = None,

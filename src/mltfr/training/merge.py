@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from mltfr.fusion import TwoRoundFusion
 from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.losses import Loss
-from mltfr.model import SequentialModel
+from mltfr.model import Prepared, SequentialModel
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training.batch import Batch
 from mltfr.training.config import TrainingConfig
@@ -91,7 +92,9 @@ def merge_experts(
         chunk = max(1, min(32, POSITIONS // model.backbone.max_length))
         pairs = ((batch.items, hidden_gradient(step, batch)) for batch in batches())
         with torch.no_grad():  # vmap's gradients are taken all the same, but nothing else keeps a graph
-            fisher = estimate_fisher(step, parameters, lambda *pair: linearised_loss(model, *pair), pairs, chunk)
+            vectors = Prepared(model.item_vectors(whole=True))  # no expert is in them
+            one = partial(linearised_loss, model, vectors)
+            fisher = estimate_fisher(step, parameters, one, pairs, chunk)
     return fusion.merge_experts({name.removeprefix("model.fusion."): value for name, value in fisher.items()})
 
 
@@ -112,10 +115,12 @@ def hidden_gradient(step: TrainingLoss, batch: Batch) -> Tensor:  # -> [B, T, D]
     return gradient
 
 
-def linearised_loss(model: SequentialModel, items: Tensor, gradient: Tensor) -> Tensor:  # [B, L], [B, T, D] -> []
-    """Return a scalar whose gradient for the parameters below the hidden states is that of the summed loss.
+def linearised_loss(
+    model: SequentialModel, vectors: Prepared, items: Tensor, gradient: Tensor
+) -> Tensor:  # [B, L], [B, T, D] -> []
+    """Return a scalar whose gradient for the fusion's parameters is that of the summed loss.
 
     By the chain rule `dL/dp = sum(dL/dh * dh/dp)`. No logits and no shapes that depend on values are in
     it, so that it runs under `torch.func.vmap` in little memory.
     """
-    return (model.encode(items, gradient.shape[1]) * gradient).sum()
+    return (model.encode(items, gradient.shape[1], vectors) * gradient).sum()
