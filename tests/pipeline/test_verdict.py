@@ -13,7 +13,8 @@ from mltfr.evaluation.comparison import Pair
 from mltfr.evaluation.significance import PairedTest, paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
 from mltfr.pipeline.report_metrics import score
-from mltfr.pipeline.verdict import End, RunVerdict, ScoreDifference, end_of, make_verdict
+from mltfr.pipeline.score_difference import ScoreDifference
+from mltfr.pipeline.verdict import Controls, End, RunVerdict, end_of, make_verdict
 from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 
@@ -69,7 +70,7 @@ def test_the_baseline_is_chosen_on_validation_alone():
         return found
 
     config, beside = resolve(backbone="ease"), {"markov": scores(2, 4), "item-knn": scores(4, 2)}
-    verdict = make_verdict(config, scores(1, 3), beside, None, None, {})
+    verdict = make_verdict(config, scores(1, 3), beside, Controls(), None, {})
     assert verdict.baseline.name == "markov"
     assert verdict.baseline.better
 
@@ -154,18 +155,26 @@ WORDS = {
     "harms": ((BETTER, WORSE), ["Fusion mltfr harms:", "Next, try the backbone alone (--fusion none)."]),
     "idle": ((UNDECIDED, SAME), ["Undecided against markov", "changes nothing: the same model", "alone (--fusi"]),
     "unclear": ((UNDECIDED, BETTER), ["difference +0.0100 a user (95 % interval -0.01", "take --backbone markov,"]),
+    "idle content": ((BETTER, BETTER, UNDECIDED), ["What it tells of a history makes no difference that shows: with",
+                     "validation ndcg@10 0.0700 against 0.0500, difference +0.0100 a user", "(--fusion constant)."]),
+    "content": ((BETTER, BETTER, BETTER), ["What it tells of a history matters: with its", "whether it holds for"]),
+    "neither": ((BETTER, UNDECIDED, UNDECIDED), ["Next, try the backbone alone (--fusion none)."]),
+    "a constant": ((BETTER, BETTER, SAME), ["correction is the same everywhere: a constant in its place"]),
     "small": ((WORSE, UNDECIDED), ["Worse than markov", "makes no difference that shows", "as long as nothing beats"]),
 }
 
 
 @pytest.mark.parametrize("case", WORDS)
 def test_words(case):
-    (baseline, zero_branch), texts = WORDS[case]
+    (baseline, zero_branch, *constant), texts = WORDS[case]
     verdict = dataclasses.replace(
         BASE,
         baseline=ScoreDifference("markov", 0.05, *baseline),
         zero_branch=ScoreDifference("zero branch", 0.05, *zero_branch),
+        constant_branch=ScoreDifference("constant branch", 0.05, *constant[0]) if constant else None,
+        validation_score=0.07,
     )
+    assert ("constant branch" in str(verdict)) == bool(constant)
     for text in texts:
         assert text in str(verdict)
 

@@ -10,6 +10,7 @@ from mltfr.evaluation import EvaluationProtocol
 from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split, Vocabulary
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.constant_branch import constant_branch
 from mltfr.pipeline.models import Model
 from mltfr.pipeline.verdict import RunVerdict
 
@@ -84,6 +85,11 @@ class FittedModel:
         """Return what scores items with the fusion's correction set to zero; None where there can be no fusion."""
         scorer = self.model.zero_branch()
         return None if scorer is None else FallbackScorer(scorer, self.popularity())
+
+    def constant_branch(self) -> Scorer | None:
+        """Return what scores items with the mean of the fusion's correction in its place; None without a fusion."""
+        model = constant_branch(self.model, self.split.train_histories())
+        return None if model is None else FallbackScorer(model.scorer(), self.popularity())
 
     def popularity(self) -> Popularity:
         """Return the baseline that stands beside every result."""

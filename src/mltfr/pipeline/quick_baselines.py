@@ -49,24 +49,30 @@ def quick_baselines(
     for name in names:
         if name == fitted.config.backbone.name or (name != "popularity" and not fitted.config.evaluation.baselines):
             continue
-        seconds, cells = cost_of(name, fitted.split, fitted.protocol())
-        if name != "popularity" and (seconds > MOST_SECONDS or cells > MOST_CELLS):
-            skipped[name] = round(seconds, 1)
-        else:
+        seconds, _ = cost_of(name, fitted.split, fitted.protocol())
+        if is_quick(name, fitted.split, fitted.protocol()):
             chosen[name] = seconds
+        else:
+            skipped[name] = round(seconds, 1)
     total, names = sum(chosen.values()), ", ".join(name for name in chosen if name != "popularity")
     if names and total >= SAID_FROM:
         callback.message(f"fitting {names} to compare with (about {total:.0f} s; --no-baselines leaves them out)")
     return list(chosen), skipped
 
 
-def fit_beside(name: str, fitted: FittedModel) -> Scorer:
-    """Return a baseline with its usual settings, fitted to the training split of a run; it scores as a run of it."""
-    popularity, entry = fitted.popularity(), BASELINES.get(name)
+def fit_beside(name: str, data: Split) -> Scorer:
+    """Return a baseline with its usual settings, fitted to the training split of a log; it scores as a run of it."""
+    counts, entry = data.vocabulary.counts, BASELINES.get(name)
+    popularity = Popularity.of_counts(counts)
     if entry.cls is Popularity:
         return popularity
-    counts = fitted.split.vocabulary.counts
-    return FallbackScorer(entry.cls.fit(entry.config(name=name), fitted.split.train_histories(), counts), popularity)
+    return FallbackScorer(entry.cls.fit(entry.config(name=name), data.train_histories(), counts), popularity)
+
+
+def is_quick(name: str, data: Split, protocol: EvaluationProtocol) -> bool:
+    """Return whether a quick baseline takes seconds and little memory on this log; popularity always does."""
+    seconds, cells = cost_of(name, data, protocol)
+    return name == "popularity" or (seconds <= MOST_SECONDS and cells <= MOST_CELLS)
 
 
 def cost_of(name: str, data: Split, protocol: EvaluationProtocol) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from mltfr.inference import FallbackScorer, Scorer
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import BLEND, BlendModel
 from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
-from mltfr.pipeline.verdict import TEST, VALIDATION, end_of, make_verdict
+from mltfr.pipeline.verdict import TEST, VALIDATION, Controls, end_of, make_verdict
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback
 
@@ -21,7 +21,8 @@ def score(
     """Return the document of `metrics.json`: test, and beside it what a reader needs to judge it.
 
     Beside the test score stand the validation score, the zero-branch score (the same model with the fusion's
-    correction set to zero: if it is as good, the fusion contributes nothing; baselines have none) and popularity.
+    correction set to zero: if it is as good, the fusion contributes nothing; baselines have none) and popularity. On
+    validation stands the constant branch, too: with the mean of the correction in its place.
 
     Args:
         fitted: the model and its data.
@@ -48,7 +49,7 @@ def score_and_judge(
         callback: told where the baselines take a while, and how far scoring is.
         parent: the run that it is an update of; None for a fit.
     """
-    document, own, zero_branch = _score(fitted, run, callback)
+    document, own, controls = _score(fitted, run, callback)
     names: Sequence[str] = QUICK
     chosen = None
     if parent is not None and VALIDATION not in own:
@@ -56,7 +57,7 @@ def score_and_judge(
         chosen = before.name if before is not None else "popularity"
         names = list(dict.fromkeys(("popularity", chosen)))
     taken, skipped = quick_baselines(fitted, callback, names)
-    beside = {name: _evaluations(fit_beside(name, fitted), fitted, callback) for name in taken}
+    beside = {name: _evaluations(fit_beside(name, fitted.split), fitted, callback) for name in taken}
     metrics = {
         name: {split: dict(evaluation.metrics) for split, evaluation in scores.items()}
         for name, scores in beside.items()
@@ -65,7 +66,7 @@ def score_and_judge(
     trained = fitted.history[len(parent.history) :] if parent is not None else fitted.history
     end = end_of(trained, fitted.facts.get("best_epoch", 0), fitted.config.training.patience)
     member = _best_member(fitted, callback)
-    verdict = make_verdict(fitted.config, own, beside, zero_branch, end, skipped, chosen, member)
+    verdict = make_verdict(fitted.config, own, beside, controls, end, skipped, chosen, member)
     if member is not None:
         document["best_member"] = {"run": member[0], "metrics": dict(member[1].metrics)}
     return {**document, "popularity": popularity, "baselines": metrics, "verdict": verdict.to_json()}
@@ -93,18 +94,21 @@ def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
 
 def _score(
     fitted: FittedModel, run: str | None, progress: Progress = SILENT
-) -> tuple[dict[str, Any], dict[str, Evaluation], Evaluation | None]:
-    """Return the document without popularity, the run's evaluations, and its zero branch's where there is a fusion."""
+) -> tuple[dict[str, Any], dict[str, Evaluation], Controls]:
+    """Return the document without popularity, the run's evaluations, and those of its controls."""
     own = _evaluations(fitted.scorer(), fitted, progress, details=True)
     document = own[TEST].to_json(run)
     if VALIDATION in own:
         document["validation"] = own[VALIDATION].to_json(run)
-    scorer, zero_branch = fitted.zero_branch(), None
+    scorer, zero_branch, constant_branch = fitted.zero_branch(), None, None
     if scorer is not None:
         if fitted.config.fusions != "none":  # without a fusion, the run is its own zero branch
             zero_branch = evaluate(scorer, fitted.split, "test", fitted.protocol(), progress=progress)
         document["zero_branch"] = dict((zero_branch or own[TEST]).metrics)
-    return document, own, zero_branch
+    if VALIDATION in own and (scorer := fitted.constant_branch()) is not None:
+        constant_branch = evaluate(scorer, fitted.split, "validation", fitted.protocol(), progress=progress)
+        document["validation"]["constant_branch"] = dict(constant_branch.metrics)
+    return document, own, Controls(zero_branch, constant_branch)
 
 
 def _evaluations(

@@ -4,55 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from mltfr.evaluation import Evaluation
-from mltfr.evaluation.bootstrap import is_real
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 
 TEST, VALIDATION = "test", "validation"
 Scores = Mapping[str, Evaluation]
 """The evaluations of one scorer by the split."""
 
 
-@dataclass(frozen=True)
-class ScoreDifference:
-    """A run against another scorer, on test.
+class Controls(NamedTuple):
+    """Evaluations of a run's model with something else in place of its fusion's correction; None without a fusion.
 
     Attributes:
-        name: the other one.
-        score: its score.
-        difference: mean over the users of the run's metric minus the other one's; one with several examples counts by
-            their mean, as in `mltfr compare`.
-        low: lower end of the 95 % bootstrap interval of that mean.
-        high: its upper end.
-        p: of the paired t-test; it decides (`is_real`), as in `mltfr compare`.
+        zero: nothing, on test.
+        constant: the mean of the correction, on validation.
     """
 
-    name: str
-    score: float
-    difference: float
-    low: float
-    high: float
-    p: float
-
-    @property
-    def better(self) -> bool:
-        """Whether the run is better, beyond what chance among the users explains."""
-        return self.difference > 0 and is_real(self.p)
-
-    @property
-    def worse(self) -> bool:
-        """Whether the run is worse, likewise."""
-        return self.difference < 0 and is_real(self.p)
-
-    def __str__(self) -> str:
-        apart, real = self.low * self.high > 0, is_real(self.p)
-        decides = "" if apart == real else f"; p = {self.p:.2g}" + (" decides" if real else ": too few users to tell")
-        return f"95 % interval {self.low:+.4f} to {self.high:+.4f}{decides}"
+    zero: Evaluation | None = None
+    constant: Evaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +71,9 @@ class RunVerdict:
         baseline: against the baseline with the best validation score; None without one, or with a single user.
         zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
         member: of a blend, against the member with the best validation score; None for other runs, or one user.
+        constant_branch: on validation, against the same model with the mean of its fusion's correction in its place;
+            None likewise, and without a validation split.
+        validation_score: the run's validation score, where there is a constant branch.
         skipped: baselines that would take long on this log, with their estimated seconds.
         end: how training ended; None for a baseline, and where an update trained nothing.
         users: users of the test split.
@@ -110,6 +88,8 @@ class RunVerdict:
     baseline: ScoreDifference | None = None
     zero_branch: ScoreDifference | None = None
     member: ScoreDifference | None = None
+    constant_branch: ScoreDifference | None = None
+    validation_score: float | None = None
     skipped: dict[str, float] = field(default_factory=dict)
     end: End | None = None
     users: int = 0
@@ -132,7 +112,7 @@ class RunVerdict:
     @property
     def standing(self) -> str:
         """The words without what to try next."""
-        beside = [self._against_its_members(), self._against_baselines(), self._of_the_fusion()]
+        beside = [self._against_its_members(), self._against_baselines(), self._of_the_fusion(), self._of_its_content()]
         return "\n".join(filter(None, [*beside, self._of_the_end(), self._skips()]))
 
     def _against_its_members(self) -> str:
@@ -158,6 +138,19 @@ class RunVerdict:
             return f"Fusion {self.fusion} changes nothing: the same model without it (zero branch) scores the same."
         does = "helps" if other.better else "harms" if other.worse else "makes no difference that shows"
         return f"Fusion {self.fusion} {does}: without it (zero branch), {self._numbers(other)}."
+
+    def _of_its_content(self) -> str:
+        other = self.constant_branch
+        if other is None or self.validation_score is None:
+            return ""
+        if other.difference == other.low == other.high == 0:
+            return "Its correction is the same everywhere: a constant in its place (constant branch) scores the same."
+        does = "matters" if other.better else "harms" if other.worse else "makes no difference that shows"
+        return (
+            f"What it tells of a history {does}: with its mean in its place (constant branch), validation "
+            f"{self.metric} {self.validation_score:.4f} against {other.score:.4f}, difference "
+            f"{other.difference:+.4f} a user ({other})."
+        )
 
     def _of_the_end(self) -> str:
         end = self.end
@@ -186,6 +179,8 @@ class RunVerdict:
             steps.append(f"more epochs (--epochs {self.end.trained * 4})")
         if zero is not None and not zero.better and self.backbone != "blend":
             steps.append("the backbone alone (--fusion none)")
+        elif self.constant_branch is not None and not self.constant_branch.better:
+            steps.append("one learned vector in its place (--fusion constant)")
         if other is not None and other.worse:
             steps.append(f"--backbone {other.name}, as long as nothing beats it")
         if self.member is not None and not self.member.better:
@@ -217,7 +212,7 @@ def make_verdict(
     config: RunConfig,
     run: Scores,
     baselines: Mapping[str, Scores],
-    zero_branch: Evaluation | None,
+    controls: Controls,
     end: End | None,
     skipped: dict[str, float],
     chosen: str | None = None,
@@ -229,7 +224,7 @@ def make_verdict(
         config: the run's settings.
         run: its evaluations.
         baselines: those of the baselines beside it.
-        zero_branch: that of the same model without its fusion, on test.
+        controls: those of the same model with something else in place of its fusion.
         end: how its training ended.
         skipped: baselines that were left out, with their estimated seconds.
         chosen: the baseline to compare with of an update that trained nothing, which has no validation split.
@@ -243,25 +238,17 @@ def make_verdict(
         fusion=config.fusions,
         metric=metric,
         score=test.metrics[metric],
-        baseline=_compare(best, test, baselines[best][TEST], metric) if best is not None else None,
-        zero_branch=_compare("zero branch", test, zero_branch, metric) if zero_branch is not None else None,
-        member=_compare(member[0], test, member[1], metric) if member is not None else None,
+        baseline=compare_scores(best, test, baselines[best][TEST], metric) if best is not None else None,
+        zero_branch=compare_scores("zero branch", test, controls.zero, metric),
+        constant_branch=compare_scores("constant branch", run.get(VALIDATION), controls.constant, metric),
+        validation_score=run[VALIDATION].metrics[metric] if controls.constant is not None else None,
+        member=compare_scores(member[0], test, member[1], metric) if member is not None else None,
         skipped=skipped,
         end=end,
         users=len(np.unique(test.user)),
         examples=len(test.user),
         histories_only=chosen is not None,
     )
-
-
-def _compare(name: str, run: Evaluation, other: Evaluation, metric: str) -> ScoreDifference | None:
-    """Return the paired comparison; None where a single user allows none."""
-    if len(np.unique(run.user)) < 2:
-        return None
-    from mltfr.evaluation.significance import paired_test, per_user  # slow to import
-
-    test = paired_test(per_user(run, metric), per_user(other, metric))
-    return ScoreDifference(name, other.metrics[metric], test.difference, test.low, test.high, test.t_test)
 
 
 def end_of(history: list[dict[str, Any]], best_epoch: int, patience: int) -> End | None:
