@@ -71,6 +71,20 @@ def test_a_correction_that_is_constant_loses_nothing(fitted: Recommender) -> Non
     torch.testing.assert_close(again.fusion.output, constant.fusion.output, rtol=1e-5, atol=1e-6)
 
 
+def test_where_items_are_corrected_all_of_them_get_the_mean() -> None:
+    model = fit("sasrec", "mltfr", "fusion.site=items").fitted
+    other = constant_branch(model.model, model.split.train_histories())
+    with torch.no_grad():
+        moved = other.item_vectors(whole=True).all() - model.model.item_embedding.weight
+        own = model.model.item_vectors(whole=True).all() - model.model.item_embedding.weight
+    torch.testing.assert_close(moved[1:], other.fusion.output.detach().expand_as(moved[1:]), rtol=1e-4, atol=1e-6)
+    assert not moved[0].any()
+    assert own[1:].std(0).max() > 1e-6, "the correction is the same for all items"
+    assert own[1:].min(0).values.le(moved[1]).all()
+    assert own[1:].max(0).values.ge(moved[1]).all()
+    assert model.verdict.constant_branch is not None
+
+
 def test_of_a_blend_it_is_that_of_its_members(fitted: Recommender) -> None:
     model, histories = fitted.fitted.model, fitted.fitted.split.train_histories()
     bare = fit("sasrec", "none").fitted.model

@@ -147,7 +147,7 @@ class RunVerdict:
             return "Its correction is the same everywhere: a constant in its place (constant branch) scores the same."
         does = "matters" if other.better else "harms" if other.worse else "makes no difference that shows"
         return (
-            f"What it tells of a history {does}: with its mean in its place (constant branch), validation "
+            f"Its content {does}: with its mean in its place (constant branch), validation "
             f"{self.metric} {self.validation_score:.4f} against {other.score:.4f}, difference "
             f"{other.difference:+.4f} a user ({other})."
         )
