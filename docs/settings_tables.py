@@ -49,7 +49,8 @@ def allowed(field: FieldInfo) -> str:
     elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
         text = f"list of {', '.join(value(choice) for choice in get_args(get_args(kind)[0]))}"
     elif get_origin(kind) is tuple:
-        text = "list of whole numbers"
+        number = get_args(kind)[0]
+        text = "list of numbers" if getattr(number, "__origin__", number) is float else "list of whole numbers"
     else:
         text = names.get(kind, " or ".join(names.get(part, "") for part in kinds).strip())
     limits = [f"{SIGNS[sign]} {getattr(m, sign):,}" for m in metadata for sign in SIGNS if hasattr(m, sign)]

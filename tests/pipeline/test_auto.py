@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mltfr import Recommender, prepare
+from mltfr.errors import ConfigError
 from mltfr.interactions import load_interactions
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.pipeline.auto import mean_prefix
@@ -44,6 +45,26 @@ def test_short_histories_are_trained_on_prefixes_and_long_ones_on_windows_with_a
     assert chosen(log(70), "training.batch_size=64", "training.advanced.window_targets=4") == ("windows", 16)
     assert chosen(log(70), "training.batch_size=4") == ("windows", 1)
     assert chosen(log(70), "backbone.max_length=10") == ("prefixes", 256)
+
+
+def test_an_empty_prefix_is_a_prefix():
+    assert chosen(log(70), "training.empty_prefix=true") == ("prefixes", 256)
+    with pytest.raises(ConfigError, match="empty_prefix needs samples = 'prefixes', and samples is 'positions'"):
+        resolve(overrides=["training.empty_prefix=true", "training.samples=positions"])
+
+
+@pytest.mark.parametrize(("backbone", "said"), [("bert4rec", "nothing to mask"), ("duorec", "nothing to contrast")])
+def test_who_cannot_be_trained_on_an_empty_prefix_says_so(backbone, said):
+    config = resolve(backbone=backbone, fusion="none", overrides=[*SMALL, "training.empty_prefix=true"])
+    with pytest.raises(ConfigError, match=rf"no item, in which there is {said}\. Set it to false"):
+        fit(config, log(5))
+
+
+@pytest.mark.parametrize("backbone", ["bsarec", "fmlp-rec", "linrec", "sasrec", "gru4rec", "hstu", "ligr"])
+def test_every_backbone_trains_on_empty_prefixes(backbone):
+    config = resolve(backbone=backbone, fusion="none", overrides=[*SMALL, "training.empty_prefix=true"])
+    fitted = fit(config, log(5), measure=lambda fitted, run: {})
+    assert all(parameter.isfinite().all() for parameter in fitted.model.parameters())
 
 
 def test_what_is_asked_for_is_taken():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mltfr.errors import ConfigError
 from mltfr.training import TrainingConfig
 from mltfr.training.optim import learning_rate, make_optimizer
 
@@ -41,3 +42,30 @@ def test_adamw_decays_and_adam_does_not():
         weight.grad = torch.zeros(1)
         optimizer.step()
         assert weight.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("kind", "torchs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_the_betas_are_those_of_the_settings(kind, torchs):
+    ours, theirs = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    config = TrainingConfig(optimizer=kind, learning_rate=0.01, weight_decay=0.1, betas=[0.8, 0.98])
+    optimizer, wanted = make_optimizer(config, [ours]), torchs([theirs], lr=0.01, betas=(0.8, 0.98), weight_decay=0.1)
+    for step in range(5):
+        ours.grad = theirs.grad = torch.tensor([1.0, -0.5, 0.1]) * (step - 2)
+        optimizer.step()
+        wanted.step()
+    torch.testing.assert_close(ours, theirs)
+    assert make_optimizer(config, [ours], sparse=True).param_groups[0]["betas"] == (0.8, 0.98)
+
+
+@pytest.mark.parametrize(
+    ("betas", "message"),
+    [
+        (0.9, r"betas: expected a list, as in \[0.9\], got 0.9"),
+        ([0.9], r"betas.1: Field required"),
+        ([0.9, 1.0], r"betas.1: Input should be less than 1, got 1.0"),
+        ([-0.1, 0.9], r"betas.0: Input should be greater than or equal to 0, got -0.1"),
+    ],
+)
+def test_wrong_betas_are_one_line(betas, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig.parse({"betas": betas})

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mltfr.errors import DataError
+from mltfr.errors import ConfigError, DataError
 from mltfr.interactions import Histories
 from mltfr.training.epoch import epoch_generator, plan_epoch
 from mltfr.training.samples import MaskedSamples, PrefixSamples, WindowSamples
@@ -44,6 +44,20 @@ def test_prefixes_are_all_pairs_of_a_history_and_its_next_item(sequences, max_le
 
 
 @given(histories_of_codes, st.integers(1, 4))
+def test_with_the_empty_prefix_every_item_is_a_target(sequences, max_length):
+    expected = sorted((tuple(s[max(0, end - max_length) : end]), s[end]) for s in sequences for end in range(len(s)))
+    samples = PrefixSamples(Histories.from_sequences(sequences), max_length, empty=True)
+    batch = everything(samples)
+    assert pairs_of(batch) == expected
+    assert batch.items.shape[1] >= 1
+    firsts = np.flatnonzero(samples.lengths(np.arange(len(samples))) == 0)
+    assert len(firsts) == len(sequences)
+    assert samples.batch(firsts, np.random.default_rng(0)).items.tolist() == [[0]] * len(firsts)
+    with pytest.raises(ConfigError, match=r"follows nothing\. Set it to false, or leave out the teacher"):
+        samples.target_places(firsts)
+
+
+@given(histories_of_codes, st.integers(1, 4))
 def test_positions_train_on_every_transition_once(sequences, max_length):
     transitions = sorted((s[i], s[i + 1]) for s in sequences for i in range(len(s) - 1))
     if not transitions:
@@ -61,7 +75,7 @@ def test_short_histories_are_one_window():
 
 def test_masked_samples_hide_their_targets_and_nothing_else():
     histories = Histories.from_sequences([[1, 2, 3, 4, 5, 6, 7], [8, 9], [3]])
-    samples = MaskedSamples(histories, max_length=5, mask_token=10, ratio=0.4)
+    samples = MaskedSamples(histories, max_length=5, mask_token=10, ratio=0.4, last=0.5)
     rng = np.random.default_rng(1)
     only_last = 0
     for _ in range(50):
@@ -73,6 +87,15 @@ def test_masked_samples_hide_their_targets_and_nothing_else():
         assert sorted(tuple(r[r > 0].tolist()) for r in original) == [(1, 2), (3, 4, 5, 6, 7), (8, 9)]
         only_last += int((masked.sum(1) == 1).logical_and(masked[:, -1]).sum())
     assert only_last > 50  # about half of the 150 samples train the way the model is read
+
+
+@pytest.mark.parametrize("last", [0.0, 0.2, 1.0])
+def test_the_share_of_samples_that_mask_the_last_item_alone_is_set(last):
+    histories = Histories.from_sequences([list(range(1, 41))] * 400)
+    samples = MaskedSamples(histories, 40, mask_token=50, ratio=0.5, last=last)
+    masked = everything(samples).items == 50
+    alone = (masked.sum(1) == 1) & masked[:, -1]  # by the ratio alone this has a chance of 1e-12
+    assert alone.double().mean().item() == pytest.approx(last, abs=0.06)
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200), st.integers(1, 16), st.integers(1, 4))

@@ -18,8 +18,8 @@ def settle(config: RunConfig, data: Split) -> RunConfig:
 
     Windows take the place of prefixes where a prefix would read many items, since then they cost several times less
     and score as well. A backbone or fusion that would see its targets there is trained on prefixes, and so is a
-    training objective, whose views are those of the samples of a batch. Nothing is chosen for a baseline, or for a
-    backbone that is trained by masking.
+    training objective, whose views are those of the samples of a batch, and what asks for empty prefixes. Nothing is
+    chosen for a baseline, or for a backbone that is trained by masking.
 
     Args:
         config: every setting.
@@ -31,6 +31,7 @@ def settle(config: RunConfig, data: Split) -> RunConfig:
     if backbone.uses_mask_token:
         return config
     fits = backbone.is_causal and not config.fusion.knows_later_items and config.objective.name == "none"
+    fits = fits and not config.training.empty_prefix
     windows = fits and mean_prefix(data.train_length, config.backbone.max_length) > LONG_PREFIX
     training = config.training.model_copy(update={"samples": "windows" if windows else "prefixes"})
     return config.model_copy(update={"training": training})

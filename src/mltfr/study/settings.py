@@ -8,7 +8,7 @@ from typing import Any
 from mltfr.config import flatten
 from mltfr.errors import ConfigError
 
-OF_BACKBONES = ("backbone", "objective", "training.samples", "training.mask_ratio")
+OF_BACKBONES = ("backbone", "objective", "training.samples", "training.mask_ratio", "training.mask_last")
 OF_FUSIONS = ("fusion", "tokens", "names")
 OF_TABLES = ("tokens",)
 

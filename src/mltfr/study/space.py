@@ -10,8 +10,8 @@ from mltfr.config import Config
 from mltfr.study.settings import is_among
 
 TUNABLE = ("backbone", "fusion", "objective", "tokens.width", "tokens.align", "training.gradient_clip",
-           "training.learning_rate", "training.mask_ratio", "training.optimizer", "training.schedule",
-           "training.warmup_steps", "training.weight_decay")  # fmt: skip
+           "training.learning_rate", "training.mask_ratio", "training.mask_last", "training.optimizer",
+           "training.schedule", "training.warmup_steps", "training.weight_decay")  # fmt: skip
 """Settings that may differ between cells that are compared: not the loss, the batches or the stopping rule."""
 
 Value = bool | int | float | str

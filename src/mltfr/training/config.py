@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,9 @@ REMOVED_SETTINGS = {
     "refresh_histories": "fusion.filter.refresh_queries says how many users' queries choose the shortlists",
 }
 """Settings of earlier versions that are gone, and what stands in their place."""
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+"""How much of a running mean of Adam a step keeps."""
 
 
 class AdvancedTrainingConfig(Config):
@@ -52,6 +55,12 @@ class TrainingConfig(Config):
     objective; the run's config.toml says which. Backbones with a mask token are always trained by masking."""
     mask_ratio: float = Field(0.2, gt=0, lt=1)
     """Share of the items that are masked, for backbones with a mask token."""
+    mask_last: float = Field(0.5, ge=0, le=1)
+    """Share of the samples that mask the last item only, which is how the model is read, for backbones with a mask
+    token."""
+    empty_prefix: bool = False
+    """Whether a history's first item is a target too, predicted from nothing, as in the published code of BSARec and
+    FMLP-Rec; with `samples = "prefixes"`."""
     epochs: int = Field(40, ge=1)
     """Maximum number of epochs of a round, and of the second one where there are two; `--epochs` is that of both."""
     first_round_epochs: int = Field(10, ge=1)
@@ -79,6 +88,9 @@ class TrainingConfig(Config):
     """Adam, or Adam with decoupled weight decay."""
     learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate."""
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    """How much of its running means of the gradient and of its square Adam keeps in a step (beta1 and beta2), each from
+    0 to below 1."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -120,6 +132,12 @@ class TrainingConfig(Config):
             if name in REMOVED_SETTINGS:
                 raise ValueError(f"{name} is no longer a setting: {REMOVED_SETTINGS[name]}. Remove it.")
         return values
+
+    @model_validator(mode="after")
+    def _empty_prefixes_are_prefixes(self) -> Self:
+        if self.empty_prefix and self.samples in ("windows", "positions"):
+            raise ValueError(f"empty_prefix needs samples = 'prefixes', and samples is '{self.samples}'. Change one.")
+        return self
 
     @field_validator("precision", mode="before")
     @classmethod

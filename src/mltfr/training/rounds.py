@@ -25,11 +25,16 @@ from mltfr.training.loop import KEPT, Round
 from mltfr.training.merge import merge_experts
 from mltfr.training.optim import uses_sparse_updates
 from mltfr.training.pace import Pace, PaceMeter, faster_settings
-from mltfr.training.samples import make_samples, samples_in_words
+from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss
 from mltfr.training.teacher import Teacher
 
 CONSENSUS = "fusion.consensus"
+_KINDS = {
+    "prefixes": "every prefix of a history",
+    "windows": "windows of histories, the last {targets} positions with a target",
+    "positions": "whole histories, every position with a target",
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def train(
     model = build().to(group.device)
     loss = loss.to(group.device)
     samples = make_samples(config, model, histories, objective)
-    callback.message(samples_in_words(config, model))
+    callback.message(_samples_in_words(config, model))
     sparse = uses_sparse_updates(config, loss, model.items, taught=teacher is not None)
     rounds = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())
@@ -171,3 +176,11 @@ def add_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:
     tensors = under_prefix(CONSENSUS, state)
     if tensors and isinstance(model.fusion, TwoRoundFusion):
         model.fusion.add_consensus(tensors)
+
+
+def _samples_in_words(config: TrainingConfig, model: SequentialModel) -> str:
+    """Return what a model is trained on, in a line."""
+    if model.mask_token is not None:
+        return "training on histories with masked items"
+    kind = "prefixes" if config.samples == "auto" else config.samples
+    return f"training on {_KINDS[kind].format(targets=config.advanced.window_targets)} (training.samples={kind})"

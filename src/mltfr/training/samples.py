@@ -99,20 +99,26 @@ class Samples(ABC):
 
     def _collated(self, start: Indices, stop: Indices) -> Codes:
         sequences = [self.items[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
-        return pad_right_aligned(sequences, int((stop - start).max()))
+        return pad_right_aligned(sequences, max(1, int((stop - start).max())))  # an empty prefix is padding
 
 
 class PrefixSamples(Samples):
     """Every prefix of a history is a sample, and its next item the only target.
 
-    A history of n items has n - 1 prefixes, numbered in the order of their targets. Which history a sample belongs
-    to is found by bisection, so that only eight bytes a history are kept.
+    A history of n items has n - 1 prefixes, or n with the empty one, numbered in the order of their targets. Which
+    history a sample belongs to is found by bisection, so that only eight bytes a history are kept.
+
+    Args:
+        histories: the training histories.
+        max_length: items that a prefix reads, at most (L).
+        empty: whether a history's first item is the target of an empty prefix, one position of padding.
     """
 
-    def __init__(self, histories: Histories, max_length: int) -> None:
+    def __init__(self, histories: Histories, max_length: int, empty: bool = False) -> None:
         self.offsets = histories.offsets
-        self.max_length = max_length
-        self.ends = np.cumsum(np.maximum(np.diff(self.offsets) - 1, 0))      # [U], samples up to a history's last
+        self.max_length, self.empty = max_length, empty
+        first = 0 if empty else 1
+        self.ends = np.cumsum(np.maximum(np.diff(self.offsets) - first, 0))  # [U], samples up to a history's last
         super().__init__(histories, int(self.ends[-1]) if len(self.ends) else 0)
 
     def bounds(self, indices: npt.NDArray[np.integer]) -> tuple[Indices, Indices]:
@@ -130,7 +136,16 @@ class PrefixSamples(Samples):
         return Batch(torch.from_numpy(self._collated(start, stop)), torch.from_numpy(targets).unsqueeze(1))
 
     def target_places(self, indices: Indices) -> Indices:
-        """Return where the next items lie, int64 `[B, 1]`."""
+        """Return where the next items lie, int64 `[B, 1]`.
+
+        Raises:
+            ConfigError: a teacher is asked what follows an empty prefix.
+        """
+        if self.empty:
+            raise ConfigError(
+                "A teacher says what follows a history, and training.empty_prefix trains on what follows nothing. "
+                "Set it to false, or leave out the teacher."
+            )
         return self.bounds(indices)[1][:, None]
 
 
@@ -195,40 +210,25 @@ class WindowSamples(_CutSamples):
 class MaskedSamples(_CutSamples):
     """A history is a sample; some items are hidden behind the mask token and are the targets.
 
-    With probability one half only the last item is masked, which is how the model is read
-    (Sun et al. 2019, section 3.6, adds such samples).
+    A share `last` of the samples masks the last item only, which is how the model is read (Sun et al. 2019, section
+    3.6, adds such samples); in all others a share `ratio` of the items is masked.
     """
 
-    def __init__(self, histories: Histories, max_length: int, mask_token: int, ratio: float) -> None:
+    def __init__(self, histories: Histories, max_length: int, mask_token: int, ratio: float, last: float) -> None:
         super().__init__(histories, max_length, max_length, ahead=0)
         self.mask_token = mask_token
-        self.ratio = ratio
+        self.ratio, self.last = ratio, last
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
         """Return partly masked histories `[B, L]` and the items behind the masks `[B, L]`."""
         items = self.read(indices)
         masked = rng.random(items.shape) < self.ratio
-        only_last = rng.random(len(items)) < 0.5
+        only_last = rng.random(len(items)) < self.last
         masked[only_last] = False
         masked &= items != 0
         masked[only_last | ~masked.any(axis=1), -1] = True       # every sample has a target
         targets = np.where(masked, items, 0)
         return Batch(torch.from_numpy(np.where(masked, self.mask_token, items)), torch.from_numpy(targets))
-
-
-KINDS = {
-    "prefixes": "every prefix of a history",
-    "windows": "windows of histories, the last {targets} positions with a target",
-    "positions": "whole histories, every position with a target",
-}
-
-
-def samples_in_words(config: TrainingConfig, model: SequentialModel) -> str:
-    """Return what a model is trained on, in a line."""
-    if model.mask_token is not None:
-        return "training on histories with masked items"
-    kind = "prefixes" if config.samples == "auto" else config.samples
-    return f"training on {KINDS[kind].format(targets=config.advanced.window_targets)} (training.samples={kind})"
 
 
 def make_samples(
@@ -238,19 +238,25 @@ def make_samples(
 
     Raises:
         ConfigError: a backbone or a fusion that sees later positions would be trained to predict what it sees, or the
-            objective needs sequences that an item follows, and a masked history has none.
+            objective needs sequences that an item follows, and a masked history has none; or empty prefixes are asked
+            for, and there is nothing to mask or to contrast in one.
         DataError: no history is long enough.
     """
     backbone = model.backbone
+    if config.empty_prefix and (model.mask_token is not None or objective is not None):
+        raise ConfigError(
+            "training.empty_prefix trains on sequences of no item, in which there is nothing to "
+            f"{'mask' if objective is None else 'contrast'}. Set it to false."
+        )
     if model.mask_token is not None:
         if objective is not None:
             raise ConfigError(
                 "A training objective needs sequences with an item that follows, and a backbone that is trained by "
                 "masking has none. Set objective.name = 'none', or choose a causal backbone such as 'sasrec'."
             )
-        return MaskedSamples(histories, backbone.max_length, model.mask_token, config.mask_ratio)
+        return MaskedSamples(histories, backbone.max_length, model.mask_token, config.mask_ratio, config.mask_last)
     if config.samples in ("prefixes", "auto"):  # a run's settings name what auto came to
-        return PrefixSamples(histories, backbone.max_length)
+        return PrefixSamples(histories, backbone.max_length, config.empty_prefix)
     sees_later: nn.Module | None = None
     if not backbone.is_causal:
         sees_later = backbone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -10,8 +11,8 @@ from torch import Tensor, nn
 
 from mltfr.training.optim.adam import Adam
 
-WINDOW = 160
-"""Steps over which a row's momentum still updates it: `(beta1 / sqrt(beta2)) ** 160` is 5e-8."""
+NEGLIGIBLE = 5.2e-8
+"""What is left of a row's update when it no longer counts: with the usual betas, after 160 steps without a gradient."""
 CHUNK = 1 << 16
 """Rows whose pending updates are applied together where all rows are."""
 
@@ -106,15 +107,26 @@ class LazyAdam(Adam):
         correction = (1 - beta2**step) ** 0.5
         denominator = square.sqrt_().div_(correction).add_(group["eps"])
         table.index_add_(0, rows, mean.div(denominator), alpha=-rate / (1 - beta1**step))
-        self._extend_tail(state, step, rate * correction / (1 - beta1**step), beta1 / beta2**0.5)
+        self._extend_tail(state, step, rate * correction / (1 - beta1**step), fading(beta1, beta2))
 
     def _extend_tail(self, state: dict[str, Any], step: int, weight: float, ratio: float) -> None:
         """Add this step to A of every step before it at which a row may have been updated last."""
         tail: Tensor = state["tail"]
-        first = max(0, step - WINDOW)
+        window = math.ceil(math.log(NEGLIGIBLE) / math.log(ratio)) if ratio else 0
+        first = max(0, step - window)
         apart = step - torch.arange(first, step, device=tail.device, dtype=torch.float64)
         tail[first:step] += (weight * ratio**apart).to(tail.dtype)
         state["tail"] = torch.cat([tail, tail.new_zeros(1)])
+
+
+def fading(beta1: float, beta2: float) -> float:
+    """Return the size of a row's update without a gradient over that of the step before."""
+    return beta1 / beta2**0.5 if beta1 else 0.0
+
+
+def updates_fade(beta1: float, beta2: float) -> bool:
+    """Return whether a row's updates without a gradient grow smaller, so that their sum over all steps is finite."""
+    return beta1**2 < beta2 or not beta1
 
 
 @torch.no_grad()

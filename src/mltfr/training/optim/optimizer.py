@@ -12,7 +12,7 @@ from mltfr.errors import ConfigError
 from mltfr.losses import Loss, SampledLoss
 from mltfr.training.config import TrainingConfig
 from mltfr.training.optim.adam import Adam, AdamW
-from mltfr.training.optim.lazy_adam import LazyAdam
+from mltfr.training.optim.lazy_adam import LazyAdam, updates_fade
 
 SPARSE_FROM = 100_000
 """Items from which `item_updates = "auto"` is sparse: below, a dense step costs as much (measured)."""
@@ -28,13 +28,14 @@ def uses_sparse_updates(config: TrainingConfig, loss: Loss, items: int, taught: 
         taught: whether a teacher's probabilities are learned, by a softmax over all items.
 
     Raises:
-        ConfigError: sparse updates are set, and loss, teacher or weight decay reach every item's embedding.
+        ConfigError: sparse updates are set, and loss, teacher or weight decay reach every item's embedding, or what is
+            left of a row's momentum does not fade.
     """
     if config.advanced.item_updates == "dense":
         return False
-    sampled, decays = isinstance(loss, SampledLoss), config.weight_decay > 0
+    sampled, decays, fades = isinstance(loss, SampledLoss), config.weight_decay > 0, updates_fade(*config.betas)
     if config.advanced.item_updates == "auto":
-        return sampled and not decays and not taught and items >= SPARSE_FROM
+        return sampled and not decays and not taught and fades and items >= SPARSE_FROM
     if not sampled:
         raise ConfigError(
             f"training.advanced.item_updates = 'sparse' needs a loss with negatives: {type(loss).__name__} moves every "
@@ -50,6 +51,12 @@ def uses_sparse_updates(config: TrainingConfig, loss: Loss, items: int, taught: 
             f"training.advanced.item_updates = 'sparse' leaves item vectors alone until they are read, and "
             f"training.weight_decay ({config.weight_decay:g}) moves them all. Set it to 0, "
             "or training.advanced.item_updates = 'auto'."
+        )
+    if not fades:
+        raise ConfigError(
+            "training.advanced.item_updates = 'sparse' needs updates of a resting row that grow smaller, so the square "
+            f"of beta1 below beta2; training.betas is {list(config.betas)}. Raise the second one, or set "
+            "training.advanced.item_updates = 'dense'."
         )
     return True
 
@@ -67,12 +74,13 @@ def make_optimizer(
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     if sparse:  # weight decay is refused above, and without it AdamW is Adam
-        return LazyAdam(trained, lr=config.learning_rate, fused=True)
+        return LazyAdam(trained, lr=config.learning_rate, betas=config.betas, fused=True)
     kind = AdamW if config.optimizer == "adamw" else Adam
     rate: float | Tensor = config.learning_rate
     if capturable:
         rate = torch.tensor(rate, device=trained[0].device)
-    return kind(trained, lr=rate, weight_decay=config.weight_decay, fused=True, capturable=capturable)
+    decay = config.weight_decay
+    return kind(trained, lr=rate, betas=config.betas, weight_decay=decay, fused=True, capturable=capturable)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
