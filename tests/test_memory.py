@@ -95,6 +95,10 @@ def test_sparse_updates_hold_no_gradient_of_the_table_and_chunks_few_logits():
     assert LARGE.needed < replace(LARGE, chunk=10**6).needed
     own, shared = replace(LARGE, negatives=512), replace(LARGE, negatives=512, shared_negatives=True)
     assert own.needed - shared.needed > 1_000_000_000  # each position looks its own up
+    softmax = ("loss.name=sampled_softmax", "loss.negatives=32")
+    assert (found(*softmax).shared_negatives, found(*softmax, "loss.shared=false").shared_negatives) == (True, False)
+    assert "--set loss.name=sampled_softmax --set loss.shared=true" in dict(own.suggestions())
+    assert not [setting for setting, _ in shared.suggestions() if "loss.shared" in setting]
 
 
 def test_every_suggestion_needs_less_and_the_order_is_fixed(monkeypatch):

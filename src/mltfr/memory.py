@@ -142,6 +142,9 @@ class TrainingMemory:
             yield "--set loss.name=sampled_softmax", sampled
         elif not self.sparse and self.can_be_sparse:
             yield "--set training.advanced.item_updates=sparse", replace(self, sparse=True, by_lookup=True)
+        if self.negatives is not None and self.negatives > 1 and not self.shared_negatives:
+            setting = "--set loss.name=sampled_softmax --set loss.shared=true"
+            yield setting, replace(self, shared_negatives=True)
         if self.negatives is None and min(self.chunk, self.targets) > SMALL_CHUNK:
             setting = f"--set loss.name=cross_entropy --set loss.chunk={SMALL_CHUNK}"  # a loss's settings need its name
             yield setting, replace(self, chunk=SMALL_CHUNK)

@@ -27,6 +27,16 @@ class TestPopularitySampledSoftmax(LossContract):
     settings: ClassVar[dict[str, Any]] = {"negatives": 8, "sampling": "popularity", "log_q": False}
 
 
+class TestSoftmaxOfOwnNegatives(LossContract):
+    name = "sampled_softmax"
+    settings: ClassVar[dict[str, Any]] = {"negatives": 8, "shared": False}
+
+
+class TestSoftmaxAsMostCodesHaveIt(LossContract):
+    name = "sampled_softmax"
+    settings: ClassVar[dict[str, Any]] = {"negatives": 8, "shared": False, "exclude_target": False, "log_q": False}
+
+
 class TestBCE(LossContract):
     name = "bce"
 

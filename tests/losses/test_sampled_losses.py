@@ -51,6 +51,14 @@ def test_uniform_negatives_are_all_items_but_the_target() -> None:
         torch.testing.assert_close(frequencies(row), wanted, rtol=0, atol=1.5e-3)
 
 
+def test_a_target_that_is_not_excluded_is_drawn_as_any_other_item() -> None:
+    torch.manual_seed(0)
+    drawn = uniform_negatives(torch.tensor([1, ITEMS]), 200_000, ITEMS, exclude_target=False)
+    wanted = torch.cat([torch.zeros(1), torch.full((ITEMS,), 1 / ITEMS)]).double()
+    for row in drawn:
+        torch.testing.assert_close(frequencies(row), wanted, rtol=0, atol=1.5e-3)
+
+
 @pytest.mark.parametrize("name", ["bce", "bpr", "gbce", "sampled_softmax"])
 def test_one_item_leaves_no_negative(name: str) -> None:
     entry = LOSSES.get(name)
@@ -58,10 +66,11 @@ def test_one_item_leaves_no_negative(name: str) -> None:
         entry.cls(entry.config(name=name), torch.tensor([0, 5]))
 
 
+@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("sampling", ["uniform", "popularity"])
-def test_the_sampled_sum_is_the_full_one_on_average(sampling: str) -> None:
+def test_the_sampled_sum_is_the_full_one_on_average(sampling: str, shared: bool) -> None:
     hidden, targets, items = batch(5)
-    config = SampledSoftmaxConfig(negatives=7, sampling=sampling)
+    config = SampledSoftmaxConfig(negatives=7, sampling=sampling, shared=shared)
     loss = SampledSoftmax(config, COUNTS)
     target = (hidden * items[targets]).sum(1)
     draws = torch.stack([(loss.per_position(hidden, targets, items) + target).exp() for _ in range(5_000)])
@@ -103,6 +112,42 @@ def test_log_q_can_be_left_out() -> None:
         candidates = [int(target), *(int(code) for code in drawn if code != target)]
         scores = items[candidates] @ hidden[position]
         assert value[position].item() == pytest.approx(-scores.log_softmax(0)[0].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("exclude", [True, False])
+def test_own_negatives_and_hits_on_the_target(shared: bool, exclude: bool) -> None:
+    hidden, targets, items = batch(6)
+    negatives = 60  # of 40 items, so that targets are hit
+    config = SampledSoftmaxConfig(negatives=negatives, shared=shared, exclude_target=exclude, log_q=False)
+    loss = SampledSoftmax(config, COUNTS)
+    torch.manual_seed(3)
+    drawn = loss.sampler(negatives).expand(6, -1) if shared else loss.sampler(6 * negatives).view(6, negatives)
+    assert (drawn == targets.unsqueeze(1)).any()
+    torch.manual_seed(3)
+    value = loss.per_position(hidden, targets, items)
+    for position, target in enumerate(targets.tolist()):
+        others = [code for code in drawn[position].tolist() if code != target or not exclude]
+        scores = items[[target, *others]] @ hidden[position]
+        assert value[position].item() == pytest.approx(-scores.log_softmax(0)[0].item(), rel=1e-5)
+
+
+def test_a_loss_with_one_kind_of_negatives_says_what_it_draws() -> None:
+    hidden, targets, items = batch(6)
+    torch.manual_seed(3)
+    drawn = uniform_negatives(targets, 30, ITEMS, exclude_target=False)
+    assert (drawn == targets.unsqueeze(1)).any()
+    score = (hidden * items[targets]).sum(1, keepdim=True)                          # [P, 1]
+    negative = (hidden.unsqueeze(1) * items[drawn]).sum(2)                          # [P, n]
+    bce = -(score.sigmoid().log() + (1 - negative.sigmoid()).log().sum(1, keepdim=True)).squeeze(1)
+    bpr = -(score - negative).sigmoid().log().mean(1)
+    power = GBCE(GBCEConfig(negatives=30), COUNTS).power
+    gbce = -(power * score.sigmoid().log() + (1 - negative.sigmoid()).log().sum(1, keepdim=True)).squeeze(1) / 31
+    for name, wanted in (("bce", bce), ("bpr", bpr), ("gbce", gbce)):
+        entry = LOSSES.get(name)
+        loss = entry.cls(entry.config.model_validate({"name": name, "negatives": 30, "exclude_target": False}), COUNTS)
+        torch.manual_seed(3)
+        torch.testing.assert_close(loss.per_position(hidden, targets, items), wanted, rtol=1e-4, atol=1e-5)
 
 
 def _plain_bce(hidden: Tensor, targets: Tensor, items: Tensor, drawn: Tensor, power: float) -> Tensor:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mltfr.losses.base import LossConfig, register_loss
+from mltfr.losses.base import register_loss
 from mltfr.losses.negatives import number_of_items, target_and_negative_scores, uniform_negatives
-from mltfr.losses.sampled import Lookup, SampledLoss
+from mltfr.losses.sampled import Lookup, SampledLoss, SampledLossConfig
 
 
-class BPRConfig(LossConfig):
+class BPRConfig(SampledLossConfig):
     """Settings of the Bayesian personalised ranking loss."""
 
     name: Literal["bpr"] = "bpr"
-    negatives: int = Field(1, ge=1)
-    """Negatives of each position, drawn uniformly from all items but the target."""
 
 
 @register_loss("bpr", BPRConfig)
@@ -32,10 +29,11 @@ class BPR(SampledLoss):
     def __init__(self, config: BPRConfig, counts: Tensor) -> None:
         super().__init__()
         self.negatives = config.negatives
+        self.exclude_target = config.exclude_target
         self.items = number_of_items(counts)
 
     def by_lookup(self, hidden: Tensor, targets: Tensor, lookup: Lookup) -> Tensor:
         """Return the loss of every position `[P]`, with negatives drawn anew."""
-        drawn = uniform_negatives(targets, self.negatives, self.items)                     # [P, n]
+        drawn = uniform_negatives(targets, self.negatives, self.items, self.exclude_target)  # [P, n]
         target, negative = target_and_negative_scores(hidden, targets, drawn, lookup)       # [P], [P, n]
         return softplus(negative - target.unsqueeze(1)).mean(1)

@@ -8,17 +8,17 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mltfr.losses.base import LossConfig, register_loss
+from mltfr.losses.base import register_loss
 from mltfr.losses.negatives import number_of_items, target_and_negative_scores, uniform_negatives
-from mltfr.losses.sampled import Lookup, SampledLoss
+from mltfr.losses.sampled import Lookup, SampledLoss, SampledLossConfig
 
 
-class GBCEConfig(LossConfig):
+class GBCEConfig(SampledLossConfig):
     """Settings of the generalised binary cross-entropy; the defaults are those of gSASRec."""
 
     name: Literal["gbce"] = "gbce"
     negatives: int = Field(256, ge=1)
-    """Negatives of each position (k), drawn uniformly from all items but the target."""
+    """Negatives of each position (k)."""
     calibration: float = Field(0.75, ge=0, le=1)
     """Calibration t: 0 is plain BCE, 1 makes the predicted probabilities those of full sampling."""
 
@@ -34,12 +34,13 @@ class GBCE(SampledLoss):
     def __init__(self, config: GBCEConfig, counts: Tensor) -> None:
         super().__init__()
         self.negatives = config.negatives
+        self.exclude_target = config.exclude_target
         self.items = number_of_items(counts)
         sampled = min(config.negatives / (self.items - 1), 1.0)  # negatives repeat, so k may exceed I - 1
         self.power = sampled * (config.calibration * (1 - 1 / sampled) + 1 / sampled)
 
     def by_lookup(self, hidden: Tensor, targets: Tensor, lookup: Lookup) -> Tensor:
         """Return the loss of every position `[P]`, with negatives drawn anew."""
-        drawn = uniform_negatives(targets, self.negatives, self.items)                     # [P, k]
+        drawn = uniform_negatives(targets, self.negatives, self.items, self.exclude_target)  # [P, k]
         target, negative = target_and_negative_scores(hidden, targets, drawn, lookup)       # [P], [P, k]
         return (self.power * softplus(-target) + softplus(negative).sum(1)) / (self.negatives + 1)

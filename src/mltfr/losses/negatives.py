@@ -37,7 +37,7 @@ class NegativeSampler(nn.Module):
         return codes.clamp_max(last)  # the cumulative sum may end a rounding error below 1
 
 
-def uniform_negatives(targets: Tensor, number: int, items: int) -> Tensor:
+def uniform_negatives(targets: Tensor, number: int, items: int, exclude_target: bool = True) -> Tensor:
     """Return codes that are not the target, each with the same probability, int64 `[P, number]`.
 
     Drawing from one item fewer and stepping over the target needs no second draw. Items of the history are
@@ -47,7 +47,10 @@ def uniform_negatives(targets: Tensor, number: int, items: int) -> Tensor:
         targets: int64 `[P]`, codes 1..I.
         number: negatives of each position.
         items: number of items I, at least 2.
+        exclude_target: whether the target is left out; otherwise it is drawn as any other item.
     """
+    if not exclude_target:
+        return torch.randint(1, items + 1, (len(targets), number), device=targets.device)  # [P, n]
     codes = torch.randint(1, items, (len(targets), number), device=targets.device)  # [P, n]
     return codes + (codes >= targets.unsqueeze(1)).long()
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from mltfr.losses.base import Loss
+from mltfr.losses.base import Loss, LossConfig
 
 Lookup = Callable[[Tensor], Tensor]
 """Item vectors of codes: int64 `[...]` to `[..., D]`."""
+
+
+class SampledLossConfig(LossConfig):
+    """Settings of a loss with negatives."""
+
+    negatives: int = Field(1, ge=1)
+    """Negatives of each position (n)."""
+    exclude_target: bool = True
+    """Whether a position's target is never one of its negatives. Several published codes draw from all items, so that a
+    target is now and then its own negative."""
 
 
 class SampledLoss(Loss):

@@ -167,7 +167,7 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         positions=training.samples_of_a_batch * length * views,
         targets=training.samples_of_a_batch * targets,
         negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
-        shared_negatives=config.loss.name == "sampled_softmax",
+        shared_negatives=getattr(config.loss, "shared", False),
         chunk=getattr(loss, "chunk", training.samples_of_a_batch * length),
         sparse=sparse,
         can_be_sparse=training.weight_decay == 0,
