@@ -20,11 +20,17 @@ class TestSASRecOfThePaper(BackboneContract):
         "activation": "relu",
         "inner": 1,
         "heads": 1,
+        "inner_dropout": 0.4,
     }
 
 
 class TestBERT4Rec(BackboneContract):
     name = "bert4rec"
+
+
+class TestBERT4RecOfItsCode(BackboneContract):
+    name = "bert4rec"
+    settings: ClassVar[dict[str, Any]] = {"attention_dropout": 0.2}
 
 
 class TestOneBlock(BackboneContract):
@@ -68,13 +74,18 @@ class TestLinRecOfOneBlock(BackboneContract):
     settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1, "activation": "relu"}
 
 
+class TestLinRecOfItsCode(BackboneContract):
+    name = "linrec"
+    settings: ClassVar[dict[str, Any]] = {"key_norm": "row"}
+
+
 class TestLiGR(BackboneContract):
     name = "ligr"
 
 
 class TestESASRec(BackboneContract):
     name = "ligr"
-    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1}
+    settings: ClassVar[dict[str, Any]] = {"blocks": 1, "heads": 1, "initial": "xavier"}
 
 
 class TestHSTU(BackboneContract):

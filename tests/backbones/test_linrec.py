@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from mltfr.backbones.linrec import LinearAttention
+from mltfr.backbones.linrec import KeyNorm, LinearAttention
 
 HIDDEN, HEADS = 6, 2
 WIDTH = HIDDEN // HEADS
 
 
-def _layer() -> LinearAttention:
+def _layer(key_norm: KeyNorm = "column") -> LinearAttention:
     torch.manual_seed(0)
-    layer = LinearAttention(HIDDEN, HEADS).double().eval()
+    layer = LinearAttention(HIDDEN, HEADS, key_norm).double().eval()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.copy_(torch.randn(parameter.shape))
@@ -46,8 +46,9 @@ def _attention(rows: np.ndarray, layer: LinearAttention) -> np.ndarray:
             for key, value in zip(keys, values, strict=True):
                 weight = 0.0
                 for i in part:
-                    column_norm = math.sqrt(sum(other[i] ** 2 for other in keys))
-                    weight += query[i] / row_norm * key[i] / column_norm
+                    column = [other[i] for other in keys]
+                    normed = column if layer.key_norm == "column" else [key[j] for j in part]
+                    weight += query[i] / row_norm * key[i] / math.sqrt(sum(v**2 for v in normed))
                 for i in part:
                     mixed[i] += weight * value[i] / math.sqrt(WIDTH)
         outputs.append(_linear(mixed, layer.output))
@@ -56,8 +57,11 @@ def _attention(rows: np.ndarray, layer: LinearAttention) -> np.ndarray:
 
 @pytest.mark.parametrize("length", [2, 9])  # the products are taken in either order
 @pytest.mark.parametrize("last", [None, 1])
-def test_attention_equals_explicit_loops_of_each_users_history(length: int, last: int | None) -> None:
-    layer = _layer()
+@pytest.mark.parametrize("key_norm", ["column", "row"])
+def test_attention_equals_explicit_loops_of_each_users_history(
+    length: int, last: int | None, key_norm: KeyNorm
+) -> None:
+    layer = _layer(key_norm)
     x = torch.randn(2, length + 2, HIDDEN, dtype=torch.float64)
     mask = torch.ones(2, length + 2, 1, dtype=torch.float64)
     mask[1, :2] = 0
@@ -67,8 +71,9 @@ def test_attention_equals_explicit_loops_of_each_users_history(length: int, last
         np.testing.assert_allclose(result[user, -len(wanted) :], wanted, rtol=1e-9)
 
 
-def test_a_history_of_padding_only_has_finite_gradients() -> None:
-    layer = _layer()
+@pytest.mark.parametrize("key_norm", ["column", "row"])
+def test_a_history_of_padding_only_has_finite_gradients(key_norm: KeyNorm) -> None:
+    layer = _layer(key_norm)
     x = torch.zeros(1, 3, HIDDEN, dtype=torch.float64, requires_grad=True)
     with torch.no_grad():
         layer.query.bias.zero_()

@@ -20,7 +20,9 @@ class BERT4RecConfig(BackboneConfig):
     max_length: int = Field(50, ge=2)
     """Most recent positions that are read (L), the mask token's among them."""
     dropout: float = Field(0.2, ge=0, lt=1)
-    """Dropout on the input and inside the blocks."""
+    """Dropout on the input and on what each sublayer adds."""
+    attention_dropout: float | None = Field(None, ge=0, lt=1)
+    """Dropout on the attention weights; that of `dropout` if not given."""
     blocks: int = Field(2, ge=1)
     """Number of blocks."""
     heads: int = Field(2, ge=1)
@@ -49,7 +51,10 @@ class BERT4Rec(Backbone):
         self.input_norm = nn.LayerNorm(hidden, eps=NORM_EPS)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            TransformerBlock(hidden, config.heads, config.inner, config.dropout) for _ in range(config.blocks)
+            TransformerBlock(
+                hidden, config.heads, config.inner, config.dropout, attention_dropout=config.attention_dropout
+            )
+            for _ in range(config.blocks)
         )
         self.output = nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.LayerNorm(hidden, eps=NORM_EPS))
         self.apply(initialise)

@@ -43,10 +43,11 @@ class TransductionUnit(nn.Module):
         A_ij       = silu(Q_i · K_j + b_{i-j}) / N    for j <= i, else 0
         out        = x + f₂(dropout(norm(A V) ⊙ U))
 
-    The weights of a row do not add up to one: they say how much there is, not only how it is shared out. The
-    authors' code divides by the length that a batch is padded to; here that is a constant, so that a history's
-    result does not depend on the others. The paper's bias of time differences is left out, since a backbone
-    sees no timestamps. The norms inside have no parameters, and `f₁` has no bias, as in the authors' code.
+    The weights of a row do not add up to one: they say how much there is, not only how it is shared out. N is a
+    constant, as in the authors' code, where it is the longest history and output together (61 for a history of 50); a
+    norm follows, so that it matters through the norm's epsilon alone. The paper's bias of time differences is left
+    out, since a backbone sees no timestamps. The norms inside have no parameters, and `f₁` has no bias, as in the
+    authors' code.
 
     Args:
         hidden: hidden width D, a multiple of `heads`.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import silu
@@ -27,6 +28,9 @@ class LiGRConfig(BackboneConfig):
     """Attention heads; `hidden` is a multiple of it."""
     inner: int = Field(4, ge=1)
     """Width inside the SwiGLU feed-forward net, as a multiple of `hidden`."""
+    initial: Literal["normal", "xavier"] = "normal"
+    """How all matrices start, item and position vectors among them: normal with a standard deviation of 0.02, as in
+    BERT, or Xavier normal (Glorot & Bengio 2010), as in eSASRec's code."""
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> Self:
@@ -100,7 +104,10 @@ class LiGR(Backbone):
         self.positions = Positions(config.max_length, config.hidden)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(LiGRBlock(config) for _ in range(config.blocks))
+        self.xavier = config.initial == "xavier"
         self.apply(initialise)
+        if self.xavier:
+            self._draw_xavier()
 
     def encode_input(self, items: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # [B, L, D], [B, L] -> [B, L, D]
         """Add positions, drop out; the context is the attention bias `[B, 1, L, L]`."""
@@ -109,3 +116,18 @@ class LiGR(Backbone):
     def project_output(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
         """Return the last block's output."""
         return x
+
+    def reset_item_embedding(self, weight: Tensor) -> None:
+        """Initialise the item vectors `[rows, D]` in place, as all other matrices."""
+        if self.xavier:
+            nn.init.xavier_normal_(weight)
+        else:
+            super().reset_item_embedding(weight)
+
+    @torch.no_grad()
+    def _draw_xavier(self) -> None:
+        """Draw every matrix from N(0, 2 / (rows + columns)); W₁ and W₃ are two, Q, K and V one, as published."""
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                for matrix in weight.chunk(2) if name.endswith("gate_value.weight") else (weight,):
+                    nn.init.xavier_normal_(matrix)

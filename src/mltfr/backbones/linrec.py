@@ -20,6 +20,8 @@ from mltfr.backbones.transformer import (
 )
 from mltfr.kernels.dropout import Dropout
 
+KeyNorm = Literal["column", "row"]
+
 
 class LinRecConfig(BackboneConfig):
     """Settings of LinRec: a SASRec-like transformer whose attention is linear in the length."""
@@ -33,6 +35,9 @@ class LinRecConfig(BackboneConfig):
     """Feed-forward width as a multiple of `hidden`."""
     activation: Activation = "gelu"
     """Activation of the feed-forward net: gelu or relu."""
+    key_norm: KeyNorm = "column"
+    """What the keys are divided by: the norm of each of their features along the history (column), as in the paper's
+    text, or every key's own norm (row), as in the authors' code."""
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> Self:
@@ -44,19 +49,21 @@ class LinearAttention(nn.Module):
     """`ρ₁(elu(Q)) (ρ₂(elu(K))ᵀ V) / √d` in every head of width d (section 3.2), in O(L d²) steps.
 
     `ρ₁` divides every row of Q, a position's query, by its L2 norm; `ρ₂` divides every column of K, one
-    feature of the keys along one user's history, by its L2 norm. (The authors' code divides every key by its
-    own norm instead, and has one scale of `1 / √d`, as here.) Padding has no keys: it counts neither in the
+    feature of the keys along one user's history, by its L2 norm; the authors' code divides every key by its own norm
+    instead (`key_norm = "row"`), and has one scale of `1 / √d`, as here. Padding has no keys: it counts neither in the
     sum over positions nor in that norm. Without a matrix of attention weights nothing can be hidden from single
     positions: all of them read the whole history.
 
     Args:
         hidden: hidden width D, a multiple of `heads`.
         heads: number of heads H.
+        key_norm: "column" or "row".
     """
 
-    def __init__(self, hidden: int, heads: int) -> None:
+    def __init__(self, hidden: int, heads: int, key_norm: KeyNorm = "column") -> None:
         super().__init__()
         self.heads = heads
+        self.key_norm = key_norm
         self.scale = (hidden // heads) ** -0.5
         self.query = nn.Linear(hidden, hidden)
         self.key_value = nn.Linear(hidden, 2 * hidden)
@@ -80,7 +87,11 @@ class LinearAttention(nn.Module):
         key, value = self.key_value(x).chunk(2, dim=-1)                          # 2 x [B, L, D]
         key = (elu(key) * mask).view(by_head)                                    # [B, L, H, d]
         query = elu(self.query(reading)).view(by_head)                            # [B, T, H, d]
-        query = query * _inverse_norm(query, dim=-1) * (self.scale * _inverse_norm(key, dim=1))
+        query = query * _inverse_norm(query, dim=-1)
+        if self.key_norm == "row":
+            query, key = self.scale * query, key * _inverse_norm(key, dim=-1)
+        else:
+            query = query * (self.scale * _inverse_norm(key, dim=1))
         readers = query.transpose(1, 2)                                          # [B, H, T, d]
         keys = key.permute(0, 2, 3, 1)                                           # [B, H, d, L]
         values = value.reshape(by_head).transpose(1, 2)                          # [B, H, L, d]
@@ -107,7 +118,7 @@ class LinRecBlock(nn.Module):
     def __init__(self, config: LinRecConfig) -> None:
         super().__init__()
         hidden = config.hidden
-        self.attention = PostNorm(LinearAttention(hidden, config.heads), hidden, config.dropout)
+        self.attention = PostNorm(LinearAttention(hidden, config.heads, config.key_norm), hidden, config.dropout)
         self.feed_forward = PostNorm(
             FeedForward(hidden, config.inner * hidden, config.activation), hidden, config.dropout
         )

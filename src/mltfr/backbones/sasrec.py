@@ -25,7 +25,7 @@ class SASRecSettings(BackboneConfig):
     """Settings of SASRec. The defaults are those that rank best; the paper's block is one setting away.
 
     The paper: `norm = "pre"`, `input_norm = false`, `scale_input = true`, `activation = "relu"`,
-    `inner = 1`, `heads = 1`.
+    `inner = 1`, `heads = 1`; its code also has `inner_dropout` as large as `dropout`.
     """
 
     blocks: int = Field(2, ge=1)
@@ -40,6 +40,8 @@ class SASRecSettings(BackboneConfig):
     """Where the LayerNorm stands: post (after the sum, as in BERT) or pre (before each layer)."""
     input_norm: bool = True
     """Whether the sum of item and position vectors is normalised."""
+    inner_dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout inside the feed-forward net, on what its activation returns."""
     scale_input: bool = False
     """Whether item vectors are multiplied by the root of `hidden` before positions are added."""
 
@@ -69,7 +71,8 @@ class SASRec(Backbone):
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             TransformerBlock(
-                config.hidden, config.heads, config.inner, config.dropout, config.activation, config.norm
+                config.hidden, config.heads, config.inner, config.dropout, config.activation, config.norm,
+                inner_dropout=config.inner_dropout,
             )
             for _ in range(config.blocks)
         )

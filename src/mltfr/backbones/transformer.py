@@ -44,10 +44,12 @@ class FeedForward(nn.Sequential):
         hidden: hidden width D.
         inner: width between the layers.
         activation: "gelu" or "relu".
+        dropout: dropout between the layers, on what the activation returns.
     """
 
-    def __init__(self, hidden: int, inner: int, activation: Activation) -> None:
-        super().__init__(nn.Linear(hidden, inner), _ACTIVATIONS[activation](), nn.Linear(inner, hidden))
+    def __init__(self, hidden: int, inner: int, activation: Activation, dropout: float = 0.0) -> None:
+        active = nn.Sequential(_ACTIVATIONS[activation](), Dropout(dropout))
+        super().__init__(nn.Linear(hidden, inner), active, nn.Linear(inner, hidden))
 
 
 class PostNorm(nn.Module):
@@ -84,9 +86,11 @@ class TransformerBlock(nn.Module):
         hidden: hidden width D.
         heads: attention heads.
         inner: width inside the feed-forward net, as a multiple of `hidden`.
-        dropout: dropout on attention weights and on what each sublayer adds.
+        dropout: dropout on what each sublayer adds.
         activation: "gelu" or "relu".
         norm: where the LayerNorm stands: "post" the sum, or "pre" the sublayer.
+        attention_dropout: dropout on the attention weights; `dropout` if not given.
+        inner_dropout: dropout inside the feed-forward net.
     """
 
     def __init__(
@@ -97,11 +101,15 @@ class TransformerBlock(nn.Module):
         dropout: float,
         activation: Activation = "gelu",
         norm: Norm = "post",
+        *,
+        attention_dropout: float | None = None,
+        inner_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        residual = _RESIDUALS[norm]
-        self.attention = residual(SelfAttention(hidden, heads, dropout), hidden, dropout)
-        self.feed_forward = residual(FeedForward(hidden, inner * hidden, activation), hidden, dropout)
+        residual, on_weights = _RESIDUALS[norm], dropout if attention_dropout is None else attention_dropout
+        self.attention = residual(SelfAttention(hidden, heads, on_weights), hidden, dropout)
+        net = FeedForward(hidden, inner * hidden, activation, inner_dropout)
+        self.feed_forward = residual(net, hidden, dropout)
 
     def forward(self, x: Tensor, bias: Tensor, last: int | None = None) -> Tensor:
         """Run the block.
