@@ -107,9 +107,9 @@ def test_where_items_are_corrected_an_example_is_for_ten_steps(monkeypatch):
     sizes = []
     monkeypatch.setattr(merge, "FEWEST", 2)
     monkeypatch.setattr(TrainingLoss, "forward", _noting(sizes, TrainingLoss.forward))
-    _, _, samples, _ = estimate(monkeypatch, "mltfr", epochs=10, samples="positions", batch_size=5, site="items")
-    assert len(samples) == 30  # 6 steps an epoch
-    assert sizes == [1] * 6
+    _, _, samples, _ = estimate(monkeypatch, "mltfr", epochs=10, samples="positions", batch_size=3, site="items")
+    assert len(samples) == 30  # 10 steps an epoch
+    assert sizes == [1] * 10
 
 
 def test_the_reference_takes_every_training_batch(monkeypatch):
