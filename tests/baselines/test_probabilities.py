@@ -59,7 +59,7 @@ def test_markov_is_itself() -> None:
 def test_item_knn_shares_similarities_and_backs_off_to_popularity() -> None:
     scores, found = both("item-knn")
     popular = torch.tensor(COUNTS[1:] / COUNTS.sum())
-    near = scores[0].double().clamp(min=0)
+    near = scores[0].double().clamp(min=0).square()
     expected = (1 - BACKOFF) * near / near.sum() + BACKOFF * popular
     torch.testing.assert_close(found[0].double(), expected, rtol=1e-5, atol=1e-8)
     torch.testing.assert_close(found[2].double(), popular, rtol=1e-5, atol=1e-8)
@@ -67,13 +67,14 @@ def test_item_knn_shares_similarities_and_backs_off_to_popularity() -> None:
 
 def test_ease_shares_what_is_above_zero_and_backs_off_evenly() -> None:
     scores, found = both("ease")
-    positive = scores[1].double().clamp(min=0)
+    positive = scores[1].double().clamp(min=0).square()
     expected = (1 - BACKOFF) * positive / positive.sum() + BACKOFF / ITEMS
     torch.testing.assert_close(found[1].double(), expected, rtol=1e-5, atol=1e-8)
 
 
 def test_where_nothing_is_above_zero_the_rest_stands_alone() -> None:
     rest = torch.tensor([[0.7, 0.3]])
-    found = shares(torch.tensor([[-1.0, 0.0], [0.0, 2.0]]), rest)
+    found = shares(torch.tensor([[-1.0, 0.0], [1.0, 2.0]]), rest)
     assert found[0].tolist() == pytest.approx([0.7, 0.3])
-    assert found[1].tolist() == pytest.approx([BACKOFF * 0.7, 1 - BACKOFF + BACKOFF * 0.3])
+    expected = [0.2 * (1 - BACKOFF) + 0.7 * BACKOFF, 0.8 * (1 - BACKOFF) + 0.3 * BACKOFF]
+    assert found[1].tolist() == pytest.approx(expected)

@@ -66,7 +66,7 @@ def probabilities(run, histories):
         score = dict(zip(table["item_id"], table["score"], strict=True))
         values = np.array([score[item] for item in items], np.float64)
         if run.config.backbone.name == "item-knn":
-            near = np.maximum(values, 0)
+            near = np.maximum(values, 0) ** 2
             counts = run.fitted.split.vocabulary.counts[1:]
             popular = counts / counts.sum()
             values = 0.99 * near / near.sum() + 0.01 * popular if near.any() else popular

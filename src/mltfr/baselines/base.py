@@ -87,8 +87,8 @@ class Baseline(ABC):
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return how probable each item is to come next, from the scores of all, float32 `[B, I]`; rows sum to one.
 
-        By default an item has its share of the scores above zero, and all items share the `BACKOFF` evenly. A baseline
-        whose scores are probabilities already, or counts, returns their shares alone.
+        By default an item has its share of the squared scores above zero, and all items share the `BACKOFF` evenly. A
+        baseline whose scores are probabilities already, or counts, returns their shares alone.
 
         Args:
             scores: `scores(queries, 1, I + 1)`, `[B, I]`, which may be written into.
@@ -126,16 +126,17 @@ class Baseline(ABC):
 
 
 def shares(scores: Tensor, rest: Tensor) -> Tensor:  # [B, I], [1, I] -> [B, I]
-    """Return every item's share of its row's scores above zero, mixed with probabilities that all histories share.
+    """Return every item's share of its row's squared scores above zero, mixed with probabilities that all rows share.
 
-    `(1 - b) max(s_i, 0) / sum_j max(s_j, 0) + b r_i`, with b the `BACKOFF`: no item is impossible, and where no score
-    is above zero `r` stands alone.
+    `(1 - b) s_i^2 / sum_j s_j^2 + b r_i` over the scores above zero, with b the `BACKOFF`: no item is impossible, and
+    where no score is above zero `r` stands alone. Sums of similarities are flatter than probabilities are; squares are
+    about as peaked as a network's softmax.
 
     Args:
         scores: of all items; written into.
         rest: r, which sums to one.
     """
-    positive = scores.clamp_(min=0)
+    positive = scores.clamp_(min=0).square_()
     total = positive.sum(1, keepdim=True)                                # [B, 1]
     share = torch.where(total > 0, (1 - BACKOFF) / total, 0)             # [B, 1]
     return positive.mul_(share).addcmul_(torch.where(total > 0, BACKOFF, 1.0), rest)

@@ -110,7 +110,7 @@ class ItemKNN(Baseline):
         return torch.where(near == 0, self._others[start:stop], near)
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Return the shares of the sums of similarities, and of popularity where `shares` backs off, `[B, I]`."""
+        """Return the shares of the squared sums of similarities, popularity where `shares` backs off, `[B, I]`."""
         return shares(scores, self._popularity)
 
     def similarity(self, codes: Tensor) -> Tensor:

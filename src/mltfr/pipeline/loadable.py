@@ -39,9 +39,9 @@ class Loadable(Updatable):
         """Return the recommender whose scores are the weighted mean of the probabilities of several others.
 
         A network's probabilities are the softmax of its scores over all items. A baseline's scores are shared out:
-        those of `popularity` and `markov` are probabilities but for a factor, `item-knn` and `ease` give every item its
-        share of the scores above zero. A run that is a blend itself stands for its members; a blend of one run is that
-        run.
+        those of `popularity` and `markov` are probabilities but for a factor, `item-knn` and `ease` give every item
+        its share of the squared scores above zero. A run that is a blend itself stands for its members; a blend of one
+        run is that run.
 
         Args:
             runs: fitted recommenders or run folders, networks and baselines, of the same log, filters and split. The
