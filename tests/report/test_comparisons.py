@@ -10,6 +10,7 @@ import pytest
 
 from mltfr.errors import DataError, RunError
 from mltfr.evaluation.crossed import compare_seeds
+from mltfr.evaluation.power import Spread, visible
 from mltfr.evaluation.significance import holm
 from mltfr.report import compare_all
 from mltfr.report.comparisons import SCHEMA, pairs
@@ -35,6 +36,8 @@ def test_every_fusion_is_compared_with_its_own_backbone(tmp_path: Path) -> None:
     expected = compare_seeds(first, second)
     assert (row["users"], row["seeds"], row["compared_with"], row["seeds_random"]) == (60, 3, "none", True)
     assert row["p"] == pytest.approx(expected.p)
+    assert row["standard_error"] == pytest.approx(expected.standard_error)
+    assert row["smallest_visible"] == visible(Spread.of(first, second), 60, (3, 3)).smallest
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
     assert row["mean"] == pytest.approx(first.mean())
     assert row["spread"] == pytest.approx(first.mean(1).std(ddof=1))

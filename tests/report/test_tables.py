@@ -61,6 +61,9 @@ def test_numbers_order_and_notes(tmp_path: Path) -> None:
     assert rows[1][5] == ""  # the bare backbone is not compared with itself
     assert "users and seeds random" in text
     assert "Holm over the table's 4 comparisons with none" in text
+    smallest = pl.read_parquet(folder / "comparisons.parquet").filter(metric="ndcg@10")["smallest_visible"]
+    ends = f"{score(smallest.min())} to {score(smallest.max())}"
+    assert f"The smallest gain that 80 % of studies of this size find, at p \\< .05 before Holm: {ends} (" in text
     assert "Equally many trained parameters on every backbone: mltfr and random." in text
     assert "Protocol aaaa1111bbbb2222, data beauty-print." in text
     assert "†" not in text

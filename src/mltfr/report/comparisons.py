@@ -13,6 +13,7 @@ from mltfr.errors import DataError
 from mltfr.evaluation.crossed import TestName as TestName
 from mltfr.evaluation.crossed import compare_seeds
 from mltfr.evaluation.metrics import Values
+from mltfr.evaluation.power import Spread, visible
 from mltfr.evaluation.significance import holm
 from mltfr.report.frames import ROW_KEY, TABLE_KEY, Row
 
@@ -21,11 +22,13 @@ SCHEMA = {
     "compared_with": pl.String, "metric": pl.String, "users": pl.Int64, "seeds": pl.Int64, "mean": pl.Float64,
     "spread": pl.Float64, "other_mean": pl.Float64, "difference": pl.Float64, "relative_gain": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64,
-    "data_fingerprint": pl.String, "seeds_random": pl.Boolean,
+    "data_fingerprint": pl.String, "seeds_random": pl.Boolean, "standard_error": pl.Float64,
+    "smallest_visible": pl.Float64,
 }  # fmt: skip
 """Columns of `comparisons.parquet`. `low` and `high` are in units of `difference`; `seeds_random` says whether p
-holds for other seeds too (`SeededTest`); p_holm is corrected over the table's comparisons by the same metric. With
-windows, `protocol` names the protocols of all of them, separated by spaces."""
+holds for other seeds too (`SeededTest`); `smallest_visible` is the difference that four of five studies of this size
+find, before Holm's correction (`evaluation.power`); p_holm is corrected over the table's comparisons by the same
+metric. With windows, `protocol` names the protocols of all of them, separated by spaces."""
 
 
 
@@ -117,6 +120,8 @@ def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName,
     if first.users != second.users:
         raise DataError(f"{'/'.join(row)} and {'/'.join(other)} were not measured on the same users.")
     result = compare_seeds(first.values, second.values, test, seed=seed)
+    sides = [one.values if test == "users-and-seeds" else one.values.mean(0, keepdims=True) for one in (first, second)]
+    seen = visible(Spread.of(*sides), len(first.users), (len(sides[0]), len(sides[1])))
     of_seeds, base = first.values.mean(1), float(second.values.mean())
     return {
         **dict(zip(ROW_KEY, row, strict=True)),
@@ -132,6 +137,8 @@ def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName,
         "high": result.high,
         "p": result.p,
         "seeds_random": result.seeds_random,
+        "standard_error": result.standard_error,
+        "smallest_visible": seen.smallest,
     }
 
 

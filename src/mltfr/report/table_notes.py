@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mltfr.evaluation.crossed import TestName
 from mltfr.report.frames import Row
 from mltfr.report.names import TableKey
-from mltfr.report.table import listed, metric_name
+from mltfr.report.table import listed, metric_name, score
 
 _TESTS: Mapping[TestName, str] = {
     "users-and-seeds": "p: two-sided, users and seeds random (crossed random effects, seeds of the two unpaired)",
@@ -45,6 +45,7 @@ def notes_of(
             f"{_TESTS[test]}; Holm over the table's {_count(len(compared))} with {compare_with}. "
             "Interval: bootstrap over users and seeds, relative to the mean of what is compared with."
         )
+        notes.append(_visible(compared))
         if test == "users-and-seeds" and not all(row["seeds_random"] for row in compared):
             notes.append("† One seed only: p is about these trainings alone, variance over seeds is not in it.")
     protocols = group[2].split()
@@ -69,6 +70,22 @@ def equal_parameters(rows: Sequence[Row]) -> list[str]:
     for fusion, counts in by_fusion.items():
         alike.setdefault(tuple(sorted(counts.items())), []).append(fusion)
     return [listed(fusions) for fusions in alike.values() if len(fusions) > 1]
+
+
+def _visible(compared: Sequence[Row]) -> str:
+    """Return the note on what a study of this size can see."""
+
+    def between(values: Sequence[float], form: Callable[[float], str]) -> str:
+        ends = list(dict.fromkeys(form(end) for end in (min(values), max(values))))
+        return " to ".join(ends)
+
+    shares = [100 * row["smallest_visible"] / row["other_mean"] for row in compared if row["other_mean"]]
+    relative = f" ({between(shares, '{:.1f}'.format)} % of what is compared with)" if shares else ""
+    return (
+        f"Standard error of a gain: {between([row['standard_error'] for row in compared], score)}. The smallest gain "
+        "that 80 % of studies of this size find, at p < .05 before Holm: "
+        f"{between([row['smallest_visible'] for row in compared], score)}{relative}."
+    )
 
 
 def _count(number: int) -> str:

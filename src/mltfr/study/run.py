@@ -15,6 +15,7 @@ from mltfr.study.folder import STUDY, StudyFolder, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
 from mltfr.study.notes import data_notes, notes_on, resolved, samples_notes
+from mltfr.study.outlook import look_ahead
 from mltfr.study.plan import Cell, Group, make_plan
 from mltfr.study.progress import StudyProgress
 from mltfr.study.results import gather, read_run
@@ -96,6 +97,9 @@ def run_study(
         schedule.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}
         _mark_finished(schedule, folder, inputs, tunings)
         write_text(folder.path / STUDY, resolved(file, study, plan, inputs))
+        if schedule.waiting():
+            for outlook in look_ahead(study, plan, inputs.fingerprints, folder, progress):
+                progress.message(str(outlook))
         shown = StudyProgress(progress, schedule, study.metrics[0])
         shown.start()
         Runner(folder, inputs, tunings, schedule, shown, launch, stop).run()
