@@ -18,7 +18,6 @@ from mltfr.training.callbacks import Record
 from mltfr.training.cuda_graphs import CapturedStep, can_capture
 from mltfr.training.device import make_device
 from mltfr.training.epoch import epoch_generator, plan_epoch
-from mltfr.training.loop import REFRESH_HISTORIES
 from mltfr.training.samples import make_batch, make_samples
 from mltfr.training.step import OptimizationStep, TrainingLoss
 
@@ -63,10 +62,10 @@ class Stepper:
     def refresh(self, seed: int) -> None:
         """Choose the shortlists again, as the loop does before an epoch."""
         fusion = self.model.fusion
-        if fusion is None:
+        if fusion is None or not fusion.refresh_histories:
             return
         random = np.random.default_rng(seed)
-        count = min(REFRESH_HISTORIES, len(self.samples))
+        count = min(fusion.refresh_histories, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
         self.model.eval()
         fusion.refresh(

@@ -76,6 +76,8 @@ class Fusion(nn.Module, ABC):
     corrects_items: bool = False
     """Whether `delta` at a position can be made of that position's item alone, so that `site = "items"` has a meaning:
     then `x` is `[1, R, D]`, R item vectors, and `mask` False at what is no item."""
+    refresh_histories: int = 0
+    """How many training histories `refresh` is to read before an epoch; 0 for none."""
     tables_in_state: bool = True
     """Whether `state_dict` holds all that scoring needs, so that a saved run works without the tables."""
     needs_prefixes: bool = False
@@ -121,11 +123,12 @@ class Fusion(nn.Module, ABC):
         """
         return None
 
-    def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def refresh(self, histories: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Choose again what depends on the training users; called before an epoch, without gradient.
 
         Args:
-            queries: `(x, mask)` batches of training histories, as `forward` gets them.
+            histories: batches of `refresh_histories` training histories, each `(x, mask)` as `forward` gets it, drawn
+                from the whole log.
         """
 
     def set_progress(self, epochs: float) -> None:

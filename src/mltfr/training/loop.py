@@ -39,8 +39,6 @@ KEPT = "kept"
 """Prefix of the tensors that a checkpoint holds of the round before."""
 DIAGNOSED_STEPS = 64
 """Of so many steps one is not replayed as a CUDA graph, so that it adds to the fusion's diagnostics."""
-REFRESH_HISTORIES = 2048
-"""Training histories, or items, whose queries may choose the fusion's shortlists."""
 
 
 class Round:
@@ -216,10 +214,10 @@ class Round:
 
     def _refresh(self) -> None:
         """Refresh the fusion's shortlists, from a random sample of those that ask: training histories, or items."""
-        if self.model.fusion is None or not self.model.fusion.needs_tables:
+        if self.model.fusion is None or not self.model.fusion.refresh_histories:
             return
         random = epoch_generator(self.seed, self.state.round, self.state.epoch, REFRESH)
-        batches = self._asking(random)
+        batches = self._asking(random, self.model.fusion.refresh_histories)
         self.loss.eval()
         if self.group.shards > 1:
             torch.manual_seed(int(random.integers(2**63)))
@@ -227,12 +225,12 @@ class Round:
             self.model.fusion.refresh(self.model.fusion_inputs(codes.to(self.group.device)) for codes in batches)
         self.group.broadcast_module(self.model.fusion)
 
-    def _asking(self, random: np.random.Generator) -> Iterator[Tensor]:
-        """Return batches of codes `[B, L]` whose queries may choose the shortlists; items ask alone, `[B, 1]`."""
+    def _asking(self, random: np.random.Generator, most: int) -> Iterator[Tensor]:
+        """Return batches of codes `[B, L]`, so many at most, whose queries choose the shortlists; items ask alone."""
         size = self.config.samples_of_a_batch
         if self.model.corrects_items:
-            items = random.permutation(self.model.items)[:REFRESH_HISTORIES] + 1
+            items = random.permutation(self.model.items)[:most] + 1
             return iter(torch.split(torch.from_numpy(items).unsqueeze(1), size))
-        count = min(REFRESH_HISTORIES, len(self.samples))
+        count = min(most, len(self.samples))
         chosen = np.sort(random.choice(len(self.samples), count, replace=False))
         return (self.samples.batch(chunk, random).items for chunk in np.array_split(chosen, -(-count // size)))

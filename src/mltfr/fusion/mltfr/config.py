@@ -23,7 +23,7 @@ class TokenFilterConfig(Config):
     shortlist: int = Field(512, ge=2)
     """Tokens of each table that are candidates between two refreshes (M)."""
     refresh_queries: int = Field(1024, ge=1)
-    """Training users whose queries choose the shortlist at a refresh."""
+    """Training histories whose queries choose the shortlist at a refresh, drawn from the whole log."""
     query: Literal["mean", "exponential"] = "mean"
     """What a position of a causal backbone asks with: the mean of its history, or one that decays."""
     query_decay: float = Field(0.8, gt=0, le=1)

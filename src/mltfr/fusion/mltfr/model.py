@@ -186,6 +186,7 @@ class MltfrFusion(MltfrRounds):
         self.group = consensus_group(config.consensus_group, tables)
         self.in_group = [number for number, name in enumerate(tables) if name in self.group]
         self.queries = make_queries(config.filter, inputs.is_causal, config.site)
+        self.refresh_histories = config.filter.refresh_queries
         self.needs_prefixes = inputs.is_causal and config.knows_later_items
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():

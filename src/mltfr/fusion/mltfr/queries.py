@@ -132,29 +132,26 @@ def make_queries(config: QueryConfig, is_causal: bool, site: Site = 0) -> Querie
 
 
 @torch.no_grad()
-def sample_queries(batches: Iterable[tuple[Tensor, Tensor]], limit: int) -> Tensor:
-    """Return one query of each of the first `limit` users with a history, `[Q, D]`; no randomness.
+def sample_queries(batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return one query of every user with a history, `[Q, D]`; no randomness.
 
     User number i gives the one at the fraction `i * golden ratio mod 1` of the observed positions, so that early and
-    late positions are there alike. No batch is read beyond the limit.
+    late positions are there alike.
 
     Args:
         batches: queries `[B, L, D]` and observed positions `[B, L]`.
-        limit: number of queries.
     """
     taken: list[Tensor] = []
     users = 0
     for query, mask in batches:
         some = mask.any(1)                                                      # [B]
-        query, mask = query[some][: limit - users], mask[some][: limit - users]
+        query, mask = query[some], mask[some]
         count = mask.sum(1)                                                     # [b]
         number = torch.arange(users, users + len(mask), device=mask.device, dtype=torch.float64)
         order = ((number * GOLDEN_RATIO) % 1 * count).long()                    # [b], 0 .. count - 1
         reached = mask & (mask.cumsum(1) == (order + 1).unsqueeze(1))           # [b, L], one True a row
         taken.append(query[reached])                                            # [b, D]
         users += len(mask)
-        if users >= limit:
-            break
     return torch.cat(taken) if taken else torch.empty(0, 0)
 
 

@@ -45,10 +45,10 @@ class MltfrRounds(TwoRoundFusion):
         """Return what is kept of every table at the positions."""
 
     @torch.no_grad()
-    def refresh(self, queries: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Choose the shortlists again, from one query each of the first `refresh_queries` users."""
-        pairs = ((self.queries(x, mask, x.shape[1]).expand_as(x), mask) for x, mask in queries)
-        asked = sample_queries(pairs, self.config.filter.refresh_queries)       # [Q, D]
+    def refresh(self, histories: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Choose the shortlists again, from one query of each history."""
+        pairs = ((self.queries(x, mask, x.shape[1]).expand_as(x), mask) for x, mask in histories)
+        asked = sample_queries(pairs)                                           # [Q, D]
         if len(asked):
             for name in self.widths:
                 self.statistics.add(name, "shortlist_kept", self.filters.of(name).refresh(asked))
