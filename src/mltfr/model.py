@@ -79,7 +79,7 @@ class SequentialModel(nn.Module):
         """Whether the fusion's `delta` is added to item vectors, so that they cost more than a lookup."""
         return self.fusion is not None and self.site == "items"
 
-    def item_vectors(self, whole: bool = False, fused: bool = True) -> ItemVectors:
+    def item_vectors(self, whole: bool = False, fused: bool = True, dropped: bool = True) -> ItemVectors:
         """Return the item vectors as they are now: the one source of all that a history or a score is made of.
 
         In training with item dropout, every call draws another mask: a step makes its item vectors once.
@@ -87,11 +87,12 @@ class SequentialModel(nn.Module):
         Args:
             whole: whether all of them are going to be read.
             fused: whether the fusion corrects them, where its site is the items.
+            dropped: whether item dropout acts on them in training.
         """
         changes: list[Change] = [] if self.names is None else [self.names]
         if fused and self.corrects_items:
             changes.append(self._correction())
-        mask = self.item_dropout.draw(self.item_embedding.weight.device)
+        mask = self.item_dropout.draw(self.item_embedding.weight.device) if dropped else None
         if mask is not None:
             changes.append(mask)
         return ItemVectors(self.item_embedding, changes, whole)
@@ -125,11 +126,12 @@ class SequentialModel(nn.Module):
         last = last or items.shape[1]
         mask = items != 0                                              # [B, L]
         prepared = prepared or Prepared(self.item_vectors(fused=fused))
-        x, context = self.backbone.encode_input(prepared.items.of(items), mask)  # [B, L, D]
+        vectors = prepared.items.of(items)                             # [B, L, D]
+        x, context = self.backbone.encode_input(vectors, mask)         # [B, L, D]
         final = len(self.backbone.blocks) - 1
         needed = last if self.site == final else items.shape[1]       # no block reads what the final one returns
         corrects = fused and not self.corrects_items
-        delta = self._delta(x, items, mask, needed, prepared.fusion) if corrects else None  # [B, needed, D] or None
+        delta = self._delta(x, vectors, items, mask, needed, prepared.fusion) if corrects else None  # [B, needed, D]
         for index, block in enumerate(self.backbone.blocks):
             only = () if index < final or last == items.shape[1] else (last,)
             x = block(x, context, *only)                               # [B, L, D], or [B, last, D]
@@ -159,16 +161,26 @@ class SequentialModel(nn.Module):
         vectors = (self.item_vectors() if prepared is None else prepared.items).of(codes)     # [..., D]
         return self._score_weights(vectors, None if self.item_bias is None else self.item_bias[codes])
 
-    def fusion_inputs(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the fusion sees of codes `[B, L]`: `x` `[B, L, D]` and the observed positions.
+    def fusion_inputs(self, items: Tensor) -> tuple[Tensor, ...]:
+        """Return what the fusion's `forward` takes of codes `[B, L]`: `x` `[B, L, D]`, the observed positions, ...
 
-        Where its site is the items, that is each position's item vector, else the input of the stack.
+        Where its site is the items, `x` is each position's item vector, else the input of the stack.
         """
         mask = items != 0
-        x = self.item_vectors(fused=False).of(items)
+        x = vectors = self.item_vectors(fused=False).of(items)           # [B, L, D]
         if not self.corrects_items:
-            x, _ = self.backbone.encode_input(x, mask)
-        return x, self._observed(items, mask)
+            x, _ = self.backbone.encode_input(vectors, mask)
+        return self._fusion_inputs(x, vectors, items, mask)
+
+    def _fusion_inputs(self, x: Tensor, vectors: Tensor, items: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        observed = self._observed(items, mask)
+        if self.fusion is not None and self.fusion.reads_items:
+            return x, observed, items * observed
+        if self.fusion is not None and self.fusion.reads_item_vectors:
+            if self.item_dropout.active and not self.corrects_items:
+                vectors = self.item_vectors(dropped=False).of(items)
+            return x, observed, vectors
+        return x, observed
 
     def _score_weights(self, vectors: Tensor, bias: Tensor | None) -> Tensor:  # [..., D], [...] -> [..., D (+ 1)]
         if self.backbone.temperature is not None:
@@ -192,18 +204,20 @@ class SequentialModel(nn.Module):
 
         def corrected(codes: Tensor, vectors: Tensor) -> Tensor:         # [R], [R, D] -> [R, D]
             real = (codes > 0) & (codes <= self.items)
-            delta = self._delta(vectors.unsqueeze(0), codes.unsqueeze(0), real.unsqueeze(0), len(codes), prepared)
+            x, one = vectors.unsqueeze(0), codes.unsqueeze(0)            # [1, R, D], [1, R]
+            delta = self._delta(x, x, one, real.unsqueeze(0), len(codes), prepared)
             return vectors if delta is None else vectors + delta.squeeze(0)
 
         return corrected
 
-    def _delta(self, x: Tensor, items: Tensor, mask: Tensor, last: int, prepared: Any = None) -> Tensor | None:
+    def _delta(
+        self, x: Tensor, vectors: Tensor, items: Tensor, mask: Tensor, last: int, prepared: Any = None
+    ) -> Tensor | None:
         """Return what is added at the last positions, `[B, last, D]`; None for nothing."""
         if self.fusion is None:
             return None
-        observed = self._observed(items, mask)
-        codes = (items * observed,) if self.fusion.reads_items else ()
-        more = codes if prepared is None else (*codes, prepared)
+        x, observed, *more = self._fusion_inputs(x, vectors, items, mask)
+        more += [] if prepared is None else [prepared]
         if last == items.shape[1]:
             delta = self.fusion(x, observed, *more)                    # [B, L, D]
         else:

@@ -61,7 +61,7 @@ def test_what_is_prepared_changes_no_result(is_causal: bool, granularity: str, g
     with torch.inference_mode():
         prepared = fusion.prepare()
         for count in (1, 3, x.shape[1]):
-            torch.testing.assert_close(fusion.last(x, mask, count, prepared), fusion.last(x, mask, count))
+            torch.testing.assert_close(fusion.last(x, mask, count, prepared=prepared), fusion.last(x, mask, count))
     assert delta(fusion).abs().max() > 0.1
 
 
@@ -70,13 +70,13 @@ def test_what_is_prepared_is_what_it_was() -> None:
     x, mask = batch()
     with torch.inference_mode():
         prepared = fusion.prepare()
-        before = fusion(x, mask, prepared)
+        before = fusion(x, mask, prepared=prepared)
     with torch.no_grad():
         for expert in fusion.experts.each():
             expert.adapter.weight.mul_(0.5)
     with torch.inference_mode():
-        assert torch.equal(fusion(x, mask, prepared), before), "it holds keys and values, not the adapters"
-        assert not torch.allclose(fusion(x, mask, fusion.prepare()), before)
+        assert torch.equal(fusion(x, mask, prepared=prepared), before), "it holds keys and values, not the adapters"
+        assert not torch.allclose(fusion(x, mask, prepared=fusion.prepare()), before)
 
 
 @pytest.mark.parametrize("change", [load, refresh, replace_consensus, lambda fusion: fusion.double().float()])
@@ -108,7 +108,7 @@ def test_scoring_and_training_in_turn() -> None:
     fusion = build()
     x, mask = batch()
     with torch.inference_mode():
-        fusion(x, mask, fusion.prepare())
+        fusion(x, mask, prepared=fusion.prepare())
         fusion.train()(x, mask)
     fusion.train()(x, mask).sum().backward()
     assert all(parameter.grad is not None for parameter in fusion.parameters())

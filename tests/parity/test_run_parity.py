@@ -2,6 +2,7 @@
 
 `runs/` holds the log and two runs, the bare backbone and mltfr over both rounds. The latter was fitted without the
 fusion's noise and dropout, whose random numbers are drawn in another order now; the backbone's dropout is that of both.
+What the filter has learned to do since is switched off.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from mltfr.training import merge
 from support.command_line import SMALL, run
 
 RUNS = Path(__file__).parent / "runs"
+FORMER_FILTER = {"query_from": "input"}
 ARGUMENTS = {
     "bare": ("--fusion", "none", *SMALL[:4], "--set", "training.batch_size=32"),
     "mltfr": (
         *("--tokens", "alpha,beta", *SMALL),
         *("--set", "fusion.filter.noise=0", "--set", "fusion.dropout=0"),
+        *(part for name, value in FORMER_FILTER.items() for part in ("--set", f"fusion.filter.{name}={value}")),
     ),
 }  # fmt: skip
 

@@ -62,8 +62,8 @@ class FusionInputs:
 class Fusion(nn.Module, ABC):
     """Turns the stack's input into a correction `delta` of the hidden states.
 
-    A fusion sees `(x, mask)` and its own token tables, nothing else: no backbone, no targets, and no item ids
-    unless it says so with `reads_items`.
+    A fusion sees `(x, mask)` and its own token tables, nothing else: no backbone, no targets, no item ids unless it
+    says so with `reads_items`, and no item vectors unless it says so with `reads_item_vectors`.
     """
 
     needs_tables: bool = True
@@ -76,6 +76,9 @@ class Fusion(nn.Module, ABC):
     corrects_items: bool = False
     """Whether `delta` at a position can be made of that position's item alone, so that `site = "items"` has a meaning:
     then `x` is `[1, R, D]`, R item vectors, and `mask` False at what is no item."""
+    reads_item_vectors: bool = False
+    """Whether `forward` takes the item vectors `[B, L, D]` as a third argument: those that the backbone's input stage
+    gets, the same in training and inference, while `x` holds that stage's dropout in training."""
     refresh_histories: int = 0
     """How many training histories `refresh` is to read before an epoch; 0 for none."""
     tables_in_state: bool = True
@@ -123,12 +126,12 @@ class Fusion(nn.Module, ABC):
         """
         return None
 
-    def refresh(self, histories: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def refresh(self, histories: Iterable[Sequence[Tensor]]) -> None:
         """Choose again what depends on the training users; called before an epoch, without gradient.
 
         Args:
-            histories: batches of `refresh_histories` training histories, each `(x, mask)` as `forward` gets it, drawn
-                from the whole log.
+            histories: batches of `refresh_histories` training histories, each `(x, mask, ...)` as `forward` gets it,
+                drawn from the whole log.
         """
 
     def set_progress(self, epochs: float) -> None:

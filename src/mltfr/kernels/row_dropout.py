@@ -33,9 +33,14 @@ class RowDropout(nn.Module):
         self.probability = probability
         self.kept = min(round((1 - probability) * _LEVELS), _LEVELS - 1)
 
+    @property
+    def active(self) -> bool:
+        """Whether anything is dropped as things are."""
+        return self.training and self.probability > 0
+
     def draw(self, device: torch.device) -> RowMask | None:
         """Return a new mask, which takes one number of torch's global generator; None where nothing is dropped."""
-        if not self.training or self.probability == 0:
+        if not self.active:
             return None
         return RowMask(torch.randint(1 << 62, (), device=device), self.kept)
 

@@ -64,9 +64,10 @@ class FusionContract:
     def delta(
         self, fusion: Fusion, x: Tensor, mask: Tensor, last: int | None = None, prepared: Any = None
     ) -> Tensor:
-        """Return `delta` as a model gets it; item codes, where they are read, follow from `x`."""
+        """Return `delta` as a model gets it; item codes and item vectors, where they are read, follow from `x`."""
         codes = (x[..., 0].detach().abs() * 1000).long() % ITEMS + 1            # [B, L]
-        more = (codes * mask,) if fusion.reads_items else ()
+        more: tuple[Any, ...] = (codes * mask,) if fusion.reads_items else ()
+        more += (x.flip(-1),) if fusion.reads_item_vectors else ()
         more = more if prepared is None else (*more, prepared)
         if last is not None:
             return fusion.last(x, mask, last, *more)

@@ -24,6 +24,9 @@ class TokenFilterConfig(Config):
     """Tokens of each table that are candidates between two refreshes (M)."""
     refresh_queries: int = Field(1024, ge=1)
     """Training histories whose queries choose the shortlist at a refresh, drawn from the whole log."""
+    query_from: Literal["items", "input"] = "items"
+    """What queries are made of: the vectors of the `items`, so that training asks as inference does; or the stack's
+    `input`, which in training is dropped out, so that other tokens are kept then."""
     query: Literal["mean", "exponential"] = "mean"
     """What a position of a causal backbone asks with: the mean of its history, or one that decays."""
     query_decay: float = Field(0.8, gt=0, le=1)

@@ -2,7 +2,7 @@
 
 At position t of a history, for tables n = 1..N with tokens e of norm sqrt(W), P the filter's projection, A the adapter:
 
-    query_t     = unit(mean of x over the history up to t)               (over all of it where positions see later ones)
+    query_t     = unit(mean of item vectors over the history up to t)    (over all of it where positions see later ones)
     score_tnm   = scale_n cos(query_t, P_n e_nm)                         for every token m of table n's shortlist
     kept_tn     = the K tokens of the highest score + noise; w_tn = softmax of their scores
     expert_n(x) = O_n concat_h sum_k softmax_k(q_n(x) . k_n(A_n e_nk) / sqrt(d) + log w_tnk) v_n(A_n e_nk)
@@ -227,14 +227,18 @@ class MltfrFusion(MltfrRounds):
         found = [each(asks, table.tokens, users, len(query)) for each, table in pairs]      # [Q, K] each
         return [self.queries.spread(choice, positions, count) for choice in found]
 
-    def forward(self, x: Tensor, mask: Tensor, prepared: Prepared | None = None) -> Tensor:
-        """Return `delta`: `[B, L, D]`, `[B, L]` -> `[B, L, D]`."""
-        return self.last(x, mask, x.shape[1], prepared)
+    def forward(
+        self, x: Tensor, mask: Tensor, vectors: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
+        """Return `delta`: `[B, L, D]`, `[B, L]`, `[B, L, D]` -> `[B, L, D]`."""
+        return self.last(x, mask, x.shape[1], vectors, prepared)
 
-    def last(self, x: Tensor, mask: Tensor, count: int, prepared: Prepared | None = None) -> Tensor:
-        """Return `delta` at the last `count` positions: `[B, L, D]`, `[B, L]` -> `[B, count, D]`."""
+    def last(
+        self, x: Tensor, mask: Tensor, count: int, vectors: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
+        """Return `delta` at the last `count` positions: `[B, L, D]`, `[B, L]`, `[B, L, D]` -> `[B, count, D]`."""
         tables, of_consensus = prepared or self.prepare()
-        query = self.queries(x, mask, count)                                    # [B, count, D], or [B, 1, D]
+        query = self.query(x, mask, count, vectors)                             # [B, count, D], or [B, 1, D]
         x, mask = x[:, -count:], mask[:, -count:]
         positions = corrected_positions(x, mask, self.is_causal)                # [P]
         choices = self.choose(query, tables, positions, count)                  # [P, K] each

@@ -26,6 +26,7 @@ class MltfrRounds(TwoRoundFusion):
     """What training asks of the method besides `delta`; `MltfrFusion` holds the parts and the formula."""
 
     corrects_items = True
+    reads_item_vectors = True
     supports_cuda_graph = True
     config: MltfrConfig
     queries: Queries
@@ -44,10 +45,22 @@ class MltfrRounds(TwoRoundFusion):
     def choose(self, query: Tensor, tables: Sequence[Any], positions: Tensor, count: int) -> list[Choice]:
         """Return what is kept of every table at the positions."""
 
+    def query(self, x: Tensor, mask: Tensor, last: int, vectors: Tensor | None = None) -> Tensor:
+        """Return the unit queries of the last positions, `[B, last, D]`, or one a sequence, `[B, 1, D]`.
+
+        Args:
+            x: the stack's input `[B, L, D]`.
+            mask: bool `[B, L]`, the observed positions.
+            last: number of positions, from the end.
+            vectors: the item vectors `[B, L, D]`; `x` takes their place where none are given, or queries are made of it.
+        """
+        from_items = vectors is not None and self.config.filter.query_from == "items"
+        return self.queries(vectors if from_items else x, mask, last)           # type: ignore[arg-type]
+
     @torch.no_grad()
-    def refresh(self, histories: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def refresh(self, histories: Iterable[Sequence[Tensor]]) -> None:
         """Choose the shortlists again, from one query of each history."""
-        pairs = ((self.queries(x, mask, x.shape[1]).expand_as(x), mask) for x, mask in histories)
+        pairs = ((self.query(x, mask, x.shape[1], *more).expand_as(x), mask) for x, mask, *more in histories)
         asked = sample_queries(pairs)                                           # [Q, D]
         if len(asked):
             for name in self.widths:
@@ -86,18 +99,21 @@ class MltfrRounds(TwoRoundFusion):
         return self.statistics.read()
 
     @torch.no_grad()
-    def kept_tokens(self, x: Tensor, mask: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def kept_tokens(
+        self, x: Tensor, mask: Tensor, vectors: Tensor | None = None
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         """Return which tokens every position keeps of each table, and how much each of them counts.
 
         Args:
             x: the stack's input `[B, L, D]`.
             mask: bool `[B, L]`, the observed positions.
+            vectors: the item vectors `[B, L, D]`.
 
         Returns:
             By table, token ids `[B, L, K]` and their weights `[B, L, K]`, which sum to 1 over K. Both are zero where
             nothing is observed.
         """
-        query = self.queries(x, mask, x.shape[1])                               # [B, L, D], or [B, 1, D]
+        query = self.query(x, mask, x.shape[1], vectors)                        # [B, L, D], or [B, 1, D]
         positions = mask.flatten().nonzero().squeeze(1)                         # [P]
         found = {}
         for name, choice in zip(self.widths, self.choose(query, self.prepare()[0], positions, x.shape[1]), strict=True):
