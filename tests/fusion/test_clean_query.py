@@ -47,6 +47,11 @@ def kept(model: SequentialModel, codes: Tensor, training: bool) -> Tensor:
     return rows
 
 
+def same(here: Tensor, there: Tensor) -> float:
+    """Return the share of the tokens here that are there too."""
+    return float((here.unsqueeze(-1) == there.unsqueeze(-2)).any(-1).float().mean())
+
+
 @pytest.mark.parametrize("backbone", ["sasrec", "gru4rec", "bert4rec"])
 def test_training_keeps_what_inference_keeps(backbone: str) -> None:
     model, codes = build(backbone), histories()
@@ -55,9 +60,7 @@ def test_training_keeps_what_inference_keeps(backbone: str) -> None:
 
 def test_a_query_of_the_input_keeps_others_in_training() -> None:
     model, codes = build("sasrec", query_from="input"), histories()
-    here, there = kept(model, codes, training=True), kept(model, codes, training=False)
-    same = (here.unsqueeze(-1) == there.unsqueeze(-2)).any(-1).float().mean()
-    assert same < 0.8
+    assert same(kept(model, codes, training=True), kept(model, codes, training=False)) < 0.8
 
 
 def test_no_place_in_the_history_asks_for_itself() -> None:
@@ -72,3 +75,17 @@ def test_the_refresh_and_kept_tokens_ask_alike() -> None:
     mask = codes != 0
     ids, _ = model.fusion.kept_tokens(*model.fusion_inputs(codes))["t"]
     assert torch.equal(ids[mask].sort(-1).values, kept(model, codes, training=False))
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0])
+def test_stability_is_the_share_that_inference_keeps_too(noise: float) -> None:
+    model, codes = build("sasrec", noise=noise), histories()[:8].clamp(min=1)[:, :1]   # 8 queries: all of them count
+    expected = same(kept(model, codes, training=True), kept(model, codes, training=False))
+    assert model.fusion.diagnostics()["filter_stability"]["t"] == pytest.approx(expected)
+    assert (expected == 1.0) == (noise == 0.0)
+
+
+def test_nothing_is_called_stable_where_training_asks_otherwise() -> None:
+    model = build("sasrec", query_from="input")
+    assert same(kept(model, histories(), training=True), kept(model, histories(), training=False)) < 0.8
+    assert "filter_stability" not in model.fusion.diagnostics()

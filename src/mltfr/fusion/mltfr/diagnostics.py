@@ -1,4 +1,4 @@
-"""What is logged of the method: how the router shares out, how sure the filters are, what noise changes."""
+"""What is logged of the method: how the router shares out, how sure the filters are, what training chooses otherwise."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ class Statistics:
     Args:
         router: maps states `[P, D]` to weights `[P, N]`.
         filters: by table, map `(query, tokens, users, batch)` to a `Choice`.
+        clean: whether training asks with the queries of inference, so that stability can be told.
     """
 
-    def __init__(self, router: nn.Module, filters: Mapping[str, TokenSelector]) -> None:
-        self.filters = filters
+    def __init__(self, router: nn.Module, filters: Mapping[str, TokenSelector], clean: bool) -> None:
+        self.filters, self.clean = filters, clean
         self.averages = {name: Averages() for name in ("router", *filters)}
         router.register_forward_hook(self._watch_router)
         for name, each in filters.items():
@@ -70,19 +71,20 @@ class Statistics:
             averages.add("share", mean_shares(weights, observed))
             averages.add("entropy", mean_entropy(weights, observed))
 
-    @staticmethod
-    def _watch_filter(averages: Averages, token_filter: nn.Module, inputs: tuple[Any, ...], choice: Choice) -> None:
+    def _watch_filter(
+        self, averages: Averages, token_filter: nn.Module, inputs: tuple[Any, ...], choice: Choice
+    ) -> None:
         if not (token_filter.training and averages.due("filter")):
             return
         query, tokens = inputs[:2]                                              # [Q, D], [M, D]
         averages.add("entropy", mean_entropy(choice.log_weight.exp(), query.any(-1)))
-        if isinstance(token_filter, HasScale) and len(query):
+        if self.clean and isinstance(token_filter, HasScale) and len(query):
             averages.add("stability", stability(query, tokens, choice.kept.rows))
 
 
 @torch.no_grad()
 def stability(query: Tensor, tokens: Tensor, chosen: Tensor) -> Tensor:  # [Q, D], [M, D], [Q, K] -> []
-    """Return the share of the chosen tokens that would have been chosen without noise too.
+    """Return the share of the chosen tokens that inference would choose, which asks with the same query and no noise.
 
     Some queries are looked at, evenly spaced among those of a history: where there is none, as at padding, the query is
     zero, and chance alone chooses.

@@ -204,7 +204,7 @@ class MltfrFusion(MltfrRounds):
         with Seeded(inputs.seed):
             self.router: nn.Module = router(inputs.hidden, len(tables))
         self.consensus: ConsensusExpert | None = None
-        self.statistics = Statistics(self.router, filters)
+        self.statistics = Statistics(self.router, filters, config.filter.query_from == "items")
 
     def add_consensus(self, tensors: Mapping[str, Tensor]) -> None:
         """Add the frozen consensus expert of round 2; its tensors are what `merge_experts` returned."""
