@@ -40,14 +40,14 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
     x = x.double()
     delta = fusion(x, mask)
 
-    def attend(core, position, rows, log_weight):
+    def attend(core, position, rows, log_weight, null):
         heads, width = fusion.config.heads, HIDDEN // fusion.config.heads
         query, keys, values = core.query(position), core.key(rows), core.value(rows)
         read = []
         for h in range(heads):
             part = slice(h * width, (h + 1) * width)
             logits = keys[:, part] @ query[part] / math.sqrt(width) + log_weight
-            read.append(torch.softmax(logits, 0) @ values[:, part])
+            read.append(torch.softmax(torch.cat([logits, null.view(1)]), 0)[:-1] @ values[:, part])
         return core.output(torch.cat(read))
 
     for user in range(len(x)):
@@ -57,23 +57,30 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
             query = x[user, seen].mean(0)
             router = torch.softmax(fusion.router.gate(x[user, t]), 0)
             expected = torch.zeros(HIDDEN, dtype=torch.double)
-            rows_of_group, weight_of_group = [], []
+            rows_of_group, weight_of_group, null_of_group = [], [], []
             for n, name in enumerate(fusion.widths):
                 token_filter, expert = fusion.filters.of(name), fusion.experts.of(name)
                 vectors = token_filter.shortlist.vectors
                 projected = token_filter.projection(vectors)
                 cosine = torch.stack([torch.cosine_similarity(query, token, dim=0) for token in projected])
                 kept = sorted(range(len(cosine)), key=lambda m: -cosine[m].item())[: fusion.config.filter.keep]
-                score = token_filter.log_scale.exp() * cosine[kept]
-                log_weight = torch.log_softmax(score, 0)
+                score = token_filter.log_scale.exp() * cosine
+                whole = score.exp().sum()
+                log_weight = (score[kept].exp() / whole).log()
+                null = (1 - score[kept].exp().sum() / whole).log()
                 expected = expected + router[n] * attend(
-                    expert.core, x[user, t], expert.adapter(vectors[kept]), log_weight
+                    expert.core, x[user, t], expert.adapter(vectors[kept]), log_weight, null
                 )
                 if name in ("a", "c"):
                     rows_of_group.append(fusion.consensus.adapters.of(name)(vectors[kept]))
                     weight_of_group.append(log_weight)
+                    null_of_group.append(null.exp())
             consensus = attend(
-                fusion.consensus.core, x[user, t], torch.cat(rows_of_group), torch.cat(weight_of_group)
+                fusion.consensus.core,
+                x[user, t],
+                torch.cat(rows_of_group),
+                torch.cat(weight_of_group),
+                torch.stack(null_of_group).sum().log(),
             )
             expected = expected + 0.3 * consensus
             torch.testing.assert_close(delta[user, t], expected)
@@ -120,7 +127,7 @@ def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
         tokens = token_filter.tokens(token_filter.shortlist.vectors)
         choice = token_filter(query, tokens, users, len(x))
         score = query @ tokens.T                                                # [P, M]
-        torch.testing.assert_close(choice.log_weight, score.gather(1, choice.kept.rows).log_softmax(-1))
+        torch.testing.assert_close(choice.log_weight, score.log_softmax(-1).gather(1, choice.kept.rows))
         assert not torch.equal(choice.kept.rows.sort().values, score.topk(3).indices.sort().values)
 
 
@@ -129,9 +136,12 @@ def test_scores_keep_full_precision_under_autocast(twins: Callable[[], AbstractC
     query, tokens = torch.randn(40, 64), 14 * torch.nn.functional.normalize(torch.randn(50, 64), dim=-1)
     tokens.requires_grad_()
     with twins(), torch.autocast("cpu", dtype=torch.bfloat16):
-        kept, score = keep_best(query, tokens, 8, None, torch.zeros(40, dtype=torch.long))
+        kept, score, rest = keep_best(query, tokens, 8, None, torch.zeros(40, dtype=torch.long))
     torch.testing.assert_close(score, (query @ tokens.T).gather(1, kept.rows))
+    others = (query @ tokens.T).detach().scatter(1, kept.rows, -torch.inf)
+    torch.testing.assert_close(rest, others.logsumexp(1))
     assert score.requires_grad
+    assert not rest.requires_grad
 
 
 def test_noise_is_gumbels_and_follows_the_seed() -> None:
@@ -192,6 +202,7 @@ def test_diagnostics_of_training() -> None:
     assert 0 <= found["router_entropy"] <= math.log(3) + 1e-6
     assert found["dead_experts"] == 0
     assert all(0 <= value <= math.log(3) + 1e-6 for value in found["filter_entropy"].values())
+    assert all(0 < value < 1 for value in found["filter_null"].values())
     assert all(0 <= value <= 1 for value in found["filter_stability"].values())
     assert list(found["filter_scale"]) == ["a", "b.2", "c"]
     with torch.no_grad():
@@ -267,5 +278,6 @@ def test_kept_tokens_are_the_best_of_the_shortlist(is_causal: bool) -> None:
         best = score.topk(SMALL["keep"], dim=-1)
         order = weights.argsort(dim=-1, descending=True)
         assert torch.equal(ids.gather(-1, order)[mask], token_filter.shortlist.ids[best.indices][mask])
-        torch.testing.assert_close(weights.gather(-1, order)[mask], best.values.softmax(-1)[mask])
+        whole = score.softmax(-1).topk(SMALL["keep"], dim=-1).values
+        torch.testing.assert_close(weights.gather(-1, order)[mask], whole[mask])
         assert not weights[~mask].any()

@@ -83,7 +83,8 @@ def variance_preserving(linear: nn.Linear) -> nn.Linear:
 def zero(linear: nn.Linear) -> nn.Linear:
     """Initialise a Linear in place so that it returns zero."""
     nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
     return linear
 
 

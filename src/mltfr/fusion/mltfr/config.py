@@ -31,10 +31,18 @@ class TokenFilterConfig(Config):
     """What a position of a causal backbone asks with: the mean of its history, or one that decays."""
     query_decay: float = Field(0.8, gt=0, le=1)
     """Weight of an item relative to the next one in the exponential query."""
+    null_key: bool = True
+    """Whether a position attends to none of its tokens as far as the rest of the shortlist outscores them, so that
+    `delta` shrinks where no token fits; without it, the weights of the kept tokens sum to one."""
     noise: float = Field(1.0, ge=0)
     """Gumbel noise on the scores at the start of training; there is none outside training."""
     noise_epochs: float = Field(5.0, gt=0)
     """Epochs of a round after which the noise, falling linearly, is zero."""
+
+    @property
+    def has_null_key(self) -> bool:
+        """Whether there is a null key; without a filter nothing says how well tokens fit."""
+        return self.null_key and self.granularity != "static"
 
     @model_validator(mode="after")
     def _check(self) -> TokenFilterConfig:

@@ -56,7 +56,7 @@ class Statistics:
             dead = float(sum(value < DEAD_BELOW for value in share.values()))
             result = {"router_share": share, "router_entropy": router["entropy"][0], "dead_experts": dead}
         found = {name: self.averages[name].read() for name in self.filters}
-        for quantity in ("entropy", "stability", "shortlist_kept"):
+        for quantity in ("entropy", "null", "stability", "shortlist_kept"):
             values = {name: read[quantity][0] for name, read in found.items() if quantity in read}
             if values:
                 result[f"filter_{quantity}"] = values
@@ -77,7 +77,10 @@ class Statistics:
         if not (token_filter.training and averages.due("filter")):
             return
         query, tokens = inputs[:2]                                              # [Q, D], [M, D]
-        averages.add("entropy", mean_entropy(choice.log_weight.exp(), query.any(-1)))
+        asks = query.any(-1)                                                    # [Q]
+        averages.add("entropy", mean_entropy(choice.log_weight.softmax(-1), asks))
+        if choice.log_null is not None:
+            averages.add("null", mean_shares(choice.log_null.exp().unsqueeze(1), asks))
         if self.clean and isinstance(token_filter, HasScale) and len(query):
             averages.add("stability", stability(query, tokens, choice.kept.rows))
 

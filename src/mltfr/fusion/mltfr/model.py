@@ -4,8 +4,10 @@ At position t of a history, for tables n = 1..N with tokens e of norm sqrt(W), P
 
     query_t     = unit(mean of item vectors over the history up to t)    (over all of it where positions see later ones)
     score_tnm   = scale_n cos(query_t, P_n e_nm)                         for every token m of table n's shortlist
-    kept_tn     = the K tokens of the highest score + noise; w_tn = softmax of their scores
+    kept_tn     = the K tokens of the highest score + noise
+    w_tn        = softmax of their scores and, for the null key, of log sum exp of the scores not kept, a constant
     expert_n(x) = O_n concat_h sum_k softmax_k(q_n(x) . k_n(A_n e_nk) / sqrt(d) + log w_tnk) v_n(A_n e_nk)
+                  where the null key's logit is its log w, and its value zero
     delta_t     = sum_n router_n(x_t) expert_n(x_t) + lambda consensus(x_t)
 
 With `site = "items"` a position is an item: x is its vector, which is the query too, and `x + delta` takes its place.
@@ -63,7 +65,7 @@ class TokenFilter(TokenSelector):
 
     def __init__(self, table: PreparedTable, hidden: int, config: TokenFilterConfig) -> None:
         super().__init__(Shortlist(table, config.shortlist, config.keep), config.noise)
-        self.keep = config.keep
+        self.keep, self.null_key = config.keep, config.null_key
         self.projection = variance_preserving(nn.Linear(table.shape[1], hidden))
         self.log_scale = nn.Parameter(torch.tensor(math.log(START_SCALE)))
 
@@ -78,8 +80,11 @@ class TokenFilter(TokenSelector):
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:  # [Q, D], [M, D], [Q]
         """Return the tokens kept by every query; choosing them needs no gradient, weighing them does."""
         noise = self.gumbel(batch, len(tokens)) if self.training and self.noise else None      # [B, M]
-        kept, score = keep_best(query, tokens, self.keep, noise, users)         # [Q, K], [Q, K]
-        return Choice(kept, log_softmax(score))
+        kept, score, rest = keep_best(query, tokens, self.keep, noise, users)   # [Q, K], [Q, K], [Q]
+        if not self.null_key or self.keep == len(tokens):
+            return Choice(kept, log_softmax(score))
+        log_weight = log_softmax(torch.cat([score, rest.unsqueeze(1)], dim=1))  # [Q, K + 1]
+        return Choice(kept, log_weight[:, :-1], log_weight[:, -1])
 
     def gumbel(self, batch: int, tokens: int) -> Tensor:  # -> [B, M]
         """Draw noise for the scores, once per user and token: one position's noise tells nothing of a later one."""
@@ -95,14 +100,15 @@ class Attention(nn.Module):
     """Multi-head cross-attention of each position on its own kept tokens: the core of an expert, which is merged.
 
     The key has no bias, which would cancel in the softmax. The output starts at zero: a fresh fusion changes nothing.
+    With a null key it has no bias either: nothing is added where no token fits.
     """
 
-    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
+    def __init__(self, hidden: int, heads: int, dropout: float, null_key: bool) -> None:
         super().__init__()
         self.query = variance_preserving(nn.Linear(hidden, hidden))
         self.key = variance_preserving(nn.Linear(hidden, hidden, bias=False))
         self.value = variance_preserving(nn.Linear(hidden, hidden))
-        self.output = zero(nn.Linear(hidden, hidden))
+        self.output = zero(nn.Linear(hidden, hidden, bias=not null_key))
         self.dropout = Dropout(dropout)
         self.heads = heads
 
@@ -113,8 +119,13 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, key: Tensor, value: Tensor, choice: Choice) -> Tensor:  # [P, D] -> [P, D]
         """Return what every position reads from its kept tokens."""
         logits = gather_dot(self.query(x), key, choice.kept, self.heads)        # [P, H, K]
-        weight = self.dropout(softmax(logits + choice.log_weight.unsqueeze(1)))
-        return self.dropout(self.output(gather_sum(weight, value, choice.kept)))
+        logits = logits + choice.log_weight.unsqueeze(1)
+        if choice.log_null is not None:
+            null = choice.log_null.view(-1, 1, 1).expand(-1, self.heads, 1)     # [P, H, 1]
+            weight = softmax(torch.cat([logits, null], dim=-1))[..., :-1]       # [P, H, K], the null key's value is 0
+        else:
+            weight = softmax(logits)
+        return self.dropout(self.output(gather_sum(self.dropout(weight), value, choice.kept)))
 
 
 class Expert(nn.Module):
@@ -123,9 +134,9 @@ class Expert(nn.Module):
     The core is initialised first: with one seed all cores start alike, and so do the adapters of tables of one width.
     """
 
-    def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, hidden: int, config: MltfrConfig) -> None:
         super().__init__()
-        self.core = Attention(hidden, heads, dropout)
+        self.core = Attention(hidden, config.heads, config.dropout, config.filter.has_null_key)
         self.adapter = variance_preserving(nn.Linear(width, hidden))
 
     def keys_values(self, vectors: Tensor) -> tuple[Tensor, Tensor]:  # [M, W] -> [M, D], [M, D]
@@ -148,9 +159,9 @@ class Router(nn.Module):
 class ConsensusExpert(nn.Module):
     """The merged core, reading all kept tokens of the group, each through its own table's adapter."""
 
-    def __init__(self, widths: Mapping[str, int], hidden: int, heads: int) -> None:
+    def __init__(self, widths: Mapping[str, int], hidden: int, config: MltfrConfig) -> None:
         super().__init__()
-        self.core = Attention(hidden, heads, dropout=0.0)
+        self.core = Attention(hidden, config.heads, 0.0, config.filter.has_null_key)
         self.adapters = ByTable({name: nn.Linear(width, hidden) for name, width in widths.items()})
 
     def keys_values(self, vectors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:  # [M, W] each
@@ -191,14 +202,14 @@ class MltfrFusion(MltfrRounds):
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():
             with Seeded(inputs.seed):  # for each again: a common start, and no table depends on another
-                experts[name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
+                experts[name] = Expert(table.shape[1], inputs.hidden, config)
                 if config.filter.granularity == "static":
                     filters[name] = FixedTokens(table, config.filter.keep)
                 else:
                     filters[name] = TokenFilter(table, inputs.hidden, config.filter)
             with Seeded(own_seed(inputs.seed, name)):
                 if not config.common_start:
-                    experts[name] = Expert(table.shape[1], inputs.hidden, config.heads, config.dropout)
+                    experts[name] = Expert(table.shape[1], inputs.hidden, config)
         self.filters, self.experts = ByTable(filters), ByTable(experts)
         router = Router if config.router == "learned" else MeanRouter
         with Seeded(inputs.seed):
@@ -209,7 +220,7 @@ class MltfrFusion(MltfrRounds):
     def add_consensus(self, tensors: Mapping[str, Tensor]) -> None:
         """Add the frozen consensus expert of round 2; its tensors are what `merge_experts` returned."""
         with torch.device("meta"):  # no random numbers are drawn
-            expert = ConsensusExpert({name: self.widths[name] for name in self.group}, self.hidden, self.config.heads)
+            expert = ConsensusExpert({name: self.widths[name] for name in self.group}, self.hidden, self.config)
         expert.load_state_dict(dict(tensors), assign=True)
         self.consensus = freeze(expert).to(next(self.experts.parameters()).device).train(self.training)
 

@@ -110,8 +110,8 @@ class MltfrRounds(TwoRoundFusion):
             vectors: the item vectors `[B, L, D]`.
 
         Returns:
-            By table, token ids `[B, L, K]` and their weights `[B, L, K]`, which sum to 1 over K. Both are zero where
-            nothing is observed.
+            By table, token ids `[B, L, K]` and their weights `[B, L, K]`. They sum to 1 over K, with a null key to less:
+            the rest is how much none of them fits. Both are zero where nothing is observed.
         """
         query = self.query(x, mask, x.shape[1], vectors)                        # [B, L, D], or [B, 1, D]
         positions = mask.flatten().nonzero().squeeze(1)                         # [P]

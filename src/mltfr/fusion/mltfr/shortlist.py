@@ -79,22 +79,31 @@ class Choice(NamedTuple):
 
     Attributes:
         kept: the kept tokens, `[Q, K]`.
-        log_weight: the logs of their weights `[Q, K]`; the weights sum to 1 over K.
+        log_weight: the logs of their weights `[Q, K]`.
+        log_null: the log of the null key's weight `[Q]`, with which the weights sum to 1; None where there is none, and
+            the weights of the tokens alone do.
     """
 
     kept: GatherIndex
     log_weight: Tensor
+    log_null: Tensor | None = None
 
     def of(self, queries: Tensor) -> Self:  # [P]
         """Return what is kept for some of the queries, `[P, K]`."""
         kept = GatherIndex(self.kept.rows.index_select(0, queries), self.kept.size)
-        return type(self)(kept, self.log_weight.index_select(0, queries))
+        log_null = None if self.log_null is None else self.log_null.index_select(0, queries)
+        return type(self)(kept, self.log_weight.index_select(0, queries), log_null)
 
     @classmethod
     def join(cls, choices: Sequence[Self]) -> Self:
-        """Return N choices `[P, K]` as one of the shortlists laid one after the other, `[P, N * K]`."""
+        """Return N choices `[P, K]` as one of the shortlists laid one after the other, `[P, N * K]`.
+
+        Its weights sum to N, and the weight of its null key is the sum of theirs.
+        """
         log_weight = torch.cat([choice.log_weight for choice in choices], dim=1)
-        return cls(GatherIndex.join([choice.kept for choice in choices]), log_weight)
+        nulls = [choice.log_null for choice in choices if choice.log_null is not None]      # [P] each
+        log_null = torch.stack(nulls).logsumexp(0) if nulls else None
+        return cls(GatherIndex.join([choice.kept for choice in choices]), log_weight, log_null)
 
 
 class TokenSelector(nn.Module):
@@ -132,11 +141,12 @@ class TokenSelector(nn.Module):
 
 def keep_best(
     query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
-) -> tuple[GatherIndex, Tensor]:
-    """Return the `keep` tokens with the highest score plus noise, and their scores without it, `[Q, keep]` each.
+) -> tuple[GatherIndex, Tensor, Tensor]:
+    """Return the `keep` tokens with the highest score plus noise, their scores without it, and what the rest scores.
 
     A score is the dot product of query and token, exact, in full precision under autocast too. The choice has no
-    gradient; the scores of the kept have one.
+    gradient; the scores of the kept, `[Q, keep]`, have one. What the rest scores, `[Q]`, is the logarithm of the summed
+    exponentials of all other scores without noise, and has none.
 
     Args:
         query: queries `[Q, D]`.
@@ -145,29 +155,29 @@ def keep_best(
         noise: what is added to the scores, `[B, M]`.
         users: whose noise a query gets, `[Q]`.
     """
-    chosen, found = _best_tokens(query.detach(), tokens.detach(), keep, noise, users)
+    chosen, found, rest = _best_tokens(query.detach(), tokens.detach(), keep, noise, users)
     kept = GatherIndex(chosen, len(tokens))
-    if noise is None and not torch.is_grad_enabled():
-        return kept, found.to(query.dtype)
+    if not torch.is_grad_enabled():
+        return kept, found.to(query.dtype), rest.to(query.dtype)
     with torch.autocast(query.device.type, enabled=False):
         full = torch.promote_types(query.dtype, torch.float32)
-        return kept, gather_dot(query.to(full), tokens.to(full), kept).squeeze(1)
+        return kept, gather_dot(query.to(full), tokens.to(full), kept).squeeze(1), rest.to(full)
 
 
 @torch.no_grad()
 def _best_tokens(
     query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the best tokens, int64 `[Q, keep]`, in no order, and their scores plus noise."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best tokens, int64 `[Q, keep]`, in no order, their scores, and what the rest scores, `[Q]`."""
     if len(query) > QUERIES_AT_ONCE and use_kernels(query.device):  # so few that their scores stay in a CPU's cache
         parts = zip(torch.split(query, QUERIES_AT_ONCE), torch.split(users, QUERIES_AT_ONCE), strict=True)
-        ids, scores = zip(*(_best_tokens(part, tokens, keep, noise, owners) for part, owners in parts), strict=True)
-        return torch.cat(ids), torch.cat(scores)
+        found = (_best_tokens(part, tokens, keep, noise, owners) for part, owners in parts)
+        ids, scores, rests = map(torch.cat, zip(*found, strict=True))
+        return ids, scores, rests
     with torch.autocast(query.device.type, enabled=False), large_products(len(query)):
-        query, columns = query.float(), tokens.float().T                        # [Q, D], [D, M]
-        score = query @ columns if noise is None else torch.addmm(noise[users], query, columns)     # [Q, M]
-    best = top_k(score, keep)                                                   # [Q, K]
-    return best, score.gather(1, best)
+        score = query.float() @ tokens.float().T                                # [Q, M]
+    best = top_k(score if noise is None else score + noise[users], keep)        # [Q, K]
+    return best, score.gather(1, best), score.scatter_(1, best, -torch.inf).logsumexp(1)
 
 
 def token_coverage(
