@@ -116,7 +116,7 @@ def test_without_a_router_all_experts_count_the_same() -> None:
     assert found["router_entropy"] == pytest.approx(math.log(3))
     fusion.eval()
     rows, _ = fusion.prepare()
-    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)
+    query = fusion.query(x, mask, x.shape[1])
     choices = fusion.choose(query, rows, torch.arange(mask.numel()), x.shape[1])
     each = torch.stack([
         expert.core(x.flatten(0, 1), table.key, table.value, choice)
@@ -192,7 +192,7 @@ def test_without_a_filter_everybody_keeps_the_same_random_tokens(is_causal: bool
     x, mask = batch()
     fusion(x, mask)
     fusion.refresh([(x, mask)])
-    fusion.set_progress(1.0)
+    fusion.set_progress(1)
     for table, (ids, weights) in zip(TABLES, fusion.kept_tokens(x, mask).values(), strict=True):
         kept = ids[mask]                                                        # [P, K]
         assert (kept == kept[0]).all()

@@ -54,7 +54,7 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
         observed = [t for t in range(x.shape[1]) if mask[user, t]]
         for t in observed:
             seen = [s for s in observed if s <= t] if is_causal else observed
-            query = x[user, seen].mean(0)
+            query = fusion.project.weight @ x[user, seen].mean(0)
             router = torch.softmax(fusion.router.gate(x[user, t]), 0)
             expected = torch.zeros(HIDDEN, dtype=torch.double)
             rows_of_group, weight_of_group, null_of_group = [], [], []
@@ -89,7 +89,7 @@ def test_forward_equals_a_loop_over_the_positions(is_causal: bool) -> None:
 def test_exponential_query_decays_over_the_prefix() -> None:
     fusion = build(filter={**SMALL, "query": "exponential", "query_decay": 0.5})
     x, mask = fusion_batch()
-    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)
+    query = fusion.query(x, mask, x.shape[1])
     user = int(mask.sum(1).argmax())
     places = mask[user].nonzero().flatten()
     running = torch.zeros(HIDDEN)
@@ -107,21 +107,21 @@ def test_what_stands_at_padding_asks_for_nothing(is_causal: bool, query: str) ->
 
 
 def test_noise_is_only_in_training_and_ends_when_it_should() -> None:
-    fusion = awake(filter={**SMALL, "noise": 5.0, "noise_epochs": 2.0}, dropout=0.0)
+    fusion = awake(filter={**SMALL, "noise": 5.0, "noise_steps": 200}, dropout=0.0)
     x, mask = fusion_batch()
     quiet = fusion.eval()(x, mask)[mask]
     fusion.train()
     assert not torch.allclose(fusion(x, mask)[mask], quiet)
-    fusion.set_progress(1.0)
+    fusion.set_progress(100)
     assert fusion.filters.of("a").noise == 2.5
-    fusion.set_progress(2.0)
+    fusion.set_progress(200)
     torch.testing.assert_close(fusion(x, mask)[mask], quiet)
 
 
 def test_noise_changes_the_choice_but_not_the_score_of_the_kept() -> None:
     fusion = awake(filter={**SMALL, "noise": 5.0}).train()
     x, mask = fusion_batch()
-    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1)[mask]
+    query = fusion.query(x, mask, x.shape[1])[mask]
     users = mask.nonzero()[:, 0]
     for token_filter in fusion.filters.each():
         tokens = token_filter.tokens(token_filter.shortlist.vectors)
@@ -271,7 +271,7 @@ def test_table_names_stay_distinct_in_state_dict() -> None:
 def test_kept_tokens_are_the_best_of_the_shortlist(is_causal: bool) -> None:
     fusion = awake(is_causal).eval()
     x, mask = fusion_batch()
-    query = torch.nn.functional.normalize(fusion.queries(x, mask, x.shape[1]), dim=-1).expand_as(x)
+    query = fusion.query(x, mask, x.shape[1]).expand_as(x)
     for name, (ids, weights) in fusion.kept_tokens(x, mask).items():
         token_filter = fusion.filters.of(name)
         score = query @ token_filter.tokens(token_filter.shortlist.vectors).T  # [B, L, M]

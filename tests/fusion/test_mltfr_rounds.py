@@ -29,7 +29,7 @@ def test_round_2_adds_a_frozen_merged_expert() -> None:
     assert delta.abs().max() > 0
     routed = build().eval()(x, mask)  # zero: a fresh fusion
     rows, (key, value) = second.prepare()
-    query = torch.nn.functional.normalize(second.queries(x, mask, x.shape[1]), dim=-1)
+    query = second.query(x, mask, x.shape[1])
     everywhere = torch.arange(mask.numel())
     choices = second.choose(query, rows, everywhere, x.shape[1])
     consensus = second.consensus(x.flatten(0, 1), key, value, choices).view_as(x)

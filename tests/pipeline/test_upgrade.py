@@ -30,7 +30,7 @@ def test_who_chose_is_the_granularity_now(before: str, after: str) -> None:
 
 def test_a_run_of_before_does_what_it_did() -> None:
     complete = resolve(tokens=["a"]).model_dump(mode="json")
-    now, then = complete["fusion"]["filter"], {"query_from": "input", "null_key": False}
+    now, then = complete["fusion"]["filter"], {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0}
     before = {name: value for name, value in now.items() if name not in then}
     upgraded = upgrade_settings({**complete, "fusion": {**complete["fusion"], "filter": before}})
     assert upgraded["fusion"]["filter"] == {**before, **then}
@@ -84,3 +84,9 @@ def test_the_ease_of_earlier_versions_is_the_truncated_one() -> None:
     settings = {"backbone": {"name": "ease", "l2": 300.0, "keep": 200, "recent": 0.9}}
     assert upgrade_settings(settings)["backbone"] == {**settings["backbone"], "name": "ease-recent"}
     assert upgrade_settings({"backbone": {"name": "ease", "l2": 9.0}})["backbone"]["name"] == "ease"
+
+
+def test_noise_that_ended_after_epochs_is_said_to_end_after_steps() -> None:
+    assert upgrade_settings(former(fusion={"name": "mltfr", "filter": {"noise_epochs": 5.0}}))["fusion"]["filter"] == {}
+    with pytest.raises(ConfigError, match=r"noise_epochs is now fusion\.filter\.noise_steps, and counts optimisation"):
+        resolve(overrides=["fusion.filter.noise_epochs=3"])

@@ -44,7 +44,7 @@ def build(backbone: str = "sasrec", fusion: str | None = None) -> SequentialMode
     if fusion is None:
         return SequentialModel(ITEMS, encoder)
     plugged = FUSIONS.get(fusion)
-    config = plugged.config.model_validate({"name": fusion, "filter": {"shortlist": 32, "noise_epochs": 1.5}})
+    config = plugged.config.model_validate({"name": fusion, "filter": {"shortlist": 32, "noise_steps": 18}})
     return SequentialModel(ITEMS, encoder, plugged.cls(config, FusionInputs(16, encoder.is_causal, TABLES, seed=3)))
 
 
@@ -67,7 +67,7 @@ def trained(
     for number in range(STEPS):
         step.set_learning_rate(1e-4 * (1 + number))
         if model.fusion is not None:
-            model.fusion.set_progress(number / 12)
+            model.fusion.set_progress(number)
         chosen = np.argsort(samples.lengths(np.arange(len(samples))))[number % 3 * 40 :][:32]
         losses.append(captured(samples.batch(chosen, random), replay=replay).clone())
     return torch.stack(losses).tolist(), captured

@@ -134,8 +134,8 @@ class Fusion(nn.Module, ABC):
                 drawn from the whole log.
         """
 
-    def set_progress(self, epochs: float) -> None:
-        """Say how many epochs of the round are done, with fractions; anneals what has to be annealed."""
+    def set_progress(self, steps: int) -> None:
+        """Say how many optimisation steps of the round are done; anneals what has to be annealed."""
 
     def graph_key(self) -> Hashable:
         """Return what steers a training step besides tensors: a graph captured under another key is not replayed."""

@@ -16,7 +16,7 @@ _GRANULARITY = {"position": "position", "user": "sequence", "nobody": "static"}
 """What `fusion.filter.chosen_by` said, as `granularity` says it."""
 _UNTOLD: dict[str, dict[str, Any]] = {"gru4rec": {"item_bias": False}, "item-knn": {"lags": 0}, "markov": {"lags": 1}}
 """What backbones and baselines of earlier versions did without a setting for it."""
-_FIXED_THEN = {"query_from": "input", "null_key": False}
+_FIXED_THEN = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0}
 """Settings of `fusion.filter` that were none, and what the fusion did then."""
 _RENAMED_WEIGHTS = {"item_vectors.weight": "item_embedding.weight"}
 
@@ -43,6 +43,7 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     token_filter = fusion.get("filter", {})
     if "chosen_by" in token_filter:
         token_filter["granularity"] = _GRANULARITY[token_filter.pop("chosen_by")]
+    token_filter.pop("noise_epochs", None)  # how many steps they had depended on the log; in inference there is no noise
     if "keep" in token_filter:  # a run's settings are complete: what is missing was no setting
         token_filter |= {name: value for name, value in _FIXED_THEN.items() if name not in token_filter}
     control = upgraded.get("tokens", {}).pop("control", "none")
@@ -64,6 +65,11 @@ def refuse_former_names(settings: Mapping[str, Any], where: str) -> None:
     if isinstance(token_filter, Mapping) and "chosen_by" in token_filter:
         values = ", ".join(f"'{before}' is '{now}'" for before, now in _GRANULARITY.items() if before != now)
         raise ConfigError(f"{where}: fusion.filter.chosen_by is now fusion.filter.granularity; {values}.")
+    if isinstance(token_filter, Mapping) and "noise_epochs" in token_filter:
+        raise ConfigError(
+            f"{where}: fusion.filter.noise_epochs is now fusion.filter.noise_steps, and counts optimisation steps of a "
+            "round instead of epochs."
+        )
 
 
 def upgrade_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

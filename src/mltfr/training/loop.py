@@ -149,7 +149,7 @@ class Round:
         while state.batch < len(plan):
             self.step.set_learning_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
-                self.model.fusion.set_progress(state.step / len(plan))
+                self.model.fusion.set_progress(state.step)
             loss_sum += self._train_on(plan[state.batch])
             state.batch += 1
             state.step += 1

@@ -98,7 +98,7 @@ class OptimizationStep:
     ) -> None:
         self.loss, self.device = loss.to(device), device
         self.precision, self.max_norm = config.precision, config.gradient_clip
-        self.optimizer = make_optimizer(config, loss.parameters(), loss.sparse, capturable)
+        self.optimizer = make_optimizer(config, loss, loss.sparse, capturable)
         self.lazy = self.optimizer if isinstance(self.optimizer, LazyAdam) else None
         if self.lazy is not None:
             self.lazy.track(loss.model.item_embedding)
@@ -134,12 +134,12 @@ class OptimizationStep:
         self.optimizer.step()
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate of the steps that follow."""
+        """Set the learning rate of the steps that follow; a group of parameters takes it times its factor."""
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(rate * group["factor"])
             else:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
 
     def apply_pending(self) -> None:
         """Apply pending updates of the item embedding, so that the whole of it can be read."""

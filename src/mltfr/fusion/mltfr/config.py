@@ -36,8 +36,12 @@ class TokenFilterConfig(Config):
     `delta` shrinks where no token fits; without it, the weights of the kept tokens sum to one."""
     noise: float = Field(1.0, ge=0)
     """Gumbel noise on the scores at the start of training; there is none outside training."""
-    noise_epochs: float = Field(5.0, gt=0)
-    """Epochs of a round after which the noise, falling linearly, is zero."""
+    noise_steps: int = Field(1000, ge=1)
+    """Optimisation steps of a round after which the noise, falling linearly, is zero."""
+    query_projection: bool = True
+    """Whether queries are turned by a linear map that is learned and starts as the identity."""
+    rate_factor: float = Field(10.0, gt=0)
+    """Learning rate of the filter, its projections and scale, as a multiple of `training.learning_rate`."""
 
     @property
     def has_null_key(self) -> bool:

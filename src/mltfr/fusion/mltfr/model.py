@@ -1,8 +1,9 @@
 """MLTFR, preset `default` (arXiv 2604.18200): token filter, experts, router, consensus expert.
 
-At position t of a history, for tables n = 1..N with tokens e of norm sqrt(W), P the filter's projection, A the adapter:
+At position t of a history, for tables n = 1..N with tokens e of norm sqrt(W), P and R the filter's projections, A the
+adapter:
 
-    query_t     = unit(mean of item vectors over the history up to t)    (over all of it where positions see later ones)
+    query_t     = unit(R mean of item vectors over the history up to t)  (over all of it where positions see later ones)
     score_tnm   = scale_n cos(query_t, P_n e_nm)                         for every token m of table n's shortlist
     kept_tn     = the K tokens of the highest score + noise
     w_tn        = softmax of their scores and, for the null key, of log sum exp of the scores not kept, a constant
@@ -35,7 +36,7 @@ from mltfr.fusion.init import Seeded, freeze, own_seed, variance_preserving, zer
 from mltfr.fusion.mltfr.ablations import FixedTokens, MeanRouter
 from mltfr.fusion.mltfr.config import MltfrConfig, TokenFilterConfig
 from mltfr.fusion.mltfr.diagnostics import Statistics
-from mltfr.fusion.mltfr.queries import make_queries
+from mltfr.fusion.mltfr.queries import QueryProjection, make_queries
 from mltfr.fusion.mltfr.rounds import MltfrRounds
 from mltfr.fusion.mltfr.shortlist import Choice, Shortlist, TokenSelector, keep_best
 from mltfr.fusion.packing import corrected_positions, pack, unpack
@@ -65,7 +66,7 @@ class TokenFilter(TokenSelector):
 
     def __init__(self, table: PreparedTable, hidden: int, config: TokenFilterConfig) -> None:
         super().__init__(Shortlist(table, config.shortlist, config.keep), config.noise)
-        self.keep, self.null_key = config.keep, config.null_key
+        self.keep, self.null_key, self.rate_factor = config.keep, config.null_key, config.rate_factor
         self.projection = variance_preserving(nn.Linear(table.shape[1], hidden))
         self.log_scale = nn.Parameter(torch.tensor(math.log(START_SCALE)))
 
@@ -75,7 +76,8 @@ class TokenFilter(TokenSelector):
 
     def tokens(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
         """Return tokens whose dot products with unit queries are scores."""
-        return self.scale() * normalize(self.projection(vectors), dim=-1)
+        with torch.autocast(vectors.device.type, enabled=False):  # as inference compares
+            return self.scale() * normalize(self.projection(vectors), dim=-1)
 
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:  # [Q, D], [M, D], [Q]
         """Return the tokens kept by every query; choosing them needs no gradient, weighing them does."""
@@ -198,6 +200,8 @@ class MltfrFusion(MltfrRounds):
         self.in_group = [number for number, name in enumerate(tables) if name in self.group]
         self.queries = make_queries(config.filter, inputs.is_causal, config.site)
         self.refresh_histories = config.filter.refresh_queries
+        turned = config.filter.query_projection and config.filter.granularity != "static"
+        self.project = QueryProjection(inputs.hidden, config.filter.rate_factor) if turned else nn.Identity()
         self.needs_prefixes = inputs.is_causal and config.knows_later_items
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize
+from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
 from mltfr.fusion.base import Site
@@ -28,13 +27,9 @@ class Queries(ABC):
     one_per_sequence = False
     """Whether all positions of a sequence share one query, made of the whole of it."""
 
-    def __call__(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
-        """Return the unit queries of the last positions: `[B, L, D]`, `[B, L]` -> `[B, last, D]`, or `[B, 1, D]`."""
-        return normalize(self.mean(x, mask, last), dim=-1)
-
     @abstractmethod
     def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
-        """Return what the queries are the directions of, in their shape."""
+        """Return what the last positions ask with: `[B, L, D]`, `[B, L]` -> `[B, last, D]`, or `[B, 1, D]`."""
 
     def at(self, query: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return the queries that are asked, `[Q, D]`, and whose they are, `[Q]`."""
@@ -95,6 +90,26 @@ class OwnVector(Queries):
     def mean(self, x: Tensor, mask: Tensor, last: int) -> Tensor:
         """Return the vectors, `[B, last, D]`."""
         return x[:, -last:]
+
+
+class QueryProjection(nn.Module):
+    """Turns what a position asks with, so that items may stand elsewhere than the tokens that belong to them.
+
+    It starts as the identity.
+
+    Args:
+        hidden: width D.
+        rate_factor: of its learning rate.
+    """
+
+    def __init__(self, hidden: int, rate_factor: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(hidden))
+        self.rate_factor = rate_factor
+
+    def forward(self, mean: Tensor) -> Tensor:  # [B, L, D] -> [B, L, D]
+        """Return the directions of the queries."""
+        return mean.to(self.weight.dtype) @ self.weight.T
 
 
 class QueryConfig(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from mltfr.fusion.base import TwoRoundFusion
 from mltfr.fusion.fisher import merge_by_fisher
@@ -30,6 +31,7 @@ class MltfrRounds(TwoRoundFusion):
     supports_cuda_graph = True
     config: MltfrConfig
     queries: Queries
+    project: nn.Module
     filters: ByTable[TokenSelector]
     experts: ByTable[Any]
     group: Sequence[str]
@@ -54,8 +56,9 @@ class MltfrRounds(TwoRoundFusion):
             last: number of positions, from the end.
             vectors: the item vectors `[B, L, D]`; `x` takes their place where none are given, or queries are made of it.
         """
-        from_items = vectors is not None and self.config.filter.query_from == "items"
-        return self.queries(vectors if from_items else x, mask, last)           # type: ignore[arg-type]
+        asking = vectors if vectors is not None and self.config.filter.query_from == "items" else x
+        with torch.autocast(x.device.type, enabled=False):  # as inference asks
+            return normalize(self.project(self.queries.mean(asking, mask, last)), dim=-1)
 
     @torch.no_grad()
     def refresh(self, histories: Iterable[Sequence[Tensor]]) -> None:
@@ -66,9 +69,9 @@ class MltfrRounds(TwoRoundFusion):
             for name in self.widths:
                 self.statistics.add(name, "shortlist_kept", self.filters.of(name).refresh(asked))
 
-    def set_progress(self, epochs: float) -> None:
-        """Anneal the noise of the token filters linearly to zero over the first epochs of a round."""
-        level = self.config.filter.noise * max(0.0, 1 - epochs / self.config.filter.noise_epochs)
+    def set_progress(self, steps: int) -> None:
+        """Anneal the noise of the token filters linearly to zero over the first steps of a round."""
+        level = self.config.filter.noise * max(0.0, 1 - steps / self.config.filter.noise_steps)
         for each in self.filters.each():
             each.set_noise(level)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mltfr.errors import ConfigError
 from mltfr.losses import Loss, SampledLoss
 from mltfr.training.config import TrainingConfig
 from mltfr.training.optim.adam import Adam, AdamW
+from mltfr.training.optim.groups import parameter_groups
 from mltfr.training.optim.lazy_adam import LazyAdam, updates_fade
 
 SPARSE_FROM = 100_000
@@ -62,29 +63,33 @@ def uses_sparse_updates(config: TrainingConfig, loss: Loss, items: int, taught: 
 
 
 def make_optimizer(
-    config: TrainingConfig, parameters: Iterable[nn.Parameter], sparse: bool = False, capturable: bool = False
+    config: TrainingConfig, module: nn.Module, sparse: bool = False, capturable: bool = False
 ) -> torch.optim.Optimizer:
     """Return Adam or AdamW over the parameters that train; `LazyAdam` where the item embedding has sparse gradients.
 
+    Its groups hold the parameters by the factor of their learning rate, as `"factor"`; the item embedding's is 1, and
+    in the first group.
+
     Args:
         config: settings.
-        parameters: of the model, on its device.
+        module: the model, on its device.
         sparse: whether the item embedding has sparse gradients.
         capturable: whether CUDA graphs capture its steps, which needs the learning rate as a tensor.
     """
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    groups: list[dict[str, Any]] = []
+    for factor, parameters in parameter_groups(module).items():
+        rate = config.learning_rate * factor
+        lr = torch.tensor(rate, device=parameters[0].device) if capturable else rate
+        groups.append({"params": parameters, "lr": lr, "factor": factor})
     if sparse:  # weight decay is refused above, and without it AdamW is Adam
-        return LazyAdam(trained, lr=config.learning_rate, betas=config.betas, fused=True)
+        return LazyAdam(groups, betas=config.betas, fused=True)
     kind = AdamW if config.optimizer == "adamw" else Adam
-    rate: float | Tensor = config.learning_rate
-    if capturable:
-        rate = torch.tensor(rate, device=trained[0].device)
     decay = config.weight_decay
-    return kind(trained, lr=rate, betas=config.betas, weight_decay=decay, fused=True, capturable=capturable)
+    return kind(groups, betas=config.betas, weight_decay=decay, fused=True, capturable=capturable)
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
-    """Return the learning rate of a step.
+    """Return the learning rate of a step, of parameters whose factor is 1.
 
     Args:
         config: peak rate, warm-up and schedule.
