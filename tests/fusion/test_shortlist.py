@@ -21,9 +21,9 @@ def unit(tensor: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(tensor, dim=-1)
 
 
-def token_filter(size: int = 20, keep: int = 4) -> TokenFilter:
+def token_filter(size: int = 20, keep: int = 4, hysteresis: float = 0.0) -> TokenFilter:
     torch.manual_seed(0)
-    return TokenFilter(TABLE, HIDDEN, TokenFilterConfig(keep=keep, shortlist=size))
+    return TokenFilter(TABLE, HIDDEN, TokenFilterConfig(keep=keep, shortlist=size, hysteresis=hysteresis))
 
 
 def choose(filter_: TokenFilter, queries: torch.Tensor) -> torch.Tensor:
@@ -38,22 +38,25 @@ def cosines(queries: torch.Tensor, filter_: TokenFilter) -> torch.Tensor:
     return (queries @ unit(filter_.projection(rows)).T).detach()
 
 
+@pytest.mark.parametrize("hysteresis", [0.0, 0.7])
 @pytest.mark.parametrize(("tokens", "queries"), [(8192, 1024), (32, 7)])
 def test_choice_follows_the_coverage_rule(
-    monkeypatch: pytest.MonkeyPatch, tokens: int, queries: int
+    monkeypatch: pytest.MonkeyPatch, tokens: int, queries: int, hysteresis: float
 ) -> None:
     monkeypatch.setattr(shortlist, "TOKENS_AT_ONCE", tokens)
     monkeypatch.setattr(shortlist, "QUERIES_AT_ONCE", queries)
-    filter_ = token_filter()
+    filter_ = token_filter(hysteresis=hysteresis)
+    old = set(filter_.shortlist.ids.tolist())
     asked = unit(torch.randn(15, HIDDEN, generator=torch.Generator().manual_seed(1)))
     with torch.no_grad():
-        filter_.refresh(asked)
+        filter_.refresh(asked, asked[:0])
     cosine = cosines(asked, filter_)
     counts = np.zeros(300, dtype=int)
     for row in cosine:
         counts[np.argsort(-row.numpy(), kind="stable")[:4]] += 1
     best = cosine.amax(0).numpy()
-    expected = sorted(range(300), key=lambda t: (-counts[t], -best[t], t))[:20]
+    weight = [count * (1 + hysteresis if token in old else 1) for token, count in enumerate(counts)]
+    expected = sorted(range(300), key=lambda t: (-weight[t], -best[t], t))[:20]
     assert filter_.shortlist.ids.tolist() == sorted(expected)
     rows = TABLE.vectors[filter_.shortlist.ids.numpy()].astype(np.float32) * np.float32(12**0.5)
     assert np.array_equal(filter_.shortlist.vectors.numpy(), rows)
@@ -64,7 +67,7 @@ def test_positions_keep_what_they_would_keep_of_the_whole_vocabulary() -> None:
     filter_ = token_filter(size=80)
     asked = unit(torch.randn(15, HIDDEN, generator=torch.Generator().manual_seed(1)))
     with torch.no_grad():
-        filter_.refresh(asked)
+        filter_.refresh(asked, asked[:0])
     assert torch.equal(choose(filter_, asked), cosines(asked, filter_).topk(4).indices.sort(-1).values)
 
 
@@ -73,7 +76,7 @@ def test_fresh_shortlist_is_spread_evenly_and_whole_tables_stay_whole() -> None:
     assert ids.tolist() == list(range(0, 300, 15))
     whole = Shortlist(TABLE, 512, 4)
     assert whole.ids.tolist() == list(range(300))
-    assert whole.choose(torch.zeros(1, HIDDEN), lambda rows: rows) == 1.0
+    assert whole.choose(torch.zeros(1, HIDDEN), lambda rows: rows, torch.zeros(1, HIDDEN)) == (1.0, 1.0)
     assert whole.ids.tolist() == list(range(300))
 
 
@@ -124,3 +127,55 @@ def test_refresh_without_any_history_changes_nothing() -> None:
     fusion.refresh([])
     fusion.refresh([(torch.zeros(2, 3, HIDDEN), torch.zeros(2, 3, dtype=torch.bool))])
     assert torch.equal(fusion.filters.of("t").shortlist.ids, before)
+
+
+def asking(filter_: TokenFilter, times: dict[int, int]) -> torch.Tensor:
+    """Return queries of which so many point at each of some tokens."""
+    with torch.no_grad():
+        rows = torch.tensor(TABLE.vectors.astype(np.float32)) * 12**0.5
+        tokens = unit(filter_.projection(rows))
+    return torch.cat([tokens[token].expand(count, -1) for token, count in times.items()])
+
+
+def test_a_token_gives_way_to_one_that_is_asked_for_often_enough() -> None:
+    there = [3, 50, 120, 200, 290]
+    for times, stays in ((14, True), (16, False)):
+        shortlist = Shortlist(TABLE, 5, 1)
+        shortlist.take(np.array(there))
+        filter_ = token_filter()
+        with torch.no_grad():
+            asked = asking(filter_, {**dict.fromkeys(there, 10), 77: times})
+            found = shortlist.choose(asked, filter_.tokens, asked[:0], hysteresis=0.5)
+        assert (shortlist.ids.tolist() == there) == stays
+        assert found.stayed == (1.0 if stays else 0.8)
+
+
+def test_a_shortlist_holds_on_to_its_tokens() -> None:
+    """Two samples of the same users choose about the same list; with hysteresis less of it changes."""
+    stayed = []
+    for hysteresis in (0.0, 0.5):
+        filter_ = token_filter(size=40, hysteresis=hysteresis)
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for _ in range(2):
+                asked = unit(torch.randn(60, HIDDEN, generator=generator))
+                found = filter_.refresh(asked, asked[:0])
+        stayed.append(found.stayed)
+    assert stayed[1] > stayed[0] + 0.1
+
+
+def test_coverage_is_what_unseen_users_would_keep_that_is_on_the_shortlist() -> None:
+    config = MltfrConfig(filter={"keep": 3, "shortlist": 12, "refresh_queries": 20})
+    fusion = MltfrFusion(config, FusionInputs(HIDDEN, True, [TABLE], seed=2))
+    generator = torch.Generator().manual_seed(7)
+    mask = torch.arange(6) >= torch.randint(0, 6, (40, 1), generator=generator)
+    histories, others = (torch.randn(40, 6, HIDDEN, generator=generator) for _ in range(2))
+    fusion.refresh([(histories, mask)], [(others[:25], mask[:25]), (others[25:], mask[25:])])
+    coverage = fusion.diagnostics()["filter_coverage"]["t"]
+    filter_ = fusion.filters.of("t")
+    wanted = cosines(fusion.query(others, mask, 1)[:, 0], filter_).topk(3).indices
+    expected = np.isin(wanted.numpy(), filter_.shortlist.ids.numpy()).mean()
+    assert coverage == pytest.approx(expected)
+    assert 0.02 < expected < 0.9
+    fusion.refresh([(histories, mask)])
+    assert "filter_coverage" not in fusion.diagnostics(), "nobody was unseen"

@@ -25,7 +25,7 @@ from mltfr.tokens.table import PreparedTable
 HIDDEN = 8
 SHAPES = {"a": (20, 6), "b.2": (9, 8), "c": (24, 6), "d": (16, 5)}
 FILES = sorted((Path(__file__).parent / "fusions").glob("*.safetensors"))
-FORMER_FILTER = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0}
+FORMER_FILTER = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0, "hysteresis": 0.0}
 """What the filter has learned to do since, switched off."""
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 pytestmark = pytest.mark.filterwarnings("ignore:The published consensus expert")

@@ -18,7 +18,7 @@ from mltfr.training import merge
 from support.command_line import SMALL, run
 
 RUNS = Path(__file__).parent / "runs"
-FORMER_FILTER = {"query_from": "input", "null_key": "false", "query_projection": "false", "rate_factor": 1}
+FORMER_FILTER = {"query_from": "input", "null_key": "false", "query_projection": "false", "rate_factor": 1, "hysteresis": 0}
 ARGUMENTS = {
     "bare": ("--fusion", "none", *SMALL[:4], "--set", "training.batch_size=32"),
     "mltfr": (

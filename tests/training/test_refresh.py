@@ -23,7 +23,7 @@ def test_the_whole_log_asks(samples: str, monkeypatch: pytest.MonkeyPatch) -> No
     """The users of each quarter of the log have one item of their own, which is then what they ask with."""
     histories = Histories.from_sequences([[user * QUARTERS // USERS + 1] * 6 for user in range(USERS)])
     asked: list[Tensor] = []
-    monkeypatch.setattr(TokenFilter, "refresh", lambda self, queries: float(bool(asked.append(queries))))
+    monkeypatch.setattr(TokenFilter, "refresh", lambda self, queries, unseen: asked.append(queries))
     settings = {"filter": {"keep": 2, "shortlist": 8, "refresh_queries": ASKED}, "consensus_weight": 0}
 
     def build() -> SequentialModel:

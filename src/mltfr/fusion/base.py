@@ -126,12 +126,14 @@ class Fusion(nn.Module, ABC):
         """
         return None
 
-    def refresh(self, histories: Iterable[Sequence[Tensor]]) -> None:
+    def refresh(self, histories: Iterable[Sequence[Tensor]], unseen: Iterable[Sequence[Tensor]] = ()) -> None:
         """Choose again what depends on the training users; called before an epoch, without gradient.
 
         Args:
             histories: batches of `refresh_histories` training histories, each `(x, mask, ...)` as `forward` gets it,
                 drawn from the whole log.
+            unseen: the same of some histories from which validation predicts; they may be measured on, and decide
+                nothing.
         """
 
     def set_progress(self, steps: int) -> None:

@@ -42,6 +42,7 @@ from mltfr.training import (
 )
 from mltfr.training.samples import make_samples
 from mltfr.training.training_lock import training_lock
+from mltfr.training.unseen import unseen_histories
 
 
 class BaselineEstimator:
@@ -143,6 +144,7 @@ class NeuralEstimator:
             teacher=session.teacher,
             checkpoints=session.checkpoints,
             checkpoint=checkpoint,
+            unseen=unseen_histories(data, config.backbone.max_length, config.seed),  # type: ignore[union-attr]
             fingerprint=session.fingerprint,
             callback=session.callback,
             stop=session.stop,

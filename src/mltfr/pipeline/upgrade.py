@@ -16,7 +16,7 @@ _GRANULARITY = {"position": "position", "user": "sequence", "nobody": "static"}
 """What `fusion.filter.chosen_by` said, as `granularity` says it."""
 _UNTOLD: dict[str, dict[str, Any]] = {"gru4rec": {"item_bias": False}, "item-knn": {"lags": 0}, "markov": {"lags": 1}}
 """What backbones and baselines of earlier versions did without a setting for it."""
-_FIXED_THEN = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0}
+_FIXED_THEN = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0, "hysteresis": 0.0}
 """Settings of `fusion.filter` that were none, and what the fusion did then."""
 _RENAMED_WEIGHTS = {"item_vectors.weight": "item_embedding.weight"}
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mltfr.errors import ConfigError
+from mltfr.interactions.collate import Codes
 from mltfr.objectives.base import Indices
 from mltfr.prefixes import under_prefix, with_prefix
 from mltfr.training.batch import Batch
@@ -55,6 +56,7 @@ class Round:
         seed: seed of order, masks and dropout.
         rounds: total number of rounds, for the callback.
         checkpoints: where checkpoints are saved; None saves none.
+        unseen: codes `[U, L]` of histories from which validation predicts, on which the fusion is diagnosed.
         fingerprint: of data and settings, written into the checkpoint.
         callback: called on progress.
         stop: when set, the round saves a checkpoint and raises.
@@ -74,6 +76,7 @@ class Round:
         seed: int,
         rounds: int = 1,
         checkpoints: Checkpoints | None = None,
+        unseen: Codes | None = None,
         fingerprint: str = "",
         callback: Callback | None = None,
         stop: Event | None = None,
@@ -82,7 +85,7 @@ class Round:
         self.kept = kept or {}
         self.group, self.loss, self.samples, self.validate, self.config = group, loss, samples, validate, config
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
-        self.checkpoints, self.fingerprint = checkpoints, fingerprint
+        self.checkpoints, self.unseen, self.fingerprint = checkpoints, unseen, fingerprint
         self.callback = callback or Callback()
         self.stop = stop or Event()
         self.model = loss.model
@@ -221,8 +224,12 @@ class Round:
         self.loss.eval()
         if self.group.shards > 1:
             torch.manual_seed(int(random.integers(2**63)))
+        device, unseen = self.group.device, [] if self.unseen is None else [torch.from_numpy(self.unseen)]
         with torch.no_grad():
-            self.model.fusion.refresh(self.model.fusion_inputs(codes.to(self.group.device)) for codes in batches)
+            self.model.fusion.refresh(
+                (self.model.fusion_inputs(codes.to(device)) for codes in batches),
+                (self.model.fusion_inputs(codes.to(device)) for codes in unseen),
+            )
         self.group.broadcast_module(self.model.fusion)
 
     def _asking(self, random: np.random.Generator, most: int) -> Iterator[Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mltfr.fusion import TwoRoundFusion
 from mltfr.interactions import Histories
+from mltfr.interactions.collate import Codes
 from mltfr.losses import Loss
 from mltfr.model import SequentialModel
 from mltfr.objectives import Objective
@@ -73,6 +74,7 @@ def train(
     teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
     checkpoint: Checkpoint | None = None,
+    unseen: Codes | None = None,
     fingerprint: str = "",
     callback: Callback | None = None,
     stop: Event | None = None,
@@ -95,6 +97,7 @@ def train(
         teacher: what is learned from beside the targets, in all rounds; None for nothing.
         checkpoints: where checkpoints are saved; None saves none, as in all processes but the main one.
         checkpoint: where to continue, of the main process; None begins anew.
+        unseen: codes `[U, L]` of some histories from which validation predicts, on which the fusion is diagnosed.
         fingerprint: of data, settings and versions, written into every checkpoint.
         callback: called on progress.
         stop: when set, training saves a checkpoint and raises.
@@ -143,6 +146,7 @@ def train(
             seed=seed,
             rounds=rounds,
             checkpoints=checkpoints,
+            unseen=unseen,
             fingerprint=fingerprint,
             callback=Callbacks([callback, meter]),
             stop=stop,

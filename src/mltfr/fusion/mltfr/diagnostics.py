@@ -56,7 +56,7 @@ class Statistics:
             dead = float(sum(value < DEAD_BELOW for value in share.values()))
             result = {"router_share": share, "router_entropy": router["entropy"][0], "dead_experts": dead}
         found = {name: self.averages[name].read() for name in self.filters}
-        for quantity in ("entropy", "null", "stability", "shortlist_kept"):
+        for quantity in ("entropy", "null", "stability", "shortlist_kept", "coverage"):
             values = {name: read[quantity][0] for name, read in found.items() if quantity in read}
             if values:
                 result[f"filter_{quantity}"] = values

@@ -38,7 +38,7 @@ from mltfr.fusion.mltfr.config import MltfrConfig, TokenFilterConfig
 from mltfr.fusion.mltfr.diagnostics import Statistics
 from mltfr.fusion.mltfr.queries import QueryProjection, make_queries
 from mltfr.fusion.mltfr.rounds import MltfrRounds
-from mltfr.fusion.mltfr.shortlist import Choice, Shortlist, TokenSelector, keep_best
+from mltfr.fusion.mltfr.shortlist import Choice, Refreshed, Shortlist, TokenSelector, keep_best
 from mltfr.fusion.packing import corrected_positions, pack, unpack
 from mltfr.fusion.tables import ByTable, by_name, consensus_group
 from mltfr.kernels.dropout import Dropout
@@ -67,6 +67,7 @@ class TokenFilter(TokenSelector):
     def __init__(self, table: PreparedTable, hidden: int, config: TokenFilterConfig) -> None:
         super().__init__(Shortlist(table, config.shortlist, config.keep), config.noise)
         self.keep, self.null_key, self.rate_factor = config.keep, config.null_key, config.rate_factor
+        self.hysteresis = config.hysteresis
         self.projection = variance_preserving(nn.Linear(table.shape[1], hidden))
         self.log_scale = nn.Parameter(torch.tensor(math.log(START_SCALE)))
 
@@ -93,9 +94,9 @@ class TokenFilter(TokenSelector):
         uniform = torch.rand(batch, tokens, device=self.noise_level.device)
         return -(-uniform.log()).log() * self.noise_level
 
-    def refresh(self, queries: Tensor) -> float:  # [Q, D]
-        """Choose the shortlist that covers the queries, and return the share of the old one that stays."""
-        return self.shortlist.choose(queries, self.tokens)
+    def refresh(self, queries: Tensor, unseen: Tensor) -> Refreshed:  # [Q, D], [U, D]
+        """Choose the shortlist that covers the queries, and tell what unseen ones find on it."""
+        return self.shortlist.choose(queries, self.tokens, unseen, self.hysteresis)
 
 
 class Attention(nn.Module):

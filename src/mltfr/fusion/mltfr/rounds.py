@@ -61,13 +61,18 @@ class MltfrRounds(TwoRoundFusion):
             return normalize(self.project(self.queries.mean(asking, mask, last)), dim=-1)
 
     @torch.no_grad()
-    def refresh(self, histories: Iterable[Sequence[Tensor]]) -> None:
-        """Choose the shortlists again, from one query of each history."""
+    def refresh(self, histories: Iterable[Sequence[Tensor]], unseen: Iterable[Sequence[Tensor]] = ()) -> None:
+        """Choose the shortlists again, from one query of each history, and note what unseen histories find on them."""
         pairs = ((self.query(x, mask, x.shape[1], *more).expand_as(x), mask) for x, mask, *more in histories)
         asked = sample_queries(pairs)                                           # [Q, D]
-        if len(asked):
-            for name in self.widths:
-                self.statistics.add(name, "shortlist_kept", self.filters.of(name).refresh(asked))
+        last = [self.query(x, mask, 1, *more)[mask.any(1)].squeeze(1) for x, mask, *more in unseen]     # [u, D] each
+        others = torch.cat(last) if last else asked[:0]                         # [U, D]
+        for name in self.widths if len(asked) else ():
+            found = self.filters.of(name).refresh(asked, others)
+            if found is not None:
+                self.statistics.add(name, "shortlist_kept", found.stayed)
+            if found is not None and found.coverage is not None:
+                self.statistics.add(name, "coverage", found.coverage)
 
     def set_progress(self, steps: int) -> None:
         """Anneal the noise of the token filters linearly to zero over the first steps of a round."""
@@ -98,7 +103,7 @@ class MltfrRounds(TwoRoundFusion):
         return tensors
 
     def diagnostics(self) -> dict[str, float | Mapping[str, float]]:
-        """Return router shares, entropy and dead experts, and every filter's entropy, stability and scale."""
+        """Return router shares, entropy and dead experts, and every filter's entropy, stability, coverage and scale."""
         return self.statistics.read()
 
     @torch.no_grad()

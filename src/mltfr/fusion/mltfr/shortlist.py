@@ -49,29 +49,49 @@ class Shortlist(nn.Module):
         self.register_buffer("ids", torch.from_numpy(ids))
         self.register_buffer("vectors", scaled_vectors(table, ids))             # [M, W]
 
-    def choose(self, queries: Tensor, project: Callable[[Tensor], Tensor]) -> float:
-        """Take the tokens that cover the queries, and return the share of the old ones that stays.
+    def choose(
+        self, queries: Tensor, project: Callable[[Tensor], Tensor], unseen: Tensor, hysteresis: float = 0.0
+    ) -> Refreshed:
+        """Take the tokens that cover the queries.
 
-        The rule: a token comes first the more queries have it among their best `keep` of the whole vocabulary; then
-        the higher its best score with any query; then the lower its id.
+        The rule: a token comes first the more queries have it among their best `keep` of the whole vocabulary, those of
+        the present shortlist counting `1 + hysteresis` times; then the higher its best score with any query; then the
+        lower its id.
 
         Args:
             queries: `[Q, D]`, unit norm.
             project: maps vectors `[v, W]` to tokens `[v, D]`, whose dot products with queries are scores.
+            unseen: further queries `[U, D]`, which choose nothing; what they find is told.
+            hysteresis: by what share more often a token must be asked for than one that it replaces.
         """
         if len(self.ids) == self.table.shape[0]:
-            return 1.0
-        counts, best = token_coverage(queries, self.table, project, self.keep)
-        order = np.lexsort((-best, -counts))[: len(self.ids)]                   # stable: lower ids first
-        ids = np.sort(order).astype(np.int64)                                   # [M]
-        stay = float(np.isin(ids, self.ids.cpu().numpy()).mean())
+            return Refreshed(1.0, 1.0 if len(unseen) else None)
+        size = self.table.shape[0]
+        wanted, best = wanted_tokens(torch.cat([queries, unseen]), len(queries), self.table, project, self.keep)
+        counts = np.bincount(wanted[: len(queries)].ravel(), minlength=size).astype(np.float64)    # [V]
+        old = self.ids.cpu().numpy()                                            # [M]
+        counts[old] *= 1 + hysteresis
+        ids = np.sort(np.lexsort((-best, -counts))[: len(old)]).astype(np.int64)   # [M]; stable: lower ids first
         self.take(ids)
-        return stay
+        found = np.isin(wanted[len(queries) :], ids)                            # [U, K]
+        return Refreshed(float(np.isin(ids, old).mean()), float(found.mean()) if len(unseen) else None)
 
     def take(self, ids: npt.NDArray[np.int64]) -> None:
         """Take the tokens `ids` `[M]` instead of those that are there."""
         self.ids.copy_(torch.from_numpy(ids))
         self.vectors.copy_(scaled_vectors(self.table, ids))
+
+
+class Refreshed(NamedTuple):
+    """What a refresh of a shortlist came to.
+
+    Attributes:
+        stayed: share of the shortlist that was there before.
+        coverage: share of what unseen queries would keep of the whole vocabulary that is on it; None where none ask.
+    """
+
+    stayed: float
+    coverage: float | None
 
 
 class Choice(NamedTuple):
@@ -129,9 +149,9 @@ class TokenSelector(nn.Module):
         """Return the shortlist as queries meet it."""
         return vectors
 
-    def refresh(self, queries: Tensor) -> float:
-        """Choose the shortlist again for queries `[Q, D]`, and return the share of the old one that stays."""
-        return 1.0
+    def refresh(self, queries: Tensor, unseen: Tensor) -> Refreshed | None:
+        """Choose the shortlist again for queries `[Q, D]`, and tell what unseen ones `[U, D]` find; None for nothing."""
+        return None
 
     def set_noise(self, level: float) -> None:
         """Set how much noise there is from now on."""
@@ -180,16 +200,27 @@ def _best_tokens(
     return best, score.gather(1, best), score.scatter_(1, best, -torch.inf).logsumexp(1)
 
 
-def token_coverage(
-    queries: Tensor, table: PreparedTable, project: Callable[[Tensor], Tensor], keep: int
+def wanted_tokens(
+    queries: Tensor, count: int, table: PreparedTable, project: Callable[[Tensor], Tensor], keep: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return how many queries have each token among their best `keep`, and its best score: `[V]`, `[V]`.
+    """Return every query's best `keep` tokens of the whole vocabulary, and every token's best score.
 
     Memory is bounded by the chunk sizes, whatever the number of tokens and queries.
+
+    Args:
+        queries: `[Q, D]`, unit norm.
+        count: number of queries, the first ones, whose scores a token's best is of.
+        table: the prepared table, `[V, W]`.
+        project: maps vectors `[v, W]` to tokens `[v, D]`.
+        keep: number of tokens K.
+
+    Returns:
+        Token ids `[Q, K]` and scores `[V]`.
     """
     size = table.shape[0]
     best = torch.full((size,), -torch.inf)                                      # [V]
-    groups = torch.split(queries, QUERIES_AT_ONCE)
+    groups = [*torch.split(queries[:count], QUERIES_AT_ONCE), *torch.split(queries[count:], QUERIES_AT_ONCE)]
+    choosing = -(-count // QUERIES_AT_ONCE)
     scores = [group.new_full((len(group), keep), -torch.inf) for group in groups]         # [q, K] each
     tokens = [torch.zeros(len(group), keep, dtype=torch.long, device=group.device) for group in groups]
     for start in range(0, size, TOKENS_AT_ONCE):
@@ -199,14 +230,14 @@ def token_coverage(
         for index, group in enumerate(groups):
             with large_products(len(group)):
                 score = group @ projected.T                                     # [q, v]
-            best[start:stop] = torch.maximum(best[start:stop], score.amax(0).cpu())
+            if index < choosing:
+                best[start:stop] = torch.maximum(best[start:stop], score.amax(0).cpu())
             ids = top_k(score, min(keep, len(vectors)))                        # [q, K]
             candidates = torch.cat([scores[index], score.gather(1, ids)], dim=1)   # [q, 2K]
             names = torch.cat([tokens[index], ids + start], dim=1)              # [q, 2K]
             scores[index], order = candidates.topk(keep, dim=1)
             tokens[index] = names.gather(1, order)
-    counts = torch.bincount(torch.cat(tokens).flatten().cpu(), minlength=size)  # [V]
-    return counts.numpy(), best.numpy()
+    return torch.cat(tokens).cpu().numpy(), best.numpy()
 
 
 def scaled_vectors(table: PreparedTable, ids: npt.NDArray[np.int64] | slice) -> Tensor:
