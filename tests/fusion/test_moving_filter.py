@@ -21,7 +21,7 @@ def moved(**settings: object) -> dict[str, float]:
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     model.encode(codes).sin().sum().backward()
     optimizer.step()
-    return {name: float((value - before[name]).abs().max()) / 1e-4 for name, value in model.named_parameters()}
+    return {name: (value - before[name]).abs().max().item() / 1e-4 for name, value in model.named_parameters()}
 
 
 def test_the_filter_moves_faster_than_the_rest() -> None:

@@ -79,7 +79,9 @@ def test_who_keeps_the_whole_shortlist_has_nothing_to_miss() -> None:
     assert all(torch.isfinite(parameter.grad).all() for parameter in fusion.parameters())
 
 
-@pytest.mark.parametrize(("settings", "bias"), [({}, False), ({"null_key": False}, True), ({"granularity": "static"}, True)])
+@pytest.mark.parametrize(
+    ("settings", "bias"), [({}, False), ({"null_key": False}, True), ({"granularity": "static"}, True)]
+)
 def test_the_output_has_a_bias_where_there_is_no_null_key(settings: dict[str, object], bias: bool) -> None:
     fusion = build(filter={**SMALL, **settings})
     assert ("experts.a.core.output.bias" in fusion.state_dict()) == bias

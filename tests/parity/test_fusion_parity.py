@@ -20,13 +20,12 @@ from mltfr.fusion import FUSIONS, FusionInputs, TwoRoundFusion
 from mltfr.fusion.fisher import estimate_fisher, estimate_fisher_of_batches
 from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.kernels import plain_twins
+from mltfr.pipeline.upgrade import FILTER_BEFORE
 from mltfr.tokens.table import PreparedTable
 
 HIDDEN = 8
 SHAPES = {"a": (20, 6), "b.2": (9, 8), "c": (24, 6), "d": (16, 5)}
 FILES = sorted((Path(__file__).parent / "fusions").glob("*.safetensors"))
-FORMER_FILTER = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0, "hysteresis": 0.0}
-"""What the filter has learned to do since, switched off."""
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 pytestmark = pytest.mark.filterwarnings("ignore:The published consensus expert")
 
@@ -51,7 +50,7 @@ class Case:
         entry = FUSIONS.get(self.name)
         settings = {"name": self.name, **self.settings}
         if issubclass(entry.config, MltfrConfig):
-            settings["filter"] = {**FORMER_FILTER, **settings.get("filter", {})}
+            settings["filter"] = {**FILTER_BEFORE, **settings.get("filter", {})}
         config = entry.config.model_validate(settings)
         fusion = entry.cls(config, FusionInputs(HIDDEN, self.is_causal, [table(name) for name in self.tables], 1))
         assert isinstance(fusion, TwoRoundFusion)

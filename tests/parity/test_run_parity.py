@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from mltfr.pipeline.upgrade import FILTER_BEFORE
 from mltfr.training import merge
 from support.command_line import SMALL, run
 
 RUNS = Path(__file__).parent / "runs"
-FORMER_FILTER = {"query_from": "input", "null_key": "false", "query_projection": "false", "rate_factor": 1, "hysteresis": 0}
+FILTER_SETTINGS = [f"fusion.filter.{name}={json.dumps(value)}" for name, value in FILTER_BEFORE.items()]
 ARGUMENTS = {
     "bare": ("--fusion", "none", *SMALL[:4], "--set", "training.batch_size=32"),
     "mltfr": (
         *("--tokens", "alpha,beta", *SMALL),
         *("--set", "fusion.filter.noise=0", "--set", "fusion.dropout=0"),
-        *(part for name, value in FORMER_FILTER.items() for part in ("--set", f"fusion.filter.{name}={value}")),
+        *(text for setting in FILTER_SETTINGS for text in ("--set", setting)),
     ),
 }  # fmt: skip
 

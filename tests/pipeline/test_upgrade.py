@@ -30,7 +30,13 @@ def test_who_chose_is_the_granularity_now(before: str, after: str) -> None:
 
 def test_a_run_of_before_does_what_it_did() -> None:
     complete = resolve(tokens=["a"]).model_dump(mode="json")
-    now, then = complete["fusion"]["filter"], {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0, "hysteresis": 0.0}
+    now, then = complete["fusion"]["filter"], {
+        "query_from": "input",
+        "null_key": False,
+        "query_projection": False,
+        "rate_factor": 1.0,
+        "hysteresis": 0.0,
+    }
     before = {name: value for name, value in now.items() if name not in then}
     upgraded = upgrade_settings({**complete, "fusion": {**complete["fusion"], "filter": before}})
     assert upgraded["fusion"]["filter"] == {**before, **then}

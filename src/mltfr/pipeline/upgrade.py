@@ -16,8 +16,14 @@ _GRANULARITY = {"position": "position", "user": "sequence", "nobody": "static"}
 """What `fusion.filter.chosen_by` said, as `granularity` says it."""
 _UNTOLD: dict[str, dict[str, Any]] = {"gru4rec": {"item_bias": False}, "item-knn": {"lags": 0}, "markov": {"lags": 1}}
 """What backbones and baselines of earlier versions did without a setting for it."""
-_FIXED_THEN = {"query_from": "input", "null_key": False, "query_projection": False, "rate_factor": 1.0, "hysteresis": 0.0}
-"""Settings of `fusion.filter` that were none, and what the fusion did then."""
+FILTER_BEFORE = {
+    "query_from": "input",
+    "null_key": False,
+    "query_projection": False,
+    "rate_factor": 1.0,
+    "hysteresis": 0.0,
+}
+"""Settings of `fusion.filter` that were none once, and what the fusion did then."""
 _RENAMED_WEIGHTS = {"item_vectors.weight": "item_embedding.weight"}
 
 
@@ -43,9 +49,9 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     token_filter = fusion.get("filter", {})
     if "chosen_by" in token_filter:
         token_filter["granularity"] = _GRANULARITY[token_filter.pop("chosen_by")]
-    token_filter.pop("noise_epochs", None)  # how many steps they had depended on the log; in inference there is no noise
+    token_filter.pop("noise_epochs", None)  # how many steps that was depends on the log
     if "keep" in token_filter:  # a run's settings are complete: what is missing was no setting
-        token_filter |= {name: value for name, value in _FIXED_THEN.items() if name not in token_filter}
+        token_filter |= {name: value for name, value in FILTER_BEFORE.items() if name not in token_filter}
     control = upgraded.get("tokens", {}).pop("control", "none")
     if control != "none":
         fusion["name"] = _control_of(fusion["name"], control)

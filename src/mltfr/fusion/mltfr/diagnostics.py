@@ -1,4 +1,4 @@
-"""What is logged of the method: how the router shares out, how sure the filters are, what training chooses otherwise."""
+"""What is logged of the method: how the router shares out, how sure the filters are, how training chooses."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class MltfrRounds(TwoRoundFusion):
             x: the stack's input `[B, L, D]`.
             mask: bool `[B, L]`, the observed positions.
             last: number of positions, from the end.
-            vectors: the item vectors `[B, L, D]`; `x` takes their place where none are given, or queries are made of it.
+            vectors: the item vectors `[B, L, D]`; `x` takes their place if none are given or it is to ask.
         """
         asking = vectors if vectors is not None and self.config.filter.query_from == "items" else x
         with torch.autocast(x.device.type, enabled=False):  # as inference asks
@@ -118,8 +118,8 @@ class MltfrRounds(TwoRoundFusion):
             vectors: the item vectors `[B, L, D]`.
 
         Returns:
-            By table, token ids `[B, L, K]` and their weights `[B, L, K]`. They sum to 1 over K, with a null key to less:
-            the rest is how much none of them fits. Both are zero where nothing is observed.
+            By table, token ids `[B, L, K]` and their weights `[B, L, K]`. They sum to 1 over K, or with a null key
+            to less: the rest is its own. Both are zero where nothing is observed.
         """
         query = self.query(x, mask, x.shape[1], vectors)                        # [B, L, D], or [B, 1, D]
         positions = mask.flatten().nonzero().squeeze(1)                         # [P]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
@@ -69,7 +70,7 @@ class Shortlist(nn.Module):
         size = self.table.shape[0]
         wanted, best = wanted_tokens(torch.cat([queries, unseen]), len(queries), self.table, project, self.keep)
         counts = np.bincount(wanted[: len(queries)].ravel(), minlength=size).astype(np.float64)    # [V]
-        old = self.ids.cpu().numpy()                                            # [M]
+        old = self.ids.cpu().numpy().copy()                                     # [M]
         counts[old] *= 1 + hysteresis
         ids = np.sort(np.lexsort((-best, -counts))[: len(old)]).astype(np.int64)   # [M]; stable: lower ids first
         self.take(ids)
@@ -150,7 +151,7 @@ class TokenSelector(nn.Module):
         return vectors
 
     def refresh(self, queries: Tensor, unseen: Tensor) -> Refreshed | None:
-        """Choose the shortlist again for queries `[Q, D]`, and tell what unseen ones `[U, D]` find; None for nothing."""
+        """Choose the shortlist again for queries `[Q, D]`, and tell what unseen ones `[U, D]` find."""
         return None
 
     def set_noise(self, level: float) -> None:
@@ -197,7 +198,13 @@ def _best_tokens(
     with torch.autocast(query.device.type, enabled=False), large_products(len(query)):
         score = query.float() @ tokens.float().T                                # [Q, M]
     best = top_k(score if noise is None else score + noise[users], keep)        # [Q, K]
-    return best, score.gather(1, best), score.scatter_(1, best, -torch.inf).logsumexp(1)
+    return best, score.gather(1, best), _log_sum_exp(score.scatter(1, best, -torch.inf))
+
+
+def _log_sum_exp(score: Tensor) -> Tensor:  # [Q, M] -> [Q]
+    """Return `score.logsumexp(1)`, and write over `score`; powers of two are three times as fast on a CPU."""
+    largest = score.amax(1, keepdim=True).clamp(min=torch.finfo(score.dtype).min)
+    return score.sub_(largest).mul_(1 / math.log(2)).exp2_().sum(1).log() + largest.squeeze(1)
 
 
 def wanted_tokens(
