@@ -20,7 +20,7 @@ class TokenFilterConfig(Config):
     table, drawn once by the seed, the same for all and of one weight."""
     keep: int = Field(8, ge=2)
     """Tokens kept per position and table (K); with one, an expert's output would not depend on the position."""
-    shortlist: int = Field(1024, ge=2)
+    shortlist: int = Field(512, ge=2)
     """Tokens of each table that are candidates between two refreshes (M)."""
     hysteresis: float = Field(0.5, ge=0)
     """By what share more often than a token of the shortlist another one must be asked for to take its place."""
@@ -43,7 +43,7 @@ class TokenFilterConfig(Config):
     query_projection: bool = True
     """Whether queries are turned by a linear map that is learned and starts as the identity."""
     rate_factor: float = Field(10.0, gt=0)
-    """Learning rate of the filter, its projections and scale, as a multiple of `training.learning_rate`."""
+    """Learning rate of the filter's projections, of tokens and queries, as a multiple of `training.learning_rate`."""
 
     @property
     def has_null_key(self) -> bool:

@@ -66,9 +66,9 @@ class TokenFilter(TokenSelector):
 
     def __init__(self, table: PreparedTable, hidden: int, config: TokenFilterConfig) -> None:
         super().__init__(Shortlist(table, config.shortlist, config.keep), config.noise)
-        self.keep, self.null_key, self.rate_factor = config.keep, config.null_key, config.rate_factor
-        self.hysteresis = config.hysteresis
+        self.keep, self.null_key, self.hysteresis = config.keep, config.null_key, config.hysteresis
         self.projection = variance_preserving(nn.Linear(table.shape[1], hidden))
+        self.projection.rate_factor = config.rate_factor  # type: ignore[assignment]
         self.log_scale = nn.Parameter(torch.tensor(math.log(START_SCALE)))
 
     def scale(self) -> Tensor:
