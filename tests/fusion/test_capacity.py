@@ -87,5 +87,5 @@ def test_the_history_reaches_the_one_and_not_the_other(is_causal: bool) -> None:
 def test_it_reads_the_mean_that_mltfr_asks_with() -> None:
     x, mask = fusion_batch()
     control, mltfr = build("capacity-history"), build("mltfr")
-    read = control.read(x, mask, 2)[..., HIDDEN:]                               # [B, 2, D]
-    torch.testing.assert_close(torch.nn.functional.normalize(read, dim=-1), mltfr.queries(x, mask, 2))
+    read = control.read(x, mask, 2, x.flip(-1))[..., HIDDEN:]                   # [B, 2, D]
+    torch.testing.assert_close(torch.nn.functional.normalize(read, dim=-1), mltfr.query(x, mask, 2, x.flip(-1)))

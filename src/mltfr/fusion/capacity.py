@@ -55,17 +55,17 @@ class CapacityFusion(Fusion):
         self.dropout = Dropout(config.dropout)
         self.is_causal = inputs.is_causal
 
-    def read(self, x: Tensor, mask: Tensor, count: int) -> Tensor:  # [B, L, D], [B, L] -> [B, count, n D]
-        """Return what the MLP reads at the last `count` positions: the state there."""
+    def read(self, x: Tensor, mask: Tensor, count: int, vectors: Tensor | None = None) -> Tensor:
+        """Return what the MLP reads at the last `count` positions, `[B, count, n D]`: the state there."""
         return x[:, -count:]
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # [B, L, D], [B, L] -> [B, L, D]
-        """Return `delta`."""
-        return self.last(x, mask, x.shape[1])
+    def forward(self, x: Tensor, mask: Tensor, vectors: Tensor | None = None) -> Tensor:
+        """Return `delta`: `[B, L, D]`, `[B, L]` -> `[B, L, D]`."""
+        return self.last(x, mask, x.shape[1], vectors)
 
-    def last(self, x: Tensor, mask: Tensor, count: int) -> Tensor:  # [B, L, D], [B, L] -> [B, count, D]
-        """Return `delta` at the last `count` positions."""
-        read = self.read(x, mask, count)                                        # [B, count, n D]
+    def last(self, x: Tensor, mask: Tensor, count: int, vectors: Tensor | None = None) -> Tensor:
+        """Return `delta` at the last `count` positions: `[B, L, D]`, `[B, L]` -> `[B, count, D]`."""
+        read = self.read(x, mask, count, vectors)                               # [B, count, n D]
         x, mask = x[:, -count:], mask[:, -count:]
         positions = corrected_positions(x, mask, self.is_causal)                # [P]
         inner = functional.gelu(self.inner(pack(read, positions)))              # [P, w]
@@ -88,9 +88,9 @@ class CapacityHistoryConfig(CapacityConfig):
 class CapacityHistoryFusion(CapacityFusion):
     """Control: an MLP on all that mltfr sees of a history, its state and the query's mean, and no table.
 
-    `delta = GELU([x, mean] A + a) B + b`, `mean` being that of mltfr's query: the history up to the position, or all of
-    it where the backbone is bidirectional. What it gains as well, mltfr owes to the summary of the history and not to
-    any tokens.
+    `delta = GELU([x, mean] A + a) B + b`, `mean` being the direction that mltfr asks with, of norm `sqrt(D)`: of the
+    history up to the position, or of all of it where the backbone is bidirectional. What it gains as well, mltfr owes
+    to the summary of the history and not to any tokens.
 
     Args:
         config: mltfr's settings.
@@ -102,15 +102,18 @@ class CapacityHistoryFusion(CapacityFusion):
 
     corrects_items = False
     inputs_read = 2
+    reads_item_vectors = True
 
     def __init__(self, config: CapacityHistoryConfig, inputs: FusionInputs) -> None:
         super().__init__(config, inputs)
         self.queries = make_queries(config.filter, inputs.is_causal)
+        self.from_items = config.filter.query_from == "items"
         self.needs_prefixes = inputs.is_causal and config.knows_later_items
 
-    def read(self, x: Tensor, mask: Tensor, count: int) -> Tensor:  # [B, L, D], [B, L] -> [B, count, 2 D]
-        """Return the states and the means of the histories at the last `count` positions."""
-        x, mean = x[:, -count:], self.queries.mean(x, mask, count)              # [B, count, D], and that or [B, 1, D]
+    def read(self, x: Tensor, mask: Tensor, count: int, vectors: Tensor | None = None) -> Tensor:
+        """Return the states and the means of the histories at the last `count` positions, `[B, count, 2 D]`."""
+        mean = self.queries.mean(vectors if vectors is not None and self.from_items else x, mask, count)
+        x, mean = x[:, -count:], functional.normalize(mean, dim=-1) * x.shape[-1] ** 0.5    # [B, count or 1, D]
         return torch.cat([x, mean.expand_as(x)], dim=-1)
 
 
