@@ -68,7 +68,7 @@ class Shortlist(nn.Module):
         if len(self.ids) == self.table.shape[0]:
             return Refreshed(1.0, 1.0 if len(unseen) else None)
         size = self.table.shape[0]
-        asked, best = best_tokens(torch.cat([queries, unseen]), len(queries), self.table, project, self.keep)
+        asked, best = best_of_vocabulary(torch.cat([queries, unseen]), len(queries), self.table, project, self.keep)
         counts = np.bincount(asked[: len(queries)].ravel(), minlength=size).astype(np.float64)    # [V]
         old = self.ids.cpu().numpy().copy()                                     # [M]
         counts[old] *= 1 + hysteresis
@@ -207,7 +207,7 @@ def _log_sum_exp(score: Tensor) -> Tensor:  # [Q, M] -> [Q]
     return score.sub_(largest).mul_(1 / math.log(2)).exp2_().sum(1).log() + largest.squeeze(1)
 
 
-def best_tokens(
+def best_of_vocabulary(
     queries: Tensor, count: int, table: PreparedTable, project: Callable[[Tensor], Tensor], keep: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return every query's best `keep` tokens of the whole vocabulary, and every token's best score.
