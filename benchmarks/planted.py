@@ -1,9 +1,9 @@
 """Does the filter find what is planted? Fit every kind of recommender to planted signals of several seeds.
 
-    python benchmarks/planted.py [--seeds 0 1 2 3 4 5] [--out benchmarks/results/planted.json]
+    python benchmarks/planted.py [--seeds 0 1 ... 9] [--kinds mltfr random ...] [--out benchmarks/results/planted.json]
 
 A seed decides everything: the log, the table, the initial values and the training. Epochs are chosen on
-validation, test is scored once.
+validation, test is scored once. What stands in the JSON file already is not fitted again: remove it to begin anew.
 """
 
 from __future__ import annotations
@@ -27,22 +27,29 @@ from mltfr.testing.planted_trial import Kind, planted_trial
 def main() -> None:
     """Fit, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(6)))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(10)))
+    parser.add_argument("--kinds", nargs="+", choices=get_args(Kind), default=list(get_args(Kind)))
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "planted.json")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    trials: list[dict[str, Any]] = []
-    for seed in given.seeds:
-        signal = planted_signal(seed=seed)
-        for kind in get_args(Kind):
+    known = json.loads(given.out.read_text("utf-8")) if given.out.exists() else {"about": machine(), "trials": []}
+    trials: list[dict[str, Any]] = known["trials"]
+    there = {(trial["seed"], trial["kind"]) for trial in trials}
+    for kind in given.kinds:
+        for seed in given.seeds:
+            if (seed, kind) in there:
+                continue
+            signal = planted_signal(seed=seed)
             begun = time.process_time()
             found = asdict(planted_trial(signal, kind, seed)) | {"best_ndcg": signal.best_ndcg}
             trials.append({"seed": seed, "kind": kind, **found, "cpu_seconds": round(time.process_time() - begun, 1)})
             print(trials[-1], file=sys.stderr)
-    text, known = "\n".join(_lines(trials)), machine()
+            given.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    if {trial["kind"] for trial in trials} < set(get_args(Kind)):
+        return
+    text = "\n".join(_lines(trials))
     print(text)
-    given.out.write_text(json.dumps({"about": known, "trials": trials}, indent=1) + "\n", encoding="utf-8")
-    about = "\n".join(f"- {name}: {value}" for name, value in known.items())
+    about = "\n".join(f"- {name}: {value}" for name, value in known["about"].items())
     given.out.with_suffix(".md").write_text(f"# Planted signal\n\n{about}\n\n{text}\n", encoding="utf-8")
 
 

@@ -71,7 +71,7 @@ def test_the_weights_of_tokens_and_null_key_sum_to_one() -> None:
 
 
 def test_who_keeps_the_whole_shortlist_has_nothing_to_miss() -> None:
-    fusion = awake(filter={"keep": 5, "shortlist": 5}, dropout=0.0)
+    fusion = awake(filter={"keep": 5, "shortlist": 5, "null_key": True}, dropout=0.0)
     x, mask = fusion_batch()
     for _, weights in fusion.kept_tokens(x, mask).values():
         torch.testing.assert_close(weights[mask].sum(-1), torch.ones(int(mask.sum())))

@@ -10,7 +10,7 @@ from mltfr.testing.toy import HIDDEN, random_table
 from mltfr.tokens.table import PreparedTable
 
 TABLES = [random_table("a", 40, 8), random_table("b.2", 30, 12), random_table("c", 50, 12)]
-SMALL = {"keep": 3, "shortlist": 12}
+SMALL = {"keep": 3, "shortlist": 12, "null_key": True}
 
 
 def build(is_causal: bool = True, tables: list[PreparedTable] = TABLES, **settings: object) -> MltfrFusion:

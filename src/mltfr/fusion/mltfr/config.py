@@ -33,9 +33,10 @@ class TokenFilterConfig(Config):
     """What a position of a causal backbone asks with: the mean of its history, or one that decays."""
     query_decay: float = Field(0.8, gt=0, le=1)
     """Weight of an item relative to the next one in the exponential query."""
-    null_key: bool = True
+    null_key: bool = False
     """Whether a position attends to none of its tokens as far as the rest of the shortlist outscores them, so that
-    `delta` shrinks where no token fits; without it, the weights of the kept tokens sum to one."""
+    `delta` shrinks where no token fits; without it, the weights of the kept tokens sum to one. A planted signal that is
+    found without it is lost with it (docs/decisions/token-filter.md)."""
     noise: float = Field(1.0, ge=0)
     """Gumbel noise on the scores at the start of training; there is none outside training."""
     noise_steps: int = Field(1000, ge=1)
