@@ -165,7 +165,7 @@ def test_a_shortlist_holds_on_to_its_tokens() -> None:
 
 
 def test_coverage_is_what_unseen_users_would_keep_that_is_on_the_shortlist() -> None:
-    config = MltfrConfig(filter={"keep": 3, "shortlist": 12, "refresh_queries": 20})
+    config = MltfrConfig(filter={"keep": 3, "shortlist": 60})
     fusion = MltfrFusion(config, FusionInputs(HIDDEN, True, [TABLE], seed=2))
     generator = torch.Generator().manual_seed(7)
     mask = torch.arange(6) >= torch.randint(0, 6, (40, 1), generator=generator)
@@ -176,6 +176,6 @@ def test_coverage_is_what_unseen_users_would_keep_that_is_on_the_shortlist() -> 
     wanted = cosines(fusion.query(others, mask, 1)[:, 0], filter_).topk(3).indices
     expected = np.isin(wanted.numpy(), filter_.shortlist.ids.numpy()).mean()
     assert coverage == pytest.approx(expected)
-    assert 0.02 < expected < 0.9
+    assert 0.1 < expected < 0.9
     fusion.refresh([(histories, mask)])
     assert "filter_coverage" not in fusion.diagnostics(), "nobody was unseen"
