@@ -23,7 +23,9 @@ from mltfr.pipeline import resolve
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 STUDIES = sorted((ROOT / "studies").glob("*.toml"))
-BACKBONE_OF = {"mltfr-reference": "sasrec", "sasrec-original": "sasrec", "esasrec": "ligr"}  # else the file's name
+BACKBONE_OF = {
+    "mltfr-reference": "sasrec", "sasrec-original": "sasrec", "sasrec-long": "sasrec", "esasrec": "ligr"
+}  # else the file's name; fmt: skip
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FIT_FLAGS = {"--backbone": "backbone", "--fusion": "fusion", "--preset": "preset"}
 
