@@ -261,8 +261,9 @@ class Recommender(Loadable):
     def similar_items(self, items: Iterable[object] | object, k: int = 10, *, names: Any = None) -> pl.DataFrame:
         """Return the k items that are most similar to an item as rows `similar_to, rank, item_id, similarity`.
 
-        A network's similarity is the cosine of the item vectors, that of item-knn and the two EASE the weight; there
-        may be fewer than k with a weight. Equally similar items come in the order in which training saw them first.
+        A network's similarity is the cosine of the item vectors, a blend's the mean of its networks', that of item-knn
+        and the two EASE the weight; there may be fewer than k with one. Equally similar items come in the order in
+        which training saw them first.
 
         Args:
             items: one item id, or a list of them, in whose order the rows come.

@@ -166,7 +166,7 @@ def test_damaged_weights_are_said(runs, store, tmp_path):
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "fusion": (("--fusion", "mltfr"), "backbone 'markov' is a baseline without hidden states, so fusion 'mltfr' can"),
     "part of a fusion": (("--set", "fusion.filter.keep=3"), "so fusion 'mltfr' cannot be used with it. Leave out fusi"),
-    "tables": (("--tokens", "alpha,beta"), "so token tables cannot be used with it. Leave out fusion and token tables"),
+    "tables": (("--tokens", "alpha,beta"), "tables cannot be used with it. Leave out fusion, token tables and names"),
     "preset": (("--preset", "reference"), "Preset 'reference' has no published settings for backbone 'markov'"),
     "setting": (("--set", "backbone.smoothin=3"), "unknown setting 'smoothin'. Did you mean 'smoothing'?"),
     "range": (("--set", "backbone.smoothing=0"), "smoothing: Input should be greater than 0, got 0"),
