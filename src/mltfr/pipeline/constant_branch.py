@@ -33,7 +33,7 @@ class MeanDelta(Fusion):
     def __init__(self, fusion: Fusion, hidden: int) -> None:
         super().__init__()
         self.fusion = fusion
-        self.reads_items = fusion.reads_items
+        self.reads_items, self.reads_item_vectors = fusion.reads_items, fusion.reads_item_vectors
         self.total, self.count = torch.zeros(hidden, dtype=torch.float64), 0
 
     def prepare(self) -> Any:
