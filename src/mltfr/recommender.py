@@ -65,6 +65,7 @@ class Recommender(Loadable):
         words: domain words, for the fusion "external".
         item_vectors: Parquet or safetensors file with a vector for every item, for the fusion "adapter".
         item_names: what the items are called: a file or table of item ids and words, texts by item id, or "ids".
+        new_items: whether items among these names that training has not seen get vectors too.
         teacher: run folder of a teacher, from whose probabilities the model learns beside the targets.
 
     Raises:
@@ -84,6 +85,7 @@ class Recommender(Loadable):
         words: Iterable[str] | None = None,
         item_vectors: str | Path | None = None,
         item_names: Any = None,
+        new_items: bool | None = None,
         teacher: str | Path | None = None,
     ) -> None:
         flags: dict[str, Any] = {
@@ -96,6 +98,7 @@ class Recommender(Loadable):
             "words": words,
             "item_vectors": str(item_vectors) if item_vectors is not None else None,
             "item_names": named_as(item_names),
+            "new_items": new_items,
             "teacher": str(teacher) if teacher is not None else None,
         }
         if isinstance(config, RunConfig):
@@ -201,6 +204,7 @@ class Recommender(Loadable):
         index: str = "exact",
         unknown_users: UnknownUsers | None = None,
         names: Any = None,
+        new_items: bool = False,
         progress: Progress = SILENT,
     ) -> pl.DataFrame:
         """Return the k best items of every user as rows `user_id, rank, item_id, score`, rank from 1.
@@ -227,17 +231,19 @@ class Recommender(Loadable):
                 are left out, but refused where the log has none of them.
             names: names of items, for a column `name` behind `item_id`: a table with columns such as `item_id` and
                 `title`, a CSV, Parquet or JSON Lines file of one, or names by item id.
+            new_items: whether items that training has not seen are candidates, and are read in histories, where the
+                run has vectors of them; see the argument of the same name above.
             progress: receives how many users are done.
 
         Raises:
-            ConfigError: an unknown index, "ivf" for a baseline, or a k that is no whole number of at least 1.
+            ConfigError: an unknown index, "ivf" for a baseline, a k that is no whole number above 0, or no new items.
             MissingExtraError: the extra `ann` is not installed.
             DataError: no user is known, or no item of `allow`; both users and histories are given; something else
                 stands where ids are expected, or a history has no order.
             RunError: nothing is fitted yet.
         """
-        fitted, retriever = self._of_fit()
-        spec = RecommendationSpec(k, include_seen, allow, deny, index, names)
+        fitted, retriever = self._asked(new_items)
+        spec = RecommendationSpec(k, include_seen, allow, deny, index, names, new_items)
         requests = requests_of(fitted.split, users, histories, unknown_users)
         remove_seen = fitted.config.evaluation.remove_seen
         return answer(retriever, fitted.split.vocabulary, requests, spec, remove_seen, progress)
@@ -258,7 +264,9 @@ class Recommender(Loadable):
         rules = Rules(fitted.config.evaluation.remove_seen)
         return retriever.index_report(list(fitted.split.histories), check_k(k), rules, sample)
 
-    def similar_items(self, items: Iterable[object] | object, k: int = 10, *, names: Any = None) -> pl.DataFrame:
+    def similar_items(
+        self, items: Iterable[object] | object, k: int = 10, *, names: Any = None, new_items: bool = False
+    ) -> pl.DataFrame:
         """Return the k items that are most similar to an item as rows `similar_to, rank, item_id, similarity`.
 
         A network's similarity is the cosine of the item vectors, a blend's the mean of its networks', that of item-knn
@@ -269,12 +277,14 @@ class Recommender(Loadable):
             items: one item id, or a list of them, in whose order the rows come.
             k: similar items of each.
             names: as for `recommend`; `similar_to_name` and `name` stand behind the ids.
+            new_items: as for `recommend`.
 
         Raises:
-            ConfigError: a baseline that knows no similarity of items, or a k that is no whole number of at least 1.
+            ConfigError: a baseline without similarity of items, a k that is no whole number above 0, or no new items.
             DataError: training has seen none of the items, or something else stands where ids are expected.
         """
-        vocabulary, model = self.fitted.split.vocabulary, self.fitted.model
+        fitted, _ = self._asked(new_items)
+        vocabulary, model = fitted.split.vocabulary, fitted.model
         table = similar_items(vocabulary, model.item_similarity, items, k)
         return named(table, names, vocabulary)
 

@@ -196,3 +196,25 @@ def test_names_begin_where_they_lie(folder: Path) -> None:
     vectors = load_file(folder / "run/weights.safetensors")["item_embedding.weight"]
     assert np.isfinite(vectors).all()
     assert vectors[1:25].std() > 0.2  # what nobody trained that far
+
+
+def test_new_items_are_candidates_when_they_are_asked_for(folder: Path, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text(names(folder).read_text() + f"fresh,{WORDS[1]} {WORDS[3]},\n")
+    given = ("--item-names", tmp_path / "names.csv", "--new-items")
+    said = run("fit", folder / "log.csv", "--out", tmp_path / "run", *given, *NONE, home=store).stderr
+    assert "new items: 1 that training has not seen get vectors from their names" in said
+    assert weights(tmp_path / "run") == weights(folder / "run")
+    answers = {}
+    for more in ((), ("--new-items",)):
+        run("recommend", tmp_path / "run", "--out", tmp_path / "all.csv", "-k", 30, "--overwrite", *more, home=store)
+        answers[more] = (tmp_path / "all.csv").read_text()
+    assert "fresh" in answers["--new-items",]
+    assert "fresh" not in answers[()]
+    similar = run("similar", tmp_path / "run", "fresh", "-k", 3, "--new-items", "--json", home=store).stdout
+    assert len(json.loads(similar)) == 3
+    assert "does not occur in the training data" in refused(
+        tmp_path, store, "similar", tmp_path / "run", "fresh"
+    )
+    assert "Fit it with their names" in refused(
+        tmp_path, store, "similar", folder / "run", "i1", "--new-items"
+    )

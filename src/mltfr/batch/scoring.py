@@ -46,14 +46,16 @@ class PartScorer:
 
     Raises:
         DataError: training has seen none of the items that may be recommended.
+        ConfigError: new items are asked for, and the run has none.
     """
 
     def __init__(self, model: InferenceModel, spec: RecommendationSpec, run: Path | None = None) -> None:
+        model = model.with_new_items() if spec.new_items else model
         vocabulary = model.vocabulary
         self.spec = spec
         self._index = "dense" if spec.index == "exact" else spec.index
         self._vocabulary = vocabulary
-        self._retriever = Retriever(model.scorer, folder=run)
+        self._retriever = Retriever(model.scorer, folder=None if spec.new_items else run)
         self._rules, self.unknown_in_filters = spec.rules(vocabulary, model.config.evaluation.remove_seen)
         self._codes = pl.DataFrame({"item": pl.Series(vocabulary.item_ids, dtype=pl.String)}).with_columns(
             pl.int_range(1, len(vocabulary) + 1, dtype=pl.Int32).alias("code")
@@ -91,6 +93,7 @@ class PartScorer:
         user_ids, strips = users["user_id"], [Strip("user_id"), Strip("items")]
         if column.name == CODES:
             codes = flat.cast(pl.Int32).to_numpy()
+            codes = np.where(codes > len(self._vocabulary), UNKNOWN, codes)  # new items, where they are not asked for
         else:
             user_ids, flat = (_stripped(ids, strip) for ids, strip in zip((user_ids, flat), strips, strict=True))
             found = flat.alias("item").to_frame().join(self._codes, on="item", how="left", maintain_order="left")

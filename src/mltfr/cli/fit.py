@@ -88,6 +88,14 @@ def fit(
             metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
         ),
     ] = None,
+    new_items: Annotated[
+        bool,
+        typer.Option(
+            "--new-items",
+            help="Give items of --item-names that training has not seen vectors by their names, for `mltfr recommend "
+            "--new-items`.",
+        ),
+    ] = False,
     teacher: Annotated[
         Path | None,
         typer.Option(
@@ -169,6 +177,7 @@ def fit(
         item_vectors=str(item_vectors) if item_vectors is not None else None,
         item_names=str(item_names) if item_names is not None else None,
         name_columns=name_columns,
+        new_items=new_items or None,
         teacher=str(teacher) if teacher is not None else None,
         seed=seed,
         epochs=epochs,

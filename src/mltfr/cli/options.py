@@ -60,6 +60,10 @@ AddNames = Annotated[
         show_default=False,
     ),
 ]
+NewItems = Annotated[
+    bool,
+    typer.Option("--new-items", help="Take items too that training has not seen, of a run fitted with --new-items."),
+]
 Engine = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(help="What runs it: local, or ray for a Ray cluster (needs the extra `ray`).", show_default="local"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mltfr.cli.options import AddNames, Address, Engine, Overwrite, Reading, Run, Workers, reads_a_log
+from mltfr.cli.options import AddNames, Address, Engine, NewItems, Overwrite, Reading, Run, Workers, reads_a_log
 from mltfr.cli.output import say, stoppable
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def recommend(
         ),
     ] = None,
     add_names: AddNames = None,
+    new_items: NewItems = False,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Let items of the history come again.")] = False,
     allow: Annotated[
         Path | None, typer.Option(help="Text file with the only item ids that may be recommended, one a line.")
@@ -139,6 +140,7 @@ def recommend(
         read_ids(deny) if deny is not None else (),
         index,
         add_names,
+        new_items,
     )
     model = load_inference_model(run)
     recipients, unknown = (given, Listed()) if given is not None else _users_of_the_run(run, users, unknown_users)

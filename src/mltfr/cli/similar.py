@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mltfr.cli.options import AddNames, Json, Overwrite, Run
+from mltfr.cli.options import AddNames, Json, NewItems, Overwrite, Run
 from mltfr.cli.output import print_list, say
 
 
@@ -28,6 +28,7 @@ def similar(
         ),
     ] = None,
     add_names: AddNames = None,
+    new_items: NewItems = False,
     json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -55,6 +56,7 @@ def similar(
     asked = items if items_file is None else read_ids(items_file)
     names = item_names(add_names) if add_names is not None else None
     model = load_inference_model(run)
+    model = model.with_new_items() if new_items else model
     table = named(similar_items(model.vocabulary, model.model.item_similarity, asked, k), names, model.vocabulary)
     if out is not None:
         write_frame(table, out, overwrite)

@@ -48,6 +48,7 @@ class RecommendationSpec:
         index: how the items are searched for, one of `INDEXES`: "exact"; "dense", the same without the 8-bit item
             vectors; "ivf", approximate.
         names: names that are put beside item ids, as `item_names` takes them; None for none.
+        new_items: whether items that training has not seen, and of which the run has vectors, are candidates.
 
     Raises:
         ConfigError: the index is unknown, or k no whole number of at least 1.
@@ -60,6 +61,7 @@ class RecommendationSpec:
     deny: Any = ()
     index: str = "exact"
     names: Any = None
+    new_items: bool = False
 
     def __post_init__(self) -> None:
         if self.index not in INDEXES:
@@ -89,7 +91,8 @@ class RecommendationSpec:
         """Return the parameters that identify a job; lists of items as their checksums."""
         filters = {name: _digest(ids) for name, ids in (("allow", self.allow), ("deny", self.deny or None))}
         names = None if self.names is None else self.names.digest()
-        return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters, "names": names}
+        new = {"new_items": True} if self.new_items else {}
+        return {"k": self.k, "include_seen": self.include_seen, "index": self.index, **filters, "names": names, **new}
 
 
 def check_k(k: Any) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mltfr.interactions.clock import with_dates
-from mltfr.interactions.histories import Histories
+from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.vocabulary import Vocabulary
 
 
@@ -34,6 +35,19 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class OtherItems:
+    """What stands behind every `UNKNOWN` of some histories: the items of a log that training has not seen.
+
+    Attributes:
+        item_ids: their ids.
+        items: int32 `[P]`; which of them, from 0, is at every `UNKNOWN`, in the order of the histories; -1 for another.
+    """
+
+    item_ids: Sequence[str]
+    items: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
 class Split:
     """An interaction log, split into training, validation and test.
 
@@ -47,6 +61,7 @@ class Split:
         test: examples to score once.
         left_out: why and how many users are missing from a split ("too short for test": 3).
         training: the training histories alone, where they are stored; else they are made on demand.
+        others: the items of the log that training has not seen; None where nothing is known of them.
     """
 
     method: str
@@ -58,6 +73,7 @@ class Split:
     test: Examples
     left_out: Mapping[str, int] = field(default_factory=dict)
     training: Histories | None = None
+    others: OtherItems | None = None
 
     def __repr__(self) -> str:
         return f"Split({self})"
@@ -79,6 +95,14 @@ class Split:
     def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
         """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""
         return self.histories.items[self.histories.offsets[examples.user] + examples.cut]
+
+    def with_items(self, item_ids: Sequence[str]) -> Self:
+        """Return the split with codes for some items that training has not seen, behind its own."""
+        vocabulary, items = self.vocabulary.with_items(item_ids), self.histories.items.copy()
+        if self.others is not None:
+            codes = np.append(vocabulary.encode(self.others.item_ids), np.int32(UNKNOWN))
+            items[items == UNKNOWN] = codes[self.others.items]
+        return replace(self, vocabulary=vocabulary, histories=Histories(self.histories.offsets, items), others=None)
 
     def train_histories(self) -> Histories:
         """Return the training histories alone, without held-out items."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,10 @@ class Vocabulary:
     def ids(self) -> pl.Series:
         """Item ids as a column `item_id`; that of code `c` is at `c - 1`."""
         return pl.Series("item_id", self.item_ids, dtype=pl.String)
+
+    def with_items(self, item_ids: Sequence[str]) -> Self:
+        """Return the vocabulary with further items, which training has not seen, behind its own."""
+        return type(self)((*self.item_ids, *item_ids), np.pad(self.counts, (0, len(item_ids))))
 
     def code_of(self, item: object) -> int:
         """Return the code of one item, given as a text or a whole number.

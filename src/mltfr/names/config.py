@@ -52,6 +52,9 @@ class NamesConfig(Config):
     shared_space: bool = False
     """Whether, with fusion mltfr, the filters' projections and the experts' adapters begin as the map that made the
     names' vectors, so that tokens and items lie in one space from the first step."""
+    new_items: bool = False
+    """Whether items of the file that training has not seen get vectors, after training, from their names, so that they
+    can be asked for (`mltfr recommend --new-items`). `--new-items` sets it."""
     control: NameControl = "none"
     """What names are replaced with, to see what they are worth: `random`, the same words with random rows of each
     table's mean and covariance; `permuted`, the names of other items; `bag-of-words`, the SVD of the matrix of items
@@ -76,6 +79,21 @@ class NamesConfig(Config):
             raise ValueError(
                 "null_space leaves items the directions behind the first `dimensions` of the names, which are added to "
                 "them. Set use = 'additive' and dimensions below the hidden width, or null_space = false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _new_items_have_names(self) -> Self:
+        if self.new_items and (not self.read_tables or self.file == IDS):
+            if not self.file:
+                why = "no names are given"
+            elif self.file == IDS:
+                why = "the ids of the log's own items are read, and no others"
+            else:
+                why = "names.use = 'none' reads none" if self.use == "none" else f"'{self.control}' has no tables"
+            raise ValueError(
+                f"new_items gives vectors to items of which only a name is known, read with token tables, but {why}. "
+                "Give --item-names FILE, or leave out --new-items"
             )
         return self
 

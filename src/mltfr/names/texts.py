@@ -93,6 +93,10 @@ class ItemTexts:
         """Return a checksum of the texts."""
         return hashlib.sha256(self.table.write_csv().encode()).hexdigest()
 
+    def beside(self, vocabulary: Vocabulary) -> pl.DataFrame:
+        """Return the ids and texts of items that training has not seen, in the order of the source."""
+        return self.table.join(vocabulary.ids.to_frame(), on=ITEM, how="anti", maintain_order="left")
+
     def of(self, vocabulary: Vocabulary) -> pl.Series:
         """Return the texts of the items that training knows in the order of their codes, null where one has none.
 

@@ -15,10 +15,13 @@ from scipy.sparse import csr_array, diags_array
 from mltfr.errors import DataError
 from mltfr.interactions import Vocabulary
 from mltfr.interactions.histories import Histories
+from mltfr.interactions.item_names import NAME
+from mltfr.interactions.raw import ITEM
 from mltfr.names.agreement import Agreement, agreement
 from mltfr.names.bag_of_words import bag_of_words
 from mltfr.names.config import NamesConfig
 from mltfr.names.coverage import EXAMPLES, NameCoverage, TableCoverage
+from mltfr.names.new_items import NewNames
 from mltfr.names.scale import item_scales
 from mltfr.names.space import NameSpace, TablePart, name_space
 from mltfr.names.texts import ItemTexts
@@ -40,6 +43,7 @@ class NameVectors:
         kept: share of the names' variance that the principal components keep.
         space: the space that they lie in; None for the bag of words, which has no tokens in it.
         agreement: the directions that are used; None where these are the components of most variance.
+        new: the names of items that training has not seen, where they are candidates; None where they are not.
     """
 
     vectors: npt.NDArray[np.float32]
@@ -47,6 +51,7 @@ class NameVectors:
     kept: float
     space: NameSpace | None = None
     agreement: Agreement | None = None
+    new: NewNames | None = None
 
 
 def name_vectors(
@@ -78,7 +83,7 @@ def name_vectors(
     words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
     spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
     coverage = _coverage(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
-    weights, space, agreeing = words.weighted(config.idf), None, None
+    weights, space, agreeing, new = words.weighted(config.idf), None, None, None
     agree = config.components == "agreement"
     width, whiten = (READ, False) if agree else (dimensions, config.whiten)
     if config.control == "bag-of-words":
@@ -90,6 +95,14 @@ def name_vectors(
             raise DataError(f"{texts.source}: no token table can spell a word of these names. Choose other --tokens.")
         space = name_space(parts, width, config.first_direction == "remove", whiten)
         vectors, kept = space.vectors(parts), space.kept
+        if config.new_items:
+            others = texts.beside(vocabulary)
+            of_others = words_of(others[NAME])
+            by_training = of_others.weighted(config.idf, among=words)
+            parts = [_part(vectors_of[name], spelling, of_others, by_training) for name, spelling in spelled]
+            placed = space.vectors(parts)
+            said = (placed != 0).any(axis=1)                                        # [N]
+            new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said])
     if agree:
         there = (vectors != 0).any(axis=1)                                          # [I]
         agreeing = agreement(vectors, there, histories, dimensions)
@@ -97,7 +110,7 @@ def name_vectors(
         space = space.onto(agreeing) if space is not None else None
     vectors = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])      # [I + 1, D]
     vectors *= item_scales(config, vocabulary.counts)[:, None]
-    return NameVectors(vectors, coverage, kept, space, agreeing)
+    return NameVectors(vectors, coverage, kept, space, agreeing, new)
 
 
 def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:

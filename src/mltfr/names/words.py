@@ -40,15 +40,24 @@ class ItemWords:
         """Which items have a word, `[I]`."""
         return np.diff(self.has.indptr) > 0
 
-    def weighted(self, idf: bool) -> csr_array:
+    def weighted(self, idf: bool, among: ItemWords | None = None) -> csr_array:
         """Return the weight of every word of every item, `[I, U]`.
 
         With `idf` a word that `n` of `N` named items have weighs `log((N + 1) / n)` (Spärck Jones 1972; the 1 keeps a
         word of all items above zero), else 1.
+
+        Args:
+            idf: whether words weigh by that.
+            among: the named items that are counted; these if not given.
         """
         if not idf:
             return self.has
-        weights = np.log((self.named.sum() + 1) / np.maximum(self.items, 1)).astype(np.float32)    # [U]
+        items = self.items
+        if among is not None:
+            known = dict(zip(among.words, among.items.tolist(), strict=True))
+            items = np.fromiter((known.get(word, 0) for word in self.words), np.int64, len(self.words))
+        named = (among or self).named.sum()
+        weights = np.log((named + 1) / np.maximum(items, 1)).astype(np.float32)    # [U]
         return csr_array((weights[self.has.indices], self.has.indices, self.has.indptr), self.has.shape)
 
 

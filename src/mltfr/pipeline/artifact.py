@@ -6,6 +6,7 @@
     weights.safetensors    the model; of a blend, those of all members
     items.parquet          item ids in the order of their codes, with their training counts
     histories.parquet      every user's history, and how much of it is training
+    new_items.parquet      items that training has not seen, with vectors; only where --new-items asked for them
     examples.parquet       which interactions are held out: the split, the user's row, the number of those before
     log.jsonl              one line per epoch
     index.faiss, .json     after `recommend --index ivf`: can be made again, so the manifest does not list them
@@ -20,6 +21,7 @@ import platform
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,13 @@ from mltfr.config import differences, dump_toml, load_toml
 from mltfr.errors import ConfigError, RunError
 from mltfr.inference.index import FACTS, INDEX
 from mltfr.interactions import Vocabulary
+from mltfr.names.new_items import NewItems
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data import SPLIT_FILES, check_split, load_split, load_vocabulary, save_split
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
+from mltfr.pipeline.models import NeuralModel
+from mltfr.pipeline.new_items import FILE as NEW_ITEMS
+from mltfr.pipeline.new_items import load_new_items, new_items_table
 from mltfr.pipeline.restore import REMEDY, WEIGHTS, damage, restore
 from mltfr.pipeline.upgrade import upgrade_settings, upgrade_weights
 from mltfr.storage import files
@@ -114,7 +120,7 @@ def remove_run(folder: Path, keep: Container[str] = (), also: Iterable[str] = ()
         also: names of further files that were written for the run.
     """
     with suppress(OSError):
-        for name in (MANIFEST, *also, INDEX, FACTS, *reversed(FILES)):
+        for name in (MANIFEST, *also, INDEX, FACTS, NEW_ITEMS, *reversed(FILES)):
             if name not in keep:
                 with suppress(OSError):
                     (folder / name).unlink(missing_ok=True)
@@ -138,12 +144,15 @@ def save_artifact(
         OutputError: the disk is full, or the folder cannot be written.
     """
     write_text(folder / CONFIG, dump_toml(fitted.config))
-    save_split(folder, fitted.split)
+    new = fitted.new_items
+    save_split(folder, fitted.split, new.item_ids if new is not None else ())
     write_json(folder / METRICS, fitted.metrics)
     write_json_lines(folder / LOG, fitted.history)
     with atomic_file(folder / WEIGHTS) as path:
         save_file(plain_tensors(fitted.model.state_dict()), path)
-    tables = also or {}
+    tables = dict(also or {})
+    if new is not None:
+        tables[NEW_ITEMS] = partial(_new_items_of, new)
     for name, make in tables.items():
         with atomic_file(folder / name) as path:
             make(fitted).write_parquet(path)
@@ -164,10 +173,13 @@ def load_artifact(folder: Path) -> FittedModel:
     """
     manifest = read_manifest(folder)
     with damage(folder):
-        split = load_split(folder, manifest["split"], manifest["left_out"])
+        vocabulary = load_vocabulary(folder)
+    found = _load_model(folder, manifest, vocabulary)
+    new = found.new_items
+    with damage(folder):
+        split = load_split(folder, manifest["split"], manifest["left_out"], new.item_ids if new is not None else ())
         metrics, history = _documents(folder)
-    found = _load_model(folder, manifest, split.vocabulary)
-    return FittedModel(found.config, found.model, split, found.facts, metrics, history)
+    return FittedModel(found.config, found.model, split, found.facts, metrics, history, new)
 
 
 def load_inference_model(folder: Path) -> InferenceModel:
@@ -206,7 +218,8 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
 
 def is_of_a_run(path: Path) -> bool:
     """Return whether a path in a run folder is what a run consists of, or hidden."""
-    return path.name.startswith(".") or path.name in (MANIFEST, INDEX, FACTS, CHECKPOINT, TENSORBOARD, *FILES)
+    ours = (MANIFEST, INDEX, FACTS, NEW_ITEMS, CHECKPOINT, TENSORBOARD, *FILES)
+    return path.name.startswith(".") or path.name in ours
 
 
 def other_settings(config: RunConfig, folder: Path) -> list[str]:
@@ -259,6 +272,10 @@ def _remove_events(folder: Path) -> None:
         folder.rmdir()
 
 
+def _new_items_of(new: NewItems, _: FittedModel) -> pl.DataFrame:
+    return new_items_table(new)
+
+
 def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the metrics and the log of training."""
     return read_json(folder / METRICS), read_json_lines(folder / LOG)
@@ -271,4 +288,9 @@ def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) 
         weights = upgrade_weights(load_file(folder / WEIGHTS))
     model = restore(folder, config, manifest, len(vocabulary), weights)
     facts = {key: value for key, value in manifest.items() if key not in ("format", "files")}
-    return InferenceModel(config, model, vocabulary, facts)
+    new = None
+    if NEW_ITEMS in manifest["files"] and isinstance(model, NeuralModel):
+        FORMAT.read_manifest(folder, [NEW_ITEMS])
+        with damage(folder / NEW_ITEMS):
+            new = load_new_items(folder / NEW_ITEMS, model.trained_vectors().shape[1], vocabulary)
+    return InferenceModel(config, model, vocabulary, facts, new)

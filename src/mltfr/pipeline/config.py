@@ -192,6 +192,15 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _new_items_can_be_read(self) -> Self:
+        if self.names.new_items and FUSIONS.get(self.fusion.name).cls.reads_items:
+            raise ValueError(
+                f"fusion '{self.fusion.name}' reads a vector of every item, and items that training has not seen have "
+                "none. Leave out --new-items, or choose another fusion."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tables_are_named(self) -> Self:
         if FUSIONS.get(self.fusion.name).cls.needs_tables and not self.tokens.tables:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mltfr.interactions import Examples, Histories, Split, Vocabulary
+from mltfr.interactions import UNKNOWN, Examples, Histories, Split, Vocabulary
 from mltfr.interactions.consistency import check_consistent, check_ids
+from mltfr.interactions.split import OtherItems
 from mltfr.storage.files import atomic_file, partial_folder
 
 ITEMS = "items.parquet"
 """The items in the order of their codes: `item_id`, `count`."""
 HISTORIES = "histories.parquet"
-"""Every user's history: `user_id`, `train_length`, and `items`, a list of codes."""
+"""Every user's history: `user_id`, `train_length`, and `items`, a list of codes; those behind the items are of
+`new_items.parquet`, where a run has that."""
 EXAMPLES = "examples.parquet"
 """Which interactions are held out to be predicted: `part` (the split), `user` (row in the histories), `cut`."""
 SPLIT_FILES = (ITEMS, HISTORIES, EXAMPLES)
@@ -24,8 +27,14 @@ PIECE = 1 << 25
 """Interactions that are written at a time."""
 
 
-def save_split(folder: Path, split: Split) -> None:
-    """Write `items.parquet`, `histories.parquet` and `examples.parquet`."""
+def save_split(folder: Path, split: Split, new_items: Sequence[str] = ()) -> None:
+    """Write `items.parquet`, `histories.parquet` and `examples.parquet`.
+
+    Args:
+        folder: where to.
+        split: the split.
+        new_items: ids of items that training has not seen, and that nevertheless have codes in the histories.
+    """
     vocabulary = split.vocabulary
     items = pl.DataFrame({"item_id": list(vocabulary.item_ids), "count": vocabulary.counts[1:]})
     parts = {"validation": split.validation, "test": split.test}
@@ -37,7 +46,7 @@ def save_split(folder: Path, split: Split) -> None:
         with atomic_file(folder / name) as path:
             frame.write_parquet(path)
     with atomic_file(folder / HISTORIES) as path:
-        _write_histories(split, path)
+        _write_histories(split.with_items(new_items) if new_items else split, path)
 
 
 def _write_histories(split: Split, path: Path) -> None:
@@ -96,8 +105,14 @@ def check_split(folder: Path, method: str, left_out: dict[str, int]) -> None:
         raise TypeError("the split is not described")
 
 
-def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
+def load_split(folder: Path, method: str, left_out: dict[str, int], new_items: Sequence[str] = ()) -> Split:
     """Read what `save_split` wrote; the manifest knows the method and who was left out.
+
+    Args:
+        folder: where from.
+        method: how the split was made.
+        left_out: users missing from a split, by reason.
+        new_items: as for `save_split`.
 
     Raises:
         ValueError: what was read does not fit together.
@@ -108,6 +123,13 @@ def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     check_ids(users["user_id"], "a user")
     lengths = users["items"].list.len().to_numpy().astype(np.int64)
     flat = users["items"].explode().to_numpy().astype(np.int32)
+    vocabulary, others = load_vocabulary(folder), None
+    if new_items:
+        outside = flat[(flat == UNKNOWN) | (flat > len(vocabulary))] - len(vocabulary) - 1
+        others = OtherItems(new_items, np.where(outside < 0, -1, outside))
+        if outside.max(initial=-1) >= len(new_items):
+            raise ValueError("an item code is out of range")
+        flat[flat > len(vocabulary)] = UNKNOWN
     parts = {
         name: Examples(part["user"].to_numpy(), part["cut"].to_numpy())
         for name in ("validation", "test")
@@ -116,12 +138,13 @@ def load_split(folder: Path, method: str, left_out: dict[str, int]) -> Split:
     split = Split(
         method=method,
         user_ids=tuple(users["user_id"]),
-        vocabulary=load_vocabulary(folder),
+        vocabulary=vocabulary,
         histories=Histories(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), flat),
         train_length=users["train_length"].to_numpy(),
         validation=parts["validation"],
         test=parts["test"],
         left_out=left_out,
+        others=others,
     )
     check_consistent(split)
     return split

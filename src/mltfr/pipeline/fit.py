@@ -42,6 +42,7 @@ from mltfr.pipeline.finished import finished_run, listed
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
 from mltfr.pipeline.names import FINGERPRINT, read_names
+from mltfr.pipeline.new_items import learn_new_items
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.pipeline.teacher import read_teacher, teacher_facts
 from mltfr.storage.files import write_text
@@ -197,6 +198,10 @@ def fit_split(
         fitted = FittedModel(config, result.model, data, facts, history=result.history)
         if rank:
             return fitted
+        if tables.names is not None and tables.names.new is not None:
+            new_items, of_new = learn_new_items(result.model, tables.names.new, data.vocabulary, callback)
+            facts |= of_new
+            fitted = replace(fitted, new_items=new_items)
         # 5. score
         if config.training.shards > 1:  # whatever this process has drawn before
             torch.manual_seed(config.seed)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from mltfr.baselines.popularity import Popularity
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split, Vocabulary
+from mltfr.names.new_items import NewItems
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.constant_branch import constant_branch
 from mltfr.pipeline.models import Model
+from mltfr.pipeline.new_items import beside_new_items
 from mltfr.pipeline.verdict import RunVerdict
 
 SHOWN = ("ndcg@10", "hr@10")
@@ -27,15 +29,26 @@ class InferenceModel:
         model: a network in evaluation mode, with its best weights, or a baseline.
         vocabulary: the items of the training split.
         facts: what the manifest says of the fit.
+        new_items: items that training has not seen, with vectors; None where there are none.
     """
 
     config: RunConfig
     model: Model
     vocabulary: Vocabulary
     facts: dict[str, Any]
+    new_items: NewItems | None = None
 
     def __repr__(self) -> str:
         return f"InferenceModel({self.config.title}; {len(self.vocabulary):,} items)"
+
+    def with_new_items(self) -> Self:
+        """Return the model with the items that training has not seen behind its own.
+
+        Raises:
+            ConfigError: it has no vectors of any.
+        """
+        model, ids = beside_new_items(self.model, self.new_items)
+        return replace(self, model=model, vocabulary=self.vocabulary.with_items(ids), new_items=None)
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
@@ -53,6 +66,7 @@ class FittedModel:
         facts: what the manifest says of the fit: fingerprints, tables, best epoch, wall time.
         metrics: the document of `metrics.json`.
         history: one record per epoch, as in `log.jsonl`.
+        new_items: items that training has not seen, with vectors; None where there are none.
     """
 
     config: RunConfig
@@ -61,6 +75,7 @@ class FittedModel:
     facts: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    new_items: NewItems | None = None
 
     def __repr__(self) -> str:
         return f"FittedModel({self})"
@@ -76,6 +91,15 @@ class FittedModel:
         """Where the run stands, in numbers, and as a text in words; None for runs that nothing has judged."""
         found = self.metrics.get("verdict")
         return RunVerdict.from_json(found) if found is not None else None
+
+    def with_new_items(self) -> Self:
+        """Return the model with the items that training has not seen behind its own, in its users' histories too.
+
+        Raises:
+            ConfigError: it has no vectors of any.
+        """
+        model, ids = beside_new_items(self.model, self.new_items)
+        return replace(self, model=model, split=self.split.with_items(ids), new_items=None)
 
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""

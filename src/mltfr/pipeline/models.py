@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mltfr.errors import ConfigError
@@ -53,6 +54,35 @@ class NeuralModel(SequentialModel):
     def zero_branch(self) -> ModelScorer:
         """Return a scorer that leaves the fusion out."""
         return ModelScorer(self, self.item_embedding.weight.device, fused=False)
+
+    def trained_vectors(self) -> Tensor:
+        """Return the item vectors `[I, D]` without what a fusion adds to them; the bias behind them where it is."""
+        with torch.no_grad():
+            vectors = self.item_vectors(whole=True, fused=False).all()[1 : self.items + 1].detach()  # [I, D]
+            return vectors if self.item_bias is None else torch.cat([vectors, self.item_bias[1:, None]], dim=1)
+
+    def with_items(self, vectors: Tensor) -> Self:
+        """Return the model with further items behind its own; backbone and fusion are the same modules.
+
+        Args:
+            vectors: `[N, D]`, as `trained_vectors`.
+        """
+        model = deepcopy(self, {id(part): part for part in (self.backbone, self.fusion)})
+        weight, vectors = self.item_embedding.weight.detach(), vectors.to(self.item_embedding.weight)
+        behind, hidden = self.items + 1, weight.shape[1]  # a mask token and a hidden item stay the last ones
+        rows = torch.cat([weight[:behind], vectors[:, :hidden], weight[behind:]])
+        model.items += len(vectors)
+        model.item_embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+            rows, freeze=False, padding_idx=0
+        )
+        if self.mask_token is not None:
+            model.mask_token = model.items + 1
+        if self.item_bias is not None:
+            model.item_bias = nn.Parameter(torch.cat([self.item_bias.detach(), vectors[:, hidden]]))
+        if self.names is not None and model.names is not None:  # what the vectors hold already is not added to them
+            own = self.names.names
+            model.names.names = torch.cat([own[:behind], own.new_zeros(len(vectors), own.shape[1]), own[behind:]])
+        return model.eval()
 
     def item_similarity(self, codes: Tensor) -> Tensor:
         """Return the cosines of the item vectors, `[N, I]`."""

@@ -39,6 +39,7 @@ def resolve(
     item_vectors: str | None = None,
     item_names: str | None = None,
     name_columns: Iterable[str] | str | None = None,
+    new_items: bool | None = None,
     teacher: str | None = None,
     seed: int | None = None,
     epochs: int | None = None,
@@ -61,6 +62,7 @@ def resolve(
         item_vectors: path of the item vectors of fusion "adapter".
         item_names: path of the names of the items, "ids" for the ids themselves, or "memory".
         name_columns: columns of that file, as a list or separated by commas; all that hold words if not given.
+        new_items: whether items of that file that training has not seen get vectors too.
         teacher: run folder of the teacher.
         seed: random seed.
         epochs: maximum number of epochs in all; of two rounds, the first one gets at most half of them, and each gets
@@ -87,7 +89,7 @@ def resolve(
                 "vectors": item_vectors,
             },
             "tokens": {"tables": list(tokens) if tokens is not None else None},
-            "names": {"file": item_names, "columns": name_columns},
+            "names": {"file": item_names, "columns": name_columns, "new_items": new_items},
             "distillation": {"teacher": teacher},
             "training": {"epochs": epochs},
             "evaluation": {"baselines": baselines},

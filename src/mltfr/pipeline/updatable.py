@@ -25,6 +25,7 @@ class Updatable:
 
     config: RunConfig
     _fitted: tuple[FittedModel, Retriever] | None = None  # replaced as a whole: other threads see one model
+    _wider: tuple[FittedModel, FittedModel, Retriever] | None = None  # the first one with its new items
 
     @property
     def fitted(self) -> FittedModel:
@@ -74,6 +75,16 @@ class Updatable:
         rows.warn()
         self._fitted, self.config = (updated, Retriever(updated.scorer, folder)), updated.config
         return self
+
+    def _asked(self, new_items: bool) -> tuple[FittedModel, Retriever]:
+        """Return the fitted model and its retriever, or those that know the items too that training has not seen."""
+        fitted, retriever = self._of_fit()
+        if not new_items:
+            return fitted, retriever
+        if (made := self._wider) is None or made[0] is not fitted:
+            wider = fitted.with_new_items()
+            made = self._wider = fitted, wider, Retriever(wider.scorer)
+        return made[1:]
 
     def _of_fit(self) -> tuple[FittedModel, Retriever]:
         if self._fitted is None:

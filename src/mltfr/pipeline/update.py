@@ -58,7 +58,7 @@ def with_new_rows(
         DataError: no row is left, or the log has a given test split, or times of another kind.
     """
     data, new = extend(fitted.split, log, fitted.config.filters, LastTime.of_facts(fitted.facts), train, unseen)
-    return replace(fitted, split=data), new
+    return replace(fitted, split=data, new_items=None), new
 
 
 def to_evaluate(fitted: FittedModel, log: InteractionLog) -> tuple[FittedModel, NewRows]:
@@ -111,6 +111,8 @@ def update(
     run, callback = folder.name if folder is not None else None, callback or Callback()
     with open_run(folder, resume) if folder is not None else nullcontext(False) as finished:
         tell_read_as(log.read_as, callback)
+        if parent.new_items is not None:
+            callback.message("vectors of new items are not carried over: fit again with --new-items to have them")
         later, new = with_new_rows(parent, log, train=epochs > 0)
         config, facts = _config(parent, epochs), _facts(parent, log, later.split, new, name)
         if epochs:

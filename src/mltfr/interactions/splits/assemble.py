@@ -8,7 +8,7 @@ import polars as pl
 
 from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.log import Grouped, Ints
-from mltfr.interactions.split import Split
+from mltfr.interactions.split import OtherItems, Split
 from mltfr.interactions.splits.lengths import SplitLengths
 from mltfr.interactions.vocabulary import Vocabulary
 
@@ -61,13 +61,17 @@ def assemble(method: str, grouped: Grouped, lengths: SplitLengths) -> Split:
     training = TrainingItems(len(grouped.item_ids))
     training.add(grouped.items[in_training], grouped.order[in_training])
     known, codes = training.codes()
+    items, others = codes[grouped.items], np.flatnonzero(codes == UNKNOWN)
+    place = np.full(len(codes), -1, np.int32)
+    place[others] = np.arange(len(others), dtype=np.int32)
     return Split(
         method=method,
         user_ids=tuple(grouped.user_ids),
         vocabulary=make_vocabulary(grouped.item_ids.gather(known), training.counts[known]),
-        histories=Histories(grouped.offsets, codes[grouped.items]),
+        histories=Histories(grouped.offsets, items),
         train_length=lengths.train,
         validation=lengths.examples("validation"),
         test=lengths.examples("test"),
         left_out={reason: count for reason, count in lengths.left_out.items() if count},
+        others=OtherItems(tuple(grouped.item_ids.gather(others)), place[grouped.items[items == UNKNOWN]]),
     )
