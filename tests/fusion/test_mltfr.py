@@ -136,7 +136,7 @@ def test_scores_keep_full_precision_under_autocast(twins: Callable[[], AbstractC
     query, tokens = torch.randn(40, 64), 14 * torch.nn.functional.normalize(torch.randn(50, 64), dim=-1)
     tokens.requires_grad_()
     with twins(), torch.autocast("cpu", dtype=torch.bfloat16):
-        kept, score, rest = keep_best(query, tokens, 8, None, torch.zeros(40, dtype=torch.long))
+        kept, score, rest = keep_best(query, tokens, 8, None, torch.zeros(40, dtype=torch.long), with_rest=True)
     torch.testing.assert_close(score, (query @ tokens.T).gather(1, kept.rows))
     others = (query @ tokens.T).detach().scatter(1, kept.rows, -torch.inf)
     torch.testing.assert_close(rest, others.logsumexp(1))

@@ -83,8 +83,9 @@ class TokenFilter(TokenSelector):
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:  # [Q, D], [M, D], [Q]
         """Return the tokens kept by every query; choosing them needs no gradient, weighing them does."""
         noise = self.gumbel(batch, len(tokens)) if self.training and self.noise else None      # [B, M]
-        kept, score, rest = keep_best(query, tokens, self.keep, noise, users)   # [Q, K], [Q, K], [Q]
-        if not self.null_key or self.keep == len(tokens):
+        with_null = self.null_key and self.keep < len(tokens)
+        kept, score, rest = keep_best(query, tokens, self.keep, noise, users, with_null)   # [Q, K], [Q, K], [Q]
+        if rest is None:
             return Choice(kept, log_softmax(score))
         log_weight = log_softmax(torch.cat([score, rest.unsqueeze(1)], dim=1))  # [Q, K + 1]
         return Choice(kept, log_weight[:, :-1], log_weight[:, -1])

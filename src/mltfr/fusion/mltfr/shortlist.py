@@ -161,8 +161,8 @@ class TokenSelector(nn.Module):
 
 
 def keep_best(
-    query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
-) -> tuple[GatherIndex, Tensor, Tensor]:
+    query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor, with_rest: bool = False
+) -> tuple[GatherIndex, Tensor, Tensor | None]:
     """Return the `keep` tokens with the highest score plus noise, their scores without it, and what the rest scores.
 
     A score is the dot product of query and token, exact, in full precision under autocast too. The choice has no
@@ -175,30 +175,34 @@ def keep_best(
         keep: number of tokens.
         noise: what is added to the scores, `[B, M]`.
         users: whose noise a query gets, `[Q]`.
+        with_rest: whether what the rest scores is told; None if not.
     """
-    chosen, found, rest = _best_tokens(query.detach(), tokens.detach(), keep, noise, users)
+    chosen, found, rest = _best_tokens(query.detach(), tokens.detach(), keep, noise, users, with_rest)
     kept = GatherIndex(chosen, len(tokens))
-    if not torch.is_grad_enabled():
-        return kept, found.to(query.dtype), rest.to(query.dtype)
-    with torch.autocast(query.device.type, enabled=False):
-        full = torch.promote_types(query.dtype, torch.float32)
-        return kept, gather_dot(query.to(full), tokens.to(full), kept).squeeze(1), rest.to(full)
+    kind = query.dtype
+    if torch.is_grad_enabled():
+        with torch.autocast(query.device.type, enabled=False):
+            kind = torch.promote_types(kind, torch.float32)
+            found = gather_dot(query.to(kind), tokens.to(kind), kept).squeeze(1)
+    return kept, found.to(kind), None if rest is None else rest.to(kind)
 
 
 @torch.no_grad()
 def _best_tokens(
-    query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the best tokens, int64 `[Q, keep]`, in no order, their scores, and what the rest scores, `[Q]`."""
+    query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor, with_rest: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the best tokens, int64 `[Q, keep]`, in no order, their scores, and what the rest scores or None."""
     if len(query) > QUERIES_AT_ONCE and use_kernels(query.device):  # so few that their scores stay in a CPU's cache
         parts = zip(torch.split(query, QUERIES_AT_ONCE), torch.split(users, QUERIES_AT_ONCE), strict=True)
-        found = (_best_tokens(part, tokens, keep, noise, owners) for part, owners in parts)
-        ids, scores, rests = map(torch.cat, zip(*found, strict=True))
-        return ids, scores, rests
+        found = (_best_tokens(part, tokens, keep, noise, owners, with_rest) for part, owners in parts)
+        ids, scores, rests = zip(*found, strict=True)
+        told = [each for each in rests if each is not None]
+        return torch.cat(ids), torch.cat(scores), torch.cat(told) if told else None
     with torch.autocast(query.device.type, enabled=False), large_products(len(query)):
         score = query.float() @ tokens.float().T                                # [Q, M]
     best = top_k(score if noise is None else score + noise[users], keep)        # [Q, K]
-    return best, score.gather(1, best), _log_sum_exp(score.scatter(1, best, -torch.inf))
+    kept = score.gather(1, best)                                                # [Q, K]
+    return best, kept, _log_sum_exp(score.scatter(1, best, -torch.inf)) if with_rest else None
 
 
 def _log_sum_exp(score: Tensor) -> Tensor:  # [Q, M] -> [Q]
