@@ -29,7 +29,7 @@ OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory")  # torch's, on
 class TrainingMemory:
     """Memory estimate of a training, from the sizes of its largest tensors: item table, logits, optimiser state.
 
-    A fusion's own tensors are not counted; an out-of-memory error is explained by `explain_out_of_memory`.
+    A fusion counts where it corrects item vectors; an out-of-memory error is explained by `explain_out_of_memory`.
 
     Attributes:
         items: number of items I.
