@@ -19,7 +19,7 @@ class ProbabilityScorer(Scorer, Protocol):
         """Return what the scores of all items say as probabilities, float32 `[B, I]`; every row sums to one.
 
         Args:
-            scores: `scores(queries, 1, I + 1)`, `[B, I]`, which may be written into.
+            scores: `scores(queries, 1, I + 1)`, `[B, I]`, which may be written into, in inference mode.
         """
 
 

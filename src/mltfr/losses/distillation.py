@@ -21,7 +21,7 @@ class DistillationConfig(Config):
     """Run folder of the teacher, a network, a baseline or a blend of the same log, filters and split; none if empty."""
     top: int = Field(50, ge=1)
     """Items of the teacher's at every position that are learned, the most probable ones."""
-    weight: float = Field(0.5, gt=0, le=1)
+    weight: float = Field(0.8, gt=0, le=1)
     """Share of the teacher in the loss; that of the targets is the rest."""
     temperature: float = Field(1.0, gt=0)
     """Temperature of the teacher's and the model's probabilities in the teacher's term: above 1, items that the teacher
