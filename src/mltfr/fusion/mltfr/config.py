@@ -20,7 +20,7 @@ class TokenFilterConfig(Config):
     table, drawn once by the seed, the same for all and of one weight."""
     keep: int = Field(8, ge=2)
     """Tokens kept per position and table (K); with one, an expert's output would not depend on the position."""
-    shortlist: int = Field(512, ge=2)
+    shortlist: int = Field(768, ge=2)
     """Tokens of each table that are candidates between two refreshes (M)."""
     hysteresis: float = Field(0.5, ge=0)
     """By what share more often than a token of the shortlist another one must be asked for to take its place."""

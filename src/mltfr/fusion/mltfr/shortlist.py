@@ -200,7 +200,7 @@ def _best_tokens(
         return torch.cat(ids), torch.cat(scores), torch.cat(told) if told else None
     with torch.autocast(query.device.type, enabled=False), large_products(len(query)):
         score = query.float() @ tokens.float().T                                # [Q, M]
-    best = top_k(score if noise is None else score + noise[users], keep)        # [Q, K]
+    best = top_k(score if noise is None else noise[users].add_(score), keep)        # [Q, K]
     kept = score.gather(1, best)                                                # [Q, K]
     return best, kept, _log_sum_exp(score.scatter(1, best, -torch.inf)) if with_rest else None
 
