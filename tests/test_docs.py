@@ -162,6 +162,7 @@ def test_every_command_exists_with_its_options(words: list[str]) -> None:
             values["item_vectors"] = words[words.index("--item-vectors") + 1]
         if "--item-names" in words:
             values["item_names"] = words[words.index("--item-names") + 1]
+        values["new_items"] = "--new-items" in words or None
         pairs = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
         file = words[words.index("--config") + 1] if "--config" in words else ""
         given = tomllib.loads((ROOT / file).read_text("utf-8")) if file.startswith("configs/") else {}

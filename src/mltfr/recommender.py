@@ -177,7 +177,7 @@ class Recommender(Loadable):
             progress: receives how many users are done.
 
         Raises:
-            ConfigError: an unknown split, or a zero branch of a baseline, which has no fusion.
+            ConfigError: an unknown split, or a zero branch of a baseline.
             DataError: no row of `log` is later than the fit's, or none has anything of its user before it.
             RunError: nothing is fitted yet.
         """
@@ -187,6 +187,7 @@ class Recommender(Loadable):
         if log is not None:
             fitted, new = to_evaluate(fitted, read_new_rows(fitted.config, log))
             new.warn()
+        fitted = fitted.for_test() if split == "test" else fitted
         scorer = fitted.zero_branch() if zero_branch else fitted.scorer()
         if scorer is None:
             raise ConfigError(f"'{fitted.config.title}' has no fusion: leave out zero_branch.")
@@ -231,8 +232,7 @@ class Recommender(Loadable):
                 are left out, but refused where the log has none of them.
             names: names of items, for a column `name` behind `item_id`: a table with columns such as `item_id` and
                 `title`, a CSV, Parquet or JSON Lines file of one, or names by item id.
-            new_items: whether items that training has not seen are candidates, and are read in histories, where the
-                run has vectors of them; see the argument of the same name above.
+            new_items: whether items of which the run has vectors, and which training has not seen, are known as well.
             progress: receives how many users are done.
 
         Raises:

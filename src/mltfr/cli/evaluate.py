@@ -56,6 +56,7 @@ def evaluate(
             tell_read_as(log.read_as, progress)
         fitted, new = to_evaluate(fitted, log)
         say(new, err=True)
+    fitted = fitted.for_test() if split == "test" else fitted
     name: SplitName = "test" if split == "test" else "validation"
     with show_progress(quiet=json) as progress:
         result = measure(fitted.scorer(), fitted.split, name, fitted.protocol(), details=True, progress=progress)

@@ -58,8 +58,8 @@ class EvaluationProtocol(Config):
 
     split: str
     """How the interaction log was split (`Split.method`)."""
-    candidates: Literal["all training items"] = "all training items"
-    """Items that the target is ranked among."""
+    candidates: Literal["all training items", "all training items and new ones"] = "all training items"
+    """Items that the target is ranked among; new ones have a name, and no training history holds them."""
     remove_seen: bool = True
     """Whether items of the history are no candidates; a target among them is a miss."""
     ties: Literal["expected over orders"] = "expected over orders"

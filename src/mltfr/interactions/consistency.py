@@ -37,7 +37,7 @@ def check_consistent(split: Split) -> None:
     for piece in _pieces(split.histories.items):
         _require(piece.min() >= UNKNOWN and piece.max() <= items and piece.all(), "an item code is out of range")
     if split.training is None:
-        counted = int(split.train_length.sum())
+        counted = len(split.train_histories().items)
         _require(split.vocabulary.counts.sum() == counted, "the training counts are not those of the histories")
         return
     _array("training items", split.training.items, np.int32, int(split.train_length.sum()))
@@ -64,7 +64,9 @@ def _check_examples(name: str, examples: Examples, split: Split, sizes: npt.NDAr
     _array(f"users of {name}", user, np.int64, len(cut))
     _array(f"cuts of {name}", cut, np.int64, len(user))
     _require(((user >= 0) & (user < len(sizes))).all(), f"a user of {name} is out of range")
-    held_out = (cut >= split.train_length[user]) & (cut < sizes[user])
+    there = (cut >= 0) & (cut < sizes[user])
+    held_out = there & (cut >= split.train_length[user])
+    held_out[there] |= split.targets(Examples(user[there], cut[there])) == UNKNOWN  # of an item that is held out
     _require(held_out.all(), f"an example of {name} is not among the user's held-out interactions")
 
 

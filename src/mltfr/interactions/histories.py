@@ -52,6 +52,12 @@ class Histories:
         """Number of interactions of every user, int64 `[U]`."""
         return np.diff(self.offsets)
 
+    def known(self) -> Histories:
+        """Return the histories without the interactions with items that training has not seen."""
+        there = self.items != UNKNOWN
+        before = np.concatenate([np.zeros(1, np.int64), np.cumsum(there)])          # [T + 1]
+        return Histories(before[self.offsets], self.items[there])
+
     def prefixes(self, lengths: npt.NDArray[np.int64]) -> Histories:
         """Return the first `lengths[u]` interactions of every user, int64 `[U]`, none more than there are."""
         kept = np.arange(len(self.items)) < np.repeat(self.offsets[:-1] + lengths, self.lengths)

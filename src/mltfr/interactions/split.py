@@ -56,12 +56,15 @@ class Split:
         user_ids: the id of every row of `histories`.
         vocabulary: the items of the training split, and no others.
         histories: everything each user did, oldest first, coded by `vocabulary`.
-        train_length: int64 `[U]`; the first `train_length[u]` interactions are the training split.
+        train_length: int64 `[U]`; the first `train_length[u]` interactions are the training split, but for those with
+            items that are held out of training altogether, which are `UNKNOWN`.
         validation: examples to choose everything on.
         test: examples to score once.
         left_out: why and how many users are missing from a split ("too short for test": 3).
         training: the training histories alone, where they are stored; else they are made on demand.
         others: the items of the log that training has not seen; None where nothing is known of them.
+        target_items: int32 `[T]`; what a target is, where that has a code and is `UNKNOWN` in the histories. None:
+            what is there.
     """
 
     method: str
@@ -74,6 +77,7 @@ class Split:
     left_out: Mapping[str, int] = field(default_factory=dict)
     training: Histories | None = None
     others: OtherItems | None = None
+    target_items: npt.NDArray[np.int32] | None = None
 
     def __repr__(self) -> str:
         return f"Split({self})"
@@ -83,7 +87,7 @@ class Split:
         left_out = "".join(f"; {count:,} {why}" for why, count in self.left_out.items())
         return (
             f"{with_dates(self.method)}: {len(self.user_ids):,} users, {len(self.vocabulary):,} items, "
-            f"{len(self.histories.items):,} interactions, {int(self.train_length.sum()):,} of them training; examples: "
+            f"{len(self.histories.items):,} interactions, {self.training_interactions:,} of them training; examples: "
             f"{len(self.validation):,} validation, {len(self.test):,} test{left_out}"
         )
 
@@ -94,18 +98,32 @@ class Split:
 
     def targets(self, examples: Examples) -> npt.NDArray[np.int32]:
         """Return the target code of every example, int32 `[E]`; `UNKNOWN` where training lacks it."""
-        return self.histories.items[self.histories.offsets[examples.user] + examples.cut]
+        items = self.histories.items if self.target_items is None else self.target_items
+        return items[self.histories.offsets[examples.user] + examples.cut]
 
-    def with_items(self, item_ids: Sequence[str]) -> Self:
-        """Return the split with codes for some items that training has not seen, behind its own."""
+    @property
+    def training_interactions(self) -> int:
+        """Number of interactions of the training split."""
+        return int(self.vocabulary.counts.sum())
+
+    def with_items(self, item_ids: Sequence[str], in_histories: bool = True) -> Self:
+        """Return the split with codes for some items that training has not seen, behind its own.
+
+        Args:
+            item_ids: their ids.
+            in_histories: whether they have them in histories too, and not only as targets.
+        """
         vocabulary, items = self.vocabulary.with_items(item_ids), self.histories.items.copy()
         if self.others is not None:
             codes = np.append(vocabulary.encode(self.others.item_ids), np.int32(UNKNOWN))
             items[items == UNKNOWN] = codes[self.others.items]
+        if not in_histories:
+            return replace(self, vocabulary=vocabulary, target_items=items, others=None)
         return replace(self, vocabulary=vocabulary, histories=Histories(self.histories.offsets, items), others=None)
 
     def train_histories(self) -> Histories:
         """Return the training histories alone, without held-out items."""
         if self.training is not None:
             return self.training
-        return self.histories.prefixes(self.train_length)
+        training = self.histories.prefixes(self.train_length)
+        return training.known() if len(training.items) > self.training_interactions else training

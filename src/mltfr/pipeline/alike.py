@@ -9,7 +9,7 @@ import numpy as np
 
 from mltfr.config import differences
 from mltfr.errors import DataError
-from mltfr.interactions import Split
+from mltfr.interactions import UNKNOWN, Split
 from mltfr.pipeline.config import RunConfig
 
 
@@ -55,7 +55,8 @@ def check_held_out(name: str, data: Split) -> None:
         DataError: one is.
     """
     for part, examples in (("validation", data.validation), ("test", data.test)):
-        if (inside := np.flatnonzero(examples.cut < data.train_length[examples.user])).size:
+        trained = (examples.cut < data.train_length[examples.user]) & (data.targets(examples) != UNKNOWN)
+        if (inside := np.flatnonzero(trained)).size:
             user = data.user_ids[int(examples.user[inside[0]])]
             raise DataError(
                 f"{name}: {inside.size:,} {part} targets are part of the training split (user '{user}'), so its scores "

@@ -17,6 +17,7 @@ from mltfr.evaluation.protocol import Average, Cutoffs, EvaluationProtocol, Metr
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
 from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
+from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.losses import LOSSES, LossConfig
 from mltfr.losses.cross_entropy import CrossEntropyConfig
 from mltfr.losses.distillation import DistillationConfig
@@ -197,6 +198,15 @@ class RunConfig(Config):
             raise ValueError(
                 f"fusion '{self.fusion.name}' reads a vector of every item, and items that training has not seen have "
                 "none. Leave out --new-items, or choose another fusion."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _new_items_are_named(self) -> Self:
+        if self.split.method == NEW_ITEMS and not self.names.new_items:
+            raise ValueError(
+                f"split.method '{NEW_ITEMS}' asks for items that training has not seen, which are candidates by their "
+                "names. Give --item-names FILE --new-items, or choose another split."
             )
         return self
 

@@ -14,6 +14,7 @@ from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.interactions import Split
 from mltfr.interactions.extend import METHOD as NEW_ROWS
 from mltfr.interactions.filter_steps import FilterStep
+from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.storage.progress import Progress
 
 FEW_USERS = 100
@@ -84,7 +85,7 @@ class DataCounts:
         test, names = self.test, {step.name for step in self.filters}
         settable = self.split != NEW_ROWS  # an update keeps its run's settings: there is nothing to do
         much = MUCH * test.targets
-        if test.unknown:
+        if test.unknown and not self.split.startswith(NEW_ITEMS):
             later = "later split.validation_from and split.test_from leave fewer new items"
             remedy = later if self.split.startswith("global-time") else "--set filters.core=5 leaves rare items out"
             told = f": {remedy}" if settable and test.unknown >= much and "core" not in names else ""
@@ -126,7 +127,7 @@ def count_data(data: Split, protocol: EvaluationProtocol, filters: Iterable[Filt
         average=protocol.average,
         filters=tuple(filters),
         training=FilterStep(
-            "training", int(data.train_length.sum()), int(np.sum(data.train_length > 0)), len(data.vocabulary)
+            "training", data.training_interactions, int(np.sum(data.train_length > 0)), len(data.vocabulary)
         ),
         validation=count_targets(data, "validation", protocol),
         test=count_targets(data, "test", protocol),

@@ -22,6 +22,7 @@ from mltfr.interactions import InteractionLog, LastTime, PreparedSet, Split
 from mltfr.interactions.filter_steps import FilterStep
 from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
+from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.memory import TrainingMemory, explain_out_of_memory
 from mltfr.names.texts import ItemTexts
 from mltfr.pipeline.artifact import (
@@ -42,6 +43,7 @@ from mltfr.pipeline.finished import finished_run, listed
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables, split_log
 from mltfr.pipeline.names import FINGERPRINT, read_names
+from mltfr.pipeline.new_item_rows import new_item_rows
 from mltfr.pipeline.new_items import learn_new_items
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.pipeline.teacher import read_teacher, teacher_facts
@@ -125,6 +127,9 @@ def fit(
         fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
         for document in (fitted.facts, fitted.metrics):
             document.update(read_as_facts(log.read_as))
+        if texts is not None and config.split.method == NEW_ITEMS and "baselines" in fitted.metrics:
+            with callback:
+                fitted.metrics["baselines"] |= new_item_rows(fitted, texts, callback)
         if counts is not None:
             fitted.metrics["counts"] = counts.to_json()
         if texts is not None and not rank:

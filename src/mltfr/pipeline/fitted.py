@@ -9,6 +9,7 @@ from mltfr.baselines.popularity import Popularity
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.inference import FallbackScorer, Scorer
 from mltfr.interactions import Split, Vocabulary
+from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.names.new_items import NewItems
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.constant_branch import constant_branch
@@ -101,6 +102,16 @@ class FittedModel:
         model, ids = beside_new_items(self.model, self.new_items)
         return replace(self, model=model, split=self.split.with_items(ids), new_items=None)
 
+    def for_test(self) -> Self:
+        """Return what test is scored with: the model itself, unless the split asks for items held out of training.
+
+        Then it has the items that have a name behind its own, as candidates and targets; histories are without them.
+        """
+        if self.config.split.method != NEW_ITEMS or self.new_items is None:
+            return self
+        model, ids = beside_new_items(self.model, self.new_items)
+        return replace(self, model=model, split=self.split.with_items(ids, in_histories=False), new_items=None)
+
     def scorer(self) -> Scorer:
         """Return what scores items: the model, and popularity for histories without a known item."""
         return InferenceModel(self.config, self.model, self.split.vocabulary, self.facts).scorer()
@@ -121,4 +132,7 @@ class FittedModel:
 
     def protocol(self) -> EvaluationProtocol:
         """Return how this recommender is measured."""
-        return self.config.evaluation.protocol(self.split.method)
+        protocol = self.config.evaluation.protocol(self.split.method)
+        if self.split.target_items is None:
+            return protocol
+        return protocol.model_copy(update={"candidates": "all training items and new ones"})

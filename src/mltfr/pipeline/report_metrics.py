@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mltfr.evaluation import Evaluation, evaluate
@@ -31,7 +32,8 @@ def score(
     """
     document, own, _ = _score(fitted, run)
     heard(own[TEST])
-    popularity = evaluate(fitted.popularity(), fitted.split, "test", fitted.protocol())
+    tested = fitted.for_test()
+    popularity = evaluate(tested.popularity(), tested.split, "test", tested.protocol())
     return {**document, "popularity": dict(popularity.metrics)}
 
 
@@ -57,7 +59,7 @@ def score_and_judge(
         chosen = before.name if before is not None else "popularity"
         names = list(dict.fromkeys(("popularity", chosen)))
     taken, skipped = quick_baselines(fitted, callback, names)
-    beside = {name: _evaluations(fit_beside(name, fitted.split), fitted, callback) for name in taken}
+    beside = {name: _evaluations(partial(_beside, name), fitted, callback) for name in taken}
     metrics = {
         name: {split: dict(evaluation.metrics) for split, evaluation in scores.items()}
         for name, scores in beside.items()
@@ -96,14 +98,14 @@ def _score(
     fitted: FittedModel, run: str | None, progress: Progress = SILENT
 ) -> tuple[dict[str, Any], dict[str, Evaluation], Controls]:
     """Return the document without popularity, the run's evaluations, and those of its controls."""
-    own = _evaluations(fitted.scorer(), fitted, progress, details=True)
+    own, tested = _evaluations(FittedModel.scorer, fitted, progress, details=True), fitted.for_test()
     document = own[TEST].to_json(run)
     if VALIDATION in own:
         document["validation"] = own[VALIDATION].to_json(run)
-    scorer, zero_branch, constant_branch = fitted.zero_branch(), None, None
+    scorer, zero_branch, constant_branch = tested.zero_branch(), None, None
     if scorer is not None:
         if fitted.config.fusions != "none":  # without a fusion, the run is its own zero branch
-            zero_branch = evaluate(scorer, fitted.split, "test", fitted.protocol(), progress=progress)
+            zero_branch = evaluate(scorer, tested.split, "test", tested.protocol(), progress=progress)
         document["zero_branch"] = dict((zero_branch or own[TEST]).metrics)
     if VALIDATION in own and (scorer := fitted.constant_branch()) is not None:
         constant_branch = evaluate(scorer, fitted.split, "validation", fitted.protocol(), progress=progress)
@@ -112,11 +114,16 @@ def _score(
 
 
 def _evaluations(
-    scorer: Scorer, fitted: FittedModel, progress: Progress, details: bool = False
+    scorer_of: Callable[[FittedModel], Scorer], fitted: FittedModel, progress: Progress, details: bool = False
 ) -> dict[str, Evaluation]:
     """Return the evaluations of a scorer by split: test, and validation where it has examples."""
-    split, protocol = fitted.split, fitted.protocol()
-    found = {TEST: evaluate(scorer, split, "test", protocol, details=details, progress=progress)}
-    if len(split.validation):
-        found[VALIDATION] = evaluate(scorer, split, "validation", protocol, details=details, progress=progress)
+    tested, scorer, how = fitted.for_test(), scorer_of(fitted), {"details": details, "progress": progress}
+    test_scorer = scorer if tested is fitted else scorer_of(tested)
+    found = {TEST: evaluate(test_scorer, tested.split, "test", tested.protocol(), **how)}  # type: ignore[arg-type]
+    if len(fitted.split.validation):
+        found[VALIDATION] = evaluate(scorer, fitted.split, "validation", fitted.protocol(), **how)  # type: ignore[arg-type]
     return found
+
+
+def _beside(name: str, fitted: FittedModel) -> Scorer:
+    return fit_beside(name, fitted.split)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, Self, TypeVar
 
-from pydantic import PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from mltfr.config import Config
+from mltfr.errors import DataError
 from mltfr.interactions.borders import Border, as_border, as_text, in_order
 from mltfr.interactions.log import InteractionLog, OrderedLog
 from mltfr.interactions.split import Split
@@ -16,6 +17,7 @@ from mltfr.interactions.splits.given import given
 from mltfr.interactions.splits.global_time import global_time, is_share
 from mltfr.interactions.splits.leave_last import leave_last
 from mltfr.interactions.splits.lengths import SplitLengths
+from mltfr.interactions.splits.new_items import NEW_ITEMS, draw_items, hold_items
 
 Log = TypeVar("Log", bound=OrderedLog)
 
@@ -23,14 +25,20 @@ Log = TypeVar("Log", bound=OrderedLog)
 class SplitConfig(Config):
     """How the log is split."""
 
-    method: Literal["auto", "leave-one-out", "leave-last-n", "global-time", "given"] = "auto"
-    """Method; `auto` is the given split where the data has one, else leave-one-out."""
+    method: Literal["auto", "leave-one-out", "leave-last-n", "global-time", "given", "new-items"] = "auto"
+    """Method; `auto` is the given split where the data has one, else leave-one-out. `new-items` holds items out of
+    training altogether, and asks for them in the test; it needs their names (`names.new_items`)."""
     n: PositiveInt = 1
     """Items held out per user and split, for `leave-last-n`."""
     validation_from: Border = 0.8
     """Where validation starts, for `global-time`: a share of the interactions (below 1), or a time (see `filters`)."""
     test_from: Border = 0.9
     """Where the test starts, for `global-time`: a share of the interactions (below 1), or a time (see `filters`)."""
+
+    share: float = Field(0.1, gt=0, lt=1)
+    """Share of the items that are held out, for `new-items`."""
+    seed: int = Field(0, ge=0)
+    """Seed of which they are, for `new-items`."""
 
     @property
     def as_quantiles(self) -> bool:
@@ -44,7 +52,13 @@ class SplitConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        owners = {"n": "leave-last-n", "validation_from": "global-time", "test_from": "global-time"}
+        owners = {
+            "n": "leave-last-n",
+            "validation_from": "global-time",
+            "test_from": "global-time",
+            "share": NEW_ITEMS,
+            "seed": NEW_ITEMS,
+        }
         for name, owner in owners.items():
             if self.method != owner and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"'{name}' belongs to the split '{owner}', but the method is '{self.method}'")
@@ -61,7 +75,13 @@ def split(log: InteractionLog, config: SplitConfig | None = None) -> Split:
     Raises:
         DataError: the log is too small for the method, or lacks what it needs.
     """
-    method, kept, lengths = split_lengths(replace(log), config or SplitConfig())  # what a copy caches goes with it
+    config, log = config or SplitConfig(), replace(log)  # what a copy caches goes with it
+    if config.method == NEW_ITEMS:
+        grouped = log.grouped
+        held = draw_items(grouped, config.share, config.seed)
+        name = f"{NEW_ITEMS}(share={config.share:g}, seed={config.seed})"
+        return assemble(name, grouped, *hold_items(grouped, held), held)
+    method, kept, lengths = split_lengths(log, config)
     return assemble(method, kept.grouped, lengths)
 
 
@@ -72,6 +92,11 @@ def split_lengths(log: Log, config: SplitConfig) -> tuple[str, Log, SplitLengths
         DataError: the log lacks what the method needs.
     """
     method = config.method
+    if method == NEW_ITEMS:
+        raise DataError(
+            f"{log.source}: the split '{NEW_ITEMS}' is made of a whole log, not beforehand and not by windows. "
+            "Give the log to mltfr fit, with --item-names FILE --new-items."
+        )
     if method == "auto":
         method = "given" if log.has_test else "leave-one-out"
     if method == "given":

@@ -8,7 +8,7 @@ import polars as pl
 
 from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.log import Grouped, Ints
-from mltfr.interactions.split import OtherItems, Split
+from mltfr.interactions.split import Examples, OtherItems, Split
 from mltfr.interactions.splits.lengths import SplitLengths
 from mltfr.interactions.vocabulary import Vocabulary
 
@@ -43,13 +43,21 @@ def make_vocabulary(item_ids: pl.Series, counts: Ints) -> Vocabulary:
     return Vocabulary(tuple(item_ids), np.concatenate([np.zeros(1, np.int64), counts]))
 
 
-def assemble(method: str, grouped: Grouped, lengths: SplitLengths) -> Split:
+def assemble(
+    method: str,
+    grouped: Grouped,
+    lengths: SplitLengths,
+    test: Examples | None = None,
+    held: npt.NDArray[np.bool_] | None = None,
+) -> Split:
     """Put a split together.
 
     Args:
         method: how the split was made.
         grouped: all interactions.
         lengths: the stretches of every user.
+        test: the test examples; those of the lengths if not given.
+        held: which items are in no training split, `[I]`; None for none.
 
     Raises:
         DataError: no user has a test example, or there is no training split.
@@ -58,6 +66,8 @@ def assemble(method: str, grouped: Grouped, lengths: SplitLengths) -> Split:
     user_lengths = np.diff(grouped.offsets)
     position = np.arange(len(grouped.order)) - np.repeat(grouped.offsets[:-1], user_lengths)
     in_training = position < np.repeat(lengths.train, user_lengths)
+    if held is not None:
+        in_training &= ~held[grouped.items]
     training = TrainingItems(len(grouped.item_ids))
     training.add(grouped.items[in_training], grouped.order[in_training])
     known, codes = training.codes()
@@ -71,7 +81,7 @@ def assemble(method: str, grouped: Grouped, lengths: SplitLengths) -> Split:
         histories=Histories(grouped.offsets, items),
         train_length=lengths.train,
         validation=lengths.examples("validation"),
-        test=lengths.examples("test"),
+        test=test if test is not None else lengths.examples("test"),
         left_out={reason: count for reason, count in lengths.left_out.items() if count},
         others=OtherItems(tuple(grouped.item_ids.gather(others)), place[grouped.items[items == UNKNOWN]]),
     )
