@@ -13,6 +13,7 @@ from mltfr.errors import ConfigError
 from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.interactions import InteractionLog
 from mltfr.pipeline import resolve
+from mltfr.pipeline.compare import compare_runs
 from mltfr.pipeline.new_item_rows import RANDOM, WORDS
 from mltfr.tokens import TokenStore
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
@@ -90,6 +91,17 @@ def test_a_run_that_is_read_again_scores_the_same(run: tuple[Recommender, Path])
         again = loaded.evaluate(split).to_json("run")  # type: ignore[arg-type]
         assert again["metrics"] == document["metrics"]
         assert again["protocol_hash"] == document["protocol_hash"]
+
+
+def test_runs_are_compared_by_it(run: tuple[Recommender, Path]) -> None:
+    other = run[1].parent / "other"
+    run[0].save(other)
+    found = compare_runs([run[1], other], "hr@10")
+    assert {each.metrics["hr@10"] for each in found.evaluations.values()} == {run[0].metrics["metrics"]["hr@10"]}
+
+
+def test_slices_know_that_targets_are_new(run: tuple[Recommender, Path]) -> None:
+    assert set(run[0].metrics["slices"]["target_popularity"]) == {"unknown"}
 
 
 def test_the_split_needs_names() -> None:

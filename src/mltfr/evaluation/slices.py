@@ -24,8 +24,8 @@ def popularity_slices(targets: npt.NDArray[np.integer], counts: npt.NDArray[np.i
     order = np.argsort(-counts[1:], kind="stable")                       # [I]
     before = np.cumsum(counts[1:][order]) - counts[1:][order]            # interactions of more popular items
     third = np.empty(len(counts), np.int64)
-    third[0] = -1
     third[order + 1] = np.minimum(3 * before // max(1, int(counts.sum())), 2)
+    third[counts == 0] = -1  # padding, and items that are candidates though training has not seen them
     of_target = np.where(targets > 0, third[np.maximum(targets, 0)], -1)
     return {name: of_target == i for i, name in ((0, "head"), (1, "mid"), (2, "tail"), (-1, "unknown"))}
 

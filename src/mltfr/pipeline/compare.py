@@ -33,14 +33,14 @@ def compare_runs(folders: Sequence[Path], metric: str = "ndcg@10", progress: Pro
     runs = names_of(folders)
     checked = []
     for name, folder in runs.items():
-        fitted = load_artifact(folder)
+        fitted = load_artifact(folder).for_test()
         protocol = fitted.protocol()
         check_metric(metric, protocol)
         checked.append((name, protocol, examples_digest(fitted.split, "test", protocol)))
         require_alike(checked[0], checked[-1])
     evaluations = {}
     for name, folder in runs.items():
-        fitted = load_artifact(folder)
+        fitted = load_artifact(folder).for_test()
         evaluations[name] = evaluate(fitted.scorer(), fitted.split, "test", fitted.protocol(), progress=progress)
     return compare(evaluations, metric)
 

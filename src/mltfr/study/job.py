@@ -56,7 +56,8 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
         return
     if (run / MANIFEST).exists():  # its table of users was lost
         fitted = load_artifact(run)
-        test = evaluate(fitted.scorer(), fitted.split, "test", fitted.protocol())
+        tested = fitted.for_test()
+        test = evaluate(tested.scorer(), tested.split, "test", tested.protocol())
         with atomic_file(run / USERS) as path:
             per_user(fitted, test, spec.metrics).write_parquet(path)
     else:
