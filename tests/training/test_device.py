@@ -36,7 +36,7 @@ for kind in (Adam, AdamW):
     optimizer.load_state_dict(optimizer.state_dict())
 estimate_fisher(layer, dict(layer.named_parameters()), lambda x: layer(x).sum(), [(torch.ones(3, 2),)])
 with torch.device("meta"):  # as the consensus expert is made
-    Attention(8, 2, 0.1)
+    Attention(8, 2, 0.1, null_key=False)
 print([name for name in ("torch._dynamo", "sympy", "lightning_fabric") if name in sys.modules])
 """
 
