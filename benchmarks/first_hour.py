@@ -1,12 +1,13 @@
 """How long the default fit takes, before and after a change of the defaults, and what a busy machine costs.
 
     python benchmarks/first_hour.py [FILE ...] [--only defaults busy] [--fusions none mltfr]
-                                    [--before KEY=VALUE ...] [--after KEY=VALUE ...] [--epochs-measured N]
+                                    [--sides before after] [--before KEY=VALUE ...] [--after KEY=VALUE ...]
+                                    [--epochs-measured N]
                                     [--repeats 3] [--cores 2] [--out benchmarks/results/first_hour.json]
 
-`defaults` fits every log with the settings of --before and of --after (nothing: today's defaults), in turn. With
---epochs-measured N a fit is stopped after N epochs, and its time reckoned for its maximum number of epochs, which
-validation may cut; the table says so, and its score is that of the measured epochs.
+`defaults` fits every log with the settings of --before and of --after (nothing: today's defaults), in turn, or on one
+side alone (--sides). With --epochs-measured N a fit is stopped after N epochs, and its time reckoned for its maximum
+number of epochs, which validation may cut; the table says so, and its score is that of the measured epochs.
 `busy` fits the first log alone and twice at once on the same cores, with OpenMP's own waits and with mltfr's, in turn;
 its ratios are held against what is asked. Without FILE the log is a synthetic one of MovieLens 100K's size.
 Nothing else should run meanwhile; `load before` and `load after` show whether something did.
@@ -88,7 +89,7 @@ def main() -> int:
 
 def _defaults(logs: Sequence[Path], place: Path, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Fit every log with both settings, in turn; who begins changes."""
-    sides = [("before", given.before), ("after", given.after)]
+    sides = [side for side in (("before", given.before), ("after", given.after)) if side[0] in given.sides]
     for number, (log, fusion) in enumerate((log, fusion) for log in logs for fusion in given.fusions):
         for name, settings in sides if number % 2 == 0 else sides[::-1]:
             row = {"log": _name(log), "fusion": fusion, "settings": name}
@@ -185,6 +186,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("logs", nargs="*", type=Path, metavar="FILE", help="interaction logs")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure; both by default")
     parser.add_argument("--fusions", nargs="+", default=["none", "mltfr"])
+    parser.add_argument("--sides", nargs="+", choices=("before", "after"), default=("before", "after"))
     parser.add_argument("--before", nargs="*", default=BEFORE, metavar="KEY=VALUE", help="the earlier defaults")
     parser.add_argument("--after", nargs="*", default=(), metavar="KEY=VALUE", help="today's defaults if not given")
     parser.add_argument("--epochs-measured", type=int, metavar="N", help="stop fits after N epochs")

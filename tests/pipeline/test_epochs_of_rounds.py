@@ -15,15 +15,15 @@ from mltfr.pipeline import resolve
     (3, {}, (1, 2)),
     (2, {}, (1, 1)),
     (1, {}, (1, 1)),
-    (20, {}, (10, 10)),
-    (50, {}, (10, 40)),
+    (20, {}, (5, 15)),
+    (50, {}, (5, 45)),
     (50, {"preset": "reference"}, (20, 30)),
     (50, {"overrides": ["training.first_round_epochs=2"]}, (2, 48)),
-    (50, {"overrides": ["training.epochs=7"]}, (10, 7)),
+    (50, {"overrides": ["training.epochs=7"]}, (5, 7)),
     (50, {"file": {"training": {"epochs": 7, "first_round_epochs": 4}}}, (4, 46)),
-    (50, {"fusion": "none"}, (10, 50)),
-    (1, {"fusion": "direct"}, (10, 1)),
-    (1, {"overrides": ["fusion.consensus_weight=0"]}, (10, 1)),
+    (50, {"fusion": "none"}, (5, 50)),
+    (1, {"fusion": "direct"}, (5, 1)),
+    (1, {"overrides": ["fusion.consensus_weight=0"]}, (5, 1)),
 ])  # fmt: skip
 def test_epochs_are_those_of_all_rounds(epochs, given, expected):
     training = resolve(epochs=epochs, **given).training

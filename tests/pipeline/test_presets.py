@@ -258,7 +258,7 @@ def test_what_a_baseline_is_judged_by_has_a_meaning():
 def test_what_differs_is_named_with_both_values():
     given = {"overrides": "training.epochs=3"}
     one, other = (resolve(**each).model_dump(mode="json") for each in (given, {"seed": 4}))
-    assert differences(one, other) == ["seed was 0 and is 4", "training.epochs was 3 and is 40"]
+    assert differences(one, other) == ["seed was 0 and is 4", "training.epochs was 3 and is 30"]
     assert differences(one, resolve(backbone="gru4rec", **given).model_dump(mode="json")) == [
         'backbone.name was "sasrec" and is "gru4rec"'
     ]

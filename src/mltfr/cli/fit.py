@@ -126,7 +126,7 @@ def fit(
         typer.Option(
             help="Maximum number of epochs (passes over the training data) in all; of two rounds, the first has at "
             "most half of them, and each one at least. Validation usually ends a round earlier.",
-            show_default="40, or 10 + 40 in two rounds",
+            show_default="30, or 5 + 30 in two rounds",
         ),
     ] = None,
     no_baselines: Annotated[

@@ -61,9 +61,9 @@ class TrainingConfig(Config):
     empty_prefix: bool = False
     """Whether a history's first item is a target too, predicted from nothing, as in the published code of BSARec and
     FMLP-Rec; with `samples = "prefixes"`."""
-    epochs: int = Field(40, ge=1)
+    epochs: int = Field(30, ge=1)
     """Maximum number of epochs of a round, and of the second one where there are two; `--epochs` is that of both."""
-    first_round_epochs: int = Field(10, ge=1)
+    first_round_epochs: int = Field(5, ge=1)
     """Maximum number of epochs of round 1, where there are two, and at most `epochs`: its experts only have to be good
     enough to merge."""
     second_round: Literal["fresh", "warm"] = "fresh"
