@@ -155,7 +155,7 @@ def test_a_fingerprint_is_of_everything_that_decides_the_result():
     assert len({fingerprint_of(other) for other in [inputs, *others]}) == 5
     assert [difference(inputs, other) for other in others] == [
         "config.seed was 0 and is 1",
-        "config.training.epochs was 40 and is 1",
+        "config.training.epochs was 30 and is 1",
         'data was "data" and is "other"',
         "threads was 1 and is 2",
     ]
