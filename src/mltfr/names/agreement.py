@@ -49,9 +49,14 @@ class Agreement:
         """How much more consecutive items agree in every direction than permuted names do, `[D]`."""
         return np.clip(self.correlations - self.chance, 0, None)
 
+    @property
+    def map(self) -> Matrix:
+        """Return the directions, each as long as items agree in it, `[R, D]`: names, less the mean, times it are e."""
+        return self.directions * self.beyond_chance
+
     def vectors(self, names: Vectors) -> Vectors:
         """Return the names on these directions, as long in each as items agree in it: `[N, R]` -> `[N, D]`."""
-        return (names - self.mean.astype(np.float32)) @ (self.directions * self.beyond_chance).astype(np.float32)
+        return (names - self.mean.astype(np.float32)) @ self.map.astype(np.float32)
 
     def line(self) -> str:
         """Return in words how much names say of what comes next."""

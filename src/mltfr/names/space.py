@@ -70,9 +70,8 @@ class NameSpace:
 
     def onto(self, agreement: Agreement) -> Self:
         """Return the space turned onto the directions that agree; the tables share what is taken off there."""
-        turned = agreement.directions * agreement.beyond_chance                     # [R, D]
-        maps = {name: basis @ turned for name, basis in self.maps.items()}
-        return replace(self, maps=maps, shift=agreement.mean @ turned / len(maps))
+        maps = {name: basis @ agreement.map for name, basis in self.maps.items()}
+        return replace(self, maps=maps, shift=agreement.mean @ agreement.map / len(maps))
 
     def offset(self, name: str) -> Matrix:
         """Return what is added to a token's row times the map of its table, `[D]`."""
