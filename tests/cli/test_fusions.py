@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import polars as pl
@@ -13,8 +12,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mltfr.recommender import Recommender
-from mltfr.training import Callback, Interrupted
+from mltfr.training import Interrupted
 from support.command_line import refused, run
+from support.stopping import StopAt
 from support.walks import write_log
 
 SMALL = ("--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "training.batch_size=32")
@@ -172,18 +172,6 @@ def test_item_vectors_that_cannot_be_used(folder: Path, store: Path, tmp_path: P
     done = run(*adapter, "--set", "fusion.missing=zero", "--epochs", "1", home=store)
     assert "item vectors of some.parquet: 20 of 25 items" in done.stderr
     assert manifest(tmp_path / "run")["item_vectors"]["missing"] == 5
-
-
-class StopAt(Callback):
-    """Asks to stop after some batches."""
-
-    def __init__(self, batches: int) -> None:
-        self.left, self.stop = batches, Event()
-
-    def on_batch_end(self, epoch: int, batch: int) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.stop.set()
 
 
 @pytest.mark.parametrize("batches", [2, 3, 7])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from safetensors.numpy import load_file
 
 from mltfr.errors import RunError
 from mltfr.recommender import Recommender
-from mltfr.training import Callback, Interrupted
+from mltfr.training import Interrupted
 from support.command_line import refused, run
+from support.stopping import StopAt
 from support.walks import write_log
 
 SMALL = ("--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "training.batch_size=32",
@@ -97,18 +97,6 @@ def test_a_run_needs_neither_the_names_nor_the_tables_afterwards(
         assert "this run is finished" in run(*again, *more, "--resume", home=empty).stderr
     finally:
         names(folder)
-
-
-class StopAt(Callback):
-    """Asks to stop after some batches."""
-
-    def __init__(self, batches: int) -> None:
-        self.left, self.stop = batches, Event()
-
-    def on_batch_end(self, epoch: int, batch: int) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.stop.set()
 
 
 @pytest.mark.parametrize("use", ["start", "additive"])
