@@ -52,18 +52,22 @@ class TableCoverage:
         return cls(table, whole, pieces, missing, most(tokens > 1), most(tokens == 0))
 
     @property
+    def total(self) -> int:
+        """Number of words, 1 if there is none."""
+        return max(1, self.whole + self.pieces + self.missing)
+
+    @property
     def share_whole(self) -> float:
         """Share of the words that are one token."""
-        return self.whole / max(1, self.whole + self.pieces + self.missing)
+        return self.whole / self.total
 
     def __str__(self) -> str:
-        total = max(1, self.whole + self.pieces + self.missing)
-        parts = [f"{self.table}: {self.whole / total:.0%} of the words are one token"]
+        parts = [f"{self.table}: {self.share_whole:.0%} of the words are one token"]
         for count, what, examples in (
             (self.pieces, "in pieces", self.in_pieces), (self.missing, "not known", self.not_spelled),
         ):  # fmt: skip
             if count:
-                parts.append(f"{_percent(count / total)} {what} ({', '.join(examples)})")
+                parts.append(f"{_percent(count / self.total)} {what} ({', '.join(examples)})")
         return ", ".join(parts)
 
 
