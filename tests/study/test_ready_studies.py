@@ -52,4 +52,4 @@ def test_the_controls_differ_from_mltfr_in_one_line_each():
 
 def test_every_ablation_differs_from_mltfr():
     cells = [cell for cell in make_plan(load_study(FOLDER / "ablation.toml")) if cell.seed == 0 and not cell.baseline]
-    assert len({cell.config.model_dump_json() for cell in cells}) == len(cells) == 20
+    assert len({cell.config.model_dump_json() for cell in cells}) == len(cells) == 26
