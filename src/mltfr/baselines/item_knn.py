@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -11,18 +11,11 @@ from pydantic import Field
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline, shares
-from mltfr.baselines.matrices import (
-    dense_columns,
-    from_tensors,
-    largest_of_rows,
-    recency_weights,
-    row_blocks,
-    to_tensors,
-    user_item_matrix,
-)
+from mltfr.baselines.base import BaselineConfig, Counts, register_baseline, shares
+from mltfr.baselines.matrices import largest_of_rows, row_blocks, to_tensors, user_item_matrix
 from mltfr.baselines.pairs import NearPairs
-from mltfr.interactions import Histories, History
+from mltfr.baselines.sparse import SparseBaseline
+from mltfr.interactions import Histories
 
 
 class ItemKNNConfig(BaselineConfig):
@@ -49,7 +42,7 @@ class ItemKNNConfig(BaselineConfig):
 
 
 @register_baseline("item-knn", ItemKNNConfig)
-class ItemKNN(Baseline):
+class ItemKNN(SparseBaseline):
     """Item-kNN: the items most similar to those of the history, by who chose them.
 
     With `v_u` the weight of user u, `c_ij` the sum of `v_u` over the users of both items and `c_i = c_ii`:
@@ -62,9 +55,8 @@ class ItemKNN(Baseline):
     """
 
     def __init__(self, config: ItemKNNConfig, state: Mapping[str, Tensor]) -> None:
-        super().__init__(config, state)
+        super().__init__(config, state, config.recent)
         self.config = config
-        self._similar = from_tensors(state)                              # [I, I]
         counts = state["counts"].double()                                # [I + 1]
         if len(counts) != self.items + 1:
             raise ValueError(f"counts has {len(counts)} rows for {self.items} items.")
@@ -95,24 +87,11 @@ class ItemKNN(Baseline):
         nearest = sparse.csr_array(sparse.vstack(blocks)) if blocks else sparse.csr_array((0, 0), dtype=np.float32)
         return {**to_tensors(nearest), "counts": torch.from_numpy(np.array(counts, np.int64))}
 
-    @property
-    def items(self) -> int:
-        """Number of items I."""
-        return int(self._similar.shape[0])
-
-    def queries(self, histories: Sequence[History]) -> sparse.csr_array:
-        """Add up the neighbours of every history, `[B, I]`, most of it zero."""
-        return sparse.csr_array(recency_weights(histories, self.items, self.config.recent) @ self._similar)
-
     def scores(self, queries: sparse.csr_array, start: int, stop: int) -> Tensor:
         """Return the sums of similarities, float32 `[B, stop - start]`; by popularity below 0 where there is none."""
-        near = dense_columns(queries, start, stop)                       # [B, stop - start]
+        near = super().scores(queries, start, stop)                      # [B, stop - start]
         return torch.where(near == 0, self._others[start:stop], near)
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return the shares of the squared sums of similarities, popularity where `shares` backs off, `[B, I]`."""
         return shares(scores, self._popularity)
-
-    def similarity(self, codes: Tensor) -> Tensor:
-        """Return the similarities of the neighbours of some items, float32 `[N, I]`; zero for all others."""
-        return torch.from_numpy(self._similar[codes.numpy() - 1].toarray())

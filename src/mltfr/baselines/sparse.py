@@ -1,0 +1,44 @@
+"""What baselines share whose weights are one sparse matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from mltfr.baselines.base import Baseline, BaselineConfig
+from mltfr.baselines.matrices import dense_columns, from_tensors, recency_weights
+from mltfr.interactions import History
+
+
+class SparseBaseline(Baseline):
+    """Scores a history by adding up its items' rows of a sparse matrix W: `sum_i recent^age(i) W_ij`.
+
+    Args:
+        config: the settings.
+        state: W `[I, I]`, as `to_tensors` writes it, and whatever else the baseline needs.
+        recent: weight of an item of the history over that of the next newer one.
+    """
+
+    def __init__(self, config: BaselineConfig, state: Mapping[str, Tensor], recent: float) -> None:
+        super().__init__(config, state)
+        self._recent, self._weights = recent, from_tensors(state)        # [I, I]
+
+    @property
+    def items(self) -> int:
+        """Number of items I."""
+        return int(self._weights.shape[0])
+
+    def queries(self, histories: Sequence[History]) -> sparse.csr_array:
+        """Add up the weights of every history's items, `[B, I]`."""
+        return sparse.csr_array(recency_weights(histories, self.items, self._recent) @ self._weights)
+
+    def scores(self, queries: sparse.csr_array, start: int, stop: int) -> Tensor:
+        """Return the sums of weights, float32 `[B, stop - start]`."""
+        return dense_columns(queries, start, stop)
+
+    def similarity(self, codes: Tensor) -> Tensor:
+        """Return the weights of some items for the scores of all others, float32 `[N, I]`; zero for none."""
+        return torch.from_numpy(self._weights[codes.numpy() - 1].toarray())
