@@ -8,7 +8,6 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ from mltfr.interactions import load_interactions
 from mltfr.interactions.prepare import prepare
 from mltfr.recommender import Recommender
 from mltfr.storage.files import sha256
-from mltfr.training import Callback, Interrupted
+from mltfr.training import Interrupted
 from support.command_line import run
+from support.stopping import StopAt
 from support.token_files import write_safetensors
 
 
@@ -138,21 +138,11 @@ def test_in_logs_and_requests(tmp_path: Path, store: Path, finished: Path, mark:
         refuse(store, mark, "fit", finished / "log.csv", "--out", tmp_path / "run", *options)
 
 
-class StopAt(Callback):
-    """Asks to stop after a batch."""
-
-    def __init__(self) -> None:
-        self.stop = Event()
-
-    def on_batch_end(self, epoch: int, batch: int) -> None:
-        self.stop.set()
-
-
 def test_in_a_checkpoint(
     tmp_path: Path, store: Path, finished: Path, mark: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLTFR_HOME", str(store))
-    callback = StopAt()
+    callback = StopAt(1)
     config = finished / "run" / "config.toml"
     with pytest.raises(Interrupted):
         Recommender(config=config).fit(

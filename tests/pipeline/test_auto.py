@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 import numpy as np
 import polars as pl
 import pytest
@@ -18,6 +16,7 @@ from mltfr.pipeline.fit import fit
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.presets import resolve
 from mltfr.training import Callback, Interrupted
+from support.stopping import StopAt
 
 SMALL = ("backbone.hidden=8", "training.epochs=1", "training.device=cpu")
 
@@ -114,15 +113,9 @@ def test_a_prepared_log_is_trained_as_the_log_itself(tmp_path):
 def test_windows_resume_to_the_bit_within_an_epoch(tmp_path):
     config = resolve(fusion="none", overrides=(*SMALL, "training.epochs=2", "training.advanced.checkpoint_seconds=0"))
     whole = fit(config, log(70), callback=Callback())
-    stop = Event()
-
-    class Stop(Callback):
-        def on_batch_end(self, epoch, batch):
-            if (epoch, batch) == (1, 3):
-                stop.set()
-
+    callback = StopAt(3)
     with pytest.raises(Interrupted):
-        fit(config, log(70), tmp_path / "run", callback=Stop(), stop=stop)
+        fit(config, log(70), tmp_path / "run", callback=callback, stop=callback.stop)
     resumed = fit(config, log(70), tmp_path / "run", resume=True, callback=Callback())
     assert resumed.config.training.samples == "windows"
     ours, theirs = resumed.model.state_dict(), whole.model.state_dict()

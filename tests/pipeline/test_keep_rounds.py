@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +10,7 @@ from mltfr import Recommender
 from mltfr.pipeline.models import BlendModel, NeuralModel
 from mltfr.tokens import TokenStore, TokenTable
 from mltfr.training import Callback, Interrupted
+from support.stopping import StopAt
 from support.walks import as_log, rows, walks
 
 SMALL = (
@@ -37,20 +36,6 @@ def fit(settings=KEPT, out=None, callback=None, **arguments):
 
 def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-class StopAt(Callback):
-    """Sets `stop` after a batch of round 2."""
-
-    def __init__(self, stop: Event) -> None:
-        self.stop, self.round = stop, 0
-
-    def on_round_start(self, number, *more):
-        self.round = number
-
-    def on_batch_end(self, epoch, batch):
-        if self.round == 2 and batch == 2:
-            self.stop.set()
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +64,9 @@ def test_round_2_is_the_run_without_it_and_round_1_that_of_one_round(kept):
 
 
 def test_it_is_saved_loaded_and_resumed_to_the_bit(kept, tmp_path):
-    stop = Event()
+    callback = StopAt(2, in_round=2)
     with pytest.raises(Interrupted):
-        fit(out=tmp_path / "run", stop=stop, callback=StopAt(stop))
+        fit(out=tmp_path / "run", stop=callback.stop, callback=callback)
     resumed = fit(out=tmp_path / "run", resume=True)
     assert same(resumed.fitted.model.state_dict(), kept.fitted.model.state_dict())
     loaded = Recommender.load(tmp_path / "run")

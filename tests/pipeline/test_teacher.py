@@ -18,6 +18,7 @@ from mltfr.pipeline.teacher import fill
 from mltfr.training import Callback, Interrupted
 from mltfr.training.samples import make_batch, make_samples
 from mltfr.training.teacher import Teacher, row_type
+from support.stopping import StopAt
 from support.walks import as_log, rows, walks
 
 SMALL = ("backbone.hidden=16", "backbone.max_length=6", "training.batch_size=32")
@@ -113,22 +114,11 @@ def test_the_run_needs_its_teacher_no_more_and_names_it(teacher, tmp_path):
     assert not same(found, fit())
 
 
-class StopAt(Callback):
-    """Sets `stop` after some batches."""
-
-    def __init__(self, stop: Event) -> None:
-        self.stop = stop
-
-    def on_batch_end(self, epoch, batch):
-        if epoch == 2 and batch == 3:
-            self.stop.set()
-
-
 def test_it_resumes_to_the_bit_without_asking_again_and_not_with_another_teacher(teacher, tmp_path, monkeypatch):
-    stop, folder = Event(), tmp_path / "teacher"
+    callback, folder = StopAt(3, epoch=2), tmp_path / "teacher"
     shutil.copytree(teacher, folder)
     with pytest.raises(Interrupted):
-        fit(out=tmp_path / "run", teacher=folder, callback=StopAt(stop), more={"stop": stop})
+        fit(out=tmp_path / "run", teacher=folder, callback=callback, more={"stop": callback.stop})
     shutil.rmtree(folder)
     Recommender(backbone="markov").fit(LOG, folder, callback=Callback())
     with pytest.raises(RunError, match="The checkpoint was made from other data"):
@@ -153,9 +143,9 @@ def test_a_stop_while_the_teacher_is_asked_is_heard(teacher):
 
 
 def test_a_file_of_rows_that_was_cut_is_computed_again(teacher, tmp_path):
-    stop = Event()
+    callback = StopAt(3, epoch=2)
     with pytest.raises(Interrupted):
-        fit(out=tmp_path / "run", teacher=teacher, callback=StopAt(stop), more={"stop": stop})
+        fit(out=tmp_path / "run", teacher=teacher, callback=callback, more={"stop": callback.stop})
     (file,) = (tmp_path / "run" / "checkpoint").glob("teacher-*.npy")
     file.write_bytes(file.read_bytes()[:100])
     assert same(fit(out=tmp_path / "run", teacher=teacher, more={"resume": True}), fit(teacher=teacher))

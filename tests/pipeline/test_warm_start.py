@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from threading import Event
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from mltfr.pipeline.update import update
 from mltfr.tokens import TokenStore, TokenTable
 from mltfr.training import Callback, Interrupted
 from mltfr.training.warm_start import grown
+from support.stopping import StopAt
 from support.walks import as_log, rows, walks
 
 SMALL = ("backbone.hidden=16", "backbone.max_length=8", "training.batch_size=32")
@@ -111,16 +111,10 @@ def test_weights_that_no_epoch_improves_stay(parent):
     ids=["sasrec", "bert4rec", "mltfr", "sparse"],
 )
 def test_an_interrupted_update_ends_with_the_same_weights(arguments, tmp_path):
-    parent, stop = fitted(**arguments), Event()
+    parent, callback = fitted(**arguments), StopAt(2)
     whole, _ = update(parent, AFTER, tmp_path / "whole", "parent", epochs=2)
-
-    class Stop(Callback):
-        def on_batch_end(self, epoch: int, batch: int) -> None:
-            if batch == 2:
-                stop.set()
-
     with pytest.raises(Interrupted):
-        update(parent, AFTER, tmp_path / "run", "parent", epochs=2, callback=Stop(), stop=stop)
+        update(parent, AFTER, tmp_path / "run", "parent", epochs=2, callback=callback, stop=callback.stop)
     with pytest.raises(RunError, match="holds an interrupted run"):
         update(parent, AFTER, tmp_path / "run", "parent", epochs=2)
     resumed, _ = update(parent, AFTER, tmp_path / "run", "parent", epochs=2, resume=True)

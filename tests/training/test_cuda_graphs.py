@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 import numpy as np
 import pytest
 import torch
@@ -17,7 +15,6 @@ from mltfr.model import SequentialModel
 from mltfr.testing.toy import random_table
 from mltfr.training import (
     AdvancedTrainingConfig,
-    Callback,
     Checkpoints,
     Interrupted,
     TrainingConfig,
@@ -27,6 +24,7 @@ from mltfr.training import (
 from mltfr.training.cuda_graphs import CapturedStep, can_capture
 from mltfr.training.samples import make_samples
 from mltfr.training.step import OptimizationStep, TrainingLoss
+from support.stopping import StopAt
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 ITEMS, LENGTH, USERS, STEPS = 60, 20, 160, 24
@@ -115,19 +113,13 @@ def test_two_rounds_are_trained_and_logged() -> None:
 
 
 def test_an_interrupted_training_goes_on(tmp_path) -> None:
-    stop = Event()
-
-    class StopAt(Callback):
-        def on_batch_end(self, epoch: int, batch: int) -> None:
-            if (epoch, batch) == (2, 4):
-                stop.set()
-
+    callback = StopAt(4, epoch=2)
     advanced = AdvancedTrainingConfig(checkpoint_seconds=1e9)
     config = TrainingConfig(samples="positions", epochs=3, batch_size=16, device="cuda", advanced=advanced)
     straight = run(config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run(config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
+        run(config, checkpoints=checkpoints, callback=callback, stop=callback.stop)
     resumed = run(config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for one, other in zip(straight.history, resumed.history, strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)

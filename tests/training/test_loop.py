@@ -18,6 +18,7 @@ from mltfr.training.distributed import make_process_group
 from mltfr.training.loop import Round
 from mltfr.training.samples import PrefixSamples
 from mltfr.training.step import TrainingLoss
+from support.stopping import StopAt
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(start + step) % ITEMS + 1 for step in range(6)] for start in range(40)])
@@ -74,20 +75,12 @@ def test_of_equal_epochs_the_first_counts_and_a_flat_score_ends_training():
 
 
 def test_a_resumed_training_keeps_the_best_weights_of_before(tmp_path):
-    from threading import Event
-
-    stop = Event()
-
-    class StopAt(Callback):
-        def on_batch_end(self, epoch, batch):
-            if (epoch, batch) == (2, 2):
-                stop.set()
-
+    callback = StopAt(2, epoch=2)
     config = {"epochs": 3, "batch_size": 20}
     best = run([0.9], config={**config, "epochs": 1})
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run([0.9], config=config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
+        run([0.9], config=config, checkpoints=checkpoints, callback=callback, stop=callback.stop)
     resumed = run([0.2, 0.3], config=config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     assert (resumed.best_epoch, resumed.validation) == (1, 0.9)
     for name, value in best.model.state_dict().items():
@@ -157,20 +150,12 @@ def test_a_missing_device_is_said():
 
 
 def test_a_stop_request_ends_the_step_and_resumes_to_the_same_bits(tmp_path):
-    from threading import Event
-
-    stop = Event()
-
-    class StopAt(Callback):
-        def on_batch_end(self, epoch, batch):
-            if (epoch, batch) == (2, 3):
-                stop.set()
-
+    callback = StopAt(3, epoch=2)
     config = {"epochs": 3, "batch_size": 20}
     straight = run([0.1, 0.2, 0.3], config=config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
+        run([0.1, 0.2, 0.3], config=config, checkpoints=checkpoints, callback=callback, stop=callback.stop)
     saved = load_checkpoint(checkpoints, "")
     assert (saved.state.epoch, saved.state.batch, saved.state.best_epoch) == (1, 3, 1)
     assert saved.state.elapsed >= saved.state.history[0]["seconds"] + saved.state.seconds - 0.001

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 import numpy as np
 import pytest
 import torch
@@ -15,10 +13,11 @@ from mltfr.model import SequentialModel
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.testing.toy import random_table
-from mltfr.training import Callback, Checkpoints, Interrupted, load_checkpoint, train
+from mltfr.training import Checkpoints, Interrupted, load_checkpoint, train
 from mltfr.training.merge import merge_experts
 from mltfr.training.samples import make_samples
 from mltfr.training.step import TrainingLoss
+from support.stopping import StopAt
 
 ITEMS = 12
 HISTORIES = Histories.from_sequences([[(s + n * (1 + s % 2)) % ITEMS + 1 for n in range(2 + s % 7)] for s in range(40)])
@@ -71,18 +70,12 @@ def test_without_weight_it_trains_as_sasrec_does_to_the_bit(backbone):
 
 @pytest.mark.parametrize("backbone", KINDS)
 def test_interrupted_and_resumed_it_ends_with_the_same_bits(tmp_path, backbone):
-    stop = Event()
-
-    class StopAt(Callback):
-        def on_batch_end(self, epoch, batch):
-            if (epoch, batch) == (2, 3):
-                stop.set()
-
+    callback = StopAt(3, epoch=2)
     config = settings(backbone)
     straight = run(config)
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run(config, checkpoints=checkpoints, callback=StopAt(), stop=stop)
+        run(config, checkpoints=checkpoints, callback=callback, stop=callback.stop)
     resumed = run(config, checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for name, value in weights(straight).items():
         assert torch.equal(value, weights(resumed)[name]), name

@@ -9,10 +9,11 @@ from mltfr.errors import ConfigError
 from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
-from mltfr.training import Callback, Checkpoints, Interrupted, ProcessGroup, TrainingConfig, load_checkpoint, train
+from mltfr.training import Checkpoints, Interrupted, ProcessGroup, TrainingConfig, load_checkpoint, train
 from mltfr.training.distributed import ShardedGradient
 from mltfr.training.samples import make_samples
 from mltfr.training.step import OptimizationStep, TrainingLoss
+from support.stopping import StopAt
 
 ITEMS, CPU = 12, torch.device("cpu")
 LENGTHS = [3 + user % 6 for user in range(40)]
@@ -59,22 +60,14 @@ def test_every_shard_has_random_numbers_of_its_own():
     assert first[0] != other[0]
 
 
-def fit(shards, folder=None, stop_at=None, checkpoint=None):
+def fit(shards, folder=None, callback=None, checkpoint=None):
     """Train with dropout and sampled negatives."""
-    from threading import Event
-
-    stop = Event()
-
-    class StopThere(Callback):
-        def on_batch_end(self, epoch, batch):
-            if (epoch, batch) == stop_at:
-                stop.set()
-
     scores = iter([0.1, 0.2, 0.3])
     config = TrainingConfig(batch_size=32, device="cpu", epochs=2, shards=shards)
     return train(
         lambda: build(0.3), loss("sampled_softmax"), HISTORIES, lambda model: {"ndcg@10": next(scores), "hr@10": 0.0},
-        config, seed=0, checkpoints=folder, checkpoint=checkpoint, callback=StopThere(), stop=stop,
+        config, seed=0, checkpoints=folder, checkpoint=checkpoint, callback=callback,
+        stop=callback.stop if callback else None,
     ).model.state_dict()  # fmt: skip
 
 
@@ -82,7 +75,7 @@ def test_a_sharded_run_resumes_to_the_same_bits(tmp_path):
     straight = fit(2)
     folder = Checkpoints(tmp_path / "checkpoint")
     with pytest.raises(Interrupted):
-        fit(2, folder, stop_at=(1, 2))
+        fit(2, folder, StopAt(2))
     torch.rand(7)  # whatever happened in between
     resumed = fit(2, folder, checkpoint=load_checkpoint(folder, ""))
     assert all(torch.equal(resumed[name], value) for name, value in straight.items())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 import numpy as np
 import pytest
 import torch
@@ -15,10 +13,11 @@ from mltfr.interactions import Histories
 from mltfr.losses import LOSSES
 from mltfr.model import SequentialModel
 from mltfr.objectives import OBJECTIVES
-from mltfr.training import Callback, Checkpoints, Interrupted, TrainingConfig, load_checkpoint, train
+from mltfr.training import Checkpoints, Interrupted, TrainingConfig, load_checkpoint, train
 from mltfr.training.optim import SPARSE_FROM, LazyAdam, clip_sparse_grad_norm_, uses_sparse_updates
 from mltfr.training.samples import make_batch, make_samples
 from mltfr.training.step import TrainingLoss
+from support.stopping import StopAt
 
 ITEMS = 90
 SAMPLED = ["bce", "bpr", "gbce", "sampled_softmax"]
@@ -191,17 +190,11 @@ def test_validation_sees_every_row_up_to_date():
 
 
 def test_a_sparse_training_resumes_to_the_same_bits(tmp_path):
-    stop = Event()
-
-    class StopAt(Callback):
-        def on_batch_end(self, epoch, batch):
-            if (epoch, batch) == (2, 3):
-                stop.set()
-
+    callback = StopAt(3, epoch=2)
     straight = run([0.1, 0.2, 0.3])
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Interrupted):
-        run([0.1], checkpoints=checkpoints, callback=StopAt(), stop=stop)
+        run([0.1], checkpoints=checkpoints, callback=callback, stop=callback.stop)
     resumed = run([0.2, 0.3], checkpoints=checkpoints, checkpoint=load_checkpoint(checkpoints, ""))
     for name, value in straight.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
