@@ -28,21 +28,30 @@ from mltfr.inference import RecommendationSpec
 from mltfr.pipeline import load_inference_model
 from mltfr.storage.progress import Progress
 from mltfr.training import Interrupted
+from support.command_line import run as mltfr
 
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
+import mltfr.batch, mltfr.pipeline.models
 from mltfr.cli.main import main
-calls, replace = [], os.replace
+replace, calls = os.replace, []
 def last_words(source, target):
     calls.append(target)
-    if len(calls) == {number} and {before}:
+    if len(calls) == number and before:
         os.kill(os.getpid(), signal.SIGKILL)
     replace(source, target)
-    if len(calls) == {number}:
+    if len(calls) == number:
         os.kill(os.getpid(), signal.SIGKILL)
-os.replace = last_words
-main()
+for number, before, *words in json.loads(sys.argv[1]):
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    else:
+        os.replace, sys.argv = last_words, ["mltfr", *words]
+        main()
 """
+"""Runs commands, each in a process of its own, and kills it before or after it puts the file of a number in place."""
+KILLS = {(1, True): 0, (6, True): 2, (6, False): 2, (7, False): 3}
+"""Parts that are finished after a kill; file 1 is job.json, then every part has a record and itself."""
 SIZE = 40
 
 
@@ -71,11 +80,20 @@ def places(folder: Path) -> dict[str, tuple[int, int]]:
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("part-*.parquet")}
 
 
-def command(run: Path, out: Path, *more: str, code: str = "from mltfr.cli.main import main; main()"):
-    words = [sys.executable, "-c", code, "recommend", str(run), "--out", str(out), "-k", "5"]
+def words(run: Path, out: Path) -> list[str]:
+    return ["recommend", str(run), "--out", str(out), "-k", "5", "--part-users", str(SIZE)]
+
+
+@pytest.fixture(scope="module")
+def killed(run, tmp_path_factory) -> dict[tuple[int, bool], Path]:
+    """Return the folder that every kill leaves."""
+    folders = {kill: tmp_path_factory.mktemp("killed") / "best" for kill in KILLS}
+    given = json.dumps([[*kill, *words(run, out)] for kill, out in folders.items()])
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    words += ["--part-users", str(SIZE), *more]
-    return subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120)
+    arguments = [sys.executable, "-c", KILLED, given]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout.split() == [str(-signal.SIGKILL)] * len(KILLS), done.stderr
+    return folders
 
 
 def test_a_folder_of_parts(run, straight):
@@ -91,22 +109,18 @@ def test_a_folder_of_parts(run, straight):
     assert [part["without_known_item"] for part in manifest["parts"]] == [0] * 8
 
 
-# 1 is job.json; then every part has a record and itself
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "before", "finished"), [(1, True, 0), (6, True, 2), (6, False, 2), (7, False, 3)])
-def test_killed_and_resumed_gives_the_same_bytes(tmp_path, run, straight, number, before, finished):
-    out = tmp_path / "best"
-    killed = command(run, out, code=KILLED.format(number=number, before=before))
-    assert killed.returncode == -signal.SIGKILL
+@pytest.mark.parametrize("kill", KILLS)
+def test_killed_and_resumed_gives_the_same_bytes(run, straight, killed, kill):
+    out, finished = killed[kill], KILLS[kill]
     assert not (out / "manifest.json").exists()
     kept = places(out)
     assert len(kept) == finished
-    if number > 1:
-        refused = command(run, out)
+    if kill[0] > 1:
+        refused = mltfr(*words(run, out), check=False)
         assert refused.returncode == 2
         assert "holds unfinished recommendations. Continue them with --resume" in refused.stderr
-    done = command(run, out, "--resume")
-    assert done.returncode == 0, done.stderr
+    done = mltfr(*words(run, out), "--resume")
     assert "300 users, 1,500 rows written" in done.stdout
     assert (f"{finished} of 8 parts are finished and kept" in done.stderr) == bool(finished)
     assert contents(out) == contents(straight)
