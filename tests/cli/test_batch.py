@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import signal
-import subprocess
 import time
 
 import polars as pl
 
-from support.command_line import COMMAND, FIT, refused, run
+from support.command_line import FIT, refused, run
+from support.forks import Forked
 
 
 def test_recommend_into_a_folder(tmp_path, store, finished):
@@ -50,21 +49,17 @@ def test_histories_from_parquet(tmp_path, store, finished):
 
 
 def test_stopped_it_says_how_to_go_on(tmp_path, store, finished):
-    environment = {**os.environ, "MLTFR_HOME": str(store), "OMP_NUM_THREADS": "1"}
     lines = [json.dumps({"user_id": f"n{n}", "items": ["i1"]}) for n in range(60_000)]
     (tmp_path / "many.jsonl").write_text("\n".join(lines))
     out = tmp_path / "best"
     words = ["recommend", str(finished / "run"), "--histories", str(tmp_path / "many.jsonl"), "--out", str(out)]
-    process = subprocess.Popen(
-        [*COMMAND, *words, "--part-users", "50"], env=environment, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = Forked(*words, "--part-users", "50", said=tmp_path, environment={"MLTFR_HOME": str(store)})
     deadline = time.monotonic() + 120
-    while process.poll() is None and not (out / "part-00001.parquet").exists() and time.monotonic() < deadline:
+    while process.is_alive() and not (out / "part-00001.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    process.send(signal.SIGINT)
+    code, output, errors = process.ended()
+    assert code == 130, errors
     assert output == ""
     command = shlex.join(["mltfr", *words, "--part-users", "50", "--resume"])
     assert errors.splitlines() == [f"mltfr: stopped; continue with: {command}"]

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from support.command_line import refused, run
+from support.forks import Forked
 from support.walks import write_log
 
 
@@ -26,12 +27,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
 def test_csv_on_stdout_is_that_of_a_file(tmp_path: Path, store: Path, folder: Path) -> None:
     recommend = ("recommend", folder / "run", "-k", "3", "--add-names", folder / "names.csv", "--part-users", "25")
     said = run(*recommend, "--out", tmp_path / "best.csv", home=store)
-    done = run(*recommend, "--out", "-", home=store, process=True)
-    assert done.stdout == (tmp_path / "best.csv").read_text()
-    assert done.stderr.splitlines() == [*said.stderr.splitlines(), "60 users, 180 rows written to stdout"]
+    process = Forked(*recommend, "--out", "-", said=tmp_path, environment={"MLTFR_HOME": str(store)})
+    _, out, errors = process.ended()
+    assert out == (tmp_path / "best.csv").read_text()
+    assert errors.splitlines() == [*said.stderr.splitlines(), "60 users, 180 rows written to stdout"]
     assert said.stderr == f"mltfr: {folder}/names.csv: items without a name: 1 of 25 (i0).\n"
     assert not Path("-").exists()
-    table = pl.read_csv(io.StringIO(done.stdout))
+    table = pl.read_csv(io.StringIO(out))
     assert table.columns == ["user_id", "rank", "item_id", "name", "score"]
     for item, name in table.select("item_id", "name").rows():
         assert name == (None if item == "i0" else f"Film {item[1:]}, part 1")

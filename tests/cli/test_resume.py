@@ -1,29 +1,26 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import time
 
 import pytest
 
-from support.command_line import COMMAND, SMALL, run
+from support.command_line import SMALL, run
+from support.forks import Forked
 from support.walks import write_log
 
 OPTIONS = ("--tokens", "alpha,beta", *SMALL, "--epochs", "6", "--set", "training.advanced.checkpoint_seconds=0")
 
 
-def start(store, *arguments):
-    environment = {**os.environ, "MLTFR_HOME": str(store), "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1"}
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def start(folder, store, *arguments):
+    return Forked(*arguments, said=folder, environment={"MLTFR_HOME": str(store)})
 
 
 def wait_for(process, folder, round_number, batches):
     """Wait until the checkpoint has got as far as a round and some batches of any epoch."""
     deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.is_alive() and time.monotonic() < deadline:
         try:
             state = json.loads((folder / "checkpoint/state.json").read_text())
         except (OSError, ValueError):
@@ -31,7 +28,7 @@ def wait_for(process, folder, round_number, batches):
         if (state["round"], state["step"]) >= (round_number, batches):
             return
         time.sleep(0.005)
-    pytest.fail(f"training ended before it could be interrupted: {process.stderr.read()}")
+    pytest.fail(f"training ended before it could be interrupted: {process.ended()}")
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +43,10 @@ def straight(tmp_path_factory, store):
 @pytest.mark.parametrize(("round_number", "batches"), [(1, 2), (1, 17), (2, 3), (2, 20)])
 def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, store, straight, round_number, batches):
     out = tmp_path / "run"
-    process = start(store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
+    process = start(tmp_path, store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
     wait_for(process, out, round_number, batches)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send(signal.SIGKILL)
+    assert process.ended()[0] == -signal.SIGKILL
     assert not (out / "manifest.json").exists()
     refused = run("fit", straight / "log.csv", "--out", out, *OPTIONS, home=store, check=False)
     assert refused.returncode == 2
@@ -80,15 +77,15 @@ def test_a_finished_run_that_is_resumed_shows_its_scores(tmp_path, store, straig
 def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number):
     out = tmp_path / "run"
     options = (*OPTIONS, "--set", "training.advanced.checkpoint_seconds=3600")
-    process = start(store, "fit", straight / "log.csv", "--out", out, *options, "--epochs", "500")
+    process = start(tmp_path, store, "fit", straight / "log.csv", "--out", out, *options, "--epochs", "500")
     time.sleep(0.2)
     deadline = time.monotonic() + 60
     while not (out / "log.jsonl").exists() or not (out / "log.jsonl").read_text():
         assert time.monotonic() < deadline, "training did not start"
         time.sleep(0.01)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process.send(number)
+    code, _, errors = process.ended()
+    assert code == 130
     assert "continue with the same command and --resume" in errors
     assert "Traceback" not in errors
     assert (out / "checkpoint/state.json").exists()
@@ -96,10 +93,10 @@ def test_asked_to_stop_it_writes_a_checkpoint(tmp_path, store, straight, number)
 
 def test_other_settings_do_not_continue_a_run(tmp_path, store, straight):
     out = tmp_path / "run"
-    process = start(store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
+    process = start(tmp_path, store, "fit", straight / "log.csv", "--out", out, *OPTIONS)
     wait_for(process, out, 1, 10)  # an epoch has been logged
-    process.kill()
-    process.wait()
+    process.send(signal.SIGKILL)
+    process.ended()
     files = out / "config.toml", out / "log.jsonl"
     before = [file.read_bytes() for file in files]
     other = (*OPTIONS, "--seed", "5", "--resume")

@@ -1,0 +1,58 @@
+"""The command line in processes of its own that start at once: forks of a server that has imported what it needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from multiprocessing import get_context
+from pathlib import Path
+
+SERVER = get_context("forkserver")
+SERVER.set_forkserver_preload([
+    "duckdb", "mltfr.cli.main", "mltfr.batch", "mltfr.interactions.prepare", "mltfr.pipeline.models",
+    "mltfr.report.write",
+])  # fmt: skip
+"""It computes nothing: libraries make their threads on use, after the fork."""
+
+
+class Forked:
+    """`mltfr` in a process of its own, which writes what it says to two files.
+
+    Args:
+        arguments: of the command line.
+        said: folder for the two files.
+        environment: variables beside those of this process.
+    """
+
+    def __init__(self, *arguments: str | Path, said: Path, environment: Mapping[str, str]) -> None:
+        self._files = said / "stdout", said / "stderr"
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1", **environment}
+        self._process = SERVER.Process(target=_work, args=(list(map(str, arguments)), variables, self._files))
+        self._process.start()
+
+    def is_alive(self) -> bool:
+        """Return whether it is at work."""
+        return self._process.is_alive()
+
+    def send(self, signal: int) -> None:
+        """Send a signal."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal)
+
+    def ended(self, seconds: float = 120) -> tuple[int, str, str]:
+        """Return, at its end, the exit code and what it said on stdout and on stderr."""
+        self._process.join(seconds)
+        assert self._process.exitcode is not None, "it has not ended"
+        return self._process.exitcode, *(file.read_text() for file in self._files)  # type: ignore[return-value]
+
+
+def _work(arguments: list[str], environment: dict[str, str], files: tuple[Path, Path]) -> None:
+    from mltfr.cli.main import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.argv = ["mltfr", *arguments]
+    main()
