@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -24,12 +23,17 @@ class Toy({base}):
     """A {kind} [in] one new file."""
 '''
 WITH_TOYS = """
-import importlib, sys
+import importlib, os, sys
 for room in ("backbones", "baselines", "fusion", "losses", "objectives"):
     importlib.import_module(f"mltfr.{room}").__path__.append(f"{sys.argv[1]}/{room}")
+columns = sys.argv[2:]
 sys.argv = ["mltfr", "fit", "--help"]
 from mltfr.cli.main import main
-main()
+for os.environ["COLUMNS"] in columns:
+    try:
+        main()
+    except SystemExit:
+        print(end="\\f")
 """
 WITHOUT_TORCH = """
 import sys
@@ -41,37 +45,38 @@ finally:
 """
 
 
-def python(script: str, *arguments: str | Path, columns: int = 80) -> subprocess.CompletedProcess[str]:
+def python(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": str(columns)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path, columns: int) -> None:
+def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path) -> None:
     for room, kind, base in (
         ("backbones", "backbone", "Backbone"), ("baselines", "baseline", "Baseline"),
         ("fusion", "fusion", "Fusion"), ("losses", "loss", "Loss"), ("objectives", "objective", "Objective"),
     ):  # fmt: skip
         (tmp_path / room).mkdir()
         (tmp_path / room / "toy.py").write_text(TOY.format(room=room, kind=kind, base=base))
-    text = python(WITH_TOYS, tmp_path, columns=columns).stdout
-    for kind, heading, known in (
-        ("backbone", "Backbones (--backbone NAME):", "sasrec"),
-        ("baseline", "Baselines without training (--backbone NAME):", "popularity"),
-        ("fusion", "Fusions (--fusion NAME):", "none"),
-        ("loss", "Losses (--set loss.name=NAME):", "bce"),
-        ("objective", "Objectives (--set objective.name=NAME):", "duorec"),
-    ):
-        listed = text.partition(heading)[2].partition("\n\n")[0]
-        assert re.search(rf"^  toy-{kind} +A {kind} \[in\] one new file\.$", listed, re.MULTILINE), text
-        assert re.search(rf"^  {known}  ", listed, re.MULTILINE), text
-        if kind == "fusion":
-            assert re.search(r"^  random +Control: mltfr on Gaussian rows", listed, re.MULTILINE), text
-            assert re.search(r"^  shuffled +Control: mltfr on tables", listed, re.MULTILINE), text
-    assert max(map(len, text.splitlines())) <= columns
+    widths = (80, 120)
+    texts = python(WITH_TOYS, tmp_path, *map(str, widths)).stdout.split("\f")
+    assert texts[0] != texts[1]
+    for columns, text in zip(widths, texts[:-1], strict=True):
+        for kind, heading, known in (
+            ("backbone", "Backbones (--backbone NAME):", "sasrec"),
+            ("baseline", "Baselines without training (--backbone NAME):", "popularity"),
+            ("fusion", "Fusions (--fusion NAME):", "none"),
+            ("loss", "Losses (--set loss.name=NAME):", "bce"),
+            ("objective", "Objectives (--set objective.name=NAME):", "duorec"),
+        ):
+            listed = text.partition(heading)[2].partition("\n\n")[0]
+            assert re.search(rf"^  toy-{kind} +A {kind} \[in\] one new file\.$", listed, re.MULTILINE), text
+            assert re.search(rf"^  {known}  ", listed, re.MULTILINE), text
+            if kind == "fusion":
+                assert re.search(r"^  random +Control: mltfr on Gaussian rows", listed, re.MULTILINE), text
+                assert re.search(r"^  shuffled +Control: mltfr on tables", listed, re.MULTILINE), text
+        assert max(map(len, text.splitlines())) <= columns
 
 
 def test_help_tells_the_defaults_and_the_formats(store: Path) -> None:

@@ -22,12 +22,12 @@ class Forked:
     Args:
         arguments: of the command line.
         said: folder for the two files.
-        environment: variables beside those of this process.
+        environment: variables beside those of this process; PYTHONPATH counts, too.
     """
 
-    def __init__(self, *arguments: str | Path, said: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: str | Path, said: Path, environment: Mapping[str, str] | None = None) -> None:
         self._files = said / "stdout", said / "stderr"
-        variables = {**os.environ, "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1", **environment}
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1", **(environment or {})}
         self._process = SERVER.Process(target=_work, args=(list(map(str, arguments)), variables, self._files))
         self._process.start()
 
@@ -54,5 +54,6 @@ def _work(arguments: list[str], environment: dict[str, str], files: tuple[Path, 
     os.environ.update(environment)
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", *sys.path)]
     sys.argv = ["mltfr", *arguments]
     main()
