@@ -147,7 +147,7 @@ def variance_parts(first: Values, second: Values) -> list[Part]:
     parts: list[Part] = [(float(by_user.var(ddof=1)) / len(by_user), len(by_user) - 1)]
     for values in (first, second):
         if len(values) > 1:
-            seeds, noise = _seed_parts(values)
+            seeds, noise = seed_parts(values)
             parts.append((max(0.0, seeds - noise), len(values) - 1))
     return parts
 
@@ -159,9 +159,11 @@ def _critical(parts: Sequence[Part], level: float) -> float:
     return float(optimize.brentq(lambda t: float(crossed_p(t * scale, parts)) - level, 0, most))
 
 
-def _seed_parts(values: Values) -> tuple[float, float]:
-    """Return MS_seeds / (S U) and MS_noise / (S U) of values `[S, U]` of several seeds."""
+def seed_parts(values: Values) -> tuple[float, float]:
+    """Return MS_seeds / (S U) and MS_noise / (S U) of values `[S, U]`; a single seed tells of neither, so two zeros."""
     seeds, users = values.shape
+    if seeds == 1:
+        return 0.0, 0.0
     of_seed = values.mean(1, keepdims=True)                                        # [S, 1]
     noise = values - values.mean(0) - of_seed + values.mean()                      # [S, U]
     mean_square = float((noise**2).sum()) / ((seeds - 1) * (users - 1))

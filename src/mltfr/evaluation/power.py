@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltfr.evaluation.bootstrap import LEVEL
-from mltfr.evaluation.crossed import Part, crossed_p, variance_parts
+from mltfr.evaluation.crossed import Part, crossed_p, seed_parts, variance_parts
 from mltfr.evaluation.metrics import Values
 
 POWER = 0.8
@@ -38,13 +38,13 @@ class Spread:
     @classmethod
     def of(cls, first: Values, second: Values) -> Spread:
         """Return the spread of measured scores `[S, U]` and `[S', U]` of the same users; one seed has no noise."""
-        users = first.shape[1]
         (by_user, _), *_ = variance_parts(first, second)
-        noises = [_noise(values) for values in (first, second) if len(values) > 1]
+        parts = [(values, *seed_parts(values)) for values in (first, second)]
+        noises = [of_noise * values.size for values, _, of_noise in parts if len(values) > 1]
         noise = float(np.mean(noises)) if noises else 0.0
-        beyond = sum(noise / len(values) for values in (first, second) if noises)
-        of_seeds = [_seeds(values, users) for values in (first, second)]
-        return cls(max(0.0, by_user * users - beyond) ** 0.5, noise**0.5, (of_seeds[0] ** 0.5, of_seeds[1] ** 0.5))
+        users = by_user * first.shape[1] - noise / len(first) - noise / len(second)
+        one, other = (max(0.0, of_seeds - of_noise) * len(values) for values, of_seeds, of_noise in parts)
+        return cls(max(0.0, users) ** 0.5, noise**0.5, (one**0.5, other**0.5))
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,3 @@ def draw_parts(
 
 def _found(gain: float, errors: npt.NDArray[np.float64], parts: list[Part], level: float) -> float:
     return float(np.mean(crossed_p(gain + errors, parts) < level))
-
-
-def _noise(values: Values) -> float:
-    """Return the variance of a user's score beyond the user's and the seed's means, of `[S, U]`."""
-    seeds, users = values.shape
-    noise = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    return float((noise**2).sum()) / ((seeds - 1) * (users - 1))
-
-
-def _seeds(values: Values, users: int) -> float:
-    """Return the variance of the mean from seed to seed, of `[S, U]`; 0 for a single seed."""
-    if len(values) == 1:
-        return 0.0
-    return max(0.0, float(values.mean(1).var(ddof=1)) - _noise(values) / users)
