@@ -114,6 +114,9 @@ def test_the_rank_is_counted_among_all_draws(seeds: int, windows: tuple[str, ...
     text = markdown(draw_table(results, further, Labels(), "ndcg@10"))
     assert "| d | b | t | mltfr | .1300 | random | 5 | .1120 ± .0192 | .1400 | 2 of 6 | .333 |" in text
     assert "With 5 draws it cannot be below .167; 19 are needed for .05." in text
+    assert "not corrected" not in text, "there is one row"
+    twice = [pl.concat([frame, frame.with_columns(backbone=pl.lit("c"))]) for frame in (results, further)]
+    assert "p is not corrected for their number" in markdown(draw_table(*twice, Labels(), "ndcg@10"))
 
 
 def test_what_is_not_whole_is_not_ranked() -> None:

@@ -83,7 +83,8 @@ def draw_table(results: pl.DataFrame, draws: pl.DataFrame | None, labels: Labels
             f"with the real tables: {_seeds(rows)}. Rank 1 is the best; p is the share of the ranks as good as theirs, "
             "one-sided (Phipson and Smyth 2010): how often a draw among draws stands there. With "
             f"{fewest} draws it cannot be below {p_value(1 / (1 + fewest))}; "
-            f"{round(1 / LEVEL) - 1} are needed for {f'{LEVEL:g}'.lstrip('0')}.",
+            f"{round(1 / LEVEL) - 1} are needed for {f'{LEVEL:g}'.lstrip('0')}."
+            + " Every row is asked by itself: p is not corrected for their number." * (len(rows) > 1),
         ),
     ).without_empty_columns()
 
