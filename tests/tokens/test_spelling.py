@@ -63,3 +63,19 @@ def test_a_table_without_words_cannot_read_names(tmp_path: Path) -> None:
     store.put(TokenTable("t", np.eye(2, dtype=np.float32), ("<s>", "</s>")))
     with pytest.raises(TokenTableError, match="'t': its vocabulary has no words"):
         load_spellings(TokensConfig(tables=("t",)), store)
+
+
+class _Counted(dict[str, int]):
+    """Rows that count how often they are asked."""
+
+    asked = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.asked += 1
+        return super().__contains__(key)
+
+
+def test_the_time_of_a_word_is_linear_in_its_letters() -> None:
+    rows = _Counted({"ab": 0, "a": 1, "b": 2})
+    assert Spelling(rows, rows).rows("ab" * 500) == [0] * 500
+    assert rows.asked <= 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from mltfr.errors import TokenTableError
@@ -31,10 +32,15 @@ class Spelling:
         pairs = list(tokens)
         return cls(rows_by_word(pairs), rows_by_word(pairs, prefer=TokenKind.PIECE))
 
+    @cached_property
+    def _longest(self) -> int:
+        """Letters of the longest text."""
+        return max(map(len, self.begins), default=0)
+
     def rows(self, word: str) -> list[int]:
         """Return the rows of a word's tokens; none where it cannot be spelled, neither as it is nor without accents."""
         word = word.casefold()
-        pieces = spell(word, self.begins) or spell(without_accents(word), self.begins)
+        pieces = spell(word, self.begins, self._longest) or spell(without_accents(word), self.begins, self._longest)
         return [(self.inside if place else self.begins)[piece] for place, piece in enumerate(pieces)]
 
 

@@ -189,31 +189,35 @@ def find_words(table: PreparedTable, phrases: Iterable[str]) -> FoundWords:
         phrases: words, or several with white space between them.
     """
     row_of = rows_by_word((row, Token(TokenKind.WORD, word)) for row, word in enumerate(table.words))
+    longest = max(map(len, row_of), default=0)
     rows: set[int] = set()
     whole: list[str] = []
     pieces: list[str] = []
     missing: list[str] = []
     for word in dict.fromkeys(word.casefold() for phrase in phrases for word in phrase.split()):
-        spelled = spell(word, row_of)
+        spelled = spell(word, row_of, longest)
         rows |= {row_of[piece] for piece in spelled}
         (whole if spelled == [word] else pieces if spelled else missing).append(word)
     return FoundWords(np.array(sorted(rows), np.int64), tuple(whole), tuple(pieces), tuple(missing))
 
 
-def spell(word: str, row_of: Mapping[str, int]) -> list[str]:
+def spell(word: str, row_of: Mapping[str, int], longest: int) -> list[str]:
     """Return the pieces that spell a word, the longest possible beginning first; empty if they cannot.
 
     Args:
         word: the word, in lower case.
         row_of: row of every piece.
+        longest: letters of the longest piece; the time is linear in those of the word.
     """
-    pieces = []
-    while word:
-        piece = next((word[:end] for end in range(len(word), 0, -1) if word[:end] in row_of), None)
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        ends = range(min(len(word), start + longest), start, -1)
+        piece = next((word[start:end] for end in ends if word[start:end] in row_of), None)
         if piece is None:
             return []
         pieces.append(piece)
-        word = word[len(piece) :]
+        start += len(piece)
     return pieces
 
 
