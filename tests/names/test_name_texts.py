@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,29 @@ TAGS = pl.DataFrame({"item_id": [1, 2], "tags": [["red", "shoe"], None], "name":
 def test_lists_missing_values_and_entities(tmp_path: Path) -> None:
     TAGS.write_parquet(tmp_path / "tags.parquet")
     TAGS.write_ndjson(tmp_path / "tags.jsonl")
-    for source in (TAGS, tmp_path / "tags.parquet", TAGS.lazy(), TAGS.to_arrow()):
+    for source in (TAGS, tmp_path / "tags.parquet", tmp_path / "tags.jsonl", TAGS.lazy(), TAGS.to_arrow()):
         assert item_texts(source).table.rows() == [("1", "red shoe"), ("2", "a &  b")]
-    assert item_texts(tmp_path / "tags.jsonl").table["name"].to_list() == ['["red","shoe"]', "a &  b"]
+
+
+LINES = (
+    {"asin": 1, "title": "[REC] (2007)", "tags": ["Café\nnoir", ["b"]], "more": {"brand": "Zoë"}},
+    {"asin": 2, "title": "Heat", "tags": [], "more": {}},
+    {"asin": 3, "title": "Cold", "tags": [], "more": {}},
+)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_json_is_read_as_the_words_in_it(tmp_path: Path, count: int) -> None:
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, LINES[:count])))
+    texts = item_texts(tmp_path / "m.jsonl")
+    assert texts.columns == ("title", "tags", "more")
+    assert texts.table["name"][0] == "[REC] (2007) Café\nnoir b Zoë"
+
+
+def test_lists_of_numbers_are_no_words() -> None:
+    pairs = pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int8, 2))
+    table = TAGS.with_columns(vector=pl.Series([[0.1, 0.2], [0.3]]), pair=pairs)
+    assert item_texts(table).columns == ("tags", "name")
 
 
 @pytest.mark.parametrize("source", [{"a": "Heat", "b": "Cold"}, {"item_id": ["a", "b"], "w": ["Heat", "Cold"]},
@@ -104,10 +125,10 @@ def test_names_of_other_items_are_refused() -> None:
 
 
 def test_ids_that_are_words() -> None:
-    ids = ("new-order_BlueMonday", "/wiki/XMLFile/page2", "B00", "rock%20and%20roll", "東京-1")
+    ids = ("new-order_BlueMonday", "/wiki/XMLFile/page2", "B00", "rock%20and%20roll", "東京-1", "%E6%9D%B1")
     texts = texts_of_ids(vocabulary(*ids))
     assert texts.of(vocabulary(*ids)).to_list() == [
-        "new order Blue Monday", "wiki XML File page", None, "rock and roll", "東京",
+        "new order Blue Monday", "wiki XML File page", None, "rock and roll", "東京", "東",
     ]  # fmt: skip
     with pytest.raises(DataError, match="no item id holds a word"):
         texts_of_ids(vocabulary("1", "B02"))

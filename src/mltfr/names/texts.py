@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import polars as pl
 
 from mltfr.errors import DataError, did_you_mean
@@ -18,11 +19,13 @@ from mltfr.interactions.columns import ITEM_NAMES, ROWS, Columns, Values, furthe
 from mltfr.interactions.item_names import NAME, NAME_NAMES, first_names, read_item_table
 from mltfr.interactions.raw import ITEM, USER
 from mltfr.names.config import IDS
+from mltfr.storage.parse import parse_json
 
 EXPECTED = "Expected item_id, or a usual synonym such as product_id, and columns of words such as a title"
 _ITEM_NAMES = (*ITEM_NAMES, "id")
 _FURTHER = further("")
 _URL = ("http://", "https://", "www.", "data:image")
+_JSON = r"^\s*[\[{]"
 _ENTITY, _TAG = r"&#?\w+;", r"</?[a-zA-Z][^<>]*>"
 _WORD_IN_ID = r"\p{L}{3}|[\p{Han}\p{Hiragana}\p{Katakana}]"
 """What an id has that is a word: three letters in a row, or one sign that stands for a word."""
@@ -70,8 +73,8 @@ class TextColumns(Columns):
 
 def holds_words(values: Iterable[Any]) -> bool:
     """Return whether most of a column's first values that say anything are words: with a letter, and no address."""
-    first = [text for value in islice(values, ROWS) if value is not None and (text := str(value).strip())]
-    words = [text for text in first if any(map(str.isalpha, text)) and not text.lower().startswith(_URL)]
+    first = [text for value in islice(values, ROWS) if any(map(str.isalnum, text := _joined(value)))]
+    words = [text for text in first if any(map(str.isalpha, text)) and not text.strip().lower().startswith(_URL)]
     return 2 * len(words) > len(first)
 
 
@@ -142,11 +145,11 @@ def texts_of_ids(vocabulary: Vocabulary) -> ItemTexts:
     """
     ids = vocabulary.ids
     escaped = ids.str.contains("%", literal=True).arg_true()
-    texts = ids.clone().scatter(escaped, [unquote(text) for text in ids.gather(escaped)])
+    plain = texts = ids.clone().scatter(escaped, [unquote(text) for text in ids.gather(escaped)])
     for hump in (r"([\p{Ll}\p{N}])(\p{Lu})", r"(\p{Lu})(\p{Lu}\p{Ll})"):
         texts = texts.str.replace_all(hump, "$1 $2")
     texts = texts.str.replace_all(r"[^\p{L}\p{M}]+", " ").str.strip_chars()
-    table = pl.DataFrame({ITEM: ids, NAME: texts}).filter(ids.str.contains(_WORD_IN_ID))
+    table = pl.DataFrame({ITEM: ids, NAME: texts}).filter(plain.str.contains(_WORD_IN_ID))
     if table.is_empty():
         first = ", ".join(vocabulary.item_ids[:3])
         raise DataError(f"--item-names {IDS}: no item id holds a word ({first}). Give a file of names instead.")
@@ -154,10 +157,28 @@ def texts_of_ids(vocabulary: Vocabulary) -> ItemTexts:
 
 
 def _texts(column: pl.Series) -> pl.Series:
-    """Return a column as texts; the elements of lists with spaces between them."""
-    if isinstance(column.dtype, pl.List | pl.Array):
-        column = column.cast(pl.List(pl.String), strict=False).list.join(" ", ignore_nulls=True)
-    return column.cast(pl.String, strict=False)
+    """Return a column as texts; the elements of lists, in JSON too, with spaces between them."""
+    if column.dtype.is_nested():
+        return pl.Series(map(_joined, column), dtype=pl.String)
+    texts = column.cast(pl.String, strict=False)
+    places = texts.str.contains(_JSON).fill_null(False).arg_true()
+    return texts.scatter(places, [_joined(_of_json(text)) for text in texts.gather(places)])
+
+
+def _joined(value: Any) -> str:
+    """Return a value as a text; the elements of a list, and the values of a structure, with spaces between them."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple | np.ndarray | pl.Series):
+        return " ".join(filter(None, map(_joined, value)))
+    return "" if value is None else str(value)
+
+
+def _of_json(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError:  # a title in brackets
+        return text
 
 
 def _unescaped(names: pl.DataFrame) -> pl.DataFrame:

@@ -6,6 +6,7 @@ expression, and its values are cut out by another. All other lines are read by P
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -88,7 +89,7 @@ class JsonLines:
         texts = texts.scatter(escaped, [parse_json(text) if text[0] == '"' else text for text in raw.gather(escaped)])
         found = [(values or {}).get(key) for values in self.objects]
         kinds = kinds.scatter(self.exact, ["number" if isinstance(v, Number) else kind_of(v) for v in found])
-        texts = texts.scatter(self.exact, [None if value is None else str(value) for value in found])
+        texts = texts.scatter(self.exact, [None if value is None else _text(value) for value in found])
         texts = texts.set(kinds.is_null(), None)
         zeros = ((kinds == "number") & texts.str.contains(".", literal=True)).fill_null(False).arg_true()
         whole = texts.gather(zeros).str.replace(r"^(-?[1-9]\d{0,14}|0)\.0+$", "$1")  # longer floats are not exact
@@ -134,3 +135,8 @@ def _object(line: str) -> dict[str, Any] | None:
 def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     return found if len(found) == len(pairs) else Repeated(pairs)
+
+
+def _text(value: Any) -> str:
+    """Return a value as a text; lists and objects as JSON, as they stand in a line."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
