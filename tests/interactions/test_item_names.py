@@ -73,6 +73,22 @@ def test_what_is_left_out_is_said() -> None:
     ]
 
 
+def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("item_id,title\n1,Heat\n2,I, Robot\n,x\n")
+    names, said = read(tmp_path / "n.csv")
+    assert names.table.rows() == [("1", "Heat")]
+    assert [line.split(": ", 1)[1] for line in said] == [
+        "rows that cannot be read were left out: 1 (a comma in a name needs quotes).",
+        "rows that name no item were left out: 1.",
+    ]
+
+
+def test_a_table_without_a_header_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("1,Heat\n2,Cold\n")
+    with pytest.raises(DataError, match=r"first line is '1,Heat'. Expected item_id and name.*: put a first line"):
+        item_names(tmp_path / "n.csv")
+
+
 def test_names_stand_behind_their_ids() -> None:
     names = item_names({"a": "A", "b": "B"})
     rows = [("u", 1, "b", 3), ("u", 2, "x", 2), ("v", 1, "a", 1)]

@@ -18,6 +18,7 @@ from mltfr.interactions.ids import Strip
 from mltfr.interactions.load import read_rows, say
 from mltfr.interactions.raw import ITEM, USER, RawTable
 from mltfr.interactions.readers import frame
+from mltfr.interactions.readers.headerless import HeaderlessError
 from mltfr.interactions.sources import recognise
 from mltfr.interactions.vocabulary import Vocabulary
 
@@ -144,7 +145,9 @@ def first_names(table: RawTable, names: pl.Series, expected: str) -> pl.DataFram
         raise DataError(f"{table.name}: no item has a name. {expected}, and one row an item.")
     first = named.unique(ITEM, keep="first", maintain_order=True)
     notes = [*table.notes, *strip.notes]
-    if left_out := table.skipped + int(blank.sum()):
+    if table.skipped:
+        notes.append(f"rows that cannot be read were left out: {table.skipped:,} (a comma in a name needs quotes).")
+    if left_out := int(blank.sum()):
         notes.append(f"rows that name no item were left out: {left_out:,}.")
     if several := len(named) - len(first):
         notes.append(f"of several names of an item the first is taken; others: {several:,}.")
@@ -185,7 +188,11 @@ def read_item_table(source: Any, columns: Columns, expected: str) -> RawTable:
     """
     if isinstance(source, str | PathLike):
         path = Path(source)
-        name = recognise([path], None, columns).format
+        try:
+            name = recognise([path], None, columns).format
+        except HeaderlessError as error:
+            remedy = f"{expected}: put a first line before it that names them."
+            raise HeaderlessError(path, error.first, remedy) from error
         if name not in _FORMATS or path.is_dir():
             raise DataError(f"{path}: no table of names. {expected}, in a CSV, Parquet or JSON Lines file.")
         return read_rows(path, name, columns, skip_invalid=True)

@@ -23,6 +23,18 @@ _SPREAD = 4
 """The latest time of a table is at most so many times the earliest: ids of users spread farther."""
 
 
+class HeaderlessError(DataError):
+    """A file is a table without a header.
+
+    Attributes:
+        first: its first line.
+    """
+
+    def __init__(self, path: Path, first: str, remedy: str) -> None:
+        self.first = first[:60]
+        super().__init__(f"{path}: looks like a table without a header: its first line is {self.first!r}. {remedy}")
+
+
 def is_table(path: Path, lines: Sequence[str]) -> bool:
     """Say whether lines are a table, whose header lacks the usual names.
 
@@ -31,7 +43,7 @@ def is_table(path: Path, lines: Sequence[str]) -> bool:
         lines: its first lines that are not blank.
 
     Raises:
-        DataError: they are a table without a header; the flag that reads it is named.
+        HeaderlessError: they are a table without a header; the flag that reads it is named.
     """
     for delimiter in ("::", *(mark for mark in DELIMITERS if mark not in ("::", " ")), None):
         for rows in _readings(lines[:_LOOKED_AT], delimiter):
@@ -102,12 +114,11 @@ def _kind(column: Sequence[str], place: int, graded: bool) -> str:
     return "rating" if _small(column) and (graded or any("." in value for value in column)) else "id"
 
 
-def _headerless(path: Path, first: str, kinds: Sequence[str]) -> DataError:
+def _headerless(path: Path, first: str, kinds: Sequence[str]) -> HeaderlessError:
     other = " If its lines are histories, pass --format sequence." if len(first.split()) > 1 else ""
-    return DataError(
-        f"{path}: looks like a table without a header: its first line is {first[:60]!r}. Name its columns in their "
-        f"order, as in: mltfr data describe {path} --columns {','.join(_names(kinds))}.{other}"
-    )
+    names = ",".join(_names(kinds))
+    remedy = f"Name its columns in their order, as in: mltfr data describe {path} --columns {names}.{other}"
+    return HeaderlessError(path, first, remedy)
 
 
 def _names(kinds: Sequence[str]) -> list[str]:
