@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from threading import Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from mltfr import Recommender
-from mltfr.errors import ConfigError, DataError, RunError
+from mltfr.errors import ConfigError, DataError, OutputError, RunError
 from mltfr.inference import BlendScorer
 from mltfr.losses.distillation import Distillation, DistillationConfig
 from mltfr.pipeline import load_artifact
@@ -82,6 +83,14 @@ def test_a_batch_has_the_rows_of_its_targets(kind):
         seen += codes[:, 1].tolist()
     expected = np.setdiff1d(np.arange(len(histories.items)), histories.offsets[:-1])
     assert sorted(seen) == expected.tolist()
+
+
+def test_rows_that_do_not_fit_on_the_disk_are_refused_before_they_are_written(teacher, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    for out in (None, tmp_path / "run"):
+        with pytest.raises(OutputError, match=r"only 0 MB are free\. Free some space, or lower"):
+            fit(teacher=teacher, out=out)
+    assert not (tmp_path / "run").exists()
 
 
 def test_it_brings_a_model_nearer_to_its_teacher(teacher):

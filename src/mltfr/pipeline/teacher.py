@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mltfr.errors import OutputError
 from mltfr.inference import BlendScorer, Rules, Scorer
 from mltfr.inference.top_k import scoring_batches
 from mltfr.interactions import Histories, History, Split
@@ -24,6 +26,7 @@ from mltfr.pipeline.artifact import CONFIG, load_artifact, read_manifest
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.restore import WEIGHTS
 from mltfr.storage.files import atomic_file
+from mltfr.storage.main_memory import readable
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Interrupted
 from mltfr.training.checkpoint import teacher_file
@@ -82,6 +85,7 @@ def read_teacher(
         Interrupted: `stop` was set.
         RunError: the teacher's folder holds no finished run.
         DataError: the teacher is of other data, filters, splits or items.
+        OutputError: the rows do not fit on the disk.
     """
     settings = config.distillation
     if not settings.teacher:
@@ -92,6 +96,7 @@ def read_teacher(
     path = None if checkpoint is None else teacher_file(checkpoint, _key(settings, facts))
     if path is not None and (kept := _kept(path, kind, count)) is not None:
         return Teacher(kept, loss)
+    _require_room(path.parent if path is not None else Path(tempfile.gettempdir()), kind.itemsize * count)
     folder = Path(settings.teacher)
     fitted = load_artifact(folder)
     require_alike("this fit", _Pupil(config, data, facts), folder.resolve().name, fitted, "teach")
@@ -116,6 +121,15 @@ def _kept(path: Path, kind: np.dtype[Any], count: int) -> Rows | None:
     except (OSError, ValueError):
         return None
     return rows if rows.dtype == kind and rows.shape == (count,) else None
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    """Refuse rows that do not fit on the disk: a process that writes to a mapped file there is killed."""
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise OutputError(
+            f"{folder}: what the teacher thinks at every training position takes {readable(needed)}, and only "
+            f"{readable(free)} are free. Free some space, or lower distillation.top."
+        )
 
 
 def fill(
