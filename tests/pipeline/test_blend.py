@@ -172,7 +172,7 @@ def test_given_weights_are_taken_in_any_unit(runs):
     assert found.fitted.facts["blend"]["weights"] == "given"
     wrong = {
         "expected a list of numbers": ["much", 1], "1 for 2 runs": [1], "at least 0": [1, -1], "above 0": [0, 0],
-        "nan": [1, float("nan")],
+        "nan": [1, float("nan")], "1e.308, 1e.308": [1e308, 1e308],
     }  # fmt: skip
     for error, weights in wrong.items():
         with pytest.raises(ConfigError, match=error):

@@ -144,7 +144,7 @@ def check_weights(weights: Sequence[float] | None, runs: int) -> list[float] | N
     listed = ", ".join(f"{weight:g}" for weight in weights)
     if len(weights) != runs:
         raise ConfigError(f"weights are {listed}: {len(weights)} for {runs} runs. Give one for every run, in order.")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
+    if min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise ConfigError(f"weights are {listed}; expected numbers of at least 0, one of them above 0.")
     return [weight / sum(weights) for weight in weights]
 
