@@ -14,7 +14,8 @@ from mltfr.evaluation.significance import PairedTest, paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
 from mltfr.pipeline.report_metrics import score
 from mltfr.pipeline.score_difference import ScoreDifference
-from mltfr.pipeline.verdict import Controls, End, RunVerdict, end_of, make_verdict
+from mltfr.pipeline.training_end import End, end_of
+from mltfr.pipeline.verdict import Controls, RunVerdict, make_verdict
 from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 

@@ -11,7 +11,8 @@ from mltfr.inference import FallbackScorer, Scorer
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import BLEND, BlendModel
 from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
-from mltfr.pipeline.verdict import TEST, VALIDATION, Controls, end_of, make_verdict
+from mltfr.pipeline.training_end import end_of
+from mltfr.pipeline.verdict import TEST, VALIDATION, Controls, make_verdict
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback
 

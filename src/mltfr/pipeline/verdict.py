@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from mltfr.evaluation import Evaluation
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
+from mltfr.pipeline.training_end import End
 
 TEST, VALIDATION = "test", "validation"
 Scores = Mapping[str, Evaluation]
@@ -28,35 +29,6 @@ class Controls(NamedTuple):
 
     zero: Evaluation | None = None
     constant: Evaluation | None = None
-
-
-@dataclass(frozen=True)
-class End:
-    """How the last round of a training ended.
-
-    Attributes:
-        epochs: epochs that were trained.
-        best_epoch: the one whose weights are kept.
-        cut_off: whether it ended at the maximum number of epochs, before validation said that it was enough.
-        first: the first epoch that was trained; an update goes on behind that of the weights it begins with.
-        before: epochs that the round before it has trained.
-    """
-
-    epochs: int
-    best_epoch: int
-    cut_off: bool
-    first: int = 1
-    before: int = 0
-
-    @property
-    def in_vain(self) -> bool:
-        """Whether no epoch was better than the weights that it began with."""
-        return self.best_epoch < self.first
-
-    @property
-    def trained(self) -> int:
-        """Epochs that were trained in all."""
-        return self.before + self.epochs - self.first + 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +85,7 @@ class RunVerdict:
     def standing(self) -> str:
         """The words without what to try next."""
         beside = [self._against_its_members(), self._against_baselines(), self._of_the_fusion(), self._of_its_content()]
-        return "\n".join(filter(None, [*beside, self._of_the_end(), self._skips()]))
+        return "\n".join(filter(None, [*beside, str(self.end or ""), self._skips()]))
 
     def _against_its_members(self) -> str:
         other = self.member
@@ -151,18 +123,6 @@ class RunVerdict:
             f"{self.metric} {self.validation_score:.4f} against {other.score:.4f}, difference "
             f"{other.difference:+.4f} a user ({other})."
         )
-
-    def _of_the_end(self) -> str:
-        end = self.end
-        if end is None:
-            return ""
-        if end.in_vain:
-            return f"Training went on to epoch {end.epochs}; none was better than the weights as they were, which stay."
-        last = f"{end.epochs} of round 2" if end.before else f"{end.epochs}"
-        if not end.cut_off:
-            return f"Training stopped by itself after epoch {last}; epoch {end.best_epoch} was best."
-        still = "was still getting better" if end.best_epoch == end.epochs else "might have got better again"
-        return f"Training was cut off after epoch {last}; epoch {end.best_epoch} was best, and it {still}."
 
     def _skips(self) -> str:
         return " ".join(
@@ -249,19 +209,3 @@ def make_verdict(
         examples=len(test.user),
         histories_only=chosen is not None,
     )
-
-
-def end_of(history: list[dict[str, Any]], best_epoch: int, patience: int) -> End | None:
-    """Return how a training ended; None where nothing was trained.
-
-    Args:
-        history: one record per epoch that was trained.
-        best_epoch: the epoch of the last round whose weights are kept.
-        patience: `training.patience`.
-    """
-    if not history:
-        return None
-    last = [record for record in history if record["round"] == history[-1]["round"]]
-    stale = sum("validation" in record and record["epoch"] > best_epoch for record in last)
-    first, before = last[0]["epoch"], len(history) - len(last)
-    return End(last[-1]["epoch"], best_epoch, stale < patience, first, before)
