@@ -58,11 +58,9 @@ def test_it_adds_the_mean_of_what_the_fusion_adds(fitted: Recommender) -> None:
 def test_it_stands_beside_the_validation_score_and_in_the_verdict(fitted: Recommender) -> None:
     found, verdict = fitted.metrics["validation"], fitted.fitted.verdict
     assert set(found["constant_branch"]) == set(found["metrics"])
-    assert verdict.constant_branch.score == found["constant_branch"]["ndcg@10"]
-    assert verdict.validation_score == found["metrics"]["ndcg@10"]
+    assert verdict.branches.constant.score == found["constant_branch"]["ndcg@10"]
     by_hand = found["metrics"]["ndcg@10"] - found["constant_branch"]["ndcg@10"]
-    assert verdict.constant_branch.difference == pytest.approx(by_hand)
-    assert "constant branch" in str(verdict)
+    assert verdict.branches.constant.difference == pytest.approx(by_hand)
 
 
 def test_a_correction_that_is_constant_loses_nothing(fitted: Recommender) -> None:
@@ -82,7 +80,7 @@ def test_where_items_are_corrected_all_of_them_get_the_mean() -> None:
     assert own[1:].std(0).max() > 1e-6, "the correction is the same for all items"
     assert own[1:].min(0).values.le(moved[1]).all()
     assert own[1:].max(0).values.ge(moved[1]).all()
-    assert model.verdict.constant_branch is not None
+    assert model.verdict.branches.constant is not None
 
 
 def test_of_a_blend_it_is_that_of_its_members(fitted: Recommender) -> None:
@@ -99,4 +97,5 @@ def test_without_content_there_is_nothing_to_replace(fusion: str) -> None:
     fitted = fit("sasrec", fusion)
     assert fitted.fitted.constant_branch() is None
     assert "constant_branch" not in fitted.metrics["validation"]
-    assert fitted.fitted.verdict.constant_branch is None
+    branches = fitted.fitted.verdict.branches
+    assert branches is None if fusion == "none" else branches.constant is None

@@ -120,10 +120,13 @@ class RunConfig(Config):
     @property
     def fusions(self) -> str:
         """Name of the fusion, or those of a blend's members; "none" where there is none."""
-        if not isinstance(self.backbone, BlendConfig):
-            return self.fusion.name
-        names = dict.fromkeys(member.fusion.name for member in self.backbone.members)
+        names = dict.fromkeys(single.fusion.name for single in self.singles)
         return " and ".join(name for name in names if name != "none") or "none"
+
+    @property
+    def singles(self) -> tuple[RunConfig, ...]:
+        """Settings of a blend's members; of another run its own."""
+        return self.backbone.members if isinstance(self.backbone, BlendConfig) else (self,)
 
     @property
     def judged_by(self) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 from mltfr.evaluation import Evaluation, evaluate
 from mltfr.inference import FallbackScorer, Scorer
+from mltfr.pipeline.branches import CONSTANT, ZERO, compare_branches
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import BLEND, BlendModel
 from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
 from mltfr.pipeline.training_end import end_of
-from mltfr.pipeline.verdict import TEST, VALIDATION, Controls, make_verdict
+from mltfr.pipeline.verdict import TEST, VALIDATION, make_verdict
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback
 
@@ -23,8 +24,8 @@ def score(
     """Return the document of `metrics.json`: test, and beside it what a reader needs to judge it.
 
     Beside the test score stand the validation score, the zero-branch score (the same model with the fusion's
-    correction set to zero: if it is as good, the fusion contributes nothing; baselines have none) and popularity. On
-    validation stands the constant branch, too: with the mean of the correction in its place.
+    correction set to zero; baselines have none) and popularity. On validation stands the zero branch, too, and the
+    constant branch, with the mean of the correction in its place: by these two it is judged what the fusion brings.
 
     Args:
         fitted: the model and its data.
@@ -52,7 +53,7 @@ def score_and_judge(
         callback: told where the baselines take a while, and how far scoring is.
         parent: the run that it is an update of; None for a fit.
     """
-    document, own, controls = _score(fitted, run, callback)
+    document, own, branches = _score(fitted, run, callback)
     names: Sequence[str] = QUICK
     chosen = None
     if parent is not None and VALIDATION not in own:
@@ -69,7 +70,8 @@ def score_and_judge(
     trained = fitted.history[len(parent.history) :] if parent is not None else fitted.history
     end = end_of(trained, fitted.facts.get("best_epoch", 0), fitted.config.training.patience)
     member = _best_member(fitted, callback)
-    verdict = make_verdict(fitted.config, own, beside, controls, end, skipped, chosen, member)
+    brings = compare_branches(own.get(VALIDATION), branches, fitted.config.judged_by)
+    verdict = make_verdict(fitted.config, own, beside, brings, end, skipped, chosen, member)
     if member is not None:
         document["best_member"] = {"run": member[0], "metrics": dict(member[1].metrics)}
     return {**document, "popularity": popularity, "baselines": metrics, "verdict": verdict.to_json()}
@@ -97,21 +99,31 @@ def score_validation(fitted: FittedModel, run: str | None) -> dict[str, Any]:
 
 def _score(
     fitted: FittedModel, run: str | None, progress: Progress = SILENT
-) -> tuple[dict[str, Any], dict[str, Evaluation], Controls]:
-    """Return the document without popularity, the run's evaluations, and those of its controls."""
+) -> tuple[dict[str, Any], dict[str, Evaluation], dict[str, Evaluation]]:
+    """Return the document without popularity, the run's evaluations by split, and those of its branches."""
     own, tested = _evaluations(FittedModel.scorer, fitted, progress, details=True), fitted.for_test()
-    document = own[TEST].to_json(run)
+    document, branches = own[TEST].to_json(run), _branches(fitted, progress)
     if VALIDATION in own:
-        document["validation"] = own[VALIDATION].to_json(run)
-    scorer, zero_branch, constant_branch = tested.zero_branch(), None, None
-    if scorer is not None:
-        if fitted.config.fusions != "none":  # without a fusion, the run is its own zero branch
-            zero_branch = evaluate(scorer, tested.split, "test", tested.protocol(), progress=progress)
-        document["zero_branch"] = dict((zero_branch or own[TEST]).metrics)
-    if VALIDATION in own and (scorer := fitted.constant_branch()) is not None:
-        constant_branch = evaluate(scorer, fitted.split, "validation", fitted.protocol(), progress=progress)
-        document["validation"]["constant_branch"] = dict(constant_branch.metrics)
-    return document, own, Controls(zero_branch, constant_branch)
+        of_branches = {name: dict(evaluation.metrics) for name, evaluation in branches.items()}
+        document["validation"] = {**own[VALIDATION].to_json(run), **of_branches}
+    if (scorer := tested.zero_branch()) is not None:
+        without = own[TEST]  # without a fusion, the run is its own zero branch
+        if fitted.config.fusions != "none":
+            without = evaluate(scorer, tested.split, "test", tested.protocol(), progress=progress)
+        document["zero_branch"] = dict(without.metrics)
+    return document, own, branches
+
+
+def _branches(fitted: FittedModel, progress: Progress) -> dict[str, Evaluation]:
+    """Return the evaluations on validation of what a fusion is judged by; none without one, or without the split."""
+    if fitted.config.fusions == "none" or not len(fitted.split.validation):
+        return {}
+    scorers = {ZERO: fitted.zero_branch(), CONSTANT: fitted.constant_branch()}
+    return {
+        name: evaluate(scorer, fitted.split, "validation", fitted.protocol(), progress=progress)
+        for name, scorer in scorers.items()
+        if scorer is not None
+    }
 
 
 def _evaluations(

@@ -12,7 +12,7 @@ from mltfr.evaluation.bootstrap import is_real
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """A run against another scorer, on test; on validation against its constant branch.
+    """A run against another scorer, on test; on validation against its zero and its constant branch.
 
     Attributes:
         name: the other one.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from mltfr.evaluation import Evaluation
+from mltfr.pipeline.branches import Branches
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 from mltfr.pipeline.training_end import End
@@ -17,18 +18,6 @@ from mltfr.pipeline.training_end import End
 TEST, VALIDATION = "test", "validation"
 Scores = Mapping[str, Evaluation]
 """The evaluations of one scorer by the split."""
-
-
-class Controls(NamedTuple):
-    """Evaluations of a run's model with something else in place of its fusion's correction; None without a fusion.
-
-    Attributes:
-        zero: nothing, on test.
-        constant: the mean of the correction, on validation.
-    """
-
-    zero: Evaluation | None = None
-    constant: Evaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -41,11 +30,10 @@ class RunVerdict:
         metric: what is compared, `RunConfig.judged_by`.
         score: the run's test score.
         baseline: against the baseline with the best validation score; None without one, or with a single user.
-        zero_branch: against the same model without its fusion's correction; None without a fusion, or one user.
         member: of a blend, against the member with the best validation score; None for other runs, or one user.
-        constant_branch: on validation, against the same model with the mean of its fusion's correction in its place;
-            None likewise, and without a validation split.
-        validation_score: the run's validation score, where there is a constant branch.
+        branches: on validation, against the same model without its fusion, and with a constant in its place; None
+            without a fusion, or a validation split.
+        named: whether items have names, in a blend those of a member.
         skipped: baselines that would take long on this log, with their estimated seconds.
         end: how training ended; None for a baseline, and where an update trained nothing.
         users: users of the test split.
@@ -58,10 +46,9 @@ class RunVerdict:
     metric: str
     score: float
     baseline: ScoreDifference | None = None
-    zero_branch: ScoreDifference | None = None
     member: ScoreDifference | None = None
-    constant_branch: ScoreDifference | None = None
-    validation_score: float | None = None
+    branches: Branches | None = None
+    named: bool = False
     skipped: dict[str, float] = field(default_factory=dict)
     end: End | None = None
     users: int = 0
@@ -79,13 +66,17 @@ class RunVerdict:
         return document
 
     def __str__(self) -> str:
-        return "\n".join(filter(None, [self.standing, self._next()]))
+        return "\n".join(filter(None, [*self._lines(self._may_help()), self._next()]))
 
     @property
     def standing(self) -> str:
-        """The words without what to try next."""
-        beside = [self._against_its_members(), self._against_baselines(), self._of_the_fusion(), self._of_its_content()]
-        return "\n".join(filter(None, [*beside, str(self.end or ""), self._skips()]))
+        """The words without what to do and to try next."""
+        return "\n".join(filter(None, self._lines()))
+
+    def _lines(self, may_help: str = "") -> list[str]:
+        fusion = self.branches.in_words(self.fusion, self.metric) if self.branches is not None else ""
+        fusion = f"{fusion} {may_help}".strip()
+        return [self._against_its_members(), self._against_baselines(), fusion, str(self.end or ""), self._skips()]
 
     def _against_its_members(self) -> str:
         other = self.member
@@ -102,27 +93,20 @@ class RunVerdict:
         chosen = "" if other.name == "popularity" else f", {chosen}"
         return f"{_standing(other)} {other.name}{chosen}: {self._numbers(other)}."
 
-    def _of_the_fusion(self) -> str:
-        other = self.zero_branch
-        if other is None:
+    def _may_help(self) -> str:
+        """Return what to do where the fusion brings nothing, or no more than a constant."""
+        branches, blend = self.branches, self.backbone == "blend"
+        if branches is None or branches.gains:
             return ""
-        if other.difference == other.low == other.high == 0:
-            return f"Fusion {self.fusion} changes nothing: the same model without it (zero branch) scores the same."
-        does = "helps" if other.better else "harms" if other.worse else "makes no difference that shows"
-        return f"Fusion {self.fusion} {does}: without it (zero branch), {self._numbers(other)}."
-
-    def _of_its_content(self) -> str:
-        other = self.constant_branch
-        if other is None or self.validation_score is None:
-            return ""
-        if other.difference == other.low == other.high == 0:
-            return "Its correction is the same everywhere: a constant in its place (constant branch) scores the same."
-        does = "matters" if other.better else "harms" if other.worse else "makes no difference that shows"
-        return (
-            f"Its content {does}: with its mean in its place (constant branch), validation "
-            f"{self.metric} {self.validation_score:.4f} against {other.score:.4f}, difference "
-            f"{other.difference:+.4f} a user ({other})."
-        )
+        if branches.harms:
+            return "Blend runs of --fusion none." if blend else "Use --fusion none."
+        what = "What helps is a constant, not what is read in tables or histories." * branches.is_a_constant
+        ways = []
+        if not self.named:
+            ways.append("members with item names" if blend else "item names (--item-names FILE)")
+        if self.baseline is not None and self.baseline.name != "popularity" and not blend:
+            ways.append(f"a blend with {self.baseline.name} (mltfr blend)")
+        return f"{what} What may help{' more' * branches.is_a_constant}: {', '.join(ways)}.".strip() if ways else what
 
     def _skips(self) -> str:
         return " ".join(
@@ -134,13 +118,9 @@ class RunVerdict:
         """Return what to try next; what is cheapest to learn from comes first."""
         if self.histories_only:
             return "Only the histories were updated; with --epochs 5 the model learns from the new rows too."
-        other, zero, steps = self.baseline, self.zero_branch, []
+        other, steps = self.baseline, []
         if self.end is not None and self.end.cut_off and not self.end.in_vain:
             steps.append(f"more epochs (--epochs {self.end.trained * 4})")
-        if zero is not None and not zero.better and self.backbone != "blend":
-            steps.append("the backbone alone (--fusion none)")
-        elif self.constant_branch is not None and not self.constant_branch.better:
-            steps.append("one learned vector in its place (--fusion constant)")
         if other is not None and other.worse:
             steps.append(f"--backbone {other.name}, as long as nothing beats it")
         if self.member is not None and not self.member.better:
@@ -152,6 +132,8 @@ class RunVerdict:
             return "Next, try a backbone (--backbone sasrec --fusion none): it has to beat this."
         if other is not None and not other.better:
             return f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
+        if self.branches is not None and not self.branches.gains:
+            return ""
         return "Next, see whether it holds for other seeds: mltfr study."
 
     def _numbers(self, other: ScoreDifference) -> str:
@@ -172,7 +154,7 @@ def make_verdict(
     config: RunConfig,
     run: Scores,
     baselines: Mapping[str, Scores],
-    controls: Controls,
+    branches: Branches | None,
     end: End | None,
     skipped: dict[str, float],
     chosen: str | None = None,
@@ -184,7 +166,7 @@ def make_verdict(
         config: the run's settings.
         run: its evaluations.
         baselines: those of the baselines beside it.
-        controls: those of the same model with something else in place of its fusion.
+        branches: what its fusion brings.
         end: how its training ended.
         skipped: baselines that were left out, with their estimated seconds.
         chosen: the baseline to compare with of an update that trained nothing, which has no validation split.
@@ -199,10 +181,9 @@ def make_verdict(
         metric=metric,
         score=test.metrics[metric],
         baseline=compare_scores(best, test, baselines[best][TEST], metric) if best is not None else None,
-        zero_branch=compare_scores("zero branch", test, controls.zero, metric),
-        constant_branch=compare_scores("constant branch", run.get(VALIDATION), controls.constant, metric),
-        validation_score=run[VALIDATION].metrics[metric] if controls.constant is not None else None,
         member=compare_scores(member[0], test, member[1], metric) if member is not None else None,
+        branches=branches,
+        named=any(each.names.are_used for each in config.singles),
         skipped=skipped,
         end=end,
         users=len(np.unique(test.user)),
