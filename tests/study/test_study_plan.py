@@ -14,8 +14,8 @@ from mltfr.cli.main import main
 from mltfr.cli.study import study
 from mltfr.errors import ConfigError
 from mltfr.study import load_study, make_plan
+from mltfr.study.cell import slug
 from mltfr.study.config import StudyConfig, check_files
-from mltfr.study.plan import slug
 from mltfr.study.selection import select
 from support.small_study import small, write
 

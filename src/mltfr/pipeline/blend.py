@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from mltfr.errors import ConfigError, shown
 from mltfr.evaluation.asked import rules_of
@@ -66,6 +67,8 @@ def blend(
     weights: Sequence[float] | None = None,
     *,
     callback: Callback | None = None,
+    measure: Callable[[FittedModel, str | None], dict[str, Any]] | None = None,
+    also: Mapping[str, Callable[[FittedModel], pl.DataFrame]] | None = None,
 ) -> FittedModel:
     """Return the blend of fitted runs, and score it as any run.
 
@@ -76,6 +79,8 @@ def blend(
         folder: run folder to write; None keeps everything in memory.
         weights: one for every run, in any unit; by default those under which the validation targets are most probable.
         callback: called on progress.
+        measure: returns the document of `metrics.json`: `score_and_judge` if not given.
+        also: further tables of the run folder, by the name of their Parquet file, which the manifest lists too.
 
     Raises:
         ConfigError: the weights are no weights of these runs, or there is no validation split to choose them on.
@@ -89,7 +94,9 @@ def blend(
         first, members = _read(runs, callback)
         data, protocol, metric = first.split, first.protocol(), first.config.judged_by
         if given is None and len(members) > 1 and not len(data.validation):
-            raise ConfigError("The runs have no validation split to choose weights on. Give them: --weights 1,1")
+            raise ConfigError(
+                "The runs have no validation split to choose weights on. Hold one out, or give weights: --weights 1,1"
+            )
         shares = None if given is None else [given[member.run] * member.share for member in members]
         weighed = weigh([member.model for member in members], data, protocol, metric, shares, callback)
         told = weighed.facts([_told(member) for member in members], chosen=given is None)
@@ -97,16 +104,18 @@ def blend(
             callback.message(line)
         of_the_log = {key: first.facts[key] for key in OF_THE_LOG if key in first.facts}
         facts = {"seed": first.config.seed, **of_the_log, "tables": [], "rounds": 0, BLEND: told}
-        blended = FittedModel(_config(first.config, members), weighed.model, data, facts)
+        blended = FittedModel(blend_config([member.config for member in members]), weighed.model, data, facts)
         told["request"] = cost = request_cost(blended, weighed)
         callback.message(cost_in_words(cost, told))
         if len(data.test):
             with callback:
-                blended.metrics.update(score_and_judge(blended, folder.name if folder is not None else None, callback))
+                named = folder.name if folder is not None else None
+                scores = score_and_judge(blended, named, callback) if measure is None else measure(blended, named)
+                blended.metrics.update(scores)
             blended.metrics["counts"] = count_data(data, protocol).to_json()
         facts["wall_seconds"] = round(time.monotonic() - started, 1)
         if folder is not None:
-            save_artifact(blended, folder)
+            save_artifact(blended, folder, also)
         return blended
 
 
@@ -172,8 +181,16 @@ def _told(member: Member) -> dict[str, Any]:
     return {"run": member.name, "model": member.config.title, "tables": [], **kept, "weights_sha256": checksum}
 
 
-def _config(first: RunConfig, members: Sequence[Member]) -> RunConfig:
-    """Return the settings of a blend: how data are read and measured is that of its first run."""
+def blend_config(configs: Sequence[RunConfig]) -> RunConfig:
+    """Return the settings of a blend of runs: how data are read and measured is that of the first.
+
+    Args:
+        configs: settings of the runs; those of a blend stand for its members'.
+    """
+    first = configs[0]
+    members: list[RunConfig] = []
+    for config in configs:
+        members += config.backbone.members if isinstance(config.backbone, BlendConfig) else [config]
     return RunConfig(
         seed=first.seed,
         reading=first.reading,
@@ -181,7 +198,7 @@ def _config(first: RunConfig, members: Sequence[Member]) -> RunConfig:
         split=first.split,
         evaluation=first.evaluation,
         tokens=TokensConfig(tables=()),
-        backbone=BlendConfig(members=tuple(member.config for member in members)),
+        backbone=BlendConfig(members=tuple(members)),
         fusion=NoFusionConfig(),
         training=TrainingConfig(metric=first.training.metric),
     )

@@ -114,6 +114,7 @@ def read_labels(folder: Path) -> Labels:
         study = parse_toml(path.read_text("utf-8"))
         tables = {name: tuple(entry.get("tables", ())) for name, entry in study.get("tables", {}).items()}
         names = {key: tuple(study.get(key, ())) for key in ("data", "baselines", "backbones", "fusions")}
+        names["fusions"] += tuple(study.get("blends", ()))
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise RunError(f"{path}: damaged, or no study ({' '.join(str(error).split())}).") from error
     return Labels(**names, tables=tables)

@@ -64,7 +64,7 @@ def equal_parameters(rows: Sequence[Row]) -> list[str]:
     """Return phrases that name the fusions with equally many trained parameters on every backbone and table set."""
     by_fusion: dict[str, dict[tuple[str, str], int]] = {}
     for row in rows:
-        if row["fusion"] and row["tables"]:
+        if row["fusion"] and row["tables"] and row["parameters"]:
             by_fusion.setdefault(row["fusion"], {})[row["backbone"], row["tables"]] = row["parameters"]
     alike: dict[tuple[Any, ...], list[str]] = {}
     for fusion, counts in by_fusion.items():

@@ -21,6 +21,8 @@ from mltfr.study.space import TuningConfig
 
 SYNTHETIC = "synthetic"
 """Name of the built-in log."""
+DEFAULT_TABLES = "default"
+"""Label of the settings' own tables, where the study has no table sets."""
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 TestName = Literal["users-and-seeds", "t", "wilcoxon"]
@@ -78,6 +80,14 @@ class TableSetConfig(Config):
     """Further settings of the tokens, such as `width`."""
 
 
+class BlendArmConfig(Config):
+    """A row of the study that is the blend of others, its weights chosen on validation."""
+
+    members: tuple[str, ...] = Field(min_length=2)
+    """Labels of fusions, baselines and other blends of the study; of the fusions and blends those cells that have its
+    data set, backbone, token tables and seed."""
+
+
 class StudyConfig(Config):
     """A grid of runs that are compared with each other."""
 
@@ -101,7 +111,8 @@ class StudyConfig(Config):
     threads: int = Field(1, ge=1)
     """Threads of a cell; results do not depend on how many cells run at once."""
     keep_runs: bool = False
-    """Whether run folders keep their weights and data, so that they can recommend."""
+    """Whether run folders keep their weights and data, so that they can recommend; those that a blend or a distilled
+    fit is made of keep them until it is finished."""
     data: dict[str, DataConfig] = Field(min_length=1)
     """Data sets by label."""
     settings: Settings = Field(default_factory=dict)
@@ -109,7 +120,10 @@ class StudyConfig(Config):
     backbones: dict[str, Settings] = Field(min_length=1)
     """Backbones by label; the label is the registered name unless `backbone.name` is given."""
     fusions: dict[str, Settings] = Field(min_length=1)
-    """Fusions by label; the label is the registered name unless `fusion.name` is given."""
+    """Fusions by label; the label is the registered name unless `fusion.name` is given. `distillation.teacher` may be
+    the label of another row of the study."""
+    blends: dict[str, BlendArmConfig] = Field(default_factory=dict)
+    """Blends by label, rows beside the fusions."""
     tables: dict[str, TableSetConfig] = Field(default_factory=dict)
     """Table sets by label; without any, the tables of the settings are one set, called `default`."""
     tuning: TuningConfig | None = None
@@ -117,7 +131,7 @@ class StudyConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for kind in ("data", "backbones", "fusions", "tables"):
+        for kind in ("data", "backbones", "fusions", "blends", "tables"):
             for label in getattr(self, kind):
                 if not LABEL.fullmatch(label):
                     raise ValueError(f"[{kind}.{label!r}]: a label is made of letters, digits and . _ + -")
@@ -132,6 +146,52 @@ class StudyConfig(Config):
                 f"{one_of(self.compare_with, self.fusions)} Add [fusions.{self.compare_with}], or set compare_with"
             )
         return self
+
+    @model_validator(mode="after")
+    def _made_of_others(self) -> Self:
+        """Check that blends and teachers are of rows of the study, and none of itself."""
+        rows = (*self.fusions, *self.baselines, *self.blends)
+        for label, blend in self.blends.items():
+            if label in (*self.fusions, *self.baselines):
+                raise ValueError(f"[blends.{label}]: a fusion or baseline has that label. Take another one")
+            for member in blend.members:
+                if member not in rows:
+                    raise ValueError(
+                        f"[blends.{label}]: the study has no fusion, baseline or blend '{member}'. "
+                        f"{one_of(member, rows)}"
+                    )
+                if blend.members.count(member) > 1:
+                    raise ValueError(f"[blends.{label}]: members names '{member}' twice. Name each once")
+        made_of = {label: blend.members for label, blend in self.blends.items()}
+        made_of |= {label: (teacher,) for label, teacher in self.teachers.items()}
+
+        def follow(label: str, path: tuple[str, ...]) -> None:
+            if label in path:
+                circle = " of ".join(f"'{each}'" for each in (*path[path.index(label) :], label))
+                raise ValueError(f"blends and teachers: {circle} would be made of itself. Leave one of them out")
+            for part in made_of.get(label, ()):
+                if part in self.fusions and part in self.baselines:
+                    raise ValueError(
+                        f"'{part}', of which '{label}' is made, is a fusion and a baseline. Rename [fusions.{part}]"
+                    )
+                follow(part, (*path, label))
+
+        for label in made_of:
+            follow(label, ())
+        if self.teachers and self.tuning is not None:
+            raise ValueError(
+                f"[fusions.{next(iter(self.teachers))}] learns from another row of the study, for which a search "
+                "cannot wait. Leave out [tuning], or give a run folder as the teacher"
+            )
+        return self
+
+    @property
+    def teachers(self) -> dict[str, str]:
+        """The row that a fusion learns from, by the fusion's label, where that is one of the study."""
+        given = {label: settings.get("distillation") for label, settings in self.fusions.items()}
+        found = {label: part.get("teacher") for label, part in given.items() if isinstance(part, dict)}
+        rows = (*self.fusions, *self.baselines, *self.blends)
+        return {label: teacher for label, teacher in found.items() if teacher in rows}
 
 
 def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConfig:
@@ -160,13 +220,17 @@ def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConf
             source["file"] = str((path.parent / given).resolve())
         elif isinstance(given, list):
             source["file"] = [str((path.parent / str(part)).resolve()) for part in given]
+    rows = {*_labels(values, "fusions"), *_labels(values, "baselines"), *_labels(values, "blends")}
+    fusions = _tables(values.get("fusions"))
     for settings in _all_settings(values):
         names = settings.get("names")
         if isinstance(names, dict) and isinstance(names.get("file"), str) and names["file"] not in ("", IDS):
             names["file"] = str((path.parent / names["file"]).resolve())
         distillation = settings.get("distillation")
-        if isinstance(distillation, dict) and distillation.get("teacher"):
-            distillation["teacher"] = str((path.parent / str(distillation["teacher"])).resolve())
+        if isinstance(distillation, dict) and (teacher := distillation.get("teacher")):
+            if teacher in rows and any(settings is fusion for fusion in fusions):
+                continue
+            distillation["teacher"] = str((path.parent / str(teacher)).resolve())
     return StudyConfig.parse({"title": path.stem, **values}, str(path))
 
 
@@ -177,12 +241,17 @@ def _all_settings(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield from (part for part in parts if isinstance(part, dict))
 
 
+def _labels(values: Mapping[str, Any], kind: str) -> Iterable[str]:
+    found = values.get(kind)
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list | dict) else []
+
+
 def _tables(value: Any) -> list[dict[str, Any]]:
     return [each for each in value.values() if isinstance(each, dict)] if isinstance(value, dict) else []
 
 
 def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
-    """Check that the interaction logs of some data sets are there.
+    """Check that the interaction logs of some data sets are there, and the run folders of teachers.
 
     Raises:
         ConfigError: one is not.
@@ -193,4 +262,12 @@ def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
             raise ConfigError(
                 f"data.{label}.file: there is no {file}. Give the path relative to the study file, or with "
                 f"--data {label}=FILE, or leave that data set out with --only data=LABEL,LABEL."
+            )
+    for label, settings in study.fusions.items():
+        teacher = settings.get("distillation", {}).get("teacher")
+        if teacher and label not in study.teachers and not Path(teacher).exists():
+            rows = ", ".join((*study.fusions, *study.baselines, *study.blends))
+            raise ConfigError(
+                f"[fusions.{label}]: distillation.teacher: there is no {teacher}. Give a run folder, relative to the "
+                f"study file, or the label of a row of the study: {rows}."
             )

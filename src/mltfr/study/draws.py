@@ -12,7 +12,7 @@ from mltfr.pipeline import RunConfig
 from mltfr.study.config import StudyConfig
 
 if TYPE_CHECKING:
-    from mltfr.study.plan import Cell
+    from mltfr.study.cell import Cell
 
 
 def is_drawn(config: RunConfig) -> bool:

@@ -2,7 +2,7 @@
 
     study.toml             the study file, with what it came to as comments
     cells/NAME/            the run folder of a cell, as `mltfr fit` writes it, and users.parquet: its scores by user;
-                           without weights and data once it is finished, unless `keep_runs` is set
+                           without weights and data once it is finished, unless `keep_runs` is set or a cell needs it
     cells/NAME.json        what that run is made from
     tuning/GROUP.jsonl     the trials of a search; tuning/GROUP/ holds the run that is at work
     results.parquet, users.parquet, comparisons.parquet, tables/, plots/, summary.md    what `mltfr study` found
@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,10 @@ from mltfr.pipeline.artifact import CHECKPOINT, CONFIG, LOG, METRICS, remove_run
 from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked, naming_the_holder
+from mltfr.study.arms import needed
+from mltfr.study.cell import Cell
 from mltfr.study.fingerprint import difference
 from mltfr.study.job import is_finished
-from mltfr.study.plan import Cell
 from mltfr.study.spec import JobSpec, read_spec
 from mltfr.study.users import USERS
 from mltfr.training.checkpoint import STATE
@@ -76,6 +77,14 @@ class StudyFolder:
         """Return a cell's run folder."""
         return self.path / CELLS / cell.name
 
+    def has(self, cell: Cell) -> bool:
+        """Return whether a cell is finished, whatever it was made from."""
+        return (self.run(cell) / MANIFEST).exists() and (self.run(cell) / USERS).exists()
+
+    def made_of(self, cell: Cell) -> dict[str, str]:
+        """Return the fingerprints of the finished cells that one needs, by label."""
+        return {label: read_spec(self.run(need)).fingerprint for label, need in cell.needs.items()}
+
     def is_done(self, cell: Cell, spec: JobSpec, keep_runs: bool) -> bool:
         """Return whether a cell is finished, after checking that its run, if it has begun, was made from `spec`.
 
@@ -95,6 +104,21 @@ class StudyFolder:
         if done:
             clean_up(run, keep_runs)
         return done
+
+
+def clean_up_all(folder: StudyFolder, cells: Sequence[Cell], keep_runs: bool) -> None:
+    """Remove from finished cells what no table needs, but for those that an unfinished one is made of.
+
+    Args:
+        folder: the study folder.
+        cells: all cells of the study.
+        keep_runs: whether nothing is removed.
+    """
+    finished = [cell for cell in cells if folder.has(cell)]
+    done = {cell.name for cell in finished}
+    waited_for = needed(cell for cell in cells if cell.name not in done)
+    for cell in finished:
+        clean_up(folder.run(cell), keep_runs or cell.name in waited_for)
 
 
 def _check(path: Path, resume: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mltfr.config import merge
@@ -12,10 +12,10 @@ from mltfr.interactions.read_as import tell_read_as
 from mltfr.pipeline import RunConfig
 from mltfr.pipeline.inputs import load_run_tables
 from mltfr.storage.progress import Progress
+from mltfr.study.cell import Cell, Group
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.fingerprint import inputs_of
-from mltfr.study.plan import Cell, Group
 from mltfr.study.rolling import windows_of
 from mltfr.study.spec import JobSpec
 from mltfr.tokens import PreparedTable
@@ -68,9 +68,19 @@ class StudyInputs:
             self._tables[key] = load_run_tables(config, self.progress)
         return self._tables[key]
 
-    def cell_spec(self, cell: Cell) -> JobSpec:
-        """Return the specification of a cell."""
-        return self._spec(cell.group, cell.config)
+    def cell_spec(self, cell: Cell, made_of: Mapping[str, str] | None = None) -> JobSpec:
+        """Return the specification of a cell.
+
+        Args:
+            cell: the cell.
+            made_of: fingerprints of the cells that it needs, by label.
+        """
+        if not cell.needs:
+            return self._spec(cell.group, cell.config)
+        distillation = cell.config.distillation.model_copy(update={"teacher": ""})  # its path decides nothing
+        spec = self._spec(cell.group, cell.config.model_copy(update={"distillation": distillation}))
+        runs = {label: need.name for label, need in cell.needs.items()}
+        return spec.model_copy(update={"runs": runs, "inputs": {**spec.inputs, "runs": dict(made_of or {})}})
 
     def trial_spec(self, group: Group, config: RunConfig) -> JobSpec:
         """Return the specification of a trial."""

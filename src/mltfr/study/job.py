@@ -17,7 +17,9 @@ import torch
 from mltfr.errors import ConfigError, MltfrError, RunError
 from mltfr.evaluation import evaluate
 from mltfr.pipeline import FittedModel, fit, load_artifact
-from mltfr.pipeline.artifact import CHECKPOINT
+from mltfr.pipeline.artifact import CHECKPOINT, remove_run
+from mltfr.pipeline.blend import blend
+from mltfr.pipeline.config import BlendConfig, RunConfig
 from mltfr.pipeline.report_metrics import score, score_validation
 from mltfr.storage.files import atomic_file
 from mltfr.storage.folder import MANIFEST
@@ -26,7 +28,7 @@ from mltfr.study.data import open_log
 from mltfr.study.fingerprint import difference, files_of
 from mltfr.study.spec import JobSpec, read_spec
 from mltfr.study.users import USERS, per_user
-from mltfr.training import Interrupted, stop_request
+from mltfr.training import Callback, Interrupted, stop_request
 
 DONE, CRASHED, REFUSED, STOPPED = 0, 1, 2, 130
 """Exit codes: finished, any other error, settings that allow no training, stopped on request."""
@@ -60,6 +62,9 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
         test = evaluate(tested.scorer(), tested.split, "test", tested.protocol())
         with atomic_file(run / USERS) as path:
             per_user(fitted, test, spec.metrics).write_parquet(path)
+    elif isinstance(spec.config.backbone, BlendConfig):
+        remove_run(run, also=[USERS])  # a blend that was interrupted is begun again: it takes seconds
+        blend(_cells(run, spec), run, callback=_Stopping(stop), **_measured_by_user(spec.metrics))
     else:
         log = open_log(spec.data, spec.config.filters)
         found = {"data": log.fingerprint(), "files": files_of(spec.inputs["config"])}
@@ -69,7 +74,40 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
                 f"({difference(spec.inputs, {**spec.inputs, **found})}). Put back what it was, or choose another --out."
             )
         more: dict[str, Any] = {"measure": score_validation} if spec.trial else _measured_by_user(spec.metrics)
-        fit(spec.config, log, run, resume=True, stop=stop, **more)
+        fit(_taught(run, spec), log, run, resume=True, stop=stop, **more)
+
+
+class _Stopping(Callback):
+    """Raises `Interrupted` at the next step once a stop is requested."""
+
+    def __init__(self, stop: Event) -> None:
+        self.stop = stop
+
+    def advance(self, steps: int = 1) -> None:
+        if self.stop.is_set():
+            raise Interrupted
+
+
+def _cells(run: Path, spec: JobSpec) -> dict[str, Path]:
+    """Return the run folders of the cells that a run is made of, by label, after checking that they are what they were.
+
+    Raises:
+        RunError: one is another one now.
+    """
+    folders = {label: run.absolute().parent / name for label, name in spec.runs.items()}
+    for label, folder in folders.items():
+        if read_spec(folder).fingerprint != spec.inputs["runs"][label]:
+            raise RunError(f"{folder}: '{label}', of which {run.name} is made, has changed. Continue with --resume.")
+    return folders
+
+
+def _taught(run: Path, spec: JobSpec) -> RunConfig:
+    """Return the settings of a fit; with the run folder of its teacher, if that is a cell."""
+    config = spec.config
+    for folder in _cells(run, spec).values():
+        distillation = config.distillation.model_copy(update={"teacher": str(folder)})
+        config = config.model_copy(update={"distillation": distillation})
+    return config
 
 
 def _measured_by_user(metrics: Sequence[str]) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from mltfr.config import load_toml
 from mltfr.pipeline.artifact import CONFIG
 from mltfr.pipeline.data_counts import DataCounts
 from mltfr.storage.folder import MANIFEST
+from mltfr.study.cell import Cell, Group
 from mltfr.study.config import StudyConfig
 from mltfr.study.folder import StudyFolder
 from mltfr.study.inputs import StudyInputs
-from mltfr.study.plan import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.tuning import GroupTuning
-from mltfr.study.users import USERS
 from mltfr.version import __version__
 
 
@@ -50,10 +49,9 @@ def data_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
     notes: dict[str, str] = {}
     for cell in cells:
         label = " / ".join(filter(None, (cell.group.data, cell.group.window)))
-        run = folder.run(cell)
-        if label in notes or not ((run / MANIFEST).exists() and (run / USERS).exists()):
+        if label in notes or not folder.has(cell):
             continue
-        metrics = read_run(run).metrics
+        metrics = read_run(folder.run(cell)).metrics
         if "counts" in metrics:  # else it is a cell of an earlier version
             notes[label] = f"Data set {label}: {DataCounts.from_json(metrics['counts']).paragraph}"
     return list(notes.values())
@@ -64,7 +62,7 @@ def samples_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
     trained: dict[str, dict[str, set[str]]] = {}
     for cell in cells:
         run, group = folder.run(cell), cell.group
-        if not cell.baseline and (run / MANIFEST).exists() and (run / CONFIG).exists():
+        if cell.is_trained and (run / MANIFEST).exists() and (run / CONFIG).exists():
             kind = load_toml(run / CONFIG)["training"]["samples"]
             if kind != "auto":  # trained by masking, whatever stands there
                 name = f"{group.backbone} + {group.fusion}" + f" in {group.window}" * bool(group.window)

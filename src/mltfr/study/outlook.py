@@ -20,10 +20,10 @@ from mltfr.evaluation.significance import per_user
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.quick_baselines import QUICK, fit_beside, is_quick
 from mltfr.storage.progress import Progress
+from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
 from mltfr.study.data import open_log
 from mltfr.study.folder import StudyFolder
-from mltfr.study.plan import Cell
 from mltfr.study.results import gather
 
 SEEDS_MOVE = 0.05

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
@@ -15,78 +12,15 @@ from mltfr.config.registry import Registry
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.names.config import NamesConfig
-from mltfr.pipeline import RunConfig, resolve
-from mltfr.study.config import StudyConfig
+from mltfr.pipeline import resolve
+from mltfr.study.arms import with_arms
+from mltfr.study.cell import Cell, Group
+from mltfr.study.config import DEFAULT_TABLES, StudyConfig
 from mltfr.study.draws import check_draws, draws_of
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
 """Settings that all cells of one data set have in common, but for those that a backbone may set."""
-DEFAULT_TABLES = "default"
-"""Label of the settings' own tables, where the study has no table sets."""
-
-
-class Group(NamedTuple):
-    """The labels of a cell without its seed; cells of one group are tuned together.
-
-    The window is that of a rolling split, and "" where the data set has none. The draw is that of a control's random
-    vectors; the first is 0.
-    """
-
-    data: str
-    backbone: str
-    fusion: str
-    tables: str
-    window: str = ""
-    draw: int = 0
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Those that tell it from others: without a window where there is none, and without the first draw."""
-        more = [self.window] * bool(self.window) + [f"draw-{self.draw}"] * bool(self.draw)
-        return (self.data, self.backbone, self.fusion, self.tables, *more)
-
-    @property
-    def name(self) -> str:
-        """Name of a file or folder: the labels and a hash, since labels may contain hyphens."""
-        return slug(*self.labels)
-
-    def __str__(self) -> str:
-        return " / ".join(filter(None, self.labels))
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of the grid.
-
-    Attributes:
-        group: its labels; fusion and tables are "" for a baseline, tables also for a fusion that reads none.
-        seed: its seed.
-        config: its complete settings.
-        baseline: whether it is one of the untrained baselines.
-    """
-
-    group: Group
-    seed: int
-    config: RunConfig
-    baseline: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-        return slug(*self.group.labels, f"s{self.seed}")
-
-    def with_config(self, config: RunConfig) -> Cell:
-        """Return the cell with other settings and its own seed."""
-        return replace(self, config=config.model_copy(update={"seed": self.seed}))
-
-
-def slug(*labels: str) -> str:
-    """Return a readable name of labels that no other labels have."""
-    digest = hashlib.sha256(json.dumps(labels).encode()).hexdigest()
-    return "-".join([*filter(None, labels), digest[:6]])
-
-
 Windows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Settings of every window, by the label of the data set; see `rolling.windows_of`."""
 
@@ -94,7 +28,7 @@ Windows = Mapping[str, Sequence[Mapping[str, Any]]]
 def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:
     """Return all cells in the order in which they run: baselines, then seed by seed, the compared fusion first.
 
-    Further draws of the controls come last.
+    Of a seed, those that are made of others come last, and further draws of the controls behind all.
 
     Args:
         study: the study.
@@ -106,7 +40,7 @@ def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:
     """
     _check_parts(study)
     grid = [drawn for cell in _grid(study, windows or {}) for drawn in draws_of(study, cell)]
-    cells = [*_baselines(study, windows or {}), *sorted(grid, key=lambda cell: cell.group.draw)]
+    cells = with_arms(study, [*_baselines(study, windows or {}), *grid])
     check_draws(study, cells)
     _check_same(cells)
     _check_metrics(study, cells)
@@ -229,7 +163,7 @@ def _check_same(cells: list[Cell]) -> None:
     """Check that cells of one data set share their settings; a preset may differ by backbone, for instance."""
     first: dict[tuple[str, str], tuple[Cell, dict[str, Any]]] = {}
     for cell in cells:
-        if cell.baseline:
+        if not cell.is_trained:
             continue
         dump = cell.config.model_dump(mode="json", include=set(SHARED))
         shared = {key: value for key, value in flatten(dump).items() if key not in OF_BACKBONES}

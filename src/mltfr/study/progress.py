@@ -7,7 +7,7 @@ from typing import Any
 
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
-from mltfr.study.plan import Cell, Group
+from mltfr.study.cell import Cell, Group
 from mltfr.study.schedule import Schedule
 
 

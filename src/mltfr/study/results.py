@@ -13,10 +13,10 @@ from mltfr.interactions.borders import as_text
 from mltfr.pipeline.artifact import FORMAT, LOG
 from mltfr.pipeline.artifact import METRICS as SCORES
 from mltfr.storage.files import atomic_file, read_json
-from mltfr.storage.folder import MANIFEST, damaged
+from mltfr.storage.folder import damaged
+from mltfr.study.cell import Cell
 from mltfr.study.draws import real_cell
 from mltfr.study.folder import StudyFolder
-from mltfr.study.plan import Cell
 from mltfr.study.spec import REMEDY, read_spec
 from mltfr.study.users import USERS
 
@@ -96,7 +96,7 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
     users: list[pl.DataFrame] = []
     for cell in cells:
         run = folder.run(cell)
-        if not ((run / MANIFEST).exists() and (run / USERS).exists()):
+        if not folder.has(cell):
             continue
         found = read_run(run)
         common = {**_describe(cell, found), **(_borders(run) if cell.group.window else {})}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
 
+from mltfr.errors import RunError
+from mltfr.pipeline.restore import WEIGHTS
 from mltfr.storage.files import write_text
 from mltfr.storage.progress import show_progress
+from mltfr.study.arms import needed
+from mltfr.study.cell import Cell, Group
 from mltfr.study.config import StudyConfig, check_files, load_study
-from mltfr.study.folder import STUDY, StudyFolder, open_study
+from mltfr.study.folder import STUDY, StudyFolder, clean_up_all, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
 from mltfr.study.notes import data_notes, notes_on, resolved, samples_notes
 from mltfr.study.outlook import look_ahead
-from mltfr.study.plan import Cell, Group, make_plan
+from mltfr.study.plan import make_plan
 from mltfr.study.progress import StudyProgress
 from mltfr.study.results import gather, read_run
 from mltfr.study.runner import Runner
@@ -95,15 +99,17 @@ def run_study(
         schedule = Schedule(cells, jobs or default_jobs(study.threads))
         tunings = _tunings(study, cells, folder, inputs)
         schedule.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}
-        _mark_finished(schedule, folder, inputs, tunings)
+        kept = {cell.name for cell in plan} if study.keep_runs else needed(plan)
+        _mark_finished(schedule, folder, inputs, tunings, kept)
         write_text(folder.path / STUDY, resolved(file, study, plan, inputs))
         if schedule.waiting():
             for outlook in look_ahead(study, plan, inputs.fingerprints, folder, progress):
                 progress.message(str(outlook))
         shown = StudyProgress(progress, schedule, study.metrics[0])
         shown.start()
-        Runner(folder, inputs, tunings, schedule, shown, launch, stop).run()
+        Runner(folder, inputs, tunings, schedule, shown, launch, stop, kept).run()
         progress.close()
+        clean_up_all(folder, plan, study.keep_runs)
         done = schedule.count()["done"]
         if stop.is_set() and done + len(schedule.failures) < len(cells):
             return Outcome(len(cells), done, schedule.failures, stopped=True)
@@ -128,7 +134,7 @@ def _tunings(
 ) -> dict[Group, GroupTuning]:
     if study.tuning is None:
         return {}
-    groups = {cell.group: cell.config for cell in reversed(cells) if not cell.baseline}
+    groups = {cell.group: cell.config for cell in reversed(cells) if cell.is_trained}
     return {
         group: GroupTuning(
             folder.tuning, group, config, study.tuning, study.metrics[0], partial(inputs.trial_spec, group)
@@ -138,14 +144,28 @@ def _tunings(
 
 
 def _mark_finished(
-    schedule: Schedule, folder: StudyFolder, inputs: StudyInputs, tunings: dict[Group, GroupTuning]
+    schedule: Schedule,
+    folder: StudyFolder,
+    inputs: StudyInputs,
+    tunings: dict[Group, GroupTuning],
+    kept: Collection[str],
 ) -> None:
     """Mark the cells that are finished, and check that they belong to this study, before anything is started."""
     for cell in schedule.cells:
         tuning = tunings.get(cell.group)
         if tuning is not None and not tuning.done:
             continue
+        if any(schedule.states.get(need.name) != "done" for need in cell.needs.values()):
+            continue
         ready = cell if tuning is None else tuning.tuned(cell)
-        if folder.is_done(ready, inputs.cell_spec(ready), inputs.study.keep_runs):
+        if folder.is_done(ready, inputs.cell_spec(ready, folder.made_of(ready)), cell.name in kept):
             schedule.states[cell.name] = "done"
             schedule.seconds[cell.group].append(read_run(folder.run(cell)).manifest["wall_seconds"])
+    for cell in schedule.waiting():
+        for label, need in cell.needs.items():
+            if need.name not in schedule.states or (folder.run(need) / WEIGHTS).exists():
+                continue
+            raise RunError(
+                f"{folder.run(need)}: this cell is finished and keeps no weights, but {cell.group} is made of "
+                f"'{label}'. Remove that folder, so that it is made again, or choose another --out."
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,11 @@ from threading import Event
 
 from mltfr.errors import ConfigError
 from mltfr.pipeline.artifact import remove_run
+from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.job import DONE, REFUSED, STOPPED
 from mltfr.study.launch import Ended, Launch
-from mltfr.study.plan import Cell, Group
 from mltfr.study.progress import StudyProgress
 from mltfr.study.results import read_run
 from mltfr.study.schedule import Schedule
@@ -54,6 +54,7 @@ class Runner:
         progress: told of what has finished or failed.
         launch: trains a run in a process and waits for its end.
         stop: when set, the processes write checkpoints and end, and nothing new begins.
+        kept: names of the cells that keep their weights and data.
     """
 
     folder: StudyFolder
@@ -63,6 +64,7 @@ class Runner:
     progress: StudyProgress
     launch: Launch
     stop: Event
+    kept: Collection[str]
 
     def __post_init__(self) -> None:
         self.running: dict[Future[Ended], Job] = {}
@@ -90,6 +92,8 @@ class Runner:
         for cell in self.schedule.waiting():
             if len(self.running) >= self.schedule.jobs:
                 return
+            if not self._is_ready(cell):
+                continue
             tuning = self.tunings.get(cell.group)
             if tuning is None or tuning.done:
                 job = self._next_cell(cell if tuning is None else tuning.tuned(cell))
@@ -102,10 +106,20 @@ class Runner:
                 threads = self.inputs.study.threads
                 self.running[pool.submit(self.launch, job.run, threads, self.stop, self.kill)] = job
 
+    def _is_ready(self, cell: Cell) -> bool:
+        """Return whether all is finished that a cell is made of; where that has failed, it fails, too."""
+        for label, need in cell.needs.items():
+            state = self.schedule.states.get(need.name)
+            if state == "failed":
+                self._fail([cell], f"'{label}', of which it is made, failed: {self.schedule.failures[need.name]}")
+            if state != "done":
+                return False
+        return True
+
     def _next_cell(self, cell: Cell) -> Job | None:
         """Return the job of a cell, None where it is done already."""
-        spec = self.inputs.cell_spec(cell)
-        if self.folder.is_done(cell, spec, self.inputs.study.keep_runs):
+        spec = self.inputs.cell_spec(cell, self.folder.made_of(cell))
+        if self.folder.is_done(cell, spec, cell.name in self.kept):
             self.schedule.states[cell.name] = "done"
             return None
         self.schedule.states[cell.name] = "running"
@@ -131,7 +145,7 @@ class Runner:
         if job.tuning is not None:
             self._trial_ended(job, job.tuning, ended)
         elif ended.code == DONE:
-            clean_up(job.run, self.inputs.study.keep_runs)
+            clean_up(job.run, job.cell.name in self.kept)
             self.schedule.states[job.cell.name] = "done"
             self.progress.finished(job.cell, read_run(job.run).metrics["metrics"], seconds)
         elif ended.code == STOPPED:

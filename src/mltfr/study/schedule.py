@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mltfr.study.plan import Cell, Group
+from mltfr.study.cell import Cell, Group
 
 State = Literal["waiting", "running", "done", "failed"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mltfr.errors import ConfigError, one_of
-from mltfr.study.plan import Cell
+from mltfr.study.arms import with_needs
+from mltfr.study.cell import Cell
 
 AXES = ("data", "backbone", "fusion", "tables", "window", "draw", "seed")
 
 
 def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """Return the cells with the given labels on every axis that is named, in their order.
+    """Return the cells with the given labels on every axis that is named, and what they are made of, in their order.
 
     Args:
         cells: the plan.
@@ -29,7 +30,7 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     selected = [cell for cell in cells if all(_label(cell, axis) in labels for axis, labels in chosen.items())]
     if not selected:
         raise ConfigError(f"--only {' --only '.join(only)}: no cell of the study is left. Ask for less at once.")
-    return selected
+    return with_needs(cells, selected)
 
 
 def _parse(only: Sequence[str]) -> Mapping[str, set[str]]:

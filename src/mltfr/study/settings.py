@@ -9,7 +9,7 @@ from mltfr.config import flatten
 from mltfr.errors import ConfigError
 
 OF_BACKBONES = ("backbone", "objective", "training.samples", "training.mask_ratio", "training.mask_last")
-OF_FUSIONS = ("fusion", "tokens", "names")
+OF_FUSIONS = ("fusion", "tokens", "names", "distillation")
 OF_TABLES = ("tokens",)
 
 

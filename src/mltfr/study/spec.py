@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from mltfr.config import Config
 from mltfr.errors import RunError
 from mltfr.pipeline import RunConfig
@@ -26,6 +28,9 @@ class JobSpec(Config):
     """All that decides the result, complete settings included; see `fingerprint.inputs_of`."""
     metrics: tuple[str, ...] = ()
     """Metrics of the study; the first one decides."""
+    runs: dict[str, str] = Field(default_factory=dict)
+    """Cells of the study that it is made of, the members of a blend or a teacher: names of their run folders by label.
+    Their fingerprints are among the inputs."""
     trial: bool = False
     """Whether it is a trial of a search, which is scored on validation alone."""
 
@@ -36,7 +41,7 @@ class JobSpec(Config):
 
     @property
     def config(self) -> RunConfig:
-        """The settings of the run."""
+        """The settings of the run; a teacher that is a cell is not in them."""
         return RunConfig.parse(self.inputs["config"], "job")
 
 

@@ -14,7 +14,7 @@ from mltfr.pipeline.artifact import remove_run
 from mltfr.storage.files import read_json_lines, write_json_lines
 from mltfr.storage.folder import damaged
 from mltfr.storage.sealed import sealed, unsealed
-from mltfr.study.plan import Cell, Group
+from mltfr.study.cell import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
 from mltfr.study.space import TuningConfig, Value

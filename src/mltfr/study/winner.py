@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from mltfr.config import load_toml
 from mltfr.interactions.catalogue import get_data
 from mltfr.pipeline.artifact import CONFIG
 from mltfr.pipeline.restore import WEIGHTS
@@ -27,7 +28,7 @@ class Winner:
         value: its mean on validation over the seeds, and over the windows of a rolling split.
         seeds: number of seeds.
         command: makes a run of its best seed that recommends, or recommends where the study kept it; None where no
-            command can read the data. Of a rolling split it is the newest window's.
+            command makes it. Of a rolling split it is the newest window's.
         windows: number of windows; 1 without a rolling split.
     """
 
@@ -80,7 +81,9 @@ def find_winners(study: StudyConfig, folder: Path) -> list[Winner]:
 def _command(data: DataConfig, run: Path) -> str | None:
     if (run / WEIGHTS).exists():
         return f"mltfr recommend {shlex.quote(str(run))} --out recommendations.csv"
-    if data.name == SYNTHETIC:
+    settings = load_toml(run / CONFIG)
+    is_blend, teacher = settings["backbone"]["name"] == "blend", settings["distillation"]["teacher"]
+    if data.name == SYNTHETIC or is_blend or (teacher and not (Path(teacher) / WEIGHTS).exists()):
         return None
     files = data.files if data.name is None else [str(get_data(data.name))]
     return shlex.join(["mltfr", "fit", *files, "--config", str(run / CONFIG), "--out", "runs/winner"])
