@@ -80,7 +80,7 @@ class EveryPair(PairContract):
                 "fusion": {"name": fusion, **given},
                 "tokens": {"tables": ["synthetic"], "width": 8},
                 "training": {
-                    "epochs": 2, "batch_size": 32, "advanced": {"fisher_examples": 32, "checkpoint_seconds": 0},
+                    "epochs": 2, "batch_size": 32, "advanced": {"fisher_examples": 32},
                 },
             }
         )
