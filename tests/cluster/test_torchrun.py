@@ -9,6 +9,7 @@ from test_cluster_options import run
 
 from mltfr import load_interactions
 from mltfr.pipeline import fit, resolve
+from support.forks import together
 from support.processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, start, wait_until, words
 
 pytestmark = pytest.mark.slow
@@ -22,21 +23,19 @@ def test_two_processes_agree_on_everything():
 
 
 def test_two_processes_train_what_one_does(home, log, alone, tmp_path):
-    process = start("-m", "mltfr", "fit", log, "--out", tmp_path / "run", *OPTIONS)
-    out, errors = process.communicate(timeout=150)
-    assert process.returncode == 0, errors
-    assert out.count("Run written to") == 1
-    assert errors.count("epoch 1 of at most") == 2  # one a round: only one process speaks
+    ended = together("fit", log, "--out", tmp_path / "run", *OPTIONS, said=tmp_path)
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert [out.count("Run written to") for _, out, _ in ended] == [1, 0]
+    assert [errors.count("epoch 1 of at most") for _, _, errors in ended] == [2, 0]  # one a round: only one speaks
     assert_same_run(tmp_path / "run", alone)
 
 
 def test_two_processes_move_the_same_item_vectors(home, log, tmp_path):
     """Each catches up with the rows that its own part reads; a step then moves those that any part has read."""
     settings = ["loss={name='sampled_softmax', negatives=4}", "training.advanced.item_updates='sparse'"]
-    process = start("-m", "mltfr", "fit", log, "--out", tmp_path / "run", *OPTIONS, *words(settings))
     fit(resolve(overrides=[*SMALL, *settings, "training.shards=2"]), load_interactions(log), tmp_path / "alone")
-    _, errors = process.communicate(timeout=150)
-    assert process.returncode == 0, errors
+    ended = together("fit", log, "--out", tmp_path / "run", *OPTIONS, *words(settings), said=tmp_path)
+    assert [code for code, _, _ in ended] == [0, 0], ended
     assert_same_run(tmp_path / "run", tmp_path / "alone")
 
 

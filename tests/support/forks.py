@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from multiprocessing import get_context
@@ -28,7 +29,8 @@ class Forked:
     def __init__(self, *arguments: str | Path, said: Path, environment: Mapping[str, str] | None = None) -> None:
         self._files = said / "stdout", said / "stderr"
         variables = {**os.environ, "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1", **(environment or {})}
-        self._process = SERVER.Process(target=_work, args=(list(map(str, arguments)), variables, self._files))
+        given = list(map(str, arguments)), variables, self._files
+        self._process = SERVER.Process(target=_work, args=given, daemon=True)
         self._process.start()
 
     def is_alive(self) -> bool:
@@ -45,6 +47,20 @@ class Forked:
         self._process.join(seconds)
         assert self._process.exitcode is not None, "it has not ended"
         return self._process.exitcode, *(file.read_text() for file in self._files)  # type: ignore[return-value]
+
+
+def together(*arguments: str | Path, said: Path) -> list[tuple[int, str, str]]:
+    """Run a command in two processes that train together, told so as by torchrun; return how each ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}"}
+    processes = []
+    for rank in ("0", "1"):
+        (said / rank).mkdir()
+        own = {**told, "RANK": rank, "LOCAL_RANK": rank}
+        processes.append(Forked(*arguments, said=said / rank, environment=own))
+    return [process.ended() for process in processes]
 
 
 def _work(arguments: list[str], environment: dict[str, str], files: tuple[Path, Path]) -> None:
