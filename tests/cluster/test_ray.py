@@ -11,6 +11,7 @@ import pytest
 from test_cluster_options import run
 
 from support.processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, wait_until
+from support.small_study import LaunchedHere
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
 
@@ -155,7 +156,7 @@ def test_the_cells_of_a_study_are_those_of_one_machine_and_a_lost_one_goes_on(tm
     from mltfr.study import run_study
 
     (tmp_path / "study.toml").write_text(STUDY)
-    here = run_study(tmp_path / "study.toml", tmp_path / "here", jobs=2)
+    here = run_study(tmp_path / "study.toml", tmp_path / "here", jobs=1, launch=LaunchedHere())
     thread, killed = kill_once(
         lambda: list((tmp_path / "ray").glob("cells/*/checkpoint/state.json")), lambda: descendants("ray::_train")
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,10 +13,7 @@ from polars.testing import assert_frame_equal
 
 from mltfr.errors import RunError
 from mltfr.study import run_study
-from mltfr.study.job import CRASHED, DONE, train
-from mltfr.study.launch import Ended
-from mltfr.study.spec import read_spec
-from support.small_study import write
+from support.small_study import LaunchedHere, write
 
 DAY, START = 86_400, 1_700_006_400  # 2023-11-15
 
@@ -40,27 +36,9 @@ def backtest(folder: Path, events: pl.DataFrame, windows: int, **changes: Any) -
     return write(folder, data=data, baselines=["popularity"], **changes)
 
 
-class Launched:
-    """Trains runs in this process, and stops the study after some."""
-
-    def __init__(self, stop: Event, after: int = 100) -> None:
-        self.stop, self.after, self.runs = stop, after, 0
-
-    def __call__(self, run: Path, threads: int, stop: Event, kill: Event) -> Ended:
-        run.mkdir(exist_ok=True)
-        try:
-            train(run, read_spec(run), stop)
-        except Exception:
-            return Ended(CRASHED, traceback.format_exc())
-        self.runs += 1
-        if self.runs == self.after:
-            self.stop.set()
-        return Ended(DONE, "")
-
-
 def run(file: Path, after: int = 100, **options: Any) -> tuple[Any, Path, int]:
     stop, out = Event(), file.parent / "out"
-    launched = Launched(stop, after)
+    launched = LaunchedHere(stop, after)
     outcome = run_study(file, out, jobs=1, stop=stop, launch=launched, **options)
     return outcome, out, launched.runs
 

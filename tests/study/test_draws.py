@@ -18,7 +18,7 @@ from mltfr.study import make_plan, run_study
 from mltfr.study.config import StudyConfig
 from mltfr.study.draws import real_cell
 from mltfr.study.selection import select
-from support.small_study import small, write
+from support.small_study import LaunchedHere, small, write
 
 FILTER = {"fusion": {"filter": {"shortlist": 16, "keep": 2}}}
 FUSIONS: dict[str, Any] = {"none": {}, "mltfr": FILTER, "random": FILTER, "shuffled": FILTER, "constant": {}}
@@ -141,7 +141,7 @@ def test_a_draw_like_the_others_is_rarely_first() -> None:
 def test_a_study_with_draws_ranks_the_real_tables(tmp_path: Path) -> None:
     fusions = {"mltfr": FILTER, "random": FILTER}
     file, out = write(tmp_path, fusions=fusions, compare_with="mltfr", draws=2), tmp_path / "out"
-    outcome = run_study(file, out, jobs=2)
+    outcome = run_study(file, out, jobs=1, launch=LaunchedHere())
     assert (outcome.cells, outcome.done) == (3, 3)
     results, draws = read_results(out), read_draws(out)
     assert set(results["cell"]) == {cell.name for cell in make_plan(StudyConfig.parse(small(

@@ -23,7 +23,7 @@ from mltfr.storage.lock import locked
 from mltfr.study import run_study
 from mltfr.study.folder import open_study
 from mltfr.study.launch import launch
-from support.small_study import start, write
+from support.small_study import LaunchedHere, start, write
 
 LONG = {"settings__training": {"samples": "positions", "epochs": 4, "first_round_epochs": 2, "batch_size": 16,
                                "advanced": {"fisher_examples": 16, "checkpoint_seconds": 0.0}}}  # fmt: skip
@@ -51,7 +51,7 @@ def tables_of(out):
 def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     file = write(tmp_path, **LONG)
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    assert run_study(file, straight, jobs=1).done == 2
+    assert run_study(file, straight, jobs=1, launch=LaunchedHere()).done == 2
 
     process = start(file, broken, "--jobs", "2")
     wait_for_checkpoints(process, broken, 1)
@@ -83,10 +83,11 @@ def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
 @pytest.mark.slow
 def test_a_study_runs_part_by_part(tmp_path, reports):
     file, out = write(tmp_path), tmp_path / "out"
-    first = run_study(file, out, jobs=1, only=["fusion=none"])
+    first = run_study(file, out, jobs=1, launch=LaunchedHere(), only=["fusion=none"])
     assert (first.cells, first.done) == (1, 1)
     assert pl.read_parquet(out / "results.parquet")["fusion"].unique().to_list() == ["none"]
-    assert run_study(file, out, resume=True, jobs=1, only=["fusion=mltfr"]).done == 1
+    more = run_study(file, out, resume=True, jobs=1, launch=LaunchedHere(), only=["fusion=mltfr"])
+    assert more.done == 1
     assert set(pl.read_parquet(out / "results.parquet")["fusion"]) == {"none", "mltfr"}
 
 
@@ -119,7 +120,8 @@ def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypa
 
     mended = write(tmp_path, fusions__mltfr=None, fusions__bad={"fusion": {"name": "none"}}, tables=None)
     finished = (out / "results.parquet").stat().st_mtime_ns
-    assert run_study(mended, out, resume=True).done == 2  # the failed cell is made from its new settings
+    outcome = run_study(mended, out, resume=True, jobs=1, launch=LaunchedHere())
+    assert outcome.done == 2  # the failed cell is made from its new settings
     assert (out / "results.parquet").stat().st_mtime_ns > finished
 
 
@@ -167,7 +169,7 @@ def test_a_killed_cell_is_told_and_continued_later(tmp_path, reports):
     ((name, message),) = outcome.failures.items()
     assert name.startswith("made-up-sasrec-mltfr-one-s0-")
     assert message == "killed by signal 9, perhaps because the memory was full"
-    assert run_study(file, out, jobs=2, resume=True).done == 2
+    assert run_study(file, out, jobs=1, launch=LaunchedHere(), resume=True).done == 2
 
 
 @pytest.mark.slow
@@ -175,7 +177,7 @@ def test_a_study_tunes_before_it_compares(tmp_path, reports):
     space = {"training.learning_rate": {"low": 1e-3, "high": 5e-2, "log": True}}
     file = write(tmp_path, fusions__mltfr=None, tables=None, tuning={"trials": 2, "space": space})
     out = tmp_path / "out"
-    assert run_study(file, out, jobs=2).done == 1
+    assert run_study(file, out, jobs=1, launch=LaunchedHere()).done == 1
     (recorded,) = (out / "tuning").iterdir()
     trials = [json.loads(line) for line in recorded.read_text().splitlines()]
     assert trials[0]["settings"] == {"training.learning_rate": 1e-3}

@@ -7,10 +7,16 @@ import os
 import subprocess
 import sys
 import tomllib
+import traceback
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import tomli_w
+
+from mltfr.study.job import CRASHED, DONE, train
+from mltfr.study.launch import Ended
+from mltfr.study.spec import read_spec
 
 TEXT = """
 title = "Small"
@@ -51,6 +57,24 @@ def write(folder: Path, **changes: Any) -> Path:
     path = folder / "study.toml"
     path.write_text(tomli_w.dumps(small(**changes)))
     return path
+
+
+class LaunchedHere:
+    """Trains the runs of a study in this process, one at a time, and may stop the study after some."""
+
+    def __init__(self, stop: Event | None = None, after: int = 100) -> None:
+        self.stop, self.after, self.runs = stop, after, 0
+
+    def __call__(self, run: Path, threads: int, stop: Event, kill: Event) -> Ended:
+        run.mkdir(exist_ok=True)
+        try:
+            train(run, read_spec(run), stop)
+        except Exception:
+            return Ended(CRASHED, traceback.format_exc())
+        self.runs += 1
+        if self.runs == self.after and self.stop is not None:
+            self.stop.set()
+        return Ended(DONE, "")
 
 
 def start(file: Path, out: Path, *options: str) -> subprocess.Popen[str]:
