@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from mltfr.cli.main import main
-from mltfr.study import load_study, make_plan
+from mltfr.study import load_study, make_plan, run_study
+from support.small_study import LaunchedHere
 
 SMOKE = Path(__file__).parents[2] / "studies" / "smoke.toml"
 
@@ -17,7 +18,8 @@ SMOKE = Path(__file__).parents[2] / "studies" / "smoke.toml"
 @pytest.mark.slow
 def test_the_smoke_study_runs(tmp_path, monkeypatch, capsys):
     out = tmp_path / "smoke"
-    monkeypatch.setattr(sys, "argv", ["mltfr", "study", str(SMOKE), "--out", str(out), "--jobs", "2"])
+    monkeypatch.setitem(run_study.__kwdefaults__, "launch", LaunchedHere())
+    monkeypatch.setattr(sys, "argv", ["mltfr", "study", str(SMOKE), "--out", str(out), "--jobs", "1"])
     with pytest.raises(SystemExit) as ended:
         main()
     printed = capsys.readouterr()
