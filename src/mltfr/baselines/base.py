@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,21 @@ class BaselineConfig(ComponentConfig):
     """Settings of a baseline."""
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a score is the sum of: a part of every item of a history, and a base that none of them has a part in.
+
+    Attributes:
+        items: codes of the history's items that have a part, each once, int64 `[N]`.
+        values: their parts in the scores of C items, float32 `[N, C]`.
+        base: what is left without them, float32 `[C]`.
+    """
+
+    items: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    base: npt.NDArray[np.float32]
+
+
 class Baseline(ABC):
     """Scores items by counts of the training split, or by what is solved from it: a `Scorer`.
 
@@ -41,6 +57,9 @@ class Baseline(ABC):
     Raises:
         KeyError, ValueError: `state` is not such a state.
     """
+
+    unit: ClassVar[str] = "score"
+    """What a score counts, in a word or two."""
 
     def __init__(self, config: BaselineConfig, state: Mapping[str, Tensor]) -> None:
         self._state = dict(state)
@@ -94,6 +113,20 @@ class Baseline(ABC):
             scores: `scores(queries, 1, I + 1)`, `[B, I]`, which may be written into.
         """
         return shares(scores, torch.full_like(scores[:1], 1 / self.items))
+
+    @property
+    def window(self) -> int | None:
+        """How many known items of a history, from its end, are read; None for all."""
+        return None
+
+    def parts(self, history: History, codes: npt.NDArray[np.int64]) -> Parts | None:
+        """Return what the scores of some items are the sum of; None where they are no sum over the history's items.
+
+        Args:
+            history: item codes, oldest first.
+            codes: codes of C items, int64 `[C]`.
+        """
+        return None
 
     def scorer(self) -> Self:
         """Return the baseline: it scores itself."""

@@ -13,8 +13,8 @@ from scipy import sparse
 from scipy.linalg import lapack
 from torch import Tensor
 
-from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
-from mltfr.baselines.matrices import recency_weights, row_blocks, user_item_matrix
+from mltfr.baselines.base import Baseline, BaselineConfig, Counts, Parts, register_baseline
+from mltfr.baselines.matrices import item_weights, recency_weights, row_blocks, user_item_matrix
 from mltfr.errors import ConfigError
 from mltfr.interactions import Histories, History
 from mltfr.storage.main_memory import available_memory
@@ -39,6 +39,8 @@ class EASE(Baseline):
     binary `[U, I]` matrix of who chose what. A history scores the plain sum of its items' rows, whatever their order.
     B is one `I x I` matrix, in memory and in the run folder, and takes time that grows with the cube of I.
     """
+
+    unit = "sum of weights"
 
     def __init__(self, config: EASEConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state)
@@ -71,6 +73,11 @@ class EASE(Baseline):
     def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
         """Return the sums of weights, float32 `[B, stop - start]`."""
         return queries[:, start - 1 : stop - 1].clone()
+
+    def parts(self, history: History, codes: Counts) -> Parts:
+        """Return the weights of every item of the history, which sum to the scores."""
+        items, _ = item_weights(history, self.items, decay=1.0)          # [N]
+        return Parts(items, self._weights[np.ix_(items - 1, codes - 1)], np.zeros(len(codes), np.float32))
 
     def similarity(self, codes: Tensor) -> Tensor:
         """Return the weights of some items for the scores of all others, float32 `[N, I]`."""

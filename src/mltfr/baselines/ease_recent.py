@@ -36,6 +36,8 @@ class RecentEASE(SparseBaseline):
     dropped, and a history scores `sum_i recent^age(i) B_ij`.
     """
 
+    unit = "sum of weights"
+
     def __init__(self, config: RecentEASEConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state, config.recent)
         self.config = config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,11 +12,11 @@ from pydantic import Field
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.baselines.base import BaselineConfig, Counts, register_baseline, shares
+from mltfr.baselines.base import BaselineConfig, Counts, Parts, register_baseline, shares
 from mltfr.baselines.matrices import largest_of_rows, row_blocks, to_tensors, user_item_matrix
 from mltfr.baselines.pairs import NearPairs
 from mltfr.baselines.sparse import SparseBaseline
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, History
 
 
 class ItemKNNConfig(BaselineConfig):
@@ -54,6 +55,8 @@ class ItemKNN(SparseBaseline):
     scores in [-1, 0).
     """
 
+    unit = "sum of similarities"
+
     def __init__(self, config: ItemKNNConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state, config.recent)
         self.config = config
@@ -91,6 +94,12 @@ class ItemKNN(SparseBaseline):
         """Return the sums of similarities, float32 `[B, stop - start]`; by popularity below 0 where there is none."""
         near = super().scores(queries, start, stop)                      # [B, stop - start]
         return torch.where(near == 0, self._others[start:stop], near)
+
+    def parts(self, history: History, codes: Counts) -> Parts:
+        """Return the similarities of every item of the history by its recency; the base is popularity without one."""
+        near = super().parts(history, codes)
+        far = near.values.sum(0) == 0                                    # [C]
+        return replace(near, base=np.where(far, self._others.numpy()[codes], near.base))
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return the shares of the squared sums of similarities, popularity where `shares` backs off, `[B, I]`."""

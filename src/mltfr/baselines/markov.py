@@ -12,8 +12,8 @@ from pydantic import Field
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
-from mltfr.baselines.matrices import dense_columns, from_tensors, recency_weights, to_tensors
+from mltfr.baselines.base import Baseline, BaselineConfig, Counts, Parts, register_baseline
+from mltfr.baselines.matrices import dense_columns, from_tensors, item_weights, recency_weights, to_tensors
 from mltfr.baselines.pairs import NearPairs
 from mltfr.interactions import Histories, History
 
@@ -60,6 +60,8 @@ class Markov(Baseline):
     first-order chain.
     """
 
+    unit = "probability"
+
     def __init__(self, config: MarkovConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state)
         self.config = config
@@ -97,6 +99,19 @@ class Markov(Baseline):
         """Return the probabilities of the next item, float32 `[B, stop - start]`."""
         seen = dense_columns(queries.seen, start, stop)                  # [B, stop - start]
         return seen.addcmul_(queries.rest, self._popularity[start:stop])
+
+    @property
+    def window(self) -> int:
+        """How many known items of a history, from its end, are read."""
+        return self.config.newest
+
+    def parts(self, history: History, codes: Counts) -> Parts:
+        """Return by how much every newest item i moves the probabilities from popularity: `w_i (P(j | i) - p_j)`."""
+        items, weights = item_weights(history, self.items, self.config.decay, self.config.newest)    # [N], [N]
+        weights = weights / max(float(weights.sum()), 1e-30)             # [N], they sum to one
+        popularity = self._popularity.numpy()[codes]                     # [C]
+        moved = self._seen[items - 1][:, codes - 1].toarray() + (self._prior[items - 1, None] - 1) * popularity
+        return Parts(items, (weights[:, None] * moved).astype(np.float32), popularity)
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return the scores, which are probabilities but for rounding, float32 `[B, I]`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import sparse
 from torch import Tensor
@@ -53,6 +54,14 @@ def recency_weights(
     weights = np.power(float(decay), age[::-1][place]).astype(np.float32)
     offsets = np.searchsorted(cells, np.arange(len(histories) + 1) * items)
     return sparse.csr_array((weights, cells % items, offsets), shape=(len(histories), items))
+
+
+def item_weights(
+    history: History, items: int, decay: float, last: int | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the codes of a history's known items, each once, and their weights, `[N]` each; see `recency_weights`."""
+    weights = recency_weights([history], items, decay, last)             # [1, I]
+    return weights.indices.astype(np.int64) + 1, weights.data
 
 
 def dense_columns(matrix: sparse.csr_array, start: int, stop: int) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mltfr.baselines.base import Baseline, BaselineConfig, Counts, register_baseline
+from mltfr.baselines.base import Baseline, BaselineConfig, Counts, Parts, register_baseline
 from mltfr.interactions import Histories, History
 
 
@@ -22,6 +22,8 @@ class PopularityConfig(BaselineConfig):
 @register_baseline("popularity", PopularityConfig)
 class Popularity(Baseline):
     """The items with the most training interactions, the same for everybody."""
+
+    unit = "training interactions"
 
     def __init__(self, config: PopularityConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state)
@@ -53,3 +55,8 @@ class Popularity(Baseline):
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return every item's share of all training interactions, float32 `[B, I]`."""
         return scores.div_(scores.sum(1, keepdim=True))
+
+    def parts(self, history: History, codes: Counts) -> Parts:
+        """Return the counts alone: no item of a history has a part in them."""
+        base = self._scores.numpy()[codes]                               # [C]
+        return Parts(np.zeros(0, np.int64), np.zeros((0, len(codes)), np.float32), base)

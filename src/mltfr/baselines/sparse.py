@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.baselines.base import Baseline, BaselineConfig
-from mltfr.baselines.matrices import dense_columns, from_tensors, recency_weights
+from mltfr.baselines.base import Baseline, BaselineConfig, Counts, Parts
+from mltfr.baselines.matrices import dense_columns, from_tensors, item_weights, recency_weights
 from mltfr.interactions import History
 
 
@@ -38,6 +39,12 @@ class SparseBaseline(Baseline):
     def scores(self, queries: sparse.csr_array, start: int, stop: int) -> Tensor:
         """Return the sums of weights, float32 `[B, stop - start]`."""
         return dense_columns(queries, start, stop)
+
+    def parts(self, history: History, codes: Counts) -> Parts:
+        """Return the weights of every item of the history by its recency, which sum to the scores."""
+        items, recency = item_weights(history, self.items, self._recent)  # [N], [N]
+        values = self._weights[items - 1][:, codes - 1].toarray()        # [N, C]
+        return Parts(items, recency[:, None] * values, np.zeros(len(codes), np.float32))
 
     def similarity(self, codes: Tensor) -> Tensor:
         """Return the weights of some items for the scores of all others, float32 `[N, I]`; zero for none."""

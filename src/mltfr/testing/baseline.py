@@ -95,6 +95,19 @@ class BaselineContract:
         known, mixed = ([np.array(codes, np.int32)] for codes in ([4, 9], [UNKNOWN, 4, UNKNOWN, 9, UNKNOWN]))
         assert torch.equal(self.all_scores(scorer, known), self.all_scores(scorer, mixed))
 
+    def test_its_parts_sum_to_the_scores(self, requests: list[History]) -> None:
+        scorer, codes = self.fitted(), np.arange(1, ITEMS + 1)
+        for history, scores in zip(requests, self.all_scores(scorer, requests).numpy(), strict=True):
+            parts = scorer.parts(history, codes)
+            if parts is None:  # its score is no such sum
+                return
+            assert len(set(parts.items.tolist())) == len(parts.items)
+            assert set(parts.items.tolist()) <= set(history[-scorer.window :] if scorer.window else history)
+            np.testing.assert_allclose(parts.base + parts.values.sum(0), scores, atol=1e-5)
+            some = scorer.parts(history, codes[[7, 3]])
+            assert some is not None
+            np.testing.assert_array_equal(some.values, parts.values[:, [7, 3]])
+
     def test_fitting_again_gives_the_same_state_and_reads_the_training_part_only(self) -> None:
         histories, counts = training_part()
         items, before = histories.items.copy(), counts.copy()
