@@ -24,6 +24,7 @@ from mltfr.baselines import BASELINES
 from mltfr.cli.doctor import DEVELOPMENT
 from mltfr.cli.main import app
 from mltfr.config.registry import Registry
+from mltfr.explain import Explainable
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
 from mltfr.interactions.catalogue import CATALOGUE as DATA
@@ -137,7 +138,7 @@ def api() -> str:
     parts = ["### `load_interactions`", described(load_interactions, "load_interactions")]
     parts += ["### `prepare`", described(prepare, "prepare")]
     parts += ["### `Recommender`", described(Recommender, "Recommender")]
-    for name, member in (vars(Recommender) | vars(Updatable) | vars(Loadable)).items():
+    for name, member in (vars(Recommender) | vars(Updatable) | vars(Loadable) | vars(Explainable)).items():
         if name.startswith("_"):
             continue
         if isinstance(member, property):

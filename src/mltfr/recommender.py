@@ -1,4 +1,4 @@
-"""The public object: fit, evaluate, recommend, similar_items, save, load."""
+"""The public object: fit, evaluate, recommend, similar_items, explain, save, load."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 from mltfr.config import load_toml
 from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation import Evaluation, SplitName, evaluate
+from mltfr.explain import Explainable
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
@@ -37,13 +38,12 @@ from mltfr.pipeline import (
     to_evaluate,
 )
 from mltfr.pipeline.inputs import read_log
-from mltfr.pipeline.loadable import Loadable
 from mltfr.pipeline.names import named_as
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
 
-class Recommender(Loadable):
+class Recommender(Explainable):
     """A sequential recommender that draws on token tables.
 
     Once it is fitted or loaded, any number of threads may ask it at the same time, and each gets what it would get

@@ -20,6 +20,7 @@ from mltfr.cli.compare import compare
 from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
+from mltfr.cli.explain import explain
 from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
@@ -65,6 +66,7 @@ app.command()(update)
 app.command()(compare)
 app.command()(recommend)
 app.command()(similar)
+app.command()(explain)
 app.command()(study)
 app.command()(doctor)
 
