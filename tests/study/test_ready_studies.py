@@ -26,7 +26,7 @@ def test_it_plans(file):
     study = load_study(file)
     cells = make_plan(study)
     fusions = {cell.group.fusion for cell in cells if not cell.baseline}
-    assert fusions == set(study.fusions)
+    assert fusions == {*study.fusions, *study.blends}
     assert study.compare_with in fusions
     head = file.read_text().partition("\n\n")[0]
     assert f"mltfr study studies/{file.name} --out " in head
@@ -53,3 +53,23 @@ def test_the_controls_differ_from_mltfr_in_one_line_each():
 def test_every_ablation_differs_from_mltfr():
     cells = [cell for cell in make_plan(load_study(FOLDER / "ablation.toml")) if cell.seed == 0 and not cell.baseline]
     assert len({cell.config.model_dump_json() for cell in cells}) == len(cells) == 26
+
+
+def test_worth_has_every_arm_and_its_controls():
+    study = load_study(FOLDER / "worth.toml")
+    cells = {(cell.group.data, cell.label): cell for cell in make_plan(study) if cell.seed == 0}
+    names = cells["beauty", "names"].config
+    controls = {"names-random": "random", "names-permuted": "permuted", "bag-of-words": "bag-of-words"}
+    for label, control in controls.items():
+        own = cells["beauty", label].config
+        assert own.names == names.names.model_copy(update={"control": control})
+        assert (own.backbone, own.fusion, own.training, own.loss) == (
+            names.backbone, names.fusion, names.training, names.loss
+        )  # fmt: skip
+    for label in ("none", "mltfr", "random", "constant", "capacity-history"):
+        assert not cells["beauty", label].config.names.are_used
+    assert cells["beauty", "mltfr-names"].config.names.are_used
+    assert list(cells["beauty", "blend"].needs) == ["names", "item-knn", "markov"]
+    assert list(cells["amazon_pantry", "blend"].needs) == ["none", "item-knn", "markov"]
+    assert list(cells["beauty", "distilled"].needs) == ["blend"]
+    assert ("amazon_pantry", "names") not in cells

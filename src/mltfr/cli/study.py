@@ -42,6 +42,14 @@ def study(
             show_default=False,
         ),
     ] = None,
+    item_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=FILE",
+            help="Names of a data set's items, instead of the file that the study names; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare fusions on several backbones, data sets and seeds, and test whether they differ.
 
@@ -65,6 +73,8 @@ def study(
         \\[fusions.none]
         \\[fusions.mltfr]
         \\[fusions.random]
+        \\[blends.blend]
+        members = \\["mltfr", "popularity"]
         \\[tables.three]
         tables = \\["smollm2-135m", "wordllama", "minilm-l6"]
     """
@@ -73,8 +83,8 @@ def study(
     from mltfr.training import stop_request
 
     check_engine(engine, workers, address)
-    files = _files(data or [])
-    more: dict[str, Any] = {"resume": resume, "only": only or [], "data": files}
+    named = _files(item_names or [], "--item-names")
+    more: dict[str, Any] = {"resume": resume, "only": only or [], "data": _files(data or []), "names": named}
     with stop_request() as stop:
         if engine == "ray":
             from mltfr.cluster import study_with_ray
@@ -100,13 +110,13 @@ def study(
         raise typer.Exit(1)
 
 
-def _files(data: list[str]) -> dict[str, Path]:
+def _files(data: list[str], option: str = "--data") -> dict[str, Path]:
     from mltfr.errors import ConfigError
 
     files = {}
     for text in data:
         label, separator, file = text.partition("=")
         if not separator or not file:
-            raise ConfigError(f"--data {text!r} is not LABEL=FILE. Example: --data mine=interactions.csv")
+            raise ConfigError(f"{option} {text!r} is not LABEL=FILE. Example: {option} mine=interactions.csv")
         files[label] = Path(file)
     return files

@@ -36,7 +36,7 @@ def study_with_ray(
     Raises:
         MltfrError: whatever `run_study` raises; or there is no cluster.
     """
-    threads = load_study(file, more.get("data")).threads
+    threads = load_study(file, more.get("data"), more.get("names")).threads
     with connected(address, (workers or 1) * threads):
         import ray
 

@@ -11,6 +11,7 @@ from mltfr.errors import ConfigError
 from mltfr.pipeline.blend import blend_config
 from mltfr.study.cell import Cell, Group
 from mltfr.study.config import DEFAULT_TABLES, StudyConfig
+from mltfr.study.nameless import Instead
 
 
 class Place(NamedTuple):
@@ -22,7 +23,7 @@ class Place(NamedTuple):
     seed: int
 
 
-def with_arms(study: StudyConfig, cells: Iterable[Cell]) -> list[Cell]:
+def with_arms(study: StudyConfig, cells: Iterable[Cell], instead: Instead) -> list[Cell]:
     """Return cells with what they need, and the blends of them, each behind all that it is made of.
 
     Draws stand in order, baselines first, then seed by seed.
@@ -30,12 +31,14 @@ def with_arms(study: StudyConfig, cells: Iterable[Cell]) -> list[Cell]:
     Args:
         study: the study.
         cells: the baselines and fits.
+        instead: the fusions that stand for those that do not run on a data set; a blend for which a single member is
+            left does not run either.
 
     Raises:
         ConfigError: it is not said with which token tables a cell that another one is made of has run.
     """
     cells = list(cells)
-    arms = _Arms(study, cells)
+    arms = _Arms(study, cells, instead)
     made = [arms.complete(cell) for cell in cells]
     made += [arms.blend(label, place, tables)
              for place in arms.places for label in study.blends for tables in arms.tables(label, place)]  # fmt: skip
@@ -76,13 +79,14 @@ class _Arms:
     Args:
         study: the study.
         cells: the baselines and fits.
+        instead: see `with_arms`.
 
     Attributes:
         places: where fits are.
     """
 
-    def __init__(self, study: StudyConfig, cells: Sequence[Cell]) -> None:
-        self.study = study
+    def __init__(self, study: StudyConfig, cells: Sequence[Cell], instead: Instead) -> None:
+        self.study, self.instead = study, instead
         self.baselines: dict[tuple[str, str, str], Cell] = {}
         self.fits: defaultdict[tuple[Place, str], dict[str, Cell]] = defaultdict(dict)
         for cell in cells:
@@ -113,11 +117,14 @@ class _Arms:
         return self.complete(self._rows(label, place)[tables])
 
     def blend(self, label: str, place: Place, tables: str) -> Cell:
-        """Return the blend of the cells of its members."""
+        """Return the blend of the cells of its members; where they are one and the same, that one."""
         group = Group(place.data, place.backbone, label, tables, place.window)
         members = [self.cell(member, place, tables, group) for member in self.study.blends[label].members]
-        config = blend_config([member.config for member in members])
-        return Cell(group, place.seed, config, needs={member.label: member for member in members})
+        needs = {member.label: member for member in members}
+        if len(needs) == 1:
+            return members[0]
+        config = blend_config([member.config for member in needs.values()])
+        return Cell(group, place.seed, config, needs=needs)
 
     def tables(self, label: str, place: Place) -> list[str]:
         """Return the labels of the token tables that a row runs with; a blend with those that its members share."""
@@ -133,7 +140,7 @@ class _Arms:
         """Return the cells of a fusion, or of a baseline, by their token tables."""
         if label in self.study.baselines:
             return {"": self.baselines[place.data, place.window, label]}
-        return self.fits[place, label]
+        return self.fits[place, self.instead.get((place.data, label), label)]
 
 
 def _place(cell: Cell) -> Place:

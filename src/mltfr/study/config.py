@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mltfr.config import Config, load_toml
+from mltfr.config import Config, load_toml, merge
 from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation.metrics import Metric
 from mltfr.interactions import FORMATS, ReadingConfig
@@ -194,12 +194,15 @@ class StudyConfig(Config):
         return {label: teacher for label, teacher in found.items() if teacher in rows}
 
 
-def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConfig:
+def load_study(
+    path: Path, files: Mapping[str, Path] | None = None, names: Mapping[str, Path] | None = None
+) -> StudyConfig:
     """Read a study file; the paths in it, of logs, names and teachers, become absolute.
 
     Args:
         path: the study file.
         files: interaction logs by the label of their data set, instead of those that the study file names.
+        names: names of items by the label of their data set, likewise.
 
     Raises:
         ConfigError: it cannot be read, or something in it is unknown, out of range, missing or doubled.
@@ -214,6 +217,11 @@ def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConf
             raise ConfigError(f"--data {label}={file}: the study has no such data set. {one_of(label, data)}")
         data[label] = {key: value for key, value in data[label].items() if key not in ("name", "synthetic")}
         data[label]["file"] = str(file.resolve())
+    for label, file in (names or {}).items():
+        if not isinstance(data.get(label), dict):
+            raise ConfigError(f"--item-names {label}={file}: the study has no such data set. {one_of(label, data)}")
+        path_of = str(file) if str(file) == IDS else str(file.resolve())
+        data[label]["settings"] = merge(data[label].get("settings", {}), {"names": {"file": path_of}})
     for source in data.values():
         given = source.get("file") if isinstance(source, dict) else None
         if isinstance(given, str):
@@ -223,9 +231,9 @@ def load_study(path: Path, files: Mapping[str, Path] | None = None) -> StudyConf
     rows = {*_labels(values, "fusions"), *_labels(values, "baselines"), *_labels(values, "blends")}
     fusions = _tables(values.get("fusions"))
     for settings in _all_settings(values):
-        names = settings.get("names")
-        if isinstance(names, dict) and isinstance(names.get("file"), str) and names["file"] not in ("", IDS):
-            names["file"] = str((path.parent / names["file"]).resolve())
+        own = settings.get("names")
+        if isinstance(own, dict) and isinstance(own.get("file"), str) and own["file"] not in ("", IDS):
+            own["file"] = str((path.parent / own["file"]).resolve())
         distillation = settings.get("distillation")
         if isinstance(distillation, dict) and (teacher := distillation.get("teacher")):
             if teacher in rows and any(settings is fusion for fusion in fusions):
@@ -251,7 +259,7 @@ def _tables(value: Any) -> list[dict[str, Any]]:
 
 
 def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
-    """Check that the interaction logs of some data sets are there, and the run folders of teachers.
+    """Check that the interaction logs of some data sets are there, with names, and the run folders of teachers.
 
     Raises:
         ConfigError: one is not.
@@ -262,6 +270,12 @@ def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
             raise ConfigError(
                 f"data.{label}.file: there is no {file}. Give the path relative to the study file, or with "
                 f"--data {label}=FILE, or leave that data set out with --only data=LABEL,LABEL."
+            )
+        own = merge(study.settings, study.data[label].settings).get("names", {}).get("file", "")
+        if own not in ("", IDS) and not Path(own).exists():
+            raise ConfigError(
+                f"data.{label}.settings.names.file: there is no {own}. Give the path relative to the study file, or "
+                f"with --item-names {label}=FILE."
             )
     for label, settings in study.fusions.items():
         teacher = settings.get("distillation", {}).get("teacher")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from mltfr.backbones import BACKBONES
@@ -17,6 +18,7 @@ from mltfr.study.arms import with_arms
 from mltfr.study.cell import Cell, Group
 from mltfr.study.config import DEFAULT_TABLES, StudyConfig
 from mltfr.study.draws import check_draws, draws_of
+from mltfr.study.nameless import Instead, stand_ins
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
@@ -39,13 +41,21 @@ def make_plan(study: StudyConfig, windows: Windows | None = None) -> list[Cell]:
         ConfigError: an unknown name or setting, or settings that would make a comparison unfair.
     """
     _check_parts(study)
-    grid = [drawn for cell in _grid(study, windows or {}) for drawn in draws_of(study, cell)]
-    cells = with_arms(study, [*_baselines(study, windows or {}), *grid])
+    instead = left_out(study, windows)
+    grid = [cell for cell in _grid(study, windows or {}) if (cell.group.data, cell.label) not in instead]
+    drawn = [each for cell in grid for each in draws_of(study, cell)]
+    cells = with_arms(study, [*_baselines(study, windows or {}), *drawn], instead)
     check_draws(study, cells)
     _check_same(cells)
     _check_metrics(study, cells)
     _check_space(study, cells)
     return cells
+
+
+def left_out(study: StudyConfig, windows: Windows | None = None) -> Instead:
+    """Return the fusions that do not run on a data set without names, with those that stand for them."""
+    first = takewhile(lambda cell: cell.seed == study.seeds[0], _grid(study, windows or {}))
+    return stand_ins(first, study.compare_with)
 
 
 def _check_metrics(study: StudyConfig, cells: list[Cell]) -> None:

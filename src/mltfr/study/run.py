@@ -18,9 +18,10 @@ from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder, clean_up_all, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
+from mltfr.study.nameless import nameless_notes
 from mltfr.study.notes import data_notes, notes_on, resolved, samples_notes
 from mltfr.study.outlook import look_ahead
-from mltfr.study.plan import make_plan
+from mltfr.study.plan import left_out, make_plan
 from mltfr.study.progress import StudyProgress
 from mltfr.study.results import gather, read_run
 from mltfr.study.runner import Runner
@@ -62,6 +63,7 @@ def run_study(
     jobs: int | None = None,
     only: Sequence[str] = (),
     data: Mapping[str, Path] | None = None,
+    names: Mapping[str, Path] | None = None,
     stop: Event | None = None,
     launch: Launch = launch,
 ) -> Outcome:
@@ -74,6 +76,7 @@ def run_study(
         jobs: processes at once; as many as the cores allow if not given.
         only: `AXIS=LABEL,LABEL` texts that choose the cells to run this time; all of them if none is given.
         data: interaction logs by the label of their data set, instead of those that the study file names.
+        names: names of items by the label of their data set, likewise.
         stop: when set, the cells at work write checkpoints, and nothing new begins.
         launch: trains a run in a process; by default on this machine.
 
@@ -85,7 +88,7 @@ def run_study(
         RunError: `out` holds something else, or was made from other settings; or another process is at work in it.
         OutputError: `out` cannot be written.
     """
-    study = load_study(file, data)
+    study = load_study(file, data, names)
     plan = make_plan(study)
     cells = select(plan, only)
     labels = list(dict.fromkeys(cell.group.data for cell in cells))
@@ -117,7 +120,7 @@ def run_study(
             return Outcome(len(cells), done, schedule.failures)
         from mltfr.report.write import write_report
 
-        notes = [*data_notes(folder, plan), *samples_notes(folder, plan)]
+        notes = [*data_notes(folder, plan), *nameless_notes(left_out(study)), *samples_notes(folder, plan)]
         notes += notes_on(study, cells, tunings, schedule.failures)
         write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes)
         winners = find_winners(study, folder.path)

@@ -1,0 +1,86 @@
+"""A data set without names: what differs in names alone runs once there, and the summary says so."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mltfr.errors import ConfigError
+from mltfr.study import load_study, make_plan
+from mltfr.study.config import StudyConfig, check_files
+from mltfr.study.nameless import nameless_notes
+from mltfr.study.plan import left_out
+
+STUDY = """
+baselines = ["markov"]
+[data.named]
+file = "log.csv"
+settings.names.file = "names.csv"
+[data.nameless]
+file = "log.csv"
+[settings]
+tokens.tables = ["synthetic"]
+[backbones.sasrec]
+[fusions.none]
+names.use = "none"
+[fusions.mltfr]
+names.use = "none"
+[fusions.names]
+fusion.name = "none"
+[fusions.permuted]
+fusion.name = "none"
+names.control = "permuted"
+[fusions.mltfr-names]
+fusion.name = "mltfr"
+[fusions.distilled]
+fusion.name = "none"
+distillation.teacher = "mix"
+[blends.mix]
+members = ["names", "markov"]
+[blends.bare]
+members = ["names", "none"]
+"""
+
+
+def test_what_differs_in_names_alone_runs_once() -> None:
+    study = StudyConfig.parse(tomllib.loads(STUDY) | {"seeds": [0]})
+    cells = {(cell.group.data, cell.label): cell for cell in make_plan(study)}
+    rows = {data: [label for of, label in cells if of == data] for data in ("named", "nameless")}
+    assert rows == {
+        "named": ["markov", "none", "mltfr", "names", "permuted", "mltfr-names", "mix", "bare", "distilled"],
+        "nameless": ["markov", "none", "mltfr", "mix", "distilled"],
+    }
+    assert {data: list(cells[data, "mix"].needs) for data in rows} == {
+        "named": ["names", "markov"],
+        "nameless": ["none", "markov"],
+    }
+    (note,) = nameless_notes(left_out(study))
+    assert "nameless has no names, without which names, permuted would be 'none' again; mltfr-names would be" in note
+
+
+def test_a_control_of_nothing_but_names_is_the_row_that_is_compared_with() -> None:
+    values = tomllib.loads(STUDY) | {"compare_with": "names"}
+    found = left_out(StudyConfig.parse(values))
+    assert found["nameless", "none"] == found["nameless", "permuted"] == "names"
+    twice = tomllib.loads(STUDY)
+    twice["fusions"]["again"] = twice["fusions"]["none"] | {"fusion": {"name": "none"}}
+    assert ("nameless", "again") not in left_out(StudyConfig.parse(twice)), "it does not differ in names"
+
+
+def test_names_are_given_with_an_option(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(STUDY)
+    (tmp_path / "log.csv").touch()
+    study = load_study(tmp_path / "study.toml")
+    with pytest.raises(ConfigError, match=r"named.settings.names.file: there is no .*/names.csv. .*--item-names n"):
+        check_files(study, ["named"])
+    check_files(study, ["nameless"])
+    names = {"named": tmp_path / "log.csv", "nameless": Path("ids")}
+    study = load_study(tmp_path / "study.toml", names=names)
+    check_files(study, ["named", "nameless"])
+    assert study.data["named"].settings["names"]["file"] == str(tmp_path / "log.csv")
+    assert study.data["nameless"].settings["names"]["file"] == "ids"
+    assert not left_out(study)
+    with pytest.raises(ConfigError, match="--item-names other=ids: the study has no such data set"):
+        load_study(tmp_path / "study.toml", names={"other": Path("ids")})
