@@ -70,10 +70,10 @@ def compare_all(
         for metric in metrics:
             rows = measured(group, metric)
             compared = [
-                {**labels, "metric": metric, **_compare(row, other, rows, test, seed)}
+                {**labels, "metric": metric, **compare_rows(row, other, rows, test, seed)}
                 for row, other in pairs(sorted(rows), compare_with)
             ]
-            found += _corrected(compared)
+            found += corrected(compared)
     return pl.DataFrame(found, schema=SCHEMA).sort("data", "data_fingerprint", "protocol", "metric", *ROW_KEY)
 
 
@@ -115,7 +115,19 @@ def measured(group: pl.DataFrame, metric: str) -> dict[tuple[str, str, str], Mea
     return rows
 
 
-def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName, seed: int) -> Row:
+def compare_rows(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName, seed: int = 0) -> Row:
+    """Return the comparison of a row with another one, by the columns of `SCHEMA` from `backbone` on, without p_holm.
+
+    Args:
+        row: backbone, tables and fusion.
+        other: those of what it is compared with.
+        rows: as `measured` returns them.
+        test: how p is computed.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: the two were not measured on the same users.
+    """
     first, second = rows[row], rows[other]
     if first.users != second.users:
         raise DataError(f"{'/'.join(row)} and {'/'.join(other)} were not measured on the same users.")
@@ -142,6 +154,7 @@ def _compare(row: Any, other: Any, rows: Mapping[Any, Measured], test: TestName,
     }
 
 
-def _corrected(rows: Sequence[Row]) -> list[Row]:
-    corrected = holm({str(index): row["p"] for index, row in enumerate(rows)})
-    return [{**row, "p_holm": corrected[str(index)]} for index, row in enumerate(rows)]
+def corrected(rows: Sequence[Row]) -> list[Row]:
+    """Return comparisons with `p_holm`: p after Holm's correction over them."""
+    of_all = holm({str(index): row["p"] for index, row in enumerate(rows)})
+    return [{**row, "p_holm": of_all[str(index)]} for index, row in enumerate(rows)]

@@ -94,11 +94,12 @@ def _cells(
     labels = [TableCell(row["backbone"]), TableCell(row["fusion"]), TableCell(row["tables"])]
     parameters = f"{row['parameters']:,}" if row["parameters"] else ""
     zero = score(row["zero"]) if row["fusion"] else ""
-    rest = [*_tested(compared, test), parameters, zero, str(len(row["seeds"]))]
+    rest = [*tested(compared, test), parameters, zero, str(len(row["seeds"]))]
     return (*labels, *scores, *map(TableCell, rest))
 
 
-def _tested(compared: Row | None, test: TestName) -> tuple[str, str, str, str]:
+def tested(compared: Row | None, test: TestName) -> tuple[str, str, str, str]:
+    """Return gain, interval, p and p after Holm of a comparison as a table has them; empty where there is none."""
     if compared is None:
         return ("", "", "", "")
     base = compared["other_mean"]

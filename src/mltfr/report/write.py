@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mltfr.errors import MissingExtraError, MltfrWarning
 from mltfr.evaluation.crossed import TestName
+from mltfr.report.blends import Members, blend_table
 from mltfr.report.comparisons import compare_all
 from mltfr.report.draws import draw_table
 from mltfr.report.frames import read_draws, read_labels, read_logs, read_results, read_users
@@ -30,7 +31,13 @@ WRITTEN = ".report.json"
 
 
 def write_report(
-    folder: Path, title: str, metrics: Sequence[str], compare_with: str, test: TestName, notes: Sequence[str] = ()
+    folder: Path,
+    title: str,
+    metrics: Sequence[str],
+    compare_with: str,
+    test: TestName,
+    notes: Sequence[str] = (),
+    members: Members | None = None,
 ) -> list[Path]:
     """Write `comparisons.parquet`, `summary.md`, `tables/` and `plots/` of a study, and return their paths.
 
@@ -45,6 +52,7 @@ def write_report(
         compare_with: the fusion that the others are compared with.
         test: how p is computed.
         notes: what the reader should know, one paragraph each, in Markdown.
+        members: the rows that blends are made of.
 
     Raises:
         RunError: the results are missing or damaged.
@@ -60,6 +68,8 @@ def write_report(
     found = overview(comparisons, labels, metrics[0], compare_with)
     tables = [found] if found else []
     tables += result_tables(pooled, comparisons, labels, metrics, compare_with, test)
+    blended = blend_table(pooled, pooled_over, members or {}, labels, metrics[0], test)
+    tables += [blended] if blended else []
     ranked = draw_table(results, read_draws(folder), labels, metrics[0])
     tables += [ranked] if ranked else []
     tables += window_tables(results, users, rolled, groups_of(pooled, labels), labels, metrics[0], compare_with)

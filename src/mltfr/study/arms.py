@@ -13,6 +13,8 @@ from mltfr.study.cell import Cell, Group
 from mltfr.study.config import DEFAULT_TABLES, StudyConfig
 from mltfr.study.nameless import Instead
 
+Row = tuple[str, str, str]
+
 
 class Place(NamedTuple):
     """Where the cells that one is made of are: of the same data set, window, backbone and seed."""
@@ -71,6 +73,17 @@ def with_needs(cells: Sequence[Cell], chosen: Iterable[Cell]) -> list[Cell]:
     for cell in chosen:
         add(cell)
     return [cell for cell in cells if cell.name in names]
+
+
+def members_of(cells: Iterable[Cell]) -> dict[tuple[str, Row], list[Row]]:
+    """Return the rows (backbone, tables, fusion) that blends are made of, by the data set and the blend's row."""
+    return {
+        (cell.group.data, _row(cell)): [_row(need) for need in cell.needs.values()] for cell in cells if cell.is_blend
+    }
+
+
+def _row(cell: Cell) -> Row:
+    return cell.group.backbone, cell.group.tables, cell.group.fusion
 
 
 class _Arms:

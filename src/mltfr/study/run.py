@@ -12,7 +12,7 @@ from mltfr.errors import RunError
 from mltfr.pipeline.restore import WEIGHTS
 from mltfr.storage.files import write_text
 from mltfr.storage.progress import show_progress
-from mltfr.study.arms import needed
+from mltfr.study.arms import members_of, needed
 from mltfr.study.cell import Cell, Group
 from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder, clean_up_all, open_study
@@ -122,7 +122,7 @@ def run_study(
 
         notes = [*data_notes(folder, plan), *nameless_notes(left_out(study)), *samples_notes(folder, plan)]
         notes += notes_on(study, cells, tunings, schedule.failures)
-        write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes)
+        write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes, members_of(plan))
         winners = find_winners(study, folder.path)
     return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY, winners=winners)
 
