@@ -10,6 +10,7 @@ import pytest
 
 from mltfr.interactions import load_interactions
 from mltfr.pipeline import fit, resolve
+from mltfr.threads import waits
 from support.processes import SMALL
 from support.walks import write_log
 
@@ -45,10 +46,13 @@ def alone(tmp_path_factory: pytest.TempPathFactory, home: Path, log: Path) -> Pa
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(home: Path) -> Iterator[None]:
-    """Start a local Ray with two processors, once."""
+def ray_cluster(home: Path) -> Iterator[dict[str, str]]:
+    """Start a local Ray with two processors, once; return how this process then tells its own threads to wait."""
     pytest.importorskip("ray")
     from mltfr.cluster import connected
 
-    with connected(None, 2):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        for name in waits(os.environ):
+            patch.delenv(name)
+        with connected(None, 2):
+            yield waits(os.environ)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from test_cluster_options import run
 
+from mltfr.threads import SHORT_WAITS, waits
 from support.processes import OPTIONS, SMALL, assert_same_run, checkpointed, descendants, wait_until
 from support.small_study import LaunchedHere
 
@@ -29,6 +30,13 @@ def kill_once(condition, find):
     thread = Thread(target=work, daemon=True)
     thread.start()
     return thread, killed
+
+
+def test_workers_of_a_local_cluster_are_told_how_their_threads_wait(ray_cluster):
+    import ray
+
+    worker = ray.get(ray.remote(lambda: {**os.environ}).remote())
+    assert [waits(worker), ray_cluster] == [SHORT_WAITS, {}]
 
 
 def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, alone, tmp_path):

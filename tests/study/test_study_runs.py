@@ -71,7 +71,7 @@ def test_stopped_and_killed_it_ends_with_the_same_tables(tmp_path, reports):
     process.communicate()
     assert not (broken / "results.parquet").exists()
 
-    outcome = run_study(file, broken, resume=True, jobs=2)
+    outcome = run_study(file, broken, resume=True, jobs=1, launch=LaunchedHere())
     assert (outcome.cells, outcome.done, outcome.failures, outcome.stopped) == (2, 2, {}, False)
     for found, expected in zip(tables_of(broken), tables_of(straight), strict=True):
         assert_frame_equal(found, expected, check_exact=True)
