@@ -53,7 +53,7 @@ def test_columns_that_are_named_are_read_whatever_they_hold(tmp_path: Path) -> N
         item_texts(tmp_path / "m.csv", ["titel"])
 
 
-TAGS = pl.DataFrame({"item_id": [1, 2], "tags": [["red", "shoe"], None], "name": [None, "a &amp; <br />b"]})
+TAGS = pl.DataFrame({"item_id": [1, 2], "tags": [["red", "shoe"], None], "name": [None, "a &amp; &lt;br /&gt;b"]})
 
 
 def test_lists_missing_values_and_entities(tmp_path: Path) -> None:

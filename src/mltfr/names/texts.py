@@ -182,8 +182,7 @@ def _of_json(text: str) -> Any:
 
 
 def _unescaped(names: pl.DataFrame) -> pl.DataFrame:
-    """Return names without HTML: `&amp;` is `&`, and `<br>` a space."""
-    names = names.with_columns(pl.col(NAME).str.replace_all(_TAG, " "))
+    """Return names without HTML: `&amp;` is `&`, and `<br>` a space, however it is written."""
     places = names[NAME].str.contains(_ENTITY).arg_true()
-    plain = [html.unescape(text) for text in names[NAME].gather(places)]
-    return names.with_columns(names[NAME].clone().scatter(places, plain))
+    plain = names[NAME].clone().scatter(places, [html.unescape(text) for text in names[NAME].gather(places)])
+    return names.with_columns(plain.str.replace_all(_TAG, " "))
