@@ -133,6 +133,15 @@ def test_names_that_no_table_spells() -> None:
         )
 
 
+@pytest.mark.parametrize("control", ["none", "bag-of-words"])
+def test_names_without_a_word(control: str) -> None:
+    one, spelling = table()
+    config = NamesConfig.parse({"file": "memory", "control": control})
+    texts = item_texts({"a": "<br>", "b": "!!!", "elsewhere": "red shoe"})
+    with pytest.raises(DataError, match="no name of an item of the log has a letter or a digit"):
+        name_vectors(texts, VOCABULARY, HISTORIES, config, 2, [one], {"t": spelling})
+
+
 @pytest.mark.parametrize("components", ["agreement", "variance"])
 def test_a_name_is_the_sum_of_its_tokens_places(components: str) -> None:
     found = vectors(components=components)

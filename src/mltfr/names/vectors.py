@@ -77,10 +77,12 @@ def name_vectors(
         seed: seed of the order of permuted names.
 
     Raises:
-        DataError: no item has a name, or no table spells a word of any.
+        DataError: no item has a name with a word in it, or no table spells a word of any.
     """
     found = texts.of(vocabulary)
     words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
+    if not words.words:
+        raise DataError(f"{texts.source}: no name of an item of the log has a letter or a digit. Give names in words.")
     spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
     coverage = _coverage(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
     weights, space, agreeing, new = words.weighted(config.idf), None, None, None
