@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from mltfr.batch.scoring import PartScorer
 from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
 from mltfr.evaluation.mixture import mixture_weights
 from mltfr.inference import RecommendationSpec
+from mltfr.interactions import SplitConfig
 from mltfr.pipeline import fit, load_artifact, load_inference_model
 from mltfr.pipeline.blend import blend
 from mltfr.training import Callback
@@ -251,6 +253,13 @@ def test_a_member_that_was_trained_on_held_out_items_is_refused(runs):
         blend({"honest": honest, "peeking": dataclasses.replace(peeking, split=longer)})
     with pytest.raises(DataError, match=r"peeking: \d+ validation targets are part of the training split"):
         blend({"peeking": dataclasses.replace(peeking, split=longer)})
+
+
+def test_runs_that_are_asked_for_items_held_out_of_training_are_refused(runs):
+    run = load_artifact(runs / "sasrec")
+    cold = replace(run, config=run.config.model_copy(update={"split": SplitConfig(method="new-items")}))
+    with pytest.raises(DataError, match="cold: its split 'new-items' asks for items that training has not seen"):
+        blend({"cold": cold, "run": run})
 
 
 def test_a_blend_is_not_fitted(runs, blended, tmp_path):

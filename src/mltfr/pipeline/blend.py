@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mltfr.errors import ConfigError, shown
+from mltfr.errors import ConfigError, DataError, shown
 from mltfr.evaluation.asked import rules_of
 from mltfr.fusion.none import NoFusionConfig
 from mltfr.inference import Retriever, Scorer
+from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.pipeline.alike import check_held_out, require_alike
 from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
 from mltfr.pipeline.blend_weights import Weighed, weigh
@@ -84,7 +85,7 @@ def blend(
 
     Raises:
         ConfigError: the weights are no weights of these runs, or there is no validation split to choose them on.
-        DataError: the runs are of other data, filters, splits or items.
+        DataError: the runs are of other data, filters, splits or items, or asked for items held out of training.
         RunError: a folder holds no finished run, or a damaged one; or `folder` holds something else.
         OutputError: the disk is full, or `folder` cannot be written.
     """
@@ -129,6 +130,7 @@ def _read(runs: Mapping[str, FittedModel | Path], callback: Callback) -> tuple[F
         fitted = load_artifact(run) if isinstance(run, Path) else run
         if first is None:
             first = name, fitted
+            _check_items(name, fitted)
             check_held_out(name, fitted.split)
         else:
             require_alike(*first, name, fitted)
@@ -136,6 +138,15 @@ def _read(runs: Mapping[str, FittedModel | Path], callback: Callback) -> tuple[F
     if first is None:
         raise ConfigError("A blend needs at least one run: mltfr blend RUN RUN --out BLEND")
     return first[1], members
+
+
+def _check_items(name: str, fitted: FittedModel) -> None:
+    """Refuse a run that is asked for items held out of training, of which a blend keeps no vectors."""
+    if fitted.config.split.method == NEW_ITEMS:
+        raise DataError(
+            f"{name}: its split '{NEW_ITEMS}' asks for items that training has not seen, and a blend knows none of "
+            "them. Blend runs of another split."
+        )
 
 
 def check_weights(weights: Sequence[float] | None, runs: int) -> list[float] | None:
