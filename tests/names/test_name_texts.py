@@ -84,6 +84,12 @@ def test_lists_of_numbers_are_no_words() -> None:
     assert item_texts(table).columns == ("tags", "name")
 
 
+def test_ids_of_users_are_read_only_where_they_are_asked_for() -> None:
+    reviews = {"asin": ["1"], "reviewerID": ["A2SUAM"], "summary": ["Heat"]}
+    assert item_texts(reviews).columns == ("summary",)
+    assert item_texts(reviews, ["reviewerID"]).columns == ("reviewerID",)
+
+
 @pytest.mark.parametrize("source", [{"a": "Heat", "b": "Cold"}, {"item_id": ["a", "b"], "w": ["Heat", "Cold"]},
                                     pd.DataFrame({"product": ["a", "b"], "title": ["Heat", "Cold"]})])  # fmt: skip
 def test_names_in_memory(source: Any) -> None:

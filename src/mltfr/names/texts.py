@@ -15,7 +15,16 @@ import polars as pl
 
 from mltfr.errors import DataError, did_you_mean
 from mltfr.interactions import Vocabulary
-from mltfr.interactions.columns import ITEM_NAMES, ROWS, Columns, Values, further, require_once, usual_column
+from mltfr.interactions.columns import (
+    ITEM_NAMES,
+    ROWS,
+    USER_NAMES,
+    Columns,
+    Values,
+    further,
+    require_once,
+    usual_column,
+)
 from mltfr.interactions.item_names import NAME, NAME_NAMES, first_names, read_item_table
 from mltfr.interactions.raw import ITEM, USER
 from mltfr.names.config import IDS
@@ -36,7 +45,8 @@ class TextColumns(Columns):
     """Columns of a table about items: its ids, which a reader takes for users and items both, and those of words.
 
     Attributes:
-        texts: the columns of words that were asked for; all that there are, if none.
+        texts: the columns of words that were asked for; all that there are, if none, but for ids of users: who had an
+            item says nothing in words, and may be what is held out.
     """
 
     texts: tuple[str, ...] = ()
@@ -58,7 +68,11 @@ class TextColumns(Columns):
             if text not in names:
                 close = did_you_mean(text, names)
                 raise DataError(f"{source}: no column '{text}'. The file has {listed}.{close} Correct --name-columns.")
-        found = self.texts or tuple(each for each in names if each != item and holds_words(values(each)))
+        found = self.texts or tuple(
+            each
+            for each in names
+            if each != item and usual_column([each], USER_NAMES) is None and holds_words(values(each))
+        )
         if not found:
             raise DataError(f"{source}: no column of words beside '{item}' among {listed}. {EXPECTED}.")
         require_once((item, *found), names, source)
