@@ -224,7 +224,7 @@ def test_an_update_takes_histories_on_and_trains_nothing(runs, blended, tmp_path
     assert Recommender.load(tmp_path / "updated").recommend(k=5).equals(updated.recommend(k=5))
     with pytest.raises(ConfigError, match="Fit or update its members"):
         Recommender.load(blended).update(as_log(list(rows(walks(users=40, seed=1)))), epochs=1)
-    with pytest.raises(ConfigError, match="Give them: --weights 1,1"):
+    with pytest.raises(ConfigError, match="or give weights: --weights 1,1"):
         Recommender.blend([updated, updated], callback=QUIET)
 
 
