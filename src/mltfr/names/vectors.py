@@ -92,7 +92,11 @@ def name_vectors(
         vectors, kept = bag_of_words(weights, width, whiten)
     else:
         vectors_of = {table.name: table for table in tables}
-        parts = [_part(vectors_of[name], spelling, words, weights) for name, spelling in spelled]
+
+        def read(words: ItemWords, weights: csr_array) -> list[TablePart]:
+            return [_part(vectors_of[name], spelling, words, weights) for name, spelling in spelled]
+
+        parts = read(words, weights)
         if not any(part.weights.nnz for part in parts):
             raise DataError(f"{texts.source}: no token table can spell a word of these names. Choose other --tokens.")
         space = name_space(parts, width, config.first_direction == "remove", whiten)
@@ -100,9 +104,7 @@ def name_vectors(
         if config.new_items:
             others = texts.beside(vocabulary)
             of_others = words_of(others[NAME])
-            by_training = of_others.weighted(config.idf, among=words)
-            parts = [_part(vectors_of[name], spelling, of_others, by_training) for name, spelling in spelled]
-            placed = space.vectors(parts)
+            placed = space.vectors(read(of_others, of_others.weighted(config.idf, among=words)))
             said = (placed != 0).any(axis=1)                                        # [N]
             new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said])
     if agree:
