@@ -52,11 +52,13 @@ def test_the_error_is_that_of_leaving_items_out(monkeypatch: pytest.MonkeyPatch)
     total = (weights[:, None] * (vectors - weights @ vectors / weights.sum()) ** 2).sum()
     for penalty in (0.03, 1.0, 50.0):
         monkeypatch.setattr(new_items, "GRID", np.array([penalty]))
-        error = 0.0
+        error, as_new = 0.0, names_to_vectors(names, vectors, counts).as_new
         for left in range(len(names)):
             rest = np.delete(np.arange(len(names)), left)
             found = by_hand(names[rest], vectors[rest], counts[rest], penalty * unit(names, counts))
-            error += weights[left] * ((vectors[left] - names[left] @ found[:-1] - found[-1]) ** 2).sum()
+            predicted = names[left] @ found[:-1] + found[-1]
+            np.testing.assert_allclose(as_new[left], predicted, atol=1e-4)
+            error += weights[left] * ((vectors[left] - predicted) ** 2).sum()
         assert names_to_vectors(names, vectors, counts).explained == pytest.approx(1 - error / total, abs=1e-6)
 
 

@@ -14,7 +14,7 @@ from mltfr.evaluation.protocol import EvaluationProtocol
 from mltfr.interactions import InteractionLog
 from mltfr.pipeline import resolve
 from mltfr.pipeline.compare import compare_runs
-from mltfr.pipeline.new_item_rows import RANDOM, WORDS
+from mltfr.pipeline.new_item_rows import RANDOM, VECTORS, WORDS
 from mltfr.tokens import TokenStore
 from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
 from mltfr.training import Callback
@@ -60,10 +60,11 @@ def rows_of(document: dict[str, Any]) -> dict[str, float]:
 
 def test_names_find_what_nobody_had(run: tuple[Recommender, Path]) -> None:
     found = rows_of(run[0].metrics)
-    assert {"run", "popularity", "markov", "item-knn", RANDOM, WORDS} == set(found)
+    assert {"run", "popularity", "markov", "item-knn", RANDOM, WORDS, VECTORS} == set(found)
     assert found["run"] > 3 * found[RANDOM]
     assert found["run"] > 2 * found["popularity"]
     assert found[WORDS] > 3 * found[RANDOM]
+    assert found["run"] >= max(found[WORDS], found[VECTORS])
     assert found[RANDOM] == pytest.approx(10 / (ITEMS - 4), rel=0.1)  # what is seen already is no candidate
     assert run[0].metrics["unknown_targets"] == 0
 

@@ -12,6 +12,8 @@ closed form: Allen, "The relationship between variable selection and data augmen
 
     error(lambda) = sum_i w_i |r_i / (1 - h_i)|^2                    r_i residuals, h_i = w_i / sum w + sum_k u_ik^2 g_k
                                                                      g_k = s_k^2 / (s_k^2 + lambda)
+
+and y_i - r_i / (1 - h_i) is the vector that item i would have if it were new.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 Matrix = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -35,11 +38,13 @@ class NewNames:
         item_ids: ids of the others.
         known: float32 `[I, R]`, of the items 1 to I; zero where there is no name.
         new: float32 `[N, R]`, of the others, each of which has one.
+        words: float32 `[I + N, U]`, sparse: the weight of every word of every item, of the others last.
     """
 
     item_ids: tuple[str, ...]
     known: Vectors
     new: Vectors
+    words: csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +54,16 @@ class NewItems:
     Attributes:
         item_ids: their ids; the n-th one has the code I + n wherever they are candidates.
         vectors: float32 `[N, D]`, as the model's item vectors, with one column more where items have a bias.
+        words: float32 `[I + N, U]`, sparse: the weight of every word of every item, of these last.
+        weight: share of the items' words in the blend with the model, which has the rest.
+        factor: what the scores of new items are multiplied with.
     """
 
     item_ids: tuple[str, ...]
     vectors: Vectors
+    words: csr_array
+    weight: float
+    factor: float
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -67,12 +78,14 @@ class NamesToVectors:
         mean: b `[D]`.
         regularisation: lambda, in units of the mean of the squared singular values.
         explained: share of the vectors' variance that is predicted from the other items' names; 0 or less: nothing.
+        as_new: float32 `[I, D]`, the vector of every trained item as the others' names predict it.
     """
 
     weights: Matrix
     mean: Matrix
     regularisation: float
     explained: float
+    as_new: Vectors
 
     def vectors(self, names: Vectors) -> Vectors:  # [N, R] -> [N, D]
         """Return the vectors that names stand for."""
@@ -102,14 +115,15 @@ def names_to_vectors(names: Vectors, vectors: Vectors, counts: npt.NDArray[np.in
     on_axes, squares, unit = u.T @ target, np.square(s), max(float(np.square(s).mean()), np.finfo(np.float64).tiny)
     own, total = np.square(u), float(np.square(target).sum())                       # [I', K]
 
-    def left_out(regularisation: float) -> float:
+    def left_out(regularisation: float) -> Matrix:  # -> [I', D], r_i / (1 - h_i)
         gain = squares / (squares + regularisation * unit)                          # [K]
         leverage = weights / weights.sum() + own @ gain                             # [I']
-        residuals = (target - u @ (gain[:, None] * on_axes)) / np.maximum(1 - leverage, 1e-9)[:, None]
-        return float(np.square(residuals).sum())
+        return np.asarray((target - u @ (gain[:, None] * on_axes)) / np.maximum(1 - leverage, 1e-9)[:, None])
 
-    errors = [left_out(each) for each in GRID]
+    errors = [float(np.square(left_out(each)).sum()) for each in GRID]
     best = int(np.argmin(errors))
     weight = v.T @ ((s / (squares + GRID[best] * unit))[:, None] * on_axes)         # [R, D]
-    explained = 1 - errors[best] / total if total > 0 else 0.0
-    return NamesToVectors(weight, y_mean - t_mean @ weight, float(GRID[best]), explained)
+    mean, explained = y_mean - t_mean @ weight, 1 - errors[best] / total if total > 0 else 0.0
+    as_new = (names @ weight + mean).astype(np.float32)                             # [I, D]
+    as_new[there] = y - left_out(GRID[best]) / root
+    return NamesToVectors(weight, mean, float(GRID[best]), explained, as_new)

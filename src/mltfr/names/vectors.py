@@ -25,7 +25,7 @@ from mltfr.names.new_items import NewNames
 from mltfr.names.scale import item_scales
 from mltfr.names.space import NameSpace, TablePart, name_space
 from mltfr.names.texts import ItemTexts
-from mltfr.names.words import ItemWords, words_of
+from mltfr.names.words import ItemWords, under, words_of
 from mltfr.tokens.spelling import Spelling
 from mltfr.tokens.table import PreparedTable
 
@@ -104,9 +104,11 @@ def name_vectors(
         if config.new_items:
             others = texts.beside(vocabulary)
             of_others = words_of(others[NAME])
-            placed = space.vectors(read(of_others, of_others.weighted(config.idf, among=words)))
+            by_training = of_others.weighted(config.idf, among=words)
+            placed = space.vectors(read(of_others, by_training))
             said = (placed != 0).any(axis=1)                                        # [N]
-            new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said])
+            beside = under(words.words, of_others.words, weights, by_training[np.flatnonzero(said)])
+            new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said], beside)
     if agree:
         there = (vectors != 0).any(axis=1)                                          # [I]
         agreeing = agreement(vectors, there, histories, dimensions)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 _SIGNS = r"\p{Han}\p{Hiragana}\p{Katakana}"
 WORD = rf"[{_SIGNS}]|[[\p{{L}}\p{{M}}\p{{Nd}}]--[{_SIGNS}]]+"
@@ -83,6 +84,22 @@ def words_of(texts: pl.Series) -> ItemWords:
     has.sum_duplicates()
     has.data[:] = 1
     return ItemWords(tuple(codes), has)
+
+
+def under(words: Sequence[str], others: Sequence[str], weights: csr_array, of_others: csr_array) -> csr_array:
+    """Return the word weights of some items with those of others under them, `[I + N, U + V]`.
+
+    Args:
+        words: the words of the first ones.
+        others: the words of the others, V of which the first ones do not have.
+        weights: `[I, U]`.
+        of_others: `[N, W]`.
+    """
+    codes = {word: code for code, word in enumerate(words)}
+    columns = np.fromiter((codes.setdefault(word, len(codes)) for word in others), np.int64, len(others))
+    wide = csr_array((weights.data, weights.indices, weights.indptr), (weights.shape[0], len(codes)))
+    shape = (of_others.shape[0], len(codes))
+    return csr_array(vstack([wide, csr_array((of_others.data, columns[of_others.indices], of_others.indptr), shape)]))
 
 
 def normal(word: str) -> str:

@@ -7,6 +7,7 @@
     items.parquet          item ids in the order of their codes, with their training counts
     histories.parquet      every user's history, and how much of it is training
     new_items.parquet      items that training has not seen, with vectors; only where --new-items asked for them
+    item_words.parquet     with new_items.parquet: the words of all items, as weights
     examples.parquet       which interactions are held out: the split, the user's row, the number of those before
     log.jsonl              one line per epoch
     index.faiss, .json     after `recommend --index ivf`: can be made again, so the manifest does not list them
@@ -39,7 +40,7 @@ from mltfr.pipeline.data import SPLIT_FILES, check_split, load_split, load_vocab
 from mltfr.pipeline.fitted import FittedModel, InferenceModel
 from mltfr.pipeline.models import NeuralModel
 from mltfr.pipeline.new_items import FILE as NEW_ITEMS
-from mltfr.pipeline.new_items import load_new_items, new_items_table
+from mltfr.pipeline.new_items import WORDS, load_new_items, new_items_table, words_table
 from mltfr.pipeline.restore import REMEDY, WEIGHTS, damage, restore
 from mltfr.pipeline.upgrade import upgrade_settings, upgrade_weights
 from mltfr.storage import files
@@ -120,7 +121,7 @@ def remove_run(folder: Path, keep: Container[str] = (), also: Iterable[str] = ()
         also: names of further files that were written for the run.
     """
     with suppress(OSError):
-        for name in (MANIFEST, *also, INDEX, FACTS, NEW_ITEMS, *reversed(FILES)):
+        for name in (MANIFEST, *also, INDEX, FACTS, NEW_ITEMS, WORDS, *reversed(FILES)):
             if name not in keep:
                 with suppress(OSError):
                     (folder / name).unlink(missing_ok=True)
@@ -152,10 +153,11 @@ def save_artifact(
         save_file(plain_tensors(fitted.model.state_dict()), path)
     tables = dict(also or {})
     if new is not None:
-        tables[NEW_ITEMS] = partial(_new_items_of, new)
-    for name, make in tables.items():
+        makers = {NEW_ITEMS: new_items_table, WORDS: words_table}
+        tables |= {name: partial(_new_items_of, make, new) for name, make in makers.items()}
+    for name, table in tables.items():
         with atomic_file(folder / name) as path:
-            make(fitted).write_parquet(path)
+            table(fitted).write_parquet(path)
     system = {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
@@ -218,7 +220,7 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
 
 def is_of_a_run(path: Path) -> bool:
     """Return whether a path in a run folder is what a run consists of, or hidden."""
-    ours = (MANIFEST, INDEX, FACTS, NEW_ITEMS, CHECKPOINT, TENSORBOARD, *FILES)
+    ours = (MANIFEST, INDEX, FACTS, NEW_ITEMS, WORDS, CHECKPOINT, TENSORBOARD, *FILES)
     return path.name.startswith(".") or path.name in ours
 
 
@@ -272,8 +274,8 @@ def _remove_events(folder: Path) -> None:
         folder.rmdir()
 
 
-def _new_items_of(new: NewItems, _: FittedModel) -> pl.DataFrame:
-    return new_items_table(new)
+def _new_items_of(table: Callable[[NewItems], pl.DataFrame], new: NewItems, _: FittedModel) -> pl.DataFrame:
+    return table(new)
 
 
 def _documents(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -290,7 +292,7 @@ def _load_model(folder: Path, manifest: dict[str, Any], vocabulary: Vocabulary) 
     facts = {key: value for key, value in manifest.items() if key not in ("format", "files")}
     new = None
     if NEW_ITEMS in manifest["files"] and isinstance(model, NeuralModel):
-        FORMAT.read_manifest(folder, [NEW_ITEMS])
+        FORMAT.read_manifest(folder, [NEW_ITEMS, WORDS])
         with damage(folder / NEW_ITEMS):
-            new = load_new_items(folder / NEW_ITEMS, model.trained_vectors().shape[1], vocabulary)
+            new = load_new_items(folder, manifest["new_items"], model.trained_vectors().shape[1], vocabulary)
     return InferenceModel(config, model, vocabulary, facts, new)

@@ -129,7 +129,7 @@ def fit(
             document.update(read_as_facts(log.read_as))
         if texts is not None and config.split.method == NEW_ITEMS and "baselines" in fitted.metrics:
             with callback:
-                fitted.metrics["baselines"] |= new_item_rows(fitted, texts, callback)
+                fitted.metrics["baselines"] |= new_item_rows(fitted, callback)
         if counts is not None:
             fitted.metrics["counts"] = counts.to_json()
         if texts is not None and not rank:
@@ -204,7 +204,8 @@ def fit_split(
         if rank:
             return fitted
         if tables.names is not None and tables.names.new is not None:
-            new_items, of_new = learn_new_items(result.model, tables.names.new, data.vocabulary, callback)
+            protocol = config.evaluation.protocol(data.method)
+            new_items, of_new = learn_new_items(result.model, tables.names.new, data, protocol, callback)
             facts |= of_new
             fitted = replace(fitted, new_items=new_items)
         # 5. score

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from mltfr.baselines.word_neighbours import WordNeighbours
 from mltfr.errors import ConfigError
 from mltfr.inference import BlendScorer, ModelScorer, ProbabilityScorer
+from mltfr.inference.new_items_blend import NewItemsBlend
 from mltfr.model import SequentialModel
 from mltfr.prefixes import under_prefix, with_prefix
 
@@ -148,7 +150,9 @@ class BlendModel:
         return self._blend([own or member.scorer() for own, member in zip(without, self.members, strict=True)])
 
     def item_similarity(self, codes: Tensor) -> Tensor:
-        """Return the mean of the cosines of its networks, by their weights, `[N, I]`; one member's own similarity.
+        """Return the mean of its members' cosines, by their weights, `[N, I]`; one member's own similarity.
+
+        Networks have cosines, of item vectors, and names have, of their words.
 
         Raises:
             ConfigError: several members, none of them a network that has a weight.
@@ -158,7 +162,7 @@ class BlendModel:
         networks = [
             (member, weight)
             for member, weight in zip(self.members, self.weights.tolist(), strict=True)
-            if isinstance(member, NeuralModel) and weight > 0
+            if isinstance(member, NeuralModel | WordNeighbours) and weight > 0
         ]
         if not networks:
             raise ConfigError(
@@ -171,3 +175,22 @@ class BlendModel:
 
     def _blend(self, scorers: Sequence[ProbabilityScorer]) -> ProbabilityScorer:
         return scorers[0] if len(scorers) == 1 else BlendScorer(scorers, self.weights.tolist())
+
+
+class NewItemsModel(BlendModel):
+    """A network with new items behind its own, and the words of all of them: see `NewItemsBlend`.
+
+    Args:
+        network: with the new items.
+        words: the words of as many.
+        weight: that of the words; the network has the rest.
+        known: how many items training knows.
+        factor: what scores of new items are multiplied with.
+    """
+
+    def __init__(self, network: NeuralModel, words: WordNeighbours, weight: float, known: int, factor: float) -> None:
+        super().__init__([network, words], torch.tensor([1 - weight, weight], dtype=torch.float64))
+        self.known, self.factor = known, factor
+
+    def _blend(self, scorers: Sequence[ProbabilityScorer]) -> ProbabilityScorer:
+        return NewItemsBlend(scorers, self.weights.tolist(), self.known, self.factor)

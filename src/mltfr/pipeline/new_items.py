@@ -2,52 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
+from scipy.sparse import csr_array
 
+from mltfr.baselines.word_neighbours import WordNeighbours
 from mltfr.errors import ConfigError
-from mltfr.interactions import Vocabulary
+from mltfr.evaluation import EvaluationProtocol
+from mltfr.interactions import Split, Vocabulary
 from mltfr.interactions.consistency import check_ids
 from mltfr.names.new_items import NewItems, NewNames, names_to_vectors
-from mltfr.pipeline.models import Model, NeuralModel
+from mltfr.pipeline.models import Model, NeuralModel, NewItemsModel
+from mltfr.pipeline.new_item_weights import weigh
 from mltfr.storage.progress import SILENT, Progress
 
 FILE = "new_items.parquet"
 """The items in the order of their codes, which are behind those that training knows: `item_id`, `vector`."""
+WORDS = "item_words.parquet"
+"""The words of all items: `code`, `word` (a number), `weight`."""
 
 
 def learn_new_items(
-    model: Model, names: NewNames, vocabulary: Vocabulary, progress: Progress = SILENT
+    model: Model, names: NewNames, data: Split, protocol: EvaluationProtocol, progress: Progress = SILENT
 ) -> tuple[NewItems, dict[str, Any]]:
-    """Return vectors of items that training has not seen, and what the manifest says of them.
+    """Return items that training has not seen with vectors, and what the manifest says of them.
 
     Args:
         model: the trained network.
         names: the names of its items, and of the others.
-        vocabulary: its items.
-        progress: told how many there are, and what names say of trained vectors.
+        data: the split, on whose validation examples it is chosen how much words count.
+        protocol: how these are asked.
+        progress: told how many there are, what names say of trained vectors, and what was chosen.
     """
     if not isinstance(model, NeuralModel):
         raise TypeError("only a network has item vectors")
-    found = names_to_vectors(names.known, model.trained_vectors().float().cpu().numpy(), vocabulary.counts[1:])
+    found = names_to_vectors(names.known, model.trained_vectors().float().cpu().numpy(), data.vocabulary.counts[1:])
+    vectors = found.vectors(names.new)
     progress.message(
         f"new items: {len(names.item_ids):,} that training has not seen get vectors from their names, which explain "
         f"{max(0.0, found.explained):.0%} of those of other items"
     )
-    facts = {
+    facts: dict[str, Any] = {
         "items": len(names.item_ids),
         "regularisation": found.regularisation,
         "explained": round(found.explained, 4),
     }
-    return NewItems(names.item_ids, found.vectors(names.new)), {"new_items": facts}
+    new = NewItems(names.item_ids, vectors, names.words, 0.5, 1.0)
+    if len(new):
+        tensors = torch.from_numpy(vectors), torch.from_numpy(found.as_new)
+        weighed = weigh(model, *tensors, WordNeighbours(names.words), data, protocol)
+        new = replace(new, weight=weighed.weight, factor=weighed.factor)
+        if weighed.as_new is not None:
+            progress.message(
+                f"new items: their words weigh {new.weight:.2f} beside the network, and their scores are multiplied by "
+                f"{new.factor:.2g}; validation ndcg@10 {weighed.as_new:.4f} for targets taken as new, "
+                f"{weighed.known:.4f} for these as they are, {weighed.alone:.4f} without new items"
+            )
+        facts["validation"] = {"as_new": weighed.as_new, "known": weighed.known, "without": weighed.alone}
+    facts |= {"weight": new.weight, "factor": new.factor}
+    return new, {"new_items": facts}
 
 
-def beside_new_items(model: Model, new: NewItems | None) -> tuple[NeuralModel, tuple[str, ...]]:
-    """Return a model with new items behind its own, and their ids.
+def beside_new_items(model: Model, new: NewItems | None) -> tuple[NewItemsModel, tuple[str, ...]]:
+    """Return a model with new items behind its own, blended with their words, and their ids.
 
     Raises:
         ConfigError: there are no new items.
@@ -57,7 +80,14 @@ def beside_new_items(model: Model, new: NewItems | None) -> tuple[NeuralModel, t
             "This run has no vectors of items that training has not seen. Fit it with their names: mltfr fit ... "
             "--item-names FILE --new-items. (A blend and an updated run keep none.)"
         )
-    return model.with_items(torch.from_numpy(new.vectors)), new.item_ids
+    wider = model.with_items(torch.from_numpy(new.vectors))
+    return NewItemsModel(wider, WordNeighbours(new.words), new.weight, model.items, new.factor), new.item_ids
+
+
+def words_table(new: NewItems) -> pl.DataFrame:
+    """Return the words of all items as they are kept in a run folder."""
+    cells = new.words.tocoo()
+    return pl.DataFrame({"code": cells.row + 1, "word": cells.col, "weight": cells.data})
 
 
 def new_items_table(new: NewItems) -> pl.DataFrame:
@@ -66,21 +96,25 @@ def new_items_table(new: NewItems) -> pl.DataFrame:
     return pl.DataFrame([pl.Series("item_id", new.item_ids, dtype=pl.String), vectors])
 
 
-def load_new_items(path: Path, width: int, vocabulary: Vocabulary) -> NewItems:
+def load_new_items(folder: Path, facts: Mapping[str, Any], width: int, vocabulary: Vocabulary) -> NewItems:
     """Read the new items of a run folder.
 
     Args:
-        path: their file.
+        folder: the run folder.
+        facts: what `learn_new_items` said of them.
         width: that of the model's `trained_vectors`.
         vocabulary: the items that training knows.
 
     Raises:
-        ValueError: they are not of this model.
-        PolarsError: the file is no Parquet, or of other columns.
+        ValueError, KeyError: they are not of this model.
+        PolarsError: a file is no Parquet, or of other columns.
     """
-    table = pl.read_parquet(path, columns=["item_id", "vector"])
+    table = pl.read_parquet(folder / FILE, columns=["item_id", "vector"])
     check_ids(table["item_id"], "a new item")
     vectors = np.array(table["vector"].to_numpy(), np.float32).reshape(len(table), -1 if len(table) else width)
     if vectors.shape[1] != width or not vocabulary.codes.keys().isdisjoint(table["item_id"]):
         raise ValueError("the new items are of another run")
-    return NewItems(tuple(table["item_id"]), vectors)
+    code, word, weight = pl.read_parquet(folder / WORDS, columns=["code", "word", "weight"])
+    shape = (len(vocabulary) + len(table), int(word.max() or 0) + 1)  # type: ignore[arg-type]
+    words = csr_array((weight.to_numpy(), (code.to_numpy() - 1, word.to_numpy())), shape)
+    return NewItems(tuple(table["item_id"]), vectors, words, facts["weight"], facts["factor"])

@@ -1,0 +1,123 @@
+"""How much words count for new items, and how far these are put before known ones: two numbers, from validation.
+
+Every validation target is asked for twice: as it is, and as if it were new, its own vector replaced by the one that the
+other items' names predict. With p the probabilities that a member of the blend gives items,
+
+    w = argmax sum_n log(sum_m w_m p_m(target as new))     over the validation examples, see `mixture_weights`
+    f = argmax 2 a b / (a + b)                             a: NDCG@10 of targets as they are, b: of targets as new
+
+where new items are candidates for both. The harmonic mean of the accuracies on known and on new classes is the measure
+of generalised zero-shot learning (Xian et al., "Zero-shot learning: the good, the bad and the ugly", CVPR 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mltfr.baselines.matrices import row_blocks
+from mltfr.baselines.word_neighbours import WordNeighbours
+from mltfr.evaluation import EvaluationProtocol
+from mltfr.evaluation.asked import asked_targets
+from mltfr.evaluation.mixture import mixture_weights
+from mltfr.interactions import Split
+from mltfr.interactions.collate import known_items
+from mltfr.pipeline.models import NeuralModel
+
+EXAMPLES = 4096
+"""Validation examples that are looked at, at most, evenly spaced."""
+FIRST = 10
+"""How many items count as found."""
+FACTORS = np.geomspace(0.25, 16, 13)
+"""Factors that are tried, a half power of two apart."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The two numbers, and what they lead to.
+
+    Attributes:
+        weight: w of the words.
+        factor: f.
+        known: a, on validation; None without examples.
+        as_new: b; None without examples.
+        alone: a of the network where new items are no candidates; None without examples.
+    """
+
+    weight: float
+    factor: float
+    known: float | None = None
+    as_new: float | None = None
+    alone: float | None = None
+
+
+def weigh(
+    model: NeuralModel, new: Tensor, as_new: Tensor, words: WordNeighbours, data: Split, protocol: EvaluationProtocol
+) -> Weighed:
+    """Return how much words count, and the factor of new items; equal weights and one without validation examples.
+
+    Args:
+        model: the trained network of I items.
+        new: `[N, D]`, the vectors of new items.
+        as_new: `[I, D]`, those that known items would have if they were new.
+        words: the words of all I + N items.
+        data: the split.
+        protocol: how validation is asked.
+    """
+    known, items = model.items, words.items
+    asked = asked_targets(data, "validation", protocol)
+    histories = asked.histories(data, asked.group)
+    at = [n for n, code in enumerate(asked.targets) if code > 0 and not (protocol.remove_seen and code in histories[n])]
+    if not at:
+        return Weighed(0.5, 1.0)
+    at = [at[n] for n in np.unique(np.linspace(0, len(at) - 1, min(len(at), EXAMPLES)).astype(int))]
+    network = model.with_items(torch.cat([new, as_new])).scorer()
+
+    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
+        """Yield places of targets, those that are no candidates, and probabilities: the network's twice, the words'."""
+        for block in row_blocks(len(at), items + known):
+            some = [histories[n] for n in at[block]]
+            row, target = torch.arange(len(some)), torch.from_numpy(asked.targets[at[block]].astype(np.int64) - 1)
+            scores = network.scores(network.queries(some), 1, items + known + 1).cpu()   # [B, I + N + I]
+            plain, replaced = scores[:, :items].clone(), scores[:, :items]
+            replaced[row, target] = scores[row, items + target]
+            by_words = words.probabilities(words.scores(words.queries(some), 1, items + 1))
+            seen = torch.zeros(len(some), items, dtype=torch.bool)
+            if protocol.remove_seen:
+                of, codes = known_items(some)
+                seen[torch.from_numpy(of), torch.from_numpy(codes.astype(np.int64) - 1)] = True
+            yield target, seen, plain.softmax(1), replaced.softmax(1), by_words
+
+    with torch.inference_mode():
+        of_targets = [
+            torch.stack([each.gather(1, target[:, None])[:, 0] for each in (replaced, by_words)], dim=1)
+            for target, _, _, replaced, by_words in batches()
+        ]
+        weight = float(mixture_weights(torch.cat(of_targets).double().numpy())[1])
+        gains, alone = np.zeros((2, len(FACTORS))), 0.0
+        for target, seen, plain, replaced, by_words in batches():
+            better = (plain > plain.gather(1, target[:, None])) & ~seen              # [B, I + N]
+            alone += float(_gains(better[:, :known].sum(1)).sum())
+            for kind, member in enumerate((plain, replaced)):
+                mixed = ((1 - weight) * member + weight * by_words).masked_fill_(seen, 0)
+                own = mixed.gather(1, target[:, None])                               # [B, 1]
+                mixed.scatter_(1, target[:, None], 0)
+                old = mixed[:, :known].topk(min(FIRST, known)).values                # [B, FIRST]
+                others = mixed[:, known:].topk(min(FIRST, items - known)).values
+                for number, factor in enumerate(FACTORS):
+                    score = own * factor if kind else own
+                    above = (old > score).sum(1) + (factor * others > score).sum(1)  # [B]
+                    gains[kind, number] += _gains(above).sum()
+    of_known, of_new = gains / len(at)
+    harmonic = 2 * of_known * of_new / np.maximum(of_known + of_new, 1e-12)
+    best = int(np.argmax(harmonic)) if harmonic.any() else int(np.argmin(np.abs(np.log(FACTORS))))
+    return Weighed(weight, float(FACTORS[best]), float(of_known[best]), float(of_new[best]), alone / len(at))
+
+
+def _gains(above: Tensor) -> Tensor:
+    """Return the NDCG of targets with so many items above them."""
+    return torch.where(above < FIRST, 1 / torch.log2(above + 2.0), 0)

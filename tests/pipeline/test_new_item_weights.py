@@ -1,0 +1,92 @@
+"""How new items are weighed: by targets that are taken as new, exactly as by hand, and only as far as words help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+
+from mltfr.baselines.word_neighbours import WordNeighbours
+from mltfr.evaluation import evaluate
+from mltfr.inference.new_items_blend import NewItemsBlend
+from mltfr.interactions import Examples, Split, SplitConfig, split
+from mltfr.pipeline import resolve
+from mltfr.pipeline.build import build_model
+from mltfr.pipeline.models import NeuralModel
+from mltfr.pipeline.new_item_weights import FACTORS, weigh
+from support.walks import as_log
+
+ITEMS, NEW, HIDDEN, TOPICS = 40, 6, 8, 5
+Case = tuple[NeuralModel, Split, torch.Tensor, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    """A network that knows nothing, histories that stay among the items of a topic, and vectors of new items."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"i{item}", time)
+        for user in range(150)
+        for time, item in enumerate(rng.choice(np.arange(user % TOPICS, ITEMS, TOPICS), 6, replace=False))
+    ]
+    data = split(as_log(rows), SplitConfig())
+    torch.manual_seed(0)
+    model = build_model(resolve(fusion="none", overrides=(f"backbone.hidden={HIDDEN}",)), len(data.vocabulary), [])
+    return model.eval(), data, torch.randn(NEW, HIDDEN), torch.randn(ITEMS, HIDDEN)
+
+
+def topics(data: Split) -> WordNeighbours:
+    """Return neighbours by names that hold the topic alone."""
+    of = [int(item[1:]) % TOPICS for item in data.vocabulary.item_ids] + [n % TOPICS for n in range(NEW)]
+    return WordNeighbours(csr_array(np.eye(TOPICS, dtype=np.float32)[of]))
+
+
+def anything() -> WordNeighbours:
+    """Return neighbours by names that have nothing to do with the histories."""
+    return WordNeighbours(csr_array(np.eye(TOPICS, dtype=np.float32)[np.random.default_rng(1).integers(0, 5, 46)]))
+
+
+def test_words_count_as_far_as_they_help(case: Case) -> None:
+    model, data, new, as_new = case
+    protocol = resolve(fusion="none").evaluation.protocol(data.method)
+    helping, other = (weigh(model, new, as_new, words, data, protocol).weight for words in (topics(data), anything()))
+    assert helping > 0.7
+    assert other < helping - 0.2
+
+
+def test_the_numbers_are_those_of_ranking_by_hand(case: Case) -> None:
+    model, data, new, as_new = case
+    data = replace(data, validation=Examples(data.validation.user[:40], data.validation.cut[:40]))
+    protocol = resolve(fusion="none").evaluation.protocol(data.method)
+    words, scorer = topics(data), model.with_items(new).scorer()
+    found = weigh(model, new, as_new, words, data, protocol)
+    blend = NewItemsBlend([scorer, words], [1 - found.weight, found.weight], ITEMS, 1.0)
+    gains, examples = np.zeros((2, len(FACTORS))), data.validation
+    alone = evaluate(model.scorer(), data, "validation", protocol).metrics["ndcg@10"]
+    assert found.alone == pytest.approx(alone, abs=1e-6)
+    for user, cut, target in zip(examples.user, examples.cut, data.targets(examples), strict=True):
+        history, own = data.histories[user][:cut], scorer.vectors[target].clone()
+        for kind, vector in enumerate((own, as_new[target - 1])):
+            scorer.vectors[target] = vector  # the history is read as it was
+            once = blend.scores(blend.queries([history]), 1, ITEMS + NEW + 1)[0].numpy()
+            once[history - 1] = 0
+            for number, factor in enumerate(FACTORS):
+                scores = once * np.where(np.arange(ITEMS + NEW) < ITEMS, 1, factor)
+                asked = once[target - 1] * (factor if kind else 1)
+                scores[target - 1] = 0
+                rank = int((scores > asked).sum())
+                gains[kind, number] += (rank < 10) / np.log2(rank + 2) / len(examples)
+        scorer.vectors[target] = own
+    number = FACTORS.tolist().index(found.factor)
+    assert (found.known, found.as_new) == pytest.approx((gains[0, number], gains[1, number]), abs=1e-6)
+    assert number == int(np.argmax(2 * gains.prod(0) / gains.sum(0)))
+
+
+def test_without_validation_nothing_is_chosen(case: Case) -> None:
+    model, data, new, as_new = case
+    none = replace(data, validation=Examples(np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    found = weigh(model, new, as_new, topics(data), none, resolve(fusion="none").evaluation.protocol(data.method))
+    assert (found.weight, found.factor, found.as_new) == (0.5, 1.0, None)
