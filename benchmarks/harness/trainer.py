@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from harness.clock import Stopwatch, Times
 from mltfr.interactions import Histories, Split
@@ -13,6 +14,7 @@ from mltfr.pipeline import RunConfig
 from mltfr.pipeline.build import build_loss, build_model, build_objective
 from mltfr.tokens import PreparedTable
 from mltfr.training import Callback, Callbacks, Trained, train
+from mltfr.training.asking import asking_codes, unseen_histories
 from mltfr.training.batch import Batch
 from mltfr.training.callbacks import Record
 from mltfr.training.cuda_graphs import CapturedStep, can_capture
@@ -30,6 +32,7 @@ class Stepper:
         self.model = build_model(config, len(split.vocabulary), tables)
         self.samples = make_samples(config.training, self.model, split.train_histories())
         self.objective = build_objective(config, len(split.vocabulary))
+        self.unseen = torch.from_numpy(unseen_histories(split, config.backbone.max_length, config.seed))
         loss = TrainingLoss(self.model, build_loss(config, split.vocabulary.counts), self.objective).train()
         device = make_device(config.training)
         capture = can_capture(loss, config.training, device)
@@ -64,13 +67,12 @@ class Stepper:
         fusion = self.model.fusion
         if fusion is None or not fusion.refresh_histories:
             return
-        random = np.random.default_rng(seed)
-        count = min(fusion.refresh_histories, len(self.samples))
-        chosen = np.sort(random.choice(len(self.samples), count, replace=False))
+        size, device = self.config.samples_of_a_batch, self.step.device
+        asked = asking_codes(self.model, self.samples, size, np.random.default_rng(seed))
         self.model.eval()
         fusion.refresh(
-            self.model.fusion_inputs(self.samples.batch(part, random).to(self.step.device).items)
-            for part in np.array_split(chosen, -(-count // self.config.samples_of_a_batch))
+            (self.model.fusion_inputs(codes.to(device)) for codes in asked),
+            [self.model.fusion_inputs(self.unseen.to(device))],
         )
         self.model.train()
 

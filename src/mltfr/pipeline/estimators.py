@@ -40,9 +40,9 @@ from mltfr.training import (
     train,
     warm_start,
 )
+from mltfr.training.asking import unseen_histories
 from mltfr.training.samples import make_samples
 from mltfr.training.training_lock import training_lock
-from mltfr.training.unseen import unseen_histories
 
 
 class BaselineEstimator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from threading import Event
 
@@ -15,6 +15,7 @@ from mltfr.errors import ConfigError
 from mltfr.interactions.collate import Codes
 from mltfr.objectives.base import Indices
 from mltfr.prefixes import under_prefix, with_prefix
+from mltfr.training.asking import asking_codes
 from mltfr.training.batch import Batch
 from mltfr.training.callbacks import Callback, Record
 from mltfr.training.checkpoint import (
@@ -220,7 +221,7 @@ class Round:
         if self.model.fusion is None or not self.model.fusion.refresh_histories:
             return
         random = epoch_generator(self.seed, self.state.round, self.state.epoch, REFRESH)
-        batches = self._asking(random, self.model.fusion.refresh_histories)
+        batches = asking_codes(self.model, self.samples, self.config.samples_of_a_batch, random)
         self.loss.eval()
         if self.group.shards > 1:
             torch.manual_seed(int(random.integers(2**63)))
@@ -231,13 +232,3 @@ class Round:
                 (self.model.fusion_inputs(codes.to(device)) for codes in unseen),
             )
         self.group.broadcast_module(self.model.fusion)
-
-    def _asking(self, random: np.random.Generator, most: int) -> Iterator[Tensor]:
-        """Return batches of codes `[B, L]`, so many at most, whose queries choose the shortlists; items ask alone."""
-        size = self.config.samples_of_a_batch
-        if self.model.corrects_items:
-            items = random.permutation(self.model.items)[:most] + 1
-            return iter(torch.split(torch.from_numpy(items).unsqueeze(1), size))
-        count = min(most, len(self.samples))
-        chosen = np.sort(random.choice(len(self.samples), count, replace=False))
-        return (self.samples.batch(chunk, random).items for chunk in np.array_split(chosen, -(-count // size)))
