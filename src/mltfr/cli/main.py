@@ -24,6 +24,7 @@ from mltfr.cli.explain import explain
 from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
+from mltfr.cli.serve import serve
 from mltfr.cli.similar import similar
 from mltfr.cli.study import study
 from mltfr.cli.update import update
@@ -67,6 +68,7 @@ app.command()(compare)
 app.command()(recommend)
 app.command()(similar)
 app.command()(explain)
+app.command()(serve)
 app.command()(study)
 app.command()(doctor)
 

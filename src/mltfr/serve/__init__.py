@@ -1,0 +1,1 @@
+"""A fitted run behind an address: HTTP, JSON, one process."""

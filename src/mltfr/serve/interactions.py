@@ -1,0 +1,83 @@
+"""Interactions newer than the training, in memory: what users chose since, which extends their histories at once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from threading import Lock
+
+from mltfr.interactions import Split
+
+
+class NewInteractions:
+    """What users chose since the training, in the order in which it was sent; threads may share it.
+
+    Args:
+        limit: interactions that are kept; of more, the oldest of whoever was quiet the longest give way.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._of: OrderedDict[str, deque[str]] = OrderedDict()  # those who were quiet the longest first
+        self._count = 0
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, user: str) -> bool:
+        return user in self._of
+
+    def add(self, interactions: Iterable[tuple[str, str]]) -> int:
+        """Take further ones, as users and items; return how many older ones gave way."""
+        dropped = 0
+        with self._lock:
+            for user, item in interactions:
+                self._of.setdefault(user, deque()).append(item)
+                self._of.move_to_end(user)
+                self._count += 1
+            while self._count > self.limit:
+                first = next(iter(self._of))
+                self._of[first].popleft()
+                self._count -= 1
+                dropped += 1
+                if not self._of[first]:
+                    del self._of[first]
+        return dropped
+
+    def of(self, user: str) -> Sequence[str]:
+        """Return a user's items, oldest first."""
+        with self._lock:
+            return tuple(self._of.get(user, ()))
+
+    def follow(self, before: Split, after: Split) -> int:
+        """Drop what another run has in its histories already; return how many.
+
+        Where a user's history has grown, it ends in the first ones that were sent, as far as training knows of them:
+        as many as its end repeats are dropped.
+
+        Args:
+            before: the log of the run until now.
+            after: that of the next one.
+        """
+        dropped = 0
+        with self._lock:
+            for user in list(self._of):
+                if (row := after.rows.get(user)) is None:
+                    continue
+                old = before.rows.get(user)
+                length = len(after.histories[row])
+                grown = length - (0 if old is None else len(before.histories[old]))
+                items = self._of[user]
+                end = after.histories[row][max(0, length - len(items)) :].tolist()
+                codes = after.vocabulary.encode(items).tolist()
+                for known in range(min(grown, len(items), len(end)), 0, -1):
+                    if end[-known:] == codes[:known]:
+                        self._of[user] = deque(islice(items, known, None))
+                        self._count -= known
+                        dropped += known
+                        break
+                if not self._of[user]:
+                    del self._of[user]
+        return dropped

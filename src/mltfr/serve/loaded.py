@@ -1,0 +1,118 @@
+"""A run in memory, ready to answer: its model, its users, and what is made before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from time import time
+from typing import Any
+
+from mltfr.batch.users import run_fingerprint
+from mltfr.fusion.reference import ReferenceConfig
+from mltfr.inference import BlendScorer, FallbackScorer, ModelScorer, Retriever, Rules, Scorer
+from mltfr.inference.eight_bit import CALLS_BEFORE
+from mltfr.pipeline.artifact import load_artifact
+from mltfr.pipeline.config import BlendConfig, RunConfig
+from mltfr.pipeline.fitted import FittedModel
+
+ALONE = (
+    "Preset `reference`: as published, scores depend on the batch and on noise drawn at evaluation. "
+    "Every history goes through the model alone, and two answers to the same request may differ."
+)
+
+
+@dataclass(eq=False)
+class Part:
+    """What answers requests: a model with its users and items, and how the best items are found."""
+
+    fitted: FittedModel
+    retriever: Retriever
+
+    @cached_property
+    def window(self) -> int | None:
+        """How many known items of a history the model reads, the newest ones; None for all."""
+        return _window(self.retriever.scorer)
+
+
+@dataclass(eq=False)
+class LoadedRun:
+    """A run in memory.
+
+    Attributes:
+        folder: the run folder.
+        fingerprint: the first half of the checksum of its manifest, which lists those of its files.
+        fitted: the model with the data it was fitted to.
+        names: names of items that are put beside their ids, by id.
+        loaded: when it was loaded, in seconds since 1970.
+    """
+
+    folder: Path
+    fingerprint: str
+    fitted: FittedModel
+    names: Mapping[str, str] = field(default_factory=dict)
+    loaded: float = field(default_factory=time)
+
+    @classmethod
+    def load(cls, folder: Path, names: Mapping[str, str] | None = None) -> LoadedRun:
+        """Read a run folder, after checking every file.
+
+        Raises:
+            RunError: there is no finished run, it is damaged, or from another version.
+        """
+        fitted = load_artifact(folder)
+        return cls(folder, run_fingerprint(folder)[:32], fitted, names or {})
+
+    @cached_property
+    def own(self) -> Part:
+        """The run with the items that training has seen."""
+        return Part(self.fitted, Retriever(self.fitted.scorer, self.folder))
+
+    @cached_property
+    def wider(self) -> Part:
+        """The run with the items too that training has not seen.
+
+        Raises:
+            ConfigError: it has no vectors of any.
+        """
+        wider = self.fitted.with_new_items()
+        return Part(wider, Retriever(wider.scorer))
+
+    @cached_property
+    def alone(self) -> bool:
+        """Whether scores depend on which histories go through the model together, so that each has to go alone."""
+        return _depends_on_batch(self.fitted.config)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a caller should know of the answers."""
+        return [ALONE] if self.alone else []
+
+    def warm_up(self) -> None:
+        """Make what follows from the weights, and answer a few requests, so that the first one waits for nothing.
+
+        Large catalogues get 8-bit item vectors for lone requests, which are made after some of those.
+        """
+        for part in [self.own, *([self.wider] if self.fitted.new_items is not None else [])]:
+            split = part.fitted.split
+            split.rows, split.vocabulary.codes, part.window  # noqa: B018
+            known = [next((history for history in split.histories if (history > 0).any()), split.histories[0])]
+            for _ in range(CALLS_BEFORE):
+                part.retriever.top_k(known, 1, Rules())
+
+
+def _window(scorer: Scorer) -> int | None:
+    if isinstance(scorer, FallbackScorer):
+        return _window(scorer.scorer)
+    if isinstance(scorer, ModelScorer):
+        return scorer.max_length
+    members = [_window(member) for member, _ in scorer.members] if isinstance(scorer, BlendScorer) else []
+    return min((window for window in members if window is not None), default=None)
+
+
+def _depends_on_batch(config: RunConfig | Any) -> bool:
+    backbone = config.backbone
+    if isinstance(backbone, BlendConfig):
+        return any(_depends_on_batch(member) for member in backbone.members)
+    return isinstance(config.fusion, ReferenceConfig)

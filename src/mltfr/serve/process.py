@@ -1,0 +1,86 @@
+"""One process that serves a run: load, try, listen, answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from mltfr.serve.app import make_app
+from mltfr.serve.keys import Keys
+from mltfr.serve.loaded import LoadedRun
+from mltfr.serve.log import log, start_log
+from mltfr.serve.options import ServiceOptions
+from mltfr.serve.reload import Reloader
+from mltfr.serve.server import bind, listen_for_metrics, serve
+from mltfr.serve.service import Service
+from mltfr.serve.trial import try_run
+
+
+def check_run(folder: Path, names: Mapping[str, str] | None = None) -> str:
+    """Load a run as a service does, try it, and return what was found in a line.
+
+    Raises:
+        RunError: the run cannot be served.
+    """
+    run = LoadedRun.load(folder, names)
+    run.warm_up()
+    return f"{folder}: can be served; {try_run(run)}. Run {run.fingerprint}."
+
+
+def run_service(
+    folder: Path,
+    options: ServiceOptions,
+    keys: Keys,
+    host: str,
+    port: int,
+    *,
+    names: Mapping[str, str] | None = None,
+    watch: bool = False,
+    threads: int | None = None,
+    cors: Sequence[str] = (),
+    metrics_port: int | None = None,
+    root_path: str = "",
+    forwarded_allow_ips: str = "127.0.0.1",
+    log_level: str = "info",
+) -> None:
+    """Serve a run until SIGTERM or Ctrl-C.
+
+    Args:
+        folder: the run folder, or a link to it.
+        options: limits and times.
+        keys: the API keys.
+        host: address to listen at.
+        port: port to listen at; 0 for a free one.
+        names: names of items that are put beside their ids, by id.
+        watch: whether the run is loaded again when another one stands in the folder.
+        threads: threads of one computation.
+        cors: origins whose pages may ask.
+        metrics_port: port that offers the metrics alone.
+        root_path: the path under which a proxy offers the service.
+        forwarded_allow_ips: proxies whose word on the client's address is taken.
+        log_level: the least that is logged.
+
+    Raises:
+        RunError: the run cannot be served.
+        OutputError: the address cannot be had.
+    """
+    start_log(log_level)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with bind(host, port) as listener:
+        run = LoadedRun.load(folder, names)
+        run.warm_up()
+        service = Service(run, options)
+        if metrics_port is not None:
+            listen_for_metrics(host, metrics_port, service)
+        app = make_app(service, keys, cors, metrics=metrics_port is None)
+        reloader = Reloader(service, folder, names)
+        if watch:
+            reloader.watch()
+        for note in run.notes:
+            log(logging.WARNING, "note", text=note)
+        serve(app, service, listener, reloader.request, root_path, forwarded_allow_ips)
+        reloader.stop()

@@ -1,0 +1,199 @@
+"""What requests and answers look like, for whoever reads `/openapi.json`, and for the checks of requests."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+MOST_INTERACTIONS = 10_000
+Text = Annotated[str, Field(strict=True, pattern=r"\S")]
+Number = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+Id = Text | Number
+"""An id: a text that is not blank, or a whole number, which stands for its digits."""
+K = Annotated[int, Field(strict=True, ge=1, description="Items of every list, at most.")]
+NewItems = Annotated[
+    StrictBool, Field(description="Whether items are known that training has not seen, and that the run has vectors of.")
+]
+
+
+class Closed(BaseModel):
+    """A document without fields that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class RecommendRequest(Closed):
+    """Who gets recommendations, and which. The words are those of `Recommender.recommend`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["users"]}, {"required": ["histories"]}],
+            "examples": [{"histories": [["i3", "i9"]], "k": 5}, {"users": ["u1"], "k": 10, "deny": ["i7"]}],
+        }
+    )
+
+    users: list[Id] = Field(default=[], min_length=1)
+    """Ids of users of the log, or of users whose interactions were sent; they come first in the answer."""
+    histories: list[list[Id]] | dict[Text, list[Id]] = Field(default=[], min_length=1)
+    """Item ids, oldest first, as a list whose places serve as ids, or by an id of yours. Unknown items are skipped."""
+    k: K = 10
+    include_seen: StrictBool | None = None
+    """Whether items of the history may come again; by default as in the evaluation of the run."""
+    allow: list[Id] | None = None
+    """The only items that may be recommended."""
+    deny: list[Id] = []
+    """Items that may not be recommended."""
+    new_items: NewItems = False
+    unknown_users: Literal["error", "skip"] = "error"
+    """Whether users that are not known are refused (404), or left out and named in the answer."""
+
+    @model_validator(mode="after")
+    def _someone(self) -> Self:
+        if not self.users and not self.histories:
+            raise ValueError("expected users, histories, or both")
+        return self
+
+    @property
+    def weight(self) -> int:
+        """How many histories go through the model."""
+        return len(self.users) + len(self.histories)
+
+
+class SimilarRequest(Closed):
+    """Which items similar ones are wanted of. The words are those of `Recommender.similar_items`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3"], "k": 5}]})
+
+    items: list[Id] = Field(min_length=1)
+    """Item ids, in whose order the results come."""
+    k: K = 10
+    new_items: NewItems = False
+
+
+class Interaction(Closed):
+    """One thing that a user chose."""
+
+    user_id: Id
+    item_id: Id
+
+
+class InteractionsRequest(Closed):
+    """What users chose since the training, oldest first. It is kept in memory, and gone when the service ends."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"interactions": [{"user_id": "u1", "item_id": "i3"}]}]}
+    )
+
+    interactions: list[Interaction] = Field(min_length=1, max_length=MOST_INTERACTIONS)
+
+
+class Recommended(BaseModel):
+    """One item of a list."""
+
+    rank: int
+    item_id: str
+    score: float
+    name: str | None = None
+
+
+class UserItems(BaseModel):
+    """The best items of one user or history, with what was done otherwise than asked."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    user_id: str
+    """The user, or the id or the place of the history."""
+    items: list[Recommended]
+    fallback: Literal["popular"] | None
+    """`popular`: nothing in the history is known, so these are the most popular items."""
+    skipped: list[str]
+    """Items of the history that are not known, each once."""
+    truncated: bool
+    """Whether the history is longer than what the model reads; the newest items are read."""
+
+
+class Answer(BaseModel):
+    """What every answer says."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    run: str
+    """Fingerprint of the run that answered; see `/v1/info`."""
+    took_ms: float
+    """From the request's arrival to its answer, waiting included."""
+
+
+class RecommendAnswer(Answer):
+    """Recommendations: users first, then histories, each in their order."""
+
+    results: list[UserItems]
+    unknown_users: list[str] = []
+    """Users that were left out."""
+    skipped_filters: dict[Literal["allow", "deny"], list[str]] = {}
+    """Items of `allow` and `deny` that are not known."""
+    note: str | None = None
+
+
+class SimilarItem(BaseModel):
+    """One similar item."""
+
+    rank: int
+    item_id: str
+    similarity: float
+    name: str | None = None
+
+
+class ItemItems(BaseModel):
+    """The items most similar to one."""
+
+    item_id: str
+    items: list[SimilarItem]
+
+
+class SimilarAnswer(Answer):
+    """Similar items."""
+
+    results: list[ItemItems]
+
+
+class InteractionsAnswer(BaseModel):
+    """What became of the interactions."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    run: str
+    accepted: int
+    held: int
+    """Interactions that are kept now."""
+    dropped: int
+    """Older ones that gave way."""
+    unknown_items: list[str]
+    """Items that this run does not know; they count once a run knows them."""
+
+
+class Health(BaseModel):
+    """Whether the service is well."""
+
+    status: str
+
+
+class SingleError(BaseModel):
+    """One error of several."""
+
+    detail: str
+    pointer: str | None = None
+    id: str | None = None
+
+
+class ProblemDocument(BaseModel):
+    """What went wrong, as in RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[SingleError] = []
+
+
+Info = dict[str, Any]
