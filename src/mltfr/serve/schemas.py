@@ -13,7 +13,7 @@ Id = Text | Number
 """An id: a text that is not blank, or a whole number, which stands for its digits."""
 K = Annotated[int, Field(strict=True, ge=1, description="Items of every list, at most.")]
 NewItems = Annotated[
-    StrictBool, Field(description="Whether items are known that training has not seen, and that the run has vectors of.")
+    StrictBool, Field(description="Whether items that training has not seen, and the run has vectors of, are known.")
 ]
 
 

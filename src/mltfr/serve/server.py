@@ -175,10 +175,9 @@ class _Server(uvicorn.Server):
 
 def _impatient(seconds: float) -> Any:
     """Return uvicorn's HTTP protocol, which also closes connections that do not send a whole header in time."""
-    base: Any = HttpToolsProtocol
 
-    class Impatient(base):
-        def connection_made(self, transport: Any) -> None:
+    class Impatient(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._first = self.loop.call_later(seconds, self._close)
 

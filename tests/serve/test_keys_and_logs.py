@@ -1,0 +1,144 @@
+"""Keys open a service; neither they nor ids are in its log; metrics count every request, and hold none of its words."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mltfr.errors import ConfigError
+from mltfr.serve.keys import Keys, Rate
+from mltfr.serve.log import NAME, start_log
+from support.service import KEY, client_of
+
+ASKED = {"histories": [["i3", "i9"]], "k": 3}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"x-api-key": "wrong"}, {"x-api-key": ""}, {"x-api-key": KEY + "x"}, {"authorization": f"Basic {KEY}"},
+     {"authorization": "Bearer"}, {"authorization": KEY}, {"x-api-key": "\x80\xff".encode("latin-1")}],
+)  # fmt: skip
+def test_without_the_key(run, headers) -> None:
+    with client_of(run, Keys([KEY])) as client:
+        for answer in (client.post("/v1/recommend", ASKED, headers=headers), client.get("/v1/info", headers=headers),
+                       client.get("/v1/nothing", headers=headers)):  # fmt: skip
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+            assert answer.headers["content-type"] == "application/problem+json"
+        for path in ("/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs"):
+            assert client.get(path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"x-api-key": KEY}, {"authorization": f"Bearer {KEY}"},
+                                     {"authorization": f"bearer {KEY}"}, {"x-api-key": "the-second-key"}])  # fmt: skip
+def test_with_the_key(run, headers) -> None:
+    with client_of(run, Keys([KEY, "the-second-key"])) as client:
+        assert client.post("/v1/recommend", ASKED, headers=headers).status_code == 200
+
+
+def test_keys_of_a_file_and_of_the_environment(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"# of the shop\n{KEY}\n\n  another-key  \n")
+    keys = Keys.read(path)
+    assert [keys.who({b"x-api-key": key.encode()}) for key in (KEY, "another-key", "# of the shop")] == [0, 1, None]
+    assert KEY not in repr(keys) + repr(vars(keys))
+    assert not Keys.read(None)
+    monkeypatch.setenv("MLTFR_API_KEY", KEY)
+    assert Keys.read(None).who({b"x-api-key": KEY.encode()}) == 0
+    for text in ("", "# none", "short", "with a space", "schlüssel-schlüssel"):
+        path.write_text(text)
+        with pytest.raises(ConfigError) as error:
+            Keys.read(path)
+        assert "schlüssel" not in str(error.value)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Keys.read(tmp_path / "nothing")
+
+
+def test_each_key_has_its_rate(run) -> None:
+    with client_of(run, Keys([KEY, "the-second-key"]), rate=0.5) as client:
+        mine = {"headers": {"x-api-key": KEY}}
+        assert client.post("/v1/recommend", ASKED, **mine).status_code == 200
+        answer = client.post("/v1/recommend", ASKED, **mine)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+        assert client.post("/v1/recommend", ASKED, headers={"x-api-key": "the-second-key"}).status_code == 200
+        assert client.get("/health/live").status_code == 200
+
+
+def test_a_bucket_fills_again(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("mltfr.serve.keys.monotonic", lambda: now[0])
+    rate = Rate(10)
+    assert [rate.wait(None) for _ in range(10)] == [0] * 10
+    assert rate.wait(None) == pytest.approx(0.1)
+    now[0] = 0.3
+    assert [rate.wait(None) == 0 for _ in range(4)] == [True] * 3 + [False]
+
+
+def test_the_log_holds_no_key_and_no_id(run, capsys, monkeypatch) -> None:
+    items = [f"item-{number}-of-the-test" for number in range(1000)]
+
+    def fault(*_: object) -> None:
+        raise RuntimeError(f"{items[0]} {KEY}")
+
+    start_log("debug")
+    try:
+        with client_of(run, Keys([KEY]), max_k=50) as client:
+            headers = {"x-api-key": KEY, "x-request-id": "mine-1"}
+            answer = client.post("/v1/recommend", {"histories": [items]}, headers=headers)
+            assert answer.headers["x-request-id"] == "mine-1"
+            client.post("/v1/recommend", {"users": items[:50]}, headers=headers)
+            client.post("/v1/recommend", {"histories": {item: [1.5] for item in items}}, headers=headers)
+            client.post("/v1/similar-items", {"items": items[:9]}, headers=headers)
+            chosen = [{"user_id": item, "item_id": item} for item in items]
+            client.post("/v1/interactions", {"interactions": chosen}, headers=headers)
+            client.get(f"/v1/{items[0]}", headers=headers)
+            client.get("/v1/info", headers={"x-api-key": "wrong-" + KEY, "x-request-id": KEY + " "})
+            monkeypatch.setattr("mltfr.serve.service.asked_of", fault)
+            client.post("/v1/recommend", {"histories": [items]}, headers=headers)
+            metrics = client.get("/metrics").text
+    finally:
+        for name in (NAME, "uvicorn.error"):
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
+            logger.propagate = True
+    written = capsys.readouterr().err
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert {"time", "level", "event", "id", "method", "route", "status", "ms"} <= lines[0].keys()
+    assert any(line.get("error") == "RuntimeError" and line["where"] for line in lines)
+    for text in (written, metrics):
+        assert KEY not in text
+        assert not [item for item in items if item in text]
+
+
+def test_metrics_count_every_request(run) -> None:
+    with client_of(run) as client:
+        client.recommend(histories=[["i3"], ["nope"], []])
+        client.post("/v1/recommend", {"k": 0})
+        client.post("/v1/similar-items", {"items": ["nope-1"]})
+        client.get("/words-of-a-request?more=words-of-a-query")
+        client.ask("BREW", "/docs")
+        client.get("/health/live")
+        client.together([("POST", "/v1/recommend", {"json": ASKED})] * 20)
+        text = client.get("/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    values = {name: [s for s in samples if s.name == name] for name in {s.name for s in samples}}
+    assert sum(sample.value for sample in values["mltfr_http_requests_total"]) == 26
+    assert sum(sample.value for sample in values["mltfr_http_request_duration_seconds_count"]) == 26
+    assert {sample.labels["route"] for sample in values["mltfr_http_requests_total"]} == {
+        "/v1/recommend", "/v1/similar-items", "/docs", "/health/live", "unmatched"}  # fmt: skip
+    assert {sample.labels["method"] for sample in values["mltfr_http_requests_total"]} == {"GET", "POST", "other"}
+    assert [sample.value for sample in values["mltfr_fallback_total"]] == [2]
+    assert [sample.value for sample in values["mltfr_unknown_items_total"]] == [1]
+    assert sum(sample.value for sample in values["mltfr_batch_histories_sum"]) == 23
+    assert [sample.value for sample in values["mltfr_requests_in_progress"]] == [1]
+    (about,) = values["mltfr_run_info"]
+    expected = {"run": run.fingerprint, "backbone": "sasrec", "fusion": "mltfr",
+                "protocol": run.fitted.metrics["protocol_hash"]}  # fmt: skip
+    assert (about.labels, about.value) == (expected, 1)
+    assert [sample.value for sample in values["mltfr_run_loaded_timestamp_seconds"]] == [pytest.approx(run.loaded)]
+    words = {value for sample in samples for value in sample.labels.values()}
+    assert not {word for word in words if "words-of" in word or "nope" in word or "BREW" in word}

@@ -1,0 +1,63 @@
+"""What users chose since the training extends their histories at once, and gives way to a run that knows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mltfr.interactions import Histories
+from mltfr.serve.interactions import NewInteractions
+from support.service import client_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
+
+
+def sent(*pairs: tuple[str, str]) -> dict:
+    return {"interactions": [{"user_id": user, "item_id": item} for user, item in pairs]}
+
+
+def test_a_history_is_longer_at_once(client, run, recommender) -> None:
+    user = run.fitted.split.user_ids[0]
+    items = run.fitted.split.vocabulary.item_ids
+    history = [items[code - 1] for code in run.fitted.split.histories[0]]
+    new = next(item for item in items if item not in history)
+    before = client.recommend(users=[user], k=25)["results"][0]["items"]
+    answer = client.post("/v1/interactions", sent((user, new), ("stranger", "i3"), (user, "nope"))).json()
+    assert answer == {"run": run.fingerprint, "accepted": 3, "held": 3, "dropped": 0, "unknown_items": ["nope"]}
+    after, stranger = client.recommend(users=[user, "stranger"], k=25)["results"]
+    assert new in {each["item_id"] for each in before}
+    assert new not in {each["item_id"] for each in after["items"]}
+    assert after["skipped"] == ["nope"]
+    expected = recommender.recommend(histories=[[*history, new], ["i3"]], k=25)
+    for label, result in zip("01", (after, stranger), strict=True):
+        rows = expected.filter(expected["user_id"] == label)
+        assert [each["score"] for each in result["items"]] == pytest.approx(rows["score"].to_list(), abs=1e-4)
+
+
+def test_the_oldest_give_way(run) -> None:
+    with client_of(run, interactions=3) as client:
+        client.post("/v1/interactions", sent(("a", "i1"), ("a", "i2"), ("b", "i3")))
+        answer = client.post("/v1/interactions", sent(("a", "i4"), ("c", "i5"))).json()
+        assert (answer["held"], answer["dropped"]) == (3, 2)
+        kept = {user: client.service.interactions.of(user) for user in "abc"}
+        assert kept == {"a": ("i2", "i4"), "b": (), "c": ("i5",)} or kept == {"a": ("i4",), "b": (), "c": ("i5",)}
+        assert "mltfr_new_interactions 3.0" in client.get("/metrics").text
+        assert "mltfr_new_interactions_dropped_total 2.0" in client.get("/metrics").text
+
+
+def test_what_a_later_run_knows_is_dropped(run) -> None:
+    before = run.fitted.split
+    grown = [history.tolist() for history in before.histories]
+    codes = before.vocabulary.codes
+    grown[0] += [codes["i1"], codes["i2"]]
+    after = replace(before, histories=Histories.from_sequences(grown), train_length=np.array(before.train_length))
+    newer = NewInteractions(100)
+    first, second = before.user_ids[:2]
+    newer.add([(first, "i1"), (first, "i2"), (first, "i3"), (second, "i4"), ("stranger", "i5")])
+    assert newer.follow(before, before) == 0
+    assert newer.follow(before, after) == 2
+    assert {user: newer.of(user) for user in (first, second, "stranger")} == {
+        first: ("i3",), second: ("i4",), "stranger": ("i5",)}  # fmt: skip
+    assert len(newer) == 3
