@@ -23,6 +23,7 @@ FLOORS = {"cli": "Product", "training": "Use", "model": "Method", "tokens": "Dat
 CAPTIONS = {
     "cli": "the commands",
     "cluster": "Ray",
+    "serve": "a run over HTTP",
     "study": "grids of runs",
     "recommender": "the public object",
     "report": "tables, plots",

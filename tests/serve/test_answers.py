@@ -93,7 +93,7 @@ def test_what_is_asked_together_is_answered_as_asked(client, run) -> None:
 
 
 def test_many_denied_items(client, run, recommender, monkeypatch) -> None:
-    monkeypatch.setattr("mltfr.serve.answers.FEW", 3)
+    monkeypatch.setattr("mltfr.serve.answers.SHARED_DENIALS", 3)
     deny = list(run.fitted.split.vocabulary.item_ids[:8])
     answer = client.recommend(histories=[["i3", "i9"]], k=30, deny=deny)
     assert_same(answer["results"][0]["items"], recommender.recommend(histories=[["i3", "i9"]], k=30, deny=deny))

@@ -34,7 +34,7 @@ def serve(
     add_names: AddNames = None,
     max_batch: Annotated[int, typer.Option(min=1, help="Histories that go through the model together.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused (503).")] = 1024,
-    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds until a request is given up (504).")] = 2.0,
+    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds until a request is given up (504).", show_default="2")] = 2.0,
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request's body (413).")] = 1 << 20,
     max_k: Annotated[int, typer.Option(min=1, help="Items of one list.")] = 1000,
     max_histories: Annotated[int, typer.Option(min=1, help="Users and histories of one request, each.")] = 256,
@@ -50,9 +50,15 @@ def serve(
         int | None, typer.Option(min=1, help="Threads of one computation.", show_default="the cores")
     ] = None,
     drain: Annotated[
-        float, typer.Option(min=0, help="Seconds that requests are still taken after SIGTERM, while not ready.")
+        float,
+        typer.Option(
+            min=0, help="Seconds that requests are still taken after SIGTERM, while not ready.", show_default="1"
+        ),
     ] = 1.0,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that accepted requests may take after that.")] = 30.0,
+    grace: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds that accepted requests may take after that.", show_default="30"),
+    ] = 30.0,
     cors: Annotated[
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="Origin whose pages may ask, as in https://shop.example; may come several "

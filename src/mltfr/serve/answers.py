@@ -25,7 +25,7 @@ from mltfr.serve.loaded import LoadedRun, Part
 from mltfr.serve.problems import Problem
 from mltfr.serve.schemas import Id, RecommendRequest, SimilarRequest
 
-FEW = 100
+SHARED_DENIALS = 100
 """Denied items up to which a request shares the model's search with others: so many items more are searched for."""
 Encoder = Callable[[Any], str]
 _dumps: Encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -97,7 +97,7 @@ def asked_of(request: RecommendRequest, run: LoadedRun, newer: NewInteractions) 
     if allow and not any(item in split.vocabulary.codes for item in allow):
         raise unknown_ids("item", list(dict.fromkeys(allow)), "No item of `allow` is, so nothing can be recommended.")
     rules, skipped = rules_of_ids(split.vocabulary, seen, allow, deny)
-    few = len(rules.deny) <= FEW
+    few = len(rules.deny) <= SHARED_DENIALS
     group = (request.new_items, seen, None if rules.allow is None else tuple(rules.allow), () if few else rules.deny)
     drop = frozenset(rules.deny if few else ())
     rules = Rules(rules.remove_seen, rules.allow, () if few else rules.deny)
@@ -245,7 +245,7 @@ def _histories(request: RecommendRequest) -> Iterator[tuple[str, Sequence[Id]]]:
 
 
 def _ids(values: Sequence[Id], what: str, of: str) -> list[str]:
-    return id_list(list(map(str, values)), what, of, Strip(what), ordered=True)
+    return id_list(values, what, of, Strip(what), ordered=True)
 
 
 def _joined(parts: Sequence[TopK]) -> TopK:

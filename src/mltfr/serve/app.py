@@ -18,6 +18,7 @@ from mltfr.serve.gate import Gate
 from mltfr.serve.keys import Keys
 from mltfr.serve.problems import Problem, problem_response
 from mltfr.serve.routes import guarded, public
+from mltfr.serve.schemas import AS_LIST, BY_ID
 from mltfr.serve.service import Service
 
 SHOWN_ERRORS = 20
@@ -70,6 +71,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _single(error: Mapping[str, Any]) -> dict[str, str]:
-    place = [str(each).replace("~", "~0").replace("/", "~1")[:80] for each in error["loc"] if each != "body"]
+    keys = [str(key) for key in error["loc"][1:] if key not in (AS_LIST, BY_ID)]  # the first one says: the body
+    place = [key.replace("~", "~0").replace("/", "~1")[:80] for key in keys]
     message = str(error["msg"]).removeprefix("Value error, ")
     return {"detail": message, "pointer": "".join(f"/{each}" for each in place)} if place else {"detail": message}

@@ -52,7 +52,7 @@ class JsonRequest(Request):
             Problem: it is not JSON (400).
         """
         try:
-            return parse_json(await self.body())
+            return parse_json(await self.body(), parse_float=_number)
         except ValueError as error:
             raise Problem(400, f"The body is not JSON: {' '.join(str(error).split())[:200]}.") from None
 
@@ -77,6 +77,12 @@ class JsonRoute(APIRoute):
             return await handler(JsonRequest(request.scope, request.receive))
 
         return read
+
+
+def _number(text: str) -> float | int:
+    """Return a number with a point or an exponent; a whole one is the same as without."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _too_large(options: ServiceOptions) -> Problem:

@@ -85,8 +85,8 @@ def _rows(schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str = "
 
 def _kind(field: Mapping[str, Any]) -> str:
     """Return the type of a field in a word or two."""
-    if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_kind(form) for form in field["anyOf"]))
+    if forms := field.get("anyOf", field.get("oneOf")):
+        return " or ".join(dict.fromkeys(_kind(form) for form in forms))
     if "enum" in field:
         return " or ".join(json.dumps(value) for value in field["enum"])
     kind = str(field.get("type", "object"))

@@ -77,7 +77,7 @@ def _limit(properties: dict[str, Any], options: ServiceOptions) -> None:
     properties["k"]["maximum"] = options.max_k
     for name in {"users", "items"} & properties.keys():
         properties[name]["maxItems"] = options.max_histories
-    for form in properties.get("histories", {}).get("anyOf", []):
+    for form in properties.get("histories", {}).get("oneOf", []):
         name = "maxItems" if form["type"] == "array" else "maxProperties"
         form[name] = options.max_histories
         form[name.replace("max", "min")] = 1

@@ -32,4 +32,4 @@ def accept(request: InteractionsRequest, service: Service) -> dict[str, Any]:
 
 
 def _ids(values: list[Any], of: str) -> list[str]:
-    return id_list(list(map(str, values)), f"{of}_id of interactions", of, Strip(of))
+    return id_list(values, f"{of}_id of interactions", of, Strip(of))

@@ -42,10 +42,11 @@ class Reloader:
         with self._lock:
             outcome = "refused"
             try:
-                if run_fingerprint(self.folder).startswith(self.service.run.fingerprint):
+                folder = self.folder.resolve()  # a link may lead elsewhere while the files are read
+                if run_fingerprint(folder).startswith(self.service.run.fingerprint):
                     outcome = "unchanged"
                 else:
-                    run = LoadedRun.load(self.folder, self.names)
+                    run = LoadedRun.load(folder, self.names)
                     run.warm_up()
                     passed = try_run(run)
                     self.service.switch(run)

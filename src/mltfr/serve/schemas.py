@@ -4,13 +4,54 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    StrictBool,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from mltfr.interactions.ids import WHITE_SPACE
 
 MOST_INTERACTIONS = 10_000
+LARGEST = 9_200_000_000_000_000_000
+"""Largest whole number that is an id: just within 64 bits, and exact as a float, as other programs write numbers."""
+AS_LIST, BY_ID = "(list)", "(object)"
+"""The two forms of histories, as they stand in the place of an error."""
+
+
+def _text(value: Any) -> str:
+    if type(value) is int and abs(value) <= LARGEST:
+        return str(value)
+    if not isinstance(value, str) or not value.strip(WHITE_SPACE):
+        raise ValueError("expected an id: a text that is not blank, or a whole number up to 9.2e18")
+    return value
+
+
 Text = Annotated[str, Field(strict=True, pattern=r"\S")]
-Number = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-Id = Text | Number
+Id = Annotated[
+    str,
+    PlainValidator(_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"\S"},
+                {"type": "integer", "minimum": -LARGEST, "maximum": LARGEST},
+            ]
+        }
+    ),
+]
 """An id: a text that is not blank, or a whole number, which stands for its digits."""
+Histories = Annotated[
+    Annotated[list[list[Id]], Field(min_length=1), Tag(AS_LIST)]
+    | Annotated[dict[Text, list[Id]], Field(min_length=1), Tag(BY_ID)],
+    Discriminator(lambda value: BY_ID if isinstance(value, dict) else AS_LIST),
+]
 K = Annotated[int, Field(strict=True, ge=1, description="Items of every list, at most.")]
 NewItems = Annotated[
     StrictBool, Field(description="Whether items that training has not seen, and the run has vectors of, are known.")
@@ -35,7 +76,7 @@ class RecommendRequest(Closed):
 
     users: list[Id] = Field(default=[], min_length=1)
     """Ids of users of the log, or of users whose interactions were sent; they come first in the answer."""
-    histories: list[list[Id]] | dict[Text, list[Id]] = Field(default=[], min_length=1)
+    histories: Histories = []
     """Item ids, oldest first, as a list whose places serve as ids, or by an id of yours. Unknown items are skipped."""
     k: K = 10
     include_seen: StrictBool | None = None
@@ -61,7 +102,7 @@ class RecommendRequest(Closed):
 
 
 class SimilarRequest(Closed):
-    """Which items similar ones are wanted of. The words are those of `Recommender.similar_items`."""
+    """The items that similar ones are asked for. The words are those of `Recommender.similar_items`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": ["i3"], "k": 5}]})
 
