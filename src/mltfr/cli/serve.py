@@ -34,7 +34,9 @@ def serve(
     add_names: AddNames = None,
     max_batch: Annotated[int, typer.Option(min=1, help="Histories that go through the model together.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused (503).")] = 1024,
-    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds until a request is given up (504).", show_default="2")] = 2.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, help="Seconds until a request is given up (504).", show_default="2")
+    ] = 2.0,
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request's body (413).")] = 1 << 20,
     max_k: Annotated[int, typer.Option(min=1, help="Items of one list.")] = 1000,
     max_histories: Annotated[int, typer.Option(min=1, help="Users and histories of one request, each.")] = 256,
