@@ -44,6 +44,14 @@ def test_the_best_on_validation_is_named_with_the_command_that_makes_its_run(fol
     assert str(winner).startswith("mine: best on validation is sasrec / mltfr (ndcg@10 0.2000, mean of 2 seeds). ")
 
 
+def test_no_command_makes_a_row_that_is_made_of_others(folder: Path) -> None:
+    data = {"mine": {"file": "log.csv"}}
+    fusions = {"none": {}, "mltfr": {"fusion": {"name": "none"}, "distillation": {"teacher": "none"}}}
+    (winner,) = find_winners(study(data=data, fusions=fusions), folder)
+    assert winner.title == "sasrec / mltfr"
+    assert str(winner).endswith("set keep_runs = true.")
+
+
 def test_a_kept_run_recommends_and_a_built_in_log_has_no_file(folder: Path) -> None:
     made_up = {"mine": {"name": "synthetic"}}
     (winner,) = find_winners(study(data=made_up), folder)

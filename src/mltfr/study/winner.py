@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 
-from mltfr.config import load_toml
 from mltfr.interactions.catalogue import get_data
 from mltfr.pipeline.artifact import CONFIG
 from mltfr.pipeline.restore import WEIGHTS
@@ -73,17 +72,16 @@ def find_winners(study: StudyConfig, folder: Path) -> list[Winner]:
             continue
         best = groups.row(groups["mean"].arg_max() or 0, named=True)
         title = " / ".join(best[axis] for axis in axes if best[axis])
-        command = _command(study.data[str(label)], folder / CELLS / best["cell"])
+        made_of_others = best["fusion"] in (*study.blends, *study.teachers)
+        command = _command(study.data[str(label)], folder / CELLS / best["cell"], made_of_others)
         found.append(Winner(str(label), title, metric, best["mean"], best["seeds"], command, windows))
     return found
 
 
-def _command(data: DataConfig, run: Path) -> str | None:
+def _command(data: DataConfig, run: Path, made_of_others: bool) -> str | None:
     if (run / WEIGHTS).exists():
         return f"mltfr recommend {shlex.quote(str(run))} --out recommendations.csv"
-    settings = load_toml(run / CONFIG)
-    is_blend, teacher = settings["backbone"]["name"] == "blend", settings["distillation"]["teacher"]
-    if data.name == SYNTHETIC or is_blend or (teacher and not (Path(teacher) / WEIGHTS).exists()):
+    if data.name == SYNTHETIC or made_of_others:
         return None
     files = data.files if data.name is None else [str(get_data(data.name))]
     return shlex.join(["mltfr", "fit", *files, "--config", str(run / CONFIG), "--out", "runs/winner"])
