@@ -46,9 +46,8 @@ from mltfr.training import Callback, Console
 class Recommender(Explainable):
     """A sequential recommender that draws on token tables.
 
-    Once it is fitted or loaded, any number of threads may ask it at the same time, and each gets what it would get
-    alone. While `fit` runs in one thread, the others go on with the model before; two fits at a time need two
-    processes.
+    Once fitted or loaded, any number of threads may ask it at a time, and each gets what it would get alone. While
+    `fit` runs in one thread, the others go on with the model before; two fits at a time need two processes.
 
     Args:
         backbone: name of the sequence encoder, see `mltfr.backbones.BACKBONES`; or of a baseline without training,
@@ -65,6 +64,7 @@ class Recommender(Explainable):
         words: domain words, for the fusion "external".
         item_vectors: Parquet or safetensors file with a vector for every item, for the fusion "adapter".
         item_names: what the items are called: a file or table of item ids and words, texts by item id, or "ids".
+        name_columns: its columns that are read, as a list or separated by commas; by default all that hold words.
         new_items: whether items among these names that training has not seen get vectors too.
         teacher: run folder of a teacher, from whose probabilities the model learns beside the targets.
 
@@ -85,6 +85,7 @@ class Recommender(Explainable):
         words: Iterable[str] | None = None,
         item_vectors: str | Path | None = None,
         item_names: Any = None,
+        name_columns: Iterable[str] | str | None = None,
         new_items: bool | None = None,
         teacher: str | Path | None = None,
     ) -> None:
@@ -98,6 +99,7 @@ class Recommender(Explainable):
             "words": words,
             "item_vectors": str(item_vectors) if item_vectors is not None else None,
             "item_names": named_as(item_names),
+            "name_columns": name_columns,
             "new_items": new_items,
             "teacher": str(teacher) if teacher is not None else None,
         }
@@ -137,12 +139,11 @@ class Recommender(Explainable):
 
         Raises:
             DataError: the log is not usable.
-            TokenTableError: a token table is unknown or cannot be had.
+            TokenTableError: a table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log, callback = read_log(self.config, log), callback or Console()
-        folder = Path(out) if out is not None else None
-        fitted = fit(self.config, log, folder, resume=resume, callback=callback, stop=stop, names=self._names)
+        log, folder, told = read_log(self.config, log), Path(out) if out is not None else None, callback or Console()
+        fitted = fit(self.config, log, folder, resume=resume, callback=told, stop=stop, names=self._names)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
         return self
 
@@ -245,8 +246,8 @@ class Recommender(Explainable):
         fitted, retriever = self._asked(new_items)
         spec = RecommendationSpec(k, include_seen, allow, deny, index, names, new_items)
         requests = requests_of(fitted.split, users, histories, unknown_users)
-        remove_seen = fitted.config.evaluation.remove_seen
-        return answer(retriever, fitted.split.vocabulary, requests, spec, remove_seen, progress)
+        removed = fitted.config.evaluation.remove_seen
+        return answer(retriever, fitted.split.vocabulary, requests, spec, removed, progress)
 
     def index_report(self, k: int = 10, sample: int = 200) -> IndexReport:
         """Return how much of the exact lists the approximate index finds, for users of the log.
@@ -284,9 +285,8 @@ class Recommender(Explainable):
             DataError: training has seen none of the items, or something else stands where ids are expected.
         """
         fitted, _ = self._asked(new_items)
-        vocabulary, model = fitted.split.vocabulary, fitted.model
-        table = similar_items(vocabulary, model.item_similarity, items, k)
-        return named(table, names, vocabulary)
+        vocabulary = fitted.split.vocabulary
+        return named(similar_items(vocabulary, fitted.model.item_similarity, items, k), names, vocabulary)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender as a run folder.

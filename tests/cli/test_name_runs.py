@@ -54,6 +54,14 @@ def weights(where: Path) -> bytes:
     return (where / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("given", [("--item-names", "titles.csv"), ("--teacher", "teacher"),
+                                   ("--fusion", "adapter", "--item-vectors", "vectors.parquet")])  # fmt: skip
+def test_a_file_that_is_not_there_is_missed_at_once(given: tuple[str, ...], store: Path, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("no log\n")
+    said = refused(tmp_path, store, "fit", "log.csv", "--out", "out", *given)
+    assert f"{given[-1]}: no such file or folder" in said
+
+
 def test_the_fit_says_how_far_the_names_reach(folder: Path, store: Path, tmp_path: Path) -> None:
     said = fit(folder, store, tmp_path / "again")
     assert "names of names.csv (title): 24 of 25 items have one; without one: i24; 43 words, 12 different" in said

@@ -91,6 +91,7 @@ def test_default_tables_are_those_of_mltfr_and_none_where_no_names_are_read() ->
     tables = resolve().tokens.tables
     assert resolve(fusion="none", item_names="names.csv").tokens.tables == tables
     assert resolve(fusion="none", item_names="names.csv", name_columns="a, b").names.columns == ("a", "b")
+    assert Recommender(fusion="none", item_names="names.csv", name_columns=["a"]).config.names.columns == ("a",)
     for off in ("names.use=none", "names.control=bag-of-words"):
         assert resolve(fusion="none", item_names="names.csv", overrides=[off]).tokens.tables == ()
     assert resolve(fusion="none").tokens.tables == ()

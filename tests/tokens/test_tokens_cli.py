@@ -66,6 +66,15 @@ def test_near_prints_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(lines) == 5
 
 
+def test_neighbours_and_a_text_are_shown_together() -> None:
+    run("get", "synthetic")
+    word = synthetic_words(SyntheticConfig()).words[0]
+    near, text = run("show", "synthetic", "--near", word), run("show", "synthetic", "--text", word)
+    assert run("show", "synthetic", "--near", word, "--text", word).splitlines() == [
+        *near.splitlines(), *text.splitlines()
+    ]  # fmt: skip
+
+
 def test_tokens_with_brackets_are_printed_as_they_are() -> None:
     values = np.array([[1, 0], [0.9, 0.1], [-1, 0], [-1, 0.2]], np.float32)
     TokenStore().put(TokenTable("odd", values, ("▁a", "▁[bold]", "▁c", "▁d")))

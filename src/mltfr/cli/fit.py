@@ -188,8 +188,12 @@ def fit(
     settings = with_shards(settings, workers or processes)
     from mltfr.cli.output import print_scores
     from mltfr.interactions import load_interactions
+    from mltfr.pipeline.inputs import check_files
+    from mltfr.storage.folder import MANIFEST
     from mltfr.training import Callback, Console
 
+    if not (out / MANIFEST).exists():  # a finished run does without
+        check_files(settings)
     how = {**settings.reading.arguments, **settings.filters.arguments}
     with stoppable("" if rank else to_resume(out)) as stop:
         if engine == "ray":

@@ -113,9 +113,9 @@ def show(
                 _note(f"'{word}' is not one token of {name}: the mean of {' '.join(each.pieces)} is compared")
             hits = [(hit.word, hit.token, f"{hit.cosine:.3f}") for hit in each.neighbours]
             print_list((f"near {word}" if len(words) > 1 else "word", "token", "cosine"), hits)
-        return
     if text is not None:
         _show_text(table, text, k or 4)
+    if near is not None or text is not None:
         return
     texts = sum(token.is_text for token in read_vocabulary(table.vocabulary, table.special))
     facts = {"text tokens": f"{texts:,} of {len(table.vocabulary):,}", **table.provenance}

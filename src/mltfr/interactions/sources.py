@@ -120,10 +120,19 @@ def refuse_runs(path: Path) -> None:
             )
 
 
-def _files(path: Path, format: str | None, columns: Columns) -> list[Path]:
-    """Return the files of which a path is one, or which lie in it as parts of one log."""
+def require_there(path: Path) -> None:
+    """Check that a file or folder that was given by name exists.
+
+    Raises:
+        DataError: it does not.
+    """
     if not path.exists():
         raise DataError(f"{path}: no such file or folder. Check the path.")
+
+
+def _files(path: Path, format: str | None, columns: Columns) -> list[Path]:
+    """Return the files of which a path is one, or which lie in it as parts of one log."""
+    require_there(path)
     if is_prepared(path):
         raise DataError(f"{path}: is a prepared set, read before. Fit it, or give the log that it is of.")
     refuse_runs(path)

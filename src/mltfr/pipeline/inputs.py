@@ -26,6 +26,8 @@ from mltfr.interactions import (
     split,
 )
 from mltfr.interactions.item_features import read_item_features
+from mltfr.interactions.sources import require_there
+from mltfr.names.config import IDS, MEMORY
 from mltfr.names.texts import ItemTexts
 from mltfr.names.vectors import NameVectors
 from mltfr.pipeline.auto import settle
@@ -53,6 +55,18 @@ class Tables:
     item_vectors: Vectors | None
     facts: dict[str, Any]
     names: NameVectors | None = None
+
+
+def check_files(config: RunConfig) -> None:
+    """Check, before the log is read, that what else a fit reads by name is there: names, item vectors, a teacher.
+
+    Raises:
+        DataError: one is not there.
+    """
+    vectors = config.fusion.vectors if isinstance(config.fusion, AdapterConfig) else ""
+    names = config.names.file if config.names.are_used and config.names.file not in (IDS, MEMORY) else ""
+    for given in filter(None, (names, vectors, config.distillation.teacher)):
+        require_there(Path(given))
 
 
 def read_log(config: RunConfig, log: InteractionLog | PreparedSet | Any) -> InteractionLog | PreparedSet:
