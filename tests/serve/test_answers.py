@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy.sparse import csr_array
 
 from mltfr.names.new_items import NewItems
 from mltfr.pipeline import resolve
@@ -152,7 +153,8 @@ def test_names_stand_beside_ids(run) -> None:
 def test_items_that_training_has_not_seen(recommender) -> None:
     run = LoadedRun.load(RUNS / "bare")
     vector = run.fitted.model.trained_vectors()[4].numpy()
-    new = NewItems(("new-1",), np.stack([vector]))
+    words = csr_array(np.ones((26, 1), np.float32))
+    new = NewItems(("new-1",), np.stack([vector]), words, 0.0, 1.0)
     run = replace(run, fitted=replace(run.fitted, new_items=new))
     run.warm_up()
     with client_of(run) as client:

@@ -84,9 +84,9 @@ def asked_of(request: RecommendRequest, run: LoadedRun, newer: NewInteractions) 
     part = part_of(run, request.new_items)
     split = part.fitted.split
     with as_problems():
-        users = _ids(request.users, "users", "user")
-        allow = None if request.allow is None else _ids(request.allow, "allow", "item")
-        deny = _ids(request.deny, "deny", "item")
+        users = ids_of(request.users, "users", "user")
+        allow = None if request.allow is None else ids_of(request.allow, "allow", "item")
+        deny = ids_of(request.deny, "deny", "item")
     unknown = [user for user in dict.fromkeys(users) if user not in split.rows and user not in newer]
     if unknown and request.unknown_users == "error":
         raise unknown_ids("user", unknown, "Send their histories instead, or unknown_users = skip.")
@@ -146,7 +146,7 @@ def similar_body(request: SimilarRequest, run: LoadedRun, arrived: float) -> byt
     part = part_of(run, request.new_items)
     vocabulary = part.fitted.split.vocabulary
     with as_problems():
-        items = _ids(request.items, "items", "item")
+        items = ids_of(request.items, "items", "item")
     if unknown := [item for item in dict.fromkeys(items) if item not in vocabulary.codes]:
         raise unknown_ids("item", unknown, "Only items that training has seen have similar ones.")
     with as_problems(409):
@@ -225,7 +225,7 @@ def _user(user: str, part: Part, newer: NewInteractions) -> Row:
 
 
 def _history(label: str, given: Sequence[Id], part: Part) -> Row:
-    return _coded(label, _ids(given, f"The history of '{label}'", "item"), part)
+    return _coded(label, ids_of(given, f"The history of '{label}'", "item"), part)
 
 
 def _coded(label: str, ids: Sequence[str], part: Part) -> Row:
@@ -238,13 +238,18 @@ def _histories(request: RecommendRequest) -> Iterator[tuple[str, Sequence[Id]]]:
     if isinstance(request.histories, list):
         yield from ((str(place), ids) for place, ids in enumerate(request.histories))
         return
-    labels = _ids(list(request.histories), "histories", "user")
+    labels = ids_of(list(request.histories), "histories", "user")
     if len(set(labels)) < len(labels):
         raise DataError("Two histories have the same id. Give every history an id of its own.")
     yield from zip(labels, request.histories.values(), strict=True)
 
 
-def _ids(values: Sequence[Id], what: str, of: str) -> list[str]:
+def ids_of(values: Sequence[Id], what: str, of: str) -> list[str]:
+    """Return ids without white space around them.
+
+    Raises:
+        DataError: one is no id.
+    """
     return id_list(values, what, of, Strip(what), ordered=True)
 
 

@@ -55,7 +55,9 @@ def set_document(app: FastAPI, options: ServiceOptions, keys: Keys) -> None:
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             for name in ("RecommendRequest", "SimilarRequest"):
-                _limit(schemas[name]["properties"], options)
+                _limit(schemas[name]["properties"], options.max_histories)
+                schemas[name]["properties"]["k"]["maximum"] = options.max_k
+            _limit(schemas["ExplainRequest"]["properties"], options.max_explained)
             for path, operations in document["paths"].items():
                 for operation in operations.values():
                     operation["responses"] = {
@@ -73,11 +75,12 @@ def set_document(app: FastAPI, options: ServiceOptions, keys: Keys) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _limit(properties: dict[str, Any], options: ServiceOptions) -> None:
-    properties["k"]["maximum"] = options.max_k
-    for name in {"users", "items"} & properties.keys():
-        properties[name]["maxItems"] = options.max_histories
+def _limit(properties: dict[str, Any], most: int) -> None:
+    """Say how many users, histories or items a request may have."""
+    for name in ("users", "items"):
+        if properties.get(name, {}).get("type") == "array":
+            properties[name]["maxItems"] = most
     for form in properties.get("histories", {}).get("oneOf", []):
         name = "maxItems" if form["type"] == "array" else "maxProperties"
-        form[name] = options.max_histories
+        form[name] = most
         form[name.replace("max", "min")] = 1

@@ -14,7 +14,9 @@ from mltfr.serve.service import Service
 from mltfr.tokens.catalogue import CATALOGUE
 from mltfr.version import __version__
 
-LIMITS = ("max_batch", "max_k", "max_histories", "max_body", "timeout", "queue", "rate", "interactions")
+LIMITS = (
+    "max_batch", "max_k", "max_histories", "max_explained", "max_body", "timeout", "queue", "rate", "interactions",
+)  # fmt: skip
 
 
 def info(service: Service) -> dict[str, Any]:

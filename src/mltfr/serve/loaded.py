@@ -10,8 +10,9 @@ from time import time
 from typing import Any
 
 from mltfr.batch.users import run_fingerprint
+from mltfr.explain.removal import window_of
 from mltfr.fusion.reference import ReferenceConfig
-from mltfr.inference import BlendScorer, FallbackScorer, ModelScorer, Retriever, Rules, Scorer
+from mltfr.inference import FallbackScorer, Retriever, Rules
 from mltfr.inference.eight_bit import CALLS_BEFORE
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.pipeline.config import BlendConfig, RunConfig
@@ -33,7 +34,8 @@ class Part:
     @cached_property
     def window(self) -> int | None:
         """How many known items of a history the model reads, the newest ones; None for all."""
-        return _window(self.retriever.scorer)
+        scorer = self.retriever.scorer
+        return window_of(scorer.scorer if isinstance(scorer, FallbackScorer) else scorer)
 
 
 @dataclass(eq=False)
@@ -100,15 +102,6 @@ class LoadedRun:
             known = [next((history for history in split.histories if (history > 0).any()), split.histories[0])]
             for _ in range(CALLS_BEFORE):
                 part.retriever.top_k(known, 1, Rules())
-
-
-def _window(scorer: Scorer) -> int | None:
-    if isinstance(scorer, FallbackScorer):
-        return _window(scorer.scorer)
-    if isinstance(scorer, ModelScorer):
-        return scorer.max_length
-    members = [_window(member) for member, _ in scorer.members] if isinstance(scorer, BlendScorer) else []
-    return min((window for window in members if window is not None), default=None)
 
 
 def _depends_on_batch(config: RunConfig | Any) -> bool:

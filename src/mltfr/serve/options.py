@@ -19,6 +19,7 @@ class ServiceOptions:
         idle_timeout: how long a connection may stay open without a request.
         max_k: items that one list may have.
         max_histories: users and histories of one request, each.
+        max_explained: users and histories of one request for explanations, each.
         interactions: interactions newer than the training that are kept; the oldest give way.
         rate: requests a second of one key, or of all callers where there is no key; None for no limit (429).
         drain: how long a service that was told to stop goes on, so that whoever asks `/health/ready` sees it.
@@ -34,6 +35,7 @@ class ServiceOptions:
     idle_timeout: float = 30.0
     max_k: int = 1000
     max_histories: int = 256
+    max_explained: int = 8
     interactions: int = 100_000
     rate: float | None = None
     drain: float = 1.0

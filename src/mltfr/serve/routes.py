@@ -13,11 +13,14 @@ from mltfr.serve.answers import as_problems, similar_body
 from mltfr.serve.body import JsonRoute
 from mltfr.serve.docs_page import docs_page
 from mltfr.serve.document import documented
+from mltfr.serve.explain_body import explain_body
 from mltfr.serve.info import info
 from mltfr.serve.interactions_body import accept
 from mltfr.serve.metrics import TEXT
 from mltfr.serve.problems import Problem, later, problem_response
 from mltfr.serve.schemas import (
+    ExplainAnswer,
+    ExplainRequest,
     Health,
     InteractionsAnswer,
     InteractionsRequest,
@@ -56,6 +59,19 @@ async def similar_items(request: Request, body: SimilarRequest) -> Response:
     _check_k(body.k, service)
     answer = await service.ask(request, partial(similar_body, body), await _size(request))
     return Response(answer, media_type=JSON)
+
+
+@guarded.post("/explain", summary="Explain recommendations", responses=documented(ExplainAnswer, 404, 409))
+async def explain(request: Request, body: ExplainRequest) -> Response:
+    """Return why items stand where they stand: what the items of a history do to their scores, and how well that holds.
+
+    Every explanation has many histories go through the model, so few are asked for at a time.
+    """
+    service = _service(request)
+    _check_size("users", len(body.users), service.options.max_explained)
+    _check_size("histories", len(body.histories), service.options.max_explained)
+    work = partial(explain_body, body, service.interactions)
+    return Response(await service.ask(request, work, await _size(request)), media_type=JSON)
 
 
 @guarded.post("/interactions", summary="Send what users chose", responses=documented(InteractionsAnswer))

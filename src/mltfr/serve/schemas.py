@@ -19,6 +19,8 @@ from pydantic import (
 from mltfr.interactions.ids import WHITE_SPACE
 
 MOST_INTERACTIONS = 10_000
+MOST_EXPLAINED = 50
+"""Items of one list that are explained."""
 LARGEST = 9_200_000_000_000_000_000
 """Largest whole number that is an id: just within 64 bits, and exact as a float, as other programs write numbers."""
 AS_LIST, BY_ID = "(list)", "(object)"
@@ -101,6 +103,17 @@ class RecommendRequest(Closed):
         return len(self.users) + len(self.histories)
 
 
+class ExplainRequest(RecommendRequest):
+    """Whose recommendations are explained. The words are those of `Recommender.explain`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"histories": [["i3", "i9"]], "items": ["i6"]}]})
+
+    items: list[Id] | None = Field(None, min_length=1, max_length=MOST_EXPLAINED)
+    """The items to explain; the k best if not given."""
+    k: Annotated[int, Field(strict=True, ge=1, le=MOST_EXPLAINED)] = 5
+    """Length of the list that an item may drop out of."""
+
+
 class SimilarRequest(Closed):
     """The items that similar ones are asked for. The words are those of `Recommender.similar_items`."""
 
@@ -174,6 +187,14 @@ class RecommendAnswer(Answer):
     skipped_filters: dict[Literal["allow", "deny"], list[str]] = {}
     """Items of `allow` and `deny` that are not known."""
     note: str | None = None
+
+
+class ExplainAnswer(Answer):
+    """Explanations: users first, then histories, each with its items; each as `Explanation.to_json` writes it."""
+
+    results: list[dict[str, Any]]
+    unknown_users: list[str] = []
+    skipped_filters: dict[Literal["allow", "deny"], list[str]] = {}
 
 
 class SimilarItem(BaseModel):
