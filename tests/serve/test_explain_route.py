@@ -55,7 +55,7 @@ def test_newer_interactions_are_explained(client: Client, run: LoadedRun) -> Non
 def test_what_cannot_be_explained(client: Client, run: LoadedRun) -> None:
     answer = client.post("/v1/explain", {"histories": [["i3"]], "items": ["x", "i4", "y"]})
     assert (answer.status_code, [each["id"] for each in answer.json()["errors"]]) == (404, ["x", "y"])
-    assert client.post("/v1/explain", {"histories": [["i3"]] * 9}).status_code == 422
-    assert client.post("/v1/explain", {"histories": [["i3"]], "k": 51}).status_code == 422
+    assert client.post("/v1/explain", {"histories": [["i3"]] * 5}).status_code == 422
+    assert client.post("/v1/explain", {"histories": [["i3"]], "k": 21}).status_code == 422
     with client_of(LoadedRun.load(RUNS / "bare")) as other:
         assert other.post("/v1/explain", {"histories": [["i3", "i4"]], "k": 1}).status_code == 200

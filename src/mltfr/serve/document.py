@@ -83,4 +83,6 @@ def _limit(properties: dict[str, Any], most: int) -> None:
     for form in properties.get("histories", {}).get("oneOf", []):
         name = "maxItems" if form["type"] == "array" else "maxProperties"
         form[name] = most
+        if form["type"] == "object":
+            form["additionalProperties"] = False
         form[name.replace("max", "min")] = 1

@@ -35,7 +35,7 @@ class ServiceOptions:
     idle_timeout: float = 30.0
     max_k: int = 1000
     max_histories: int = 256
-    max_explained: int = 8
+    max_explained: int = 4
     interactions: int = 100_000
     rate: float | None = None
     drain: float = 1.0

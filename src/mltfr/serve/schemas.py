@@ -19,10 +19,11 @@ from pydantic import (
 from mltfr.interactions.ids import WHITE_SPACE
 
 MOST_INTERACTIONS = 10_000
-MOST_EXPLAINED = 50
+MOST_EXPLAINED = 20
 """Items of one list that are explained."""
 LARGEST = 9_200_000_000_000_000_000
 """Largest whole number that is an id: just within 64 bits, and exact as a float, as other programs write numbers."""
+SOMEONE: list[Any] = [{"required": ["users"]}, {"required": ["histories"]}]
 AS_LIST, BY_ID = "(list)", "(object)"
 """The two forms of histories, as they stand in the place of an error."""
 
@@ -71,7 +72,7 @@ class RecommendRequest(Closed):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": ["users"]}, {"required": ["histories"]}],
+            "anyOf": SOMEONE,
             "examples": [{"histories": [["i3", "i9"]], "k": 5}, {"users": ["u1"], "k": 10, "deny": ["i7"]}],
         }
     )
@@ -106,7 +107,9 @@ class RecommendRequest(Closed):
 class ExplainRequest(RecommendRequest):
     """Whose recommendations are explained. The words are those of `Recommender.explain`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"histories": [["i3", "i9"]], "items": ["i6"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": SOMEONE, "examples": [{"histories": [["i3", "i9"]], "items": ["i6"]}]}
+    )
 
     items: list[Id] | None = Field(None, min_length=1, max_length=MOST_EXPLAINED)
     """The items to explain; the k best if not given."""
