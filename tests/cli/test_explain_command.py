@@ -20,7 +20,8 @@ def test_a_user_and_a_history_are_explained(finished: Path, store: Path, tmp_pat
     best = recommender.recommend([user], k=2)["item_id"].to_list()
     for rank, item in enumerate(best, start=1):
         assert f"{item} for {user}: rank {rank}, logit " in done.stdout
-    for said in ("contribution", "sum of parts", "interaction", "most recent first", "Effect of fusion"):
+    for said in ("contribution", "sum of parts", "interaction", "most recent first", "Effect of fusion", "kept token",
+                 "Effect of table alpha", "before random tables do worse"):  # fmt: skip
         assert said in done.stdout
     codes = fitted.split.histories[0]
     items = fitted.split.vocabulary.decode(codes[codes > 0])
@@ -39,9 +40,26 @@ def test_the_document_is_the_one_of_python(finished: Path, store: Path, monkeypa
     assert set(json.loads(done.stdout)[0]) == set(Explanation.__dataclass_fields__)
 
 
+def test_fidelity_is_printed_and_written_where_it_is_asked(finished: Path, store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fidelity.json"
+    done = run("explain", finished / "run", "--fidelity", "--users", "8", "--out", out, home=store)
+    for said in ("POS@10", "NEG@10", "DEL", "INS", "NDCG", "largest contribution", "random", "most recent", "popular"):
+        assert said in done.stdout
+    printed = run("explain", finished / "run", "--fidelity", "--users", "8", "--json", home=store)
+    assert json.loads(printed.stdout) == json.loads(out.read_text()) == Recommender.load(finished / "run").fidelity(
+        users=8
+    ).to_json()  # fmt: skip
+
+
 def test_mistakes_take_one_line(finished: Path, store: Path, tmp_path: Path) -> None:
     folder = finished / "run"
-    assert "Give --user USER, or --history FILE" in refused(tmp_path, store, "explain", folder)
+    assert "Give --user USER, --history FILE" in refused(tmp_path, store, "explain", folder)
+    assert "one of the three" in refused(tmp_path, store, "explain", folder, "--user", "u0", "--fidelity")
+    assert "--users is for --fidelity" in refused(tmp_path, store, "explain", folder, "--user", "u0", "--users", "5")
+    assert "are for one user" in refused(tmp_path, store, "explain", folder, "--fidelity", "--item", "i1")
+    (tmp_path / "there.json").write_text("{}")
+    there = refused(tmp_path, store, "explain", folder, "--user", "u0", "--out", tmp_path / "there.json")
+    assert "there.json: exists" in there
     assert "is not in the training log" in refused(tmp_path, store, "explain", folder, "--user", "nobody")
     user = Recommender.load(folder).fitted.split.user_ids[0]
     unknown = refused(tmp_path, store, "explain", folder, "--user", user, "--item", "nothing")

@@ -3,5 +3,6 @@
 from mltfr.explain.explainable import Explainable
 from mltfr.explain.explainer import Explainer
 from mltfr.explain.explanation import Explanation
+from mltfr.explain.fidelity import Fidelity
 
-__all__ = ["Explainable", "Explainer", "Explanation"]
+__all__ = ["Explainable", "Explainer", "Explanation", "Fidelity"]

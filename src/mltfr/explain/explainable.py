@@ -12,13 +12,16 @@ import numpy as np
 from mltfr.errors import DataError, MltfrWarning, did_you_mean
 from mltfr.explain.explainer import Explainer
 from mltfr.explain.explanation import Explanation
-from mltfr.inference import RecommendationSpec, Requests, Shortfalls, requests_of
+from mltfr.explain.fidelity import Fidelity, measure_fidelity
+from mltfr.inference import RecommendationSpec, Requests, Rules, Shortfalls, requests_of
+from mltfr.inference.recommend import check_k
 from mltfr.interactions import Split
 from mltfr.interactions.id_lists import id_list
 from mltfr.interactions.ids import Strip
 from mltfr.interactions.item_names import ItemNames, named
 from mltfr.interactions.load import say
 from mltfr.pipeline.loadable import Loadable
+from mltfr.storage.progress import SILENT, Progress
 
 
 class Explainable(Loadable):
@@ -78,6 +81,28 @@ class Explainable(Loadable):
         explainer = Explainer(fitted, retriever.scorer, names_by_id(spec.names, fitted.split))
         pairs = zip(requests.user_ids, requests.histories, strict=True)
         return [each for user, history in pairs for each in explainer.explain(user, history, rules, spec.k, codes)]
+
+    def fidelity(self, k: int = 10, users: int = 200, *, seed: int = 0, progress: Progress = SILENT) -> Fidelity:
+        """Return how faithful explanations are: what removing the items that they name does to the list.
+
+        The best item of every user is explained, and 1 to 5 items are removed: those of the largest contributions, and
+        beside them random ones, the most recent and the most popular. An explanation is worth no more than what it
+        does better than these.
+
+        Args:
+            k: length of the list.
+            users: users at most, evenly spaced over the log, of those with more than 5 different items.
+            seed: of the random order, and of the bootstrap over users.
+            progress: receives how many users are done.
+
+        Raises:
+            ConfigError: the run is of the published arithmetic, or k is no whole number above 0.
+            DataError: fewer than two users have enough items.
+            RunError: nothing is fitted yet.
+        """
+        fitted, retriever = self._of_fit()
+        rules = Rules(fitted.config.evaluation.remove_seen)
+        return measure_fidelity(Explainer(fitted, retriever.scorer), rules, check_k(k), users, seed, progress)
 
 
 def require_users(split: Split, requests: Requests) -> None:

@@ -76,7 +76,7 @@ class Explainer:
             k: length of the list.
             items: codes of the items, int64; None for the k best.
         """
-        forbidden = self._forbidden(codes, rules)
+        forbidden = self.forbidden(codes, rules)
         if items is None:
             best = top_k(self.scorer, [codes], k, rules)
             items = best.codes[0, : best.counts[0]]
@@ -92,7 +92,7 @@ class Explainer:
             for column, removed in enumerate(self._removals(history, items, found, forbidden, k))
         ]
 
-    def _forbidden(self, codes: History, rules: Rules) -> Mask:
+    def forbidden(self, codes: History, rules: Rules) -> Mask:
         """Return which items are no candidates: what the rules forbid, and what the whole history holds."""
         blocked = rules.blocked(self.scorer.items)
         forbidden = np.zeros(self.scorer.items + 1, np.bool_) if blocked is None else blocked.numpy().copy()

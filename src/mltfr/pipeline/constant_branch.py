@@ -83,7 +83,7 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
         raise ValueError("The model has no fusion, so there is no delta to take the mean of.")
     device, hidden = model.item_embedding.weight.device, model.backbone.hidden
     listening = MeanDelta(fusion, hidden).eval()
-    heard = _with_fusion(model, listening)
+    heard = with_fusion(model, listening)
     room = model.backbone.max_length - int(model.mask_token is not None)
     step = max(1, len(histories) // HISTORIES)
     chosen = [histories[row] for row in range(0, len(histories), step)][:HISTORIES]
@@ -97,11 +97,11 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
         constant = ConstantFusion(ConstantConfig(), FusionInputs(hidden, model.backbone.is_causal)).to(device).eval()
         with torch.no_grad():
             constant.output.copy_(listening.mean())
-    return _with_fusion(model, constant)
+    return with_fusion(model, constant)
 
 
-def _with_fusion(model: NeuralModel, fusion: Fusion) -> NeuralModel:
-    """Return a model of the same parts but for the fusion."""
+def with_fusion(model: NeuralModel, fusion: Fusion) -> NeuralModel:
+    """Return a model of the same parts but for the fusion; it shares all weights."""
     other = copy(model)
     other._modules = {**model._modules, "fusion": fusion}
     return other

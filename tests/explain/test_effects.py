@@ -1,0 +1,187 @@
+"""Effects of a fusion's tables and tokens: what the score is without them, by hand and many in one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from mltfr import Recommender
+from mltfr.explain.effects import IS_A_CONTROL, RANDOM_TABLES, RENORMALISED, variant_effects
+from mltfr.explain.kept import kept_tokens
+from mltfr.explain.variants import Variant, mltfr_members
+from mltfr.fusion.mltfr import MltfrFusion
+from mltfr.fusion.mltfr.shortlist import Choice
+from mltfr.inference import ModelScorer
+from mltfr.kernels.gathered import GatherIndex
+from mltfr.pipeline.constant_branch import with_fusion
+from mltfr.pipeline.models import NeuralModel
+from mltfr.tokens import TokenStore, TokenTable
+from mltfr.training import Callback
+from support.walks import as_log, rows, walks
+
+TABLES = ("alpha", "beta")
+FILTER = ("fusion.filter.shortlist=12", "fusion.filter.keep=3", "fusion.consensus_weight=0")
+SMALL = [
+    "backbone.hidden=16", "backbone.max_length=8", "tokens.width=8", "training.batch_size=32",
+    "training.advanced.fisher_examples=64", "evaluation.baselines=false",
+]  # fmt: skip
+
+
+def put_tables() -> None:
+    store = TokenStore()
+    for seed, name in enumerate(TABLES):
+        if name not in store:
+            values = np.random.default_rng(seed).normal(size=(30, 10)).astype(np.float32)
+            store.put(TokenTable(name, values, tuple(f"{name}{n}" for n in range(30))))
+
+
+def fit(fusion: str = "mltfr", backbone: str = "sasrec", *more: str, **names: object) -> Recommender:
+    put_tables()
+    settings = [*SMALL, *(FILTER if fusion != "none" else ()), *more]
+    recommender = Recommender(backbone, fusion, TABLES, settings=settings, epochs=1, **names)  # type: ignore
+    recommender.fit(as_log(rows(walks(users=40, items=20, shortest=3, longest=9))), callback=Callback())
+    for network, each, _ in mltfr_members(recommender.fitted.model):
+        torch.manual_seed(0)
+        with torch.no_grad():  # one epoch hardly moves it
+            for parameter in each.parameters():
+                parameter += 0.3 * torch.randn_like(parameter)
+        network.eval()
+    return recommender
+
+
+@pytest.fixture(scope="module", params=["sasrec", "bert4rec"])
+def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recommender:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLTFR_HOME", str(tmp_path_factory.getbasetemp() / "mltfr-home"))
+        return fit(backbone=request.param)
+
+
+def network_of(recommender: Recommender) -> tuple[NeuralModel, MltfrFusion]:
+    (network, fusion, _), = mltfr_members(recommender.fitted.model)
+    return network, fusion
+
+
+class Alone(torch.nn.Module):
+    """A router that asks one expert only."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights = x.new_zeros(len(x), len(TABLES))
+        weights[:, self.place] = 1
+        return weights
+
+
+def by_hand(network: NeuralModel, fusion: MltfrFusion, part: str, module: torch.nn.Module, codes: np.ndarray) -> list:
+    import copy
+
+    other = copy.copy(fusion)
+    other._modules = {**fusion._modules, part: module}
+    scorer = ModelScorer(with_fusion(network, other))
+    history = np.array([3, 5, 4], np.int32)
+    return scorer.scores(scorer.queries([history]), 1, 21)[0, codes - 1].tolist()
+
+
+def test_a_table_is_left_out_by_its_router_weight_and_the_others_are_renormalised(fitted: Recommender) -> None:
+    network, fusion = network_of(fitted)
+    codes, history = np.array([2, 9]), np.array([3, 5, 4], np.int32)
+    effects = variant_effects(network, history, codes, [Variant(table="alpha"), Variant(table="beta")])
+    whole = by_hand(network, fusion, "router", fusion.router, codes)
+    for place, effect in zip((1, 0), effects.tolist(), strict=True):
+        without = by_hand(network, fusion, "router", Alone(place), codes)
+        np.testing.assert_allclose(effect, np.subtract(whole, without), atol=1e-5)
+        assert np.abs(effect).max() > 1e-3
+
+
+def test_a_token_is_masked_where_it_is_kept_and_many_are_in_one_batch(fitted: Recommender) -> None:
+    network, _ = network_of(fitted)
+    codes, history = np.array([2, 9, 11]), np.array([3, 5, 4, 5], np.int32)
+    kept = kept_tokens(network, history)
+    assert {name for name, _ in kept} == set(TABLES)
+    assert len(kept) == 6
+    variants = [Variant(token=token) for token in kept]
+    together = variant_effects(network, history, codes, variants)
+    alone = np.concatenate([variant_effects(network, history, codes, [each]) for each in variants])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert (np.abs(together).max(1) > 1e-5).all()
+    other = next(row for row in range(30) if ("alpha", row) not in kept and row not in shortlist(network))
+    for nothing in (Variant(token=("alpha", other)), Variant()):
+        assert np.abs(variant_effects(network, history, codes, [nothing])).max() < 1e-6
+
+
+def shortlist(network: NeuralModel) -> list[int]:
+    assert isinstance(network.fusion, MltfrFusion)
+    return network.fusion.filters.of("alpha").shortlist.ids.tolist()
+
+
+def test_masking_is_attention_on_the_other_tokens(fitted: Recommender) -> None:
+    network, fusion = network_of(fitted)
+    codes, history = np.array([2]), np.array([3], np.int32)
+    (table, token), *_ = kept_tokens(network, history)
+    core, place = fusion.experts.of(table).core, fusion.filters.of(table).shortlist.ids.tolist().index(token)
+    calls: list[tuple[tuple[Any, ...], torch.Tensor]] = []
+    hook = core.register_forward_hook(lambda _, inputs, output: calls.append((inputs, output)))
+    variant_effects(network, history, codes, [Variant(token=(table, token))])
+    hook.remove()
+    (x, key, value, choice), output = calls[0]
+    last = len(x) - 1                                                    # of the variant
+    left = choice.kept.rows[last] != place
+    assert left.sum() == 2
+    others = Choice(GatherIndex(choice.kept.rows[last:, left], choice.kept.size), choice.log_weight[last:, left])
+    with torch.inference_mode():
+        torch.testing.assert_close(output[last:], core(x[last:], key, value, others))
+
+
+def test_words_stand_beside_what_the_controls_say(fitted: Recommender) -> None:
+    put_tables()
+    each = fitted.explain(["u1"], k=1)[0]
+    assert {token.text for token in each.tokens} <= {f"{name}{n}" for name in TABLES for n in range(30)}
+    assert {token.table for token in each.tokens} == set(TABLES)
+    assert [token.effect for token in each.tokens] == sorted((token.effect for token in each.tokens), reverse=True)
+    assert RANDOM_TABLES in each.controls
+    assert any("zero branch" in text or "without it" in text for text in each.controls)
+    assert sum(each.router.values()) == pytest.approx(1)
+    assert [effect.part for effect in each.effects] == ["fusion", "table alpha", "table beta"]
+    assert each.effects[1].without == RENORMALISED
+    assert sum(token.looked_at for token in each.tokens if token.table == "alpha") == pytest.approx(1, abs=1e-4)
+
+
+def test_rows_of_a_control_have_no_words() -> None:
+    each = fit("random").explain(["u1"], k=1)[0]
+    assert {token.text for token in each.tokens} == {None}
+    assert IS_A_CONTROL in each.controls
+    assert RANDOM_TABLES not in each.controls
+
+
+def test_tokens_have_no_words_where_the_tables_are_not_at_hand(
+    fitted: Recommender, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("MLTFR_HOME", str(tmp_path))
+    each = fitted.explain(["u1"], k=1)[0]
+    assert {token.text for token in each.tokens} == {None}
+    assert RANDOM_TABLES in each.controls
+
+
+def test_a_fusion_at_the_items_tells_its_tables_and_no_tokens() -> None:
+    each = fit("mltfr", "sasrec", "fusion.site=items").explain(["u1"], k=1)[0]
+    assert (each.tokens, each.router) == ((), {})
+    tables = [effect for effect in each.effects if effect.part.startswith("table")]
+    assert [effect.part for effect in tables] == ["table alpha", "table beta"]
+    assert all(effect.value for effect in tables)
+
+
+def test_names_have_an_effect_where_they_stay() -> None:
+    names = pl.DataFrame({"item_id": [f"i{n}" for n in range(20)], "title": [f"w{n % 5} w{n % 3}" for n in range(20)]})
+    more = ("names.use=additive", "names.control=bag-of-words", "names.dimensions=4")
+    recommender = fit("none", "sasrec", *more, item_names=names)
+    each = recommender.explain(["u1"], k=1)[0]
+    (effect,) = each.effects
+    assert effect.part == "names"
+    assert effect.value != 0
+    assert each.tokens == each.controls == ()
