@@ -10,6 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from mltfr.inference.eight_bit import EightBitVectors
 from mltfr.serve.loaded import LoadedRun
 from mltfr.serve.reload import Reloader
 from mltfr.serve.trial import try_run
@@ -143,3 +144,13 @@ def test_a_folder_is_watched(folder: Path) -> None:
             sleep(0.02)
         reloader.stop()
         assert client.service.run.fingerprint != before
+
+
+def test_a_run_is_warm_before_it_answers(monkeypatch) -> None:
+    monkeypatch.setattr("mltfr.inference.eight_bit.MIN_ITEMS", 1)
+    made = []
+    of = EightBitVectors.of
+    monkeypatch.setattr(EightBitVectors, "of", lambda vectors: made.append(len(vectors)) or of(vectors))
+    run = LoadedRun.load(RUNS / "bare")
+    run.warm_up()
+    assert made == [26]  # the items and the padding
