@@ -24,6 +24,7 @@ from mltfr.cli.explain import explain
 from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
+from mltfr.cli.report import report
 from mltfr.cli.serve import serve
 from mltfr.cli.similar import similar
 from mltfr.cli.study import study
@@ -68,6 +69,7 @@ app.command()(compare)
 app.command()(recommend)
 app.command()(similar)
 app.command()(explain)
+app.command()(report)
 app.command()(serve)
 app.command()(study)
 app.command()(doctor)

@@ -1,0 +1,53 @@
+"""The page of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mltfr.interactions.item_names import ItemNames
+from mltfr.page.content import Page
+from mltfr.page.examples import examples
+from mltfr.page.fusion import fusion
+from mltfr.page.repeat import repeat
+from mltfr.page.scores import differences, scores, slices, verdict_lines
+from mltfr.page.training import cost, curves, data
+from mltfr.pipeline.artifact import CONFIG, load_artifact, read_manifest
+from mltfr.version import __version__
+
+
+def run_page(folder: Path, title: str | None = None, count: int = 5, names: ItemNames | None = None) -> Page:
+    """Return the page of a run: its own words and numbers, and what its model says of some users.
+
+    Args:
+        folder: the run folder.
+        title: the heading; the run's name if not given.
+        count: users that are shown as examples; 0 for a page without any id of a user or a held-out item.
+        names: what items are called; None for what the run itself knows.
+
+    Raises:
+        RunError: there is no finished run, or a damaged one.
+        DataError: none of the names is of an item.
+    """
+    fitted = load_artifact(folder)
+    manifest, document = read_manifest(folder, [CONFIG]), fitted.metrics
+    verdict, more = verdict_lines(fitted.verdict)
+    added = differences(fitted.verdict)
+    counts = f"{len(fitted.split.histories):,} users, {len(fitted.split.vocabulary):,} items"
+    return Page(
+        title=title or folder.resolve().name,
+        about=f"{fitted.config.title}; {fitted.facts.get('source', 'a log in memory')}, {counts}",
+        verdict=verdict,
+        more=more,
+        sections=(
+            *([added] if added is not None else []),
+            scores(fitted, document),
+            data(fitted, document, quotes=count > 0),
+            curves(fitted.history),
+            fusion(fitted),
+            slices(document, fitted.config.judged_by),
+            examples(fitted, count, names),
+            cost(fitted),
+            repeat(fitted, manifest, quotes=count > 0),
+        ),
+        foot=f"Written by mltfr {__version__} from the run folder alone; every number is the run's own.",
+    )

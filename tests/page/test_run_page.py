@@ -1,0 +1,222 @@
+"""The page of a run: its own numbers, nothing of the users where that is asked, text everywhere, the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from mltfr import Recommender
+from mltfr.page.content import Column, Table
+from support.command_line import refused, run
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Read(HTMLParser):
+    """The tables, the links and the visible text of a page; every element must be closed by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.links: list[str] = []
+        self.names: list[str] = []
+        self.text: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.names.append(tag)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.links += [value or "" for key, value in attrs if key in ("href", "src", "action", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if {"td", "th"} & set(self.open):
+            self.tables[-1][-1][-1] += data
+        self.text.append(data)
+
+
+def read(path: Path) -> Read:
+    page = Read()
+    page.feed(path.read_text(encoding="utf-8"))
+    page.close()
+    assert page.open == []
+    assert len(set(page.ids)) == len(page.ids)
+    return page
+
+
+def table_with(page: Read, *columns: str) -> list[dict[str, str]]:
+    found = next(table for table in page.tables if set(columns) <= set(table[0]))
+    return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
+
+
+@pytest.fixture(scope="session")
+def html(runs: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    run("report", runs / "mltfr", "--out", path, home=store)
+    return path
+
+
+def test_every_number_is_that_of_the_run(html: Path, runs: Path) -> None:
+    document = json.loads((runs / "mltfr" / "metrics.json").read_text())
+    page = read(html)
+    rows = {(row["recommender"], row["split"]): row for row in table_with(page, "recommender", "split", "ndcg@10")}
+    beside = {
+        ("this run", "test"): document["metrics"],
+        ("this run", "validation"): document["validation"]["metrics"],
+        ("without the fusion (zero branch)", "test"): document["zero_branch"],
+        ("without the fusion (zero branch)", "validation"): document["validation"]["zero_branch"],
+        ("with a constant in its place", "validation"): document["validation"]["constant_branch"],
+        **{(name, split): scores[split] for name, scores in document["baselines"].items() for split in scores},
+    }
+    assert rows.keys() == beside.keys()
+    for key, metrics in beside.items():
+        for metric, value in metrics.items():
+            assert rows[key][metric] == f"{value:.4f}"
+    verdict = document["verdict"]
+    differences = {row["against"]: row for row in table_with(page, "against", "difference")}
+    zero = differences["without the fusion (zero branch)"]
+    assert zero["difference"] == f"{verdict['branches']['zero']['difference']:+.4f}"
+    assert [zero["95 % from"], zero["to"]] == [f"{verdict['branches']['zero'][end]:+.4f}" for end in ("low", "high")]
+    assert len(differences) == 3
+    for cut, name in (("target_popularity", "popularity"), ("history_length", "length")):
+        shown = {row["slice"]: row for row in (table_with(page, "slice") if name == "popularity" else _second(page))}
+        for part, metrics in document["slices"][cut].items():
+            if metrics["examples"]:
+                assert shown[part]["examples"] == f"{metrics['examples']:,}"
+                assert shown[part]["hr@5"] == f"{metrics['hr@5']:.4f}"
+    counts = {row["part"]: row for row in table_with(page, "part", "rows")}
+    assert counts["training"]["rows"] == f"{document['counts']['training']['interactions']:,}"
+
+
+def _second(page: Read) -> list[dict[str, str]]:
+    found = [table for table in page.tables if "slice" in table[0]][1]
+    return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
+
+
+def test_the_verdict_comes_first_in_the_words_of_the_run(html: Path, runs: Path) -> None:
+    text = "".join(read(html).text)
+    verdict = Recommender.load(runs / "mltfr").fitted.verdict
+    assert verdict is not None
+    for line in verdict.standing.split("\n"):
+        assert line.partition(" What ")[0] in text
+    assert text.index("Fusion mltfr") < text.index("What it adds") < text.index("Scores")
+    for section in ("Trained on", "Training", "For whom", "Examples", "Cost", "How to repeat it"):
+        assert section in text
+
+
+def test_curves_and_router_shares_are_those_of_the_log(html: Path, runs: Path) -> None:
+    page = read(html)
+    log = [json.loads(line) for line in (runs / "mltfr" / "log.jsonl").read_text().splitlines()]
+    assert [row["loss"] for row in table_with(page, "epoch", "loss")] == [f"{one['loss']:.4f}" for one in log]
+    validation = table_with(page, "epoch", "ndcg@10")
+    assert [row["ndcg@10"] for row in validation] == [f"{one['validation']['ndcg@10']:.4f}" for one in log]
+    shares = table_with(page, "epoch", "alpha")
+    assert [row["beta"] for row in shares] == [f"{one['router_share']['beta']:.4f}" for one in log]
+    assert {one["round"] for one in log} == {1, 2}
+    by_length = table_with(page, "length", "histories", "alpha")
+    assert all(abs(float(row["alpha"]) + float(row["beta"]) - 1) < 2e-4 for row in by_length)
+    assert sum(int(row["histories"]) for row in by_length) == 60
+
+
+def test_nothing_is_loaded_or_run_and_every_table_is_csv(html: Path) -> None:
+    page = read(html)
+    assert not {"script", "iframe", "object", "embed", "img", "form", "base"} & set(page.names)
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert not re.search(r"url\(|@import", html.read_text())
+    tables = [link for link in page.links if link.startswith("data:text/csv")]
+    assert len(tables) == len(page.tables)
+    for link, shown in zip(tables, page.tables, strict=True):
+        rows = list(csv.reader(io.StringIO(unquote(link.partition(",")[2]))))
+        assert [len(row) for row in rows] == [len(row) for row in shown]
+    assert page.names.count("figure") == page.names.count("svg") == page.names.count("details")
+
+
+def test_markup_and_what_steers_stays_text(html: Path) -> None:
+    raw, text = html.read_text(encoding="utf-8"), "".join(read(html).text)
+    assert "<script" not in raw
+    assert "<b>thing-i3" not in raw
+    assert "<b>thing-i3" in text
+    assert "</script><script>alert(1)</script>" in text
+
+
+def test_no_cell_is_a_formula_to_a_spreadsheet() -> None:
+    table = Table("t", "T", (Column("word"), Column("n", "+.1f")), (("=1+1", -1.5), ("@x", 0.1), ("-3", None)))
+    assert table.csv() == "word,n\n'=1+1,-1.5\n'@x,0.1\n-3,\n"
+
+
+def test_the_same_run_gives_the_same_bytes_in_a_file_and_a_folder(
+    html: Path, runs: Path, store: Path, tmp_path: Path
+) -> None:
+    run("report", runs / "mltfr", "--out", tmp_path / "folder", home=store)
+    assert (tmp_path / "folder" / "report.html").read_bytes() == html.read_bytes()
+    names = {path.stem for path in (tmp_path / "folder" / "figures").iterdir()}
+    assert {"verdict", "loss", "validation", "router", "test-scores"} <= names
+    assert names < {path.stem for path in (tmp_path / "folder" / "tables").iterdir()}
+    assert "exists" in refused(tmp_path, store, "report", runs / "mltfr", "--out", _made(tmp_path / "there.html"))
+    assert "is not empty" in refused(tmp_path, store, "report", runs / "mltfr", "--out", tmp_path / "folder")
+
+
+def _made(path: Path) -> Path:
+    path.write_text("mine")
+    return path
+
+
+def test_without_examples_nobody_is_in_the_file(html: Path, runs: Path, store: Path, tmp_path: Path) -> None:
+    run("report", runs / "mltfr", "--out", tmp_path / "none.html", "--no-examples", home=store)
+    raw = (tmp_path / "none.html").read_bytes()
+    assert b"somebody-" in html.read_bytes()
+    assert b"somebody-" not in raw
+    assert b"thing-" not in raw
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("none", "This run has no fusion"),
+        ("popularity", "Nothing was trained by epochs"),
+    ],
+)
+def test_what_is_not_there_says_why(name: str, told: str, runs: Path, store: Path, tmp_path: Path) -> None:
+    done = run("report", runs / name, "--out", tmp_path / "page.html", "--title", "Ours & <theirs>", home=store)
+    text = "".join(read(tmp_path / "page.html").text)
+    assert told in text
+    assert "Ours & <theirs>" in text
+    assert "Report written to" in done.stdout
+
+
+def test_names_stand_beside_the_ids(runs: Path, store: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.csv"
+    lines = ["item_id,title", *(f"thing-i{n},\u202eName of {n} <i>" for n in range(25))]
+    names.write_text("\n".join(lines) + "\n")
+    out = tmp_path / "page.html"
+    run("report", runs / "mltfr", "--out", out, "--add-names", names, "--examples", "2", home=store)
+    page = read(out)
+    assert page.names.count("article") == 2
+    assert re.search(r"\\u202eName of \d+ <i> \(thing-i\d+\)", "".join(page.text))
+    assert "\u202e" not in out.read_text(encoding="utf-8")
+
+
+def test_a_folder_that_is_no_run_is_refused(store: Path, tmp_path: Path) -> None:
+    assert "no such folder" in refused(tmp_path, store, "report", tmp_path / "gone", "--out", tmp_path / "page.html")
