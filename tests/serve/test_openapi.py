@@ -32,7 +32,7 @@ def service(run):
 def test_requests_made_from_the_document(service, keys) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(service, keys))
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 8
+    assert len(operations) == 10
     how = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
                    phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))  # fmt: skip
     for operation in operations:

@@ -60,7 +60,12 @@ class Client:
 
 @contextmanager
 def client_of(
-    run: LoadedRun, keys: Keys | None = None, start: bool = True, cors: Sequence[str] = (), **options: Any
+    run: LoadedRun,
+    keys: Keys | None = None,
+    start: bool = True,
+    cors: Sequence[str] = (),
+    page: bool = True,
+    **options: Any,
 ) -> Iterator[Client]:
     """Yield a client of a service that ends with the context.
 
@@ -69,6 +74,7 @@ def client_of(
         keys: the API keys.
         start: whether the inference thread works.
         cors: origins whose pages may ask.
+        page: whether there is a page for people.
         options: options of the service.
     """
     service = Service(run, ServiceOptions(**{"timeout": 20.0, **options}))
@@ -78,7 +84,7 @@ def client_of(
     if start:
         service.start()
     try:
-        yield Client(service, loop, keys, cors=cors)
+        yield Client(service, loop, keys, cors=cors, page=page)
     finally:
         service.stop()
         loop.call_soon_threadsafe(loop.stop)

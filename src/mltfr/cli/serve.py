@@ -71,6 +71,7 @@ def serve(
         typer.Option(min=1, max=65535, help="Offer /metrics at a port of its own, and not at --port.",
                      show_default=False),
     ] = None,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Offer no page for people at /.")] = False,
     root_path: Annotated[str, typer.Option(help="Path under which a proxy offers the service.")] = "",
     forwarded_allow_ips: Annotated[
         str, typer.Option(help="Proxies whose word on a client's address is taken.")
@@ -83,7 +84,8 @@ def serve(
 
     Usually: `mltfr serve runs/mine`
 
-    What can be asked stands at /docs, and for programs at /openapi.json. The log is one JSON document a line on stderr.
+    The page at / is for trying the run out by hand. What can be asked stands at /docs, and for programs at
+    /openapi.json. The log is one JSON document a line on stderr.
     SIGTERM and Ctrl-C stop it when what was accepted is answered. SIGHUP, or --watch, loads the folder again: the new
     run takes over when it ranks its own held-out examples as it says.
     """  # fmt: skip
@@ -113,5 +115,6 @@ def serve(
     )  # fmt: skip
     run_service(
         run, options, keys, host, port, names=names, watch=watch, threads=threads, cors=cors or [],
-        metrics_port=metrics_port, root_path=root_path, forwarded_allow_ips=forwarded_allow_ips, log_level=log_level,
+        metrics_port=metrics_port, page=not no_page, root_path=root_path, forwarded_allow_ips=forwarded_allow_ips,
+        log_level=log_level,
     )  # fmt: skip

@@ -90,7 +90,7 @@ def asked_of(request: RecommendRequest, run: LoadedRun, newer: NewInteractions) 
     unknown = [user for user in dict.fromkeys(users) if user not in split.rows and user not in newer]
     if unknown and request.unknown_users == "error":
         raise unknown_ids("user", unknown, "Send their histories instead, or unknown_users = skip.")
-    rows = [_user(user, part, newer) for user in users if user in split.rows or user in newer]
+    rows = [user_row(user, part, newer) for user in users if user in split.rows or user in newer]
     with as_problems():
         rows += [_history(label, given, part) for label, given in _histories(request)]
     seen = part.fitted.config.evaluation.remove_seen if request.include_seen is None else not request.include_seen
@@ -153,7 +153,7 @@ def similar_body(request: SimilarRequest, run: LoadedRun, arrived: float) -> byt
         table = similar_items(vocabulary, part.fitted.model.item_similarity, list(dict.fromkeys(items)), request.k)
     found: dict[str, list[dict[str, Any]]] = {item: [] for item in items}
     for item, rank, other, similarity in table.iter_rows():
-        found[item].append({"rank": rank, "item_id": other, "similarity": similarity, **_named(other, run)})
+        found[item].append({"rank": rank, "item_id": other, "similarity": similarity, **named(other, run)})
     return body(run, arrived, ({"item_id": item, "items": found[item]} for item in items))
 
 
@@ -203,7 +203,7 @@ def _result(row: Row, asked: Asked, best: TopK, number: int, run: LoadedRun) -> 
     return {
         "user_id": row.user_id,
         "items": [
-            {"rank": rank, "item_id": ids[code - 1], "score": score, **_named(ids[code - 1], run)}
+            {"rank": rank, "item_id": ids[code - 1], "score": score, **named(ids[code - 1], run)}
             for rank, (code, score) in enumerate(kept, start=1)
         ],
         "fallback": None if known else "popular",
@@ -212,11 +212,13 @@ def _result(row: Row, asked: Asked, best: TopK, number: int, run: LoadedRun) -> 
     }
 
 
-def _named(item: str, run: LoadedRun) -> dict[str, str | None]:
+def named(item: str, run: LoadedRun) -> dict[str, str | None]:
+    """Return the name of an item as a field, where the service was given names."""
     return {"name": run.names.get(item)} if run.names else {}
 
 
-def _user(user: str, part: Part, newer: NewInteractions) -> Row:
+def user_row(user: str, part: Part, newer: NewInteractions) -> Row:
+    """Return a known user's history, with what was sent since the training."""
     split = part.fitted.split
     own = split.histories[split.rows[user]] if user in split.rows else np.zeros(0, np.int32)
     sent = newer.of(user)

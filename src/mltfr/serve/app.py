@@ -16,6 +16,7 @@ from starlette.responses import Response
 from mltfr.serve.document import set_document
 from mltfr.serve.gate import Gate
 from mltfr.serve.keys import Keys
+from mltfr.serve.page_files import page as page_routes
 from mltfr.serve.problems import Problem, problem_response
 from mltfr.serve.routes import guarded, public
 from mltfr.serve.schemas import AS_LIST, BY_ID
@@ -25,7 +26,13 @@ SHOWN_ERRORS = 20
 """Errors that an answer lists, at most."""
 
 
-def make_app(service: Service, keys: Keys | None = None, cors: Sequence[str] = (), metrics: bool = True) -> FastAPI:
+def make_app(
+    service: Service,
+    keys: Keys | None = None,
+    cors: Sequence[str] = (),
+    metrics: bool = True,
+    page: bool = True,
+) -> FastAPI:
     """Return the app of a service.
 
     Args:
@@ -33,6 +40,7 @@ def make_app(service: Service, keys: Keys | None = None, cors: Sequence[str] = (
         keys: the API keys.
         cors: origins whose pages may ask.
         metrics: whether `/metrics` is among the paths.
+        page: whether the page for people is, at `/`.
     """
     keys = keys or Keys()
     middleware = [Middleware(Gate, service=service, keys=keys)]
@@ -41,7 +49,7 @@ def make_app(service: Service, keys: Keys | None = None, cors: Sequence[str] = (
         middleware.insert(0, Middleware(CORSMiddleware, allow_origins=list(cors), **how))
     app = FastAPI(title="mltfr", docs_url=None, redoc_url=None, middleware=middleware, redirect_slashes=False)
     app.state.service = service
-    for route in (*guarded.routes, *public.routes):
+    for route in (*guarded.routes, *public.routes, *(page_routes.routes if page else ())):
         if metrics or getattr(route, "path", "") != "/metrics":
             app.router.routes.append(route)
     app.add_exception_handler(HTTPException, _problem)

@@ -54,7 +54,7 @@ def set_document(app: FastAPI, options: ServiceOptions, keys: Keys) -> None:
             schemas[ProblemDocument.__name__] = problem
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            for name in ("RecommendRequest", "SimilarRequest"):
+            for name in ("RecommendRequest", "SimilarRequest", "HistoriesRequest"):
                 _limit(schemas[name]["properties"], options.max_histories)
                 schemas[name]["properties"]["k"]["maximum"] = options.max_k
             _limit(schemas["ExplainRequest"]["properties"], options.max_explained)

@@ -17,6 +17,7 @@ from mltfr.inference.eight_bit import CALLS_BEFORE
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.pipeline.config import BlendConfig, RunConfig
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.serve.search import ItemSearch
 
 ALONE = (
     "Preset `reference`: as published, scores depend on the batch and on noise drawn at evaluation. "
@@ -82,6 +83,12 @@ class LoadedRun:
         return Part(wider, Retriever(wider.scorer))
 
     @cached_property
+    def search(self) -> ItemSearch:
+        """How the items that training has seen are found by their ids and names."""
+        vocabulary = self.fitted.split.vocabulary
+        return ItemSearch(vocabulary.item_ids, vocabulary.counts, self.names)
+
+    @cached_property
     def alone(self) -> bool:
         """Whether scores depend on which histories go through the model together, so that each has to go alone."""
         return _depends_on_batch(self.fitted.config)
@@ -96,6 +103,7 @@ class LoadedRun:
 
         Large catalogues get 8-bit item vectors for lone requests, which are made after some of those.
         """
+        self.search  # noqa: B018
         for part in [self.own, *([self.wider] if self.fitted.new_items is not None else [])]:
             split = part.fitted.split
             split.rows, split.vocabulary.codes, part.window  # noqa: B018

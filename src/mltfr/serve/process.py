@@ -42,6 +42,7 @@ def run_service(
     threads: int | None = None,
     cors: Sequence[str] = (),
     metrics_port: int | None = None,
+    page: bool = True,
     root_path: str = "",
     forwarded_allow_ips: str = "127.0.0.1",
     log_level: str = "info",
@@ -59,6 +60,7 @@ def run_service(
         threads: threads of one computation.
         cors: origins whose pages may ask.
         metrics_port: port that offers the metrics alone.
+        page: whether the page for people is at `/`.
         root_path: the path under which a proxy offers the service.
         forwarded_allow_ips: proxies whose word on the client's address is taken.
         log_level: the least that is logged.
@@ -76,7 +78,7 @@ def run_service(
         service = Service(run, options)
         if metrics_port is not None:
             listen_for_metrics(host, metrics_port, service)
-        app = make_app(service, keys, cors, metrics=metrics_port is None)
+        app = make_app(service, keys, cors, metrics=metrics_port is None, page=page)
         reloader = Reloader(service, folder, names)
         if watch:
             reloader.watch()

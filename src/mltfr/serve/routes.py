@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from mltfr.serve.answers import as_problems, similar_body
@@ -16,6 +16,8 @@ from mltfr.serve.document import documented
 from mltfr.serve.explain_body import explain_body
 from mltfr.serve.info import info
 from mltfr.serve.interactions_body import accept
+from mltfr.serve.looked_up import histories_body, items_body
+from mltfr.serve.looked_up_schemas import HistoriesAnswer, HistoriesRequest, ItemsAnswer
 from mltfr.serve.metrics import TEXT
 from mltfr.serve.problems import Problem, later, problem_response
 from mltfr.serve.schemas import (
@@ -32,6 +34,8 @@ from mltfr.serve.schemas import (
 from mltfr.serve.service import Service
 
 JSON = "application/json"
+MOST_FOUND = 100
+"""Items that a search returns, at most."""
 OPEN = {"body": False, "key": False}
 guarded = APIRouter(prefix="/v1", route_class=JsonRoute)
 public = APIRouter()
@@ -71,6 +75,30 @@ async def explain(request: Request, body: ExplainRequest) -> Response:
     _check_size("users", len(body.users), service.options.max_explained)
     _check_size("histories", len(body.histories), service.options.max_explained)
     work = partial(explain_body, body, service.interactions)
+    return Response(await service.ask(request, work, await _size(request)), media_type=JSON)
+
+
+@guarded.get("/items", summary="Search items", responses=documented(ItemsAnswer, 422, 504, body=False))
+async def items(
+    request: Request,
+    query: Annotated[str, Query(max_length=200, description="Words of an id or a name.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_FOUND, description="Items, at most.")] = 20,
+) -> Response:
+    """Return items whose ids or names hold the words, those that begin with them first; without any, the most popular.
+
+    Case and accents do not matter. Names are known where the service was given them.
+    """
+    work = partial(items_body, query, limit)
+    return Response(await _service(request).ask(request, work, 0), media_type=JSON)
+
+
+@guarded.post("/histories", summary="Return histories", responses=documented(HistoriesAnswer, 404))
+async def histories(request: Request, body: HistoriesRequest) -> Response:
+    """Return what users of the log chose, with what was sent since the training."""
+    service = _service(request)
+    _check_size("users", len(body.users), service.options.max_histories)
+    _check_k(body.k, service)
+    work = partial(histories_body, body, service.interactions)
     return Response(await service.ask(request, work, await _size(request)), media_type=JSON)
 
 

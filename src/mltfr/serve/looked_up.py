@@ -1,0 +1,49 @@
+"""What is looked up without the model: items by their names, and the histories of users."""
+
+from __future__ import annotations
+
+from mltfr.interactions import UNKNOWN
+from mltfr.serve.answers import as_problems, body, ids_of, named, unknown_ids, user_row
+from mltfr.serve.interactions import NewInteractions
+from mltfr.serve.loaded import LoadedRun
+from mltfr.serve.looked_up_schemas import HistoriesRequest
+
+
+def items_body(query: str, limit: int, run: LoadedRun, arrived: float) -> bytes:
+    """Return the body of the answer to a search for items."""
+    vocabulary = run.fitted.split.vocabulary
+    found = run.search.find(query, limit + 1)
+    results = (
+        {**_item(vocabulary.item_ids[code - 1], run), "interactions": int(vocabulary.counts[code])}
+        for code in found[:limit]
+    )
+    return body(run, arrived, results, {"more": len(found) > limit})
+
+
+def histories_body(request: HistoriesRequest, newer: NewInteractions, run: LoadedRun, arrived: float) -> bytes:
+    """Return the body of the answer to a request for the histories of users.
+
+    Raises:
+        Problem: a user is not known (404), or an id is none (422).
+    """
+    with as_problems():
+        users = ids_of(request.users, "users", "user")
+    known = run.fitted.split.rows
+    if unknown := [user for user in dict.fromkeys(users) if user not in known and user not in newer]:
+        raise unknown_ids("user", unknown, "Ask for users of the log, or of /v1/interactions.")
+    rows = (user_row(user, run.own, newer) for user in users)
+    ids = run.fitted.split.vocabulary.item_ids
+    histories = ((row.user_id, row.codes[row.codes != UNKNOWN]) for row in rows)
+    results = (
+        {
+            "user_id": user,
+            "length": len(codes),
+            "items": [_item(ids[code - 1], run) for code in codes[-request.k :].tolist()],
+        }
+        for user, codes in histories
+    )
+    return body(run, arrived, results)
+
+
+def _item(item: str, run: LoadedRun) -> dict[str, str | None]:
+    return {"item_id": item, **named(item, run)}

@@ -1,0 +1,53 @@
+"""Search: the items whose ids or names hold some words, for people who build a history by hand."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+
+class ItemSearch:
+    """Finds items by their ids and names, without regard to case, accents and the width of white space.
+
+    Args:
+        item_ids: id of code `c` at `c - 1`.
+        counts: int64 `[I + 1]`; training interactions of every code.
+        names: what items are called, by id.
+    """
+
+    def __init__(self, item_ids: Sequence[str], counts: npt.NDArray[np.int64], names: Mapping[str, str]) -> None:
+        self._order = np.argsort(-counts[1:], kind="stable") + 1
+        ids = (item_ids[code - 1] for code in self._order.tolist())
+        lines = (f"\n{folded(item)}\n{folded(names.get(item, ''))}\n" for item in ids)
+        self._texts = pl.Series(list(lines), dtype=pl.String)  # the most popular first, an id and a name a line
+
+    def find(self, query: str, most: int) -> list[int]:
+        """Return codes of items: those called so, then those that begin so, then those with a word that does, then
+        those that hold every word; of each kind the most popular first. An empty query finds them all.
+
+        Args:
+            query: some words.
+            most: how many items to return, at most.
+        """  # fmt: skip
+        text = folded(query)
+        found: dict[int, None] = {}
+        for needles in ([f"\n{text}\n"], [f"\n{text}"], [f" {text}"], text.split()) if text else ([],):
+            rows = np.arange(len(self._texts))
+            for needle in needles:
+                rows = rows[self._texts[rows].str.contains(needle, literal=True).to_numpy()]
+            found |= dict.fromkeys(rows[:most].tolist())
+            if len(found) >= most:
+                break
+        return [int(self._order[row]) for row in list(found)[:most]]
+
+
+def folded(text: str) -> str:
+    """Return a text as it is compared: without case, accents and white space beyond one blank."""
+    text = " ".join(text.casefold().split())
+    if text.isascii():
+        return text
+    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
