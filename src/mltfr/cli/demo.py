@@ -23,7 +23,7 @@ SETTINGS = (
 """The same for both recommenders: whole histories as samples, so that the demo takes minutes."""
 MARKER, WRITTEN_BY = "demo.txt", "Written by `mltfr demo`; the next demo replaces this folder.\n"
 """The file that shows that a folder is a demo's, and its content."""
-BARE, FULL, LISTS = "bare", "mltfr", "recommendations.csv"
+BARE, FULL, LISTS, REPORT = "bare", "mltfr", "recommendations.csv", "report.html"
 
 
 def demo(
@@ -59,6 +59,7 @@ def demo(
         from mltfr.cli.files import write_frame
 
         write_frame(frame, out / LISTS)
+        _report(out)
         _show(bare, full, frame, out)
 
 
@@ -97,7 +98,8 @@ def _clear(out: Path) -> None:
     _check(out)
     for run in (out / BARE, out / FULL):
         remove_run(run)
-    (out / LISTS).unlink(missing_ok=True)
+    for name in (LISTS, REPORT):
+        (out / name).unlink(missing_ok=True)
     write_text(out / MARKER, WRITTEN_BY)
 
 
@@ -131,6 +133,14 @@ def _data() -> tuple[InteractionLog | PreparedSet, list[str], str]:
     return log, tables, f"MovieLens 100K ({len(log):,} interactions) with the token tables {', '.join(tables)}."
 
 
+def _report(out: Path) -> None:
+    """Write a page about the run with the fusion, beside the bare one."""
+    from mltfr.page.run_page import run_page
+    from mltfr.page.write import write_page
+
+    write_page(run_page(out / FULL, "The demo of mltfr", others=[out / BARE]), out / REPORT, overwrite=True)
+
+
 def chosen_epoch(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the record of the epoch whose weights a fit keeps: the last best one of the last round."""
     last = [record for record in history if record["round"] == history[-1]["round"]]
@@ -161,4 +171,5 @@ def _show(bare: Any, full: Any, frame: Any, out: Path) -> None:
     best = frame.filter(pl.col("user_id") == user)
     say(f"Ten recommendations for user {user}: {', '.join(best['item_id'])}")
     say(f"Runs: {out / 'bare'} and {out / 'mltfr'}. All users' recommendations: {out / 'recommendations.csv'}.")
+    say(f"Report, to be opened in a browser: {out / REPORT}")
     say(f"Next: mltfr evaluate {out / 'mltfr'}, or mltfr fit YOUR_LOG.csv --out runs/mine")

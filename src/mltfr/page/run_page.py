@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mltfr.interactions.item_names import ItemNames
+from mltfr.page.compared import compared
 from mltfr.page.content import Page
 from mltfr.page.examples import examples
 from mltfr.page.fusion import fusion
@@ -15,7 +17,13 @@ from mltfr.pipeline.artifact import CONFIG, load_artifact, read_manifest
 from mltfr.version import __version__
 
 
-def run_page(folder: Path, title: str | None = None, count: int = 5, names: ItemNames | None = None) -> Page:
+def run_page(
+    folder: Path,
+    title: str | None = None,
+    count: int = 5,
+    names: ItemNames | None = None,
+    others: Sequence[Path] = (),
+) -> Page:
     """Return the page of a run: its own words and numbers, and what its model says of some users.
 
     Args:
@@ -23,8 +31,10 @@ def run_page(folder: Path, title: str | None = None, count: int = 5, names: Item
         title: the heading; the run's name if not given.
         count: users that are shown as examples; 0 for a page without any id of a user or a held-out item.
         names: what items are called; None for what the run itself knows.
+        others: run folders of the same protocol that are put beside it.
 
     Raises:
+        ProtocolError: another run differs in protocol, users, targets or candidates.
         RunError: there is no finished run, or a damaged one.
         DataError: none of the names is of an item.
     """
@@ -32,6 +42,7 @@ def run_page(folder: Path, title: str | None = None, count: int = 5, names: Item
     manifest, document = read_manifest(folder, [CONFIG]), fitted.metrics
     verdict, more = verdict_lines(fitted.verdict)
     added = differences(fitted.verdict)
+    beside = compared(folder, others, fitted.config.judged_by) if others else None
     counts = f"{len(fitted.split.histories):,} users, {len(fitted.split.vocabulary):,} items"
     return Page(
         title=title or folder.resolve().name,
@@ -39,7 +50,7 @@ def run_page(folder: Path, title: str | None = None, count: int = 5, names: Item
         verdict=verdict,
         more=more,
         sections=(
-            *([added] if added is not None else []),
+            *(section for section in (added, beside) if section is not None),
             scores(fitted, document),
             data(fitted, document, quotes=count > 0),
             curves(fitted.history),

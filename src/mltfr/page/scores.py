@@ -14,7 +14,7 @@ from mltfr.pipeline.verdict import RunVerdict
 
 NOT_JUDGED = (
     "Nothing has judged this run: its scores stand below without a test. `mltfr fit` judges a run; one of a study is "
-    "judged there, over its seeds, and two runs by mltfr compare."
+    "judged there, over its seeds, and two runs by --compare."
 )
 BRANCHES = {ZERO: "without the fusion (zero branch)", CONSTANT: "with a constant in its place"}
 SLICES = {
@@ -93,7 +93,7 @@ def scores(fitted: FittedModel, document: Mapping[str, Any]) -> Section:
             (f"{document['users']:,} users, {document['examples']:,} examples. Higher is better.",),
         ),
     )
-    absent = ["The bare backbone trained by itself is a run of its own: mltfr compare tests one against the other."]
+    absent = ["The bare backbone trained by itself is a run of its own: --compare RUN2 puts it beside this one."]
     if fitted.config.fusions == "none":
         absent = []
     if "baselines" not in document:

@@ -121,7 +121,9 @@ def lines(title: str, series: Sequence[Line], x_label: str, borders: Sequence[tu
         ]
     for place, name in borders:
         x = at(place, low)[0]
-        parts += [_line(x, TOP, x, TOP + plot, "border"), _text(x + 3, TOP + 8, name, "tick")]
+        before = x > (LEFT + WIDTH - RIGHT) * 0.6
+        label = _text(x - 3, TOP + 8, name, "tick", "end") if before else _text(x + 3, TOP + 8, name, "tick")
+        parts += [_line(x, TOP, x, TOP + plot, "border"), label]
     whole = sorted({round(tick) for tick in _ticks(left, right, 6)} & set(range(math.ceil(left), int(right) + 1)))
     for tick in whole or [round(left)]:
         parts.append(_text(at(tick, low)[0], TOP + plot + 14, f"{tick}", "tick", "middle"))

@@ -8,19 +8,14 @@ from pathlib import Path
 
 from mltfr.errors import MissingExtraError, MltfrWarning
 from mltfr.evaluation.crossed import TestName
-from mltfr.report.blends import Members, blend_table
-from mltfr.report.comparisons import compare_all
-from mltfr.report.draws import draw_table
-from mltfr.report.frames import read_draws, read_labels, read_logs, read_results, read_users
+from mltfr.report.blends import Members
+from mltfr.report.contents import read_contents
+from mltfr.report.frames import read_logs
 from mltfr.report.latex import latex
 from mltfr.report.markdown import escaped, markdown
-from mltfr.report.names import groups_of
-from mltfr.report.overview import overview
 from mltfr.report.plots import StudyFrames, draw_all
-from mltfr.report.result_table import result_tables
 from mltfr.report.table import Table
-from mltfr.report.window_table import window_tables
-from mltfr.report.windows import incomplete, pooled_logs, pooled_results, pooled_users, rolled_cells
+from mltfr.report.windows import incomplete, pooled_logs
 from mltfr.storage.files import atomic_file, read_json, sha256, write_json, write_text
 from mltfr.storage.folder import is_intact
 from mltfr.storage.sealed import sealed, unsealed
@@ -59,28 +54,18 @@ def write_report(
         DataError: the results do not fit together.
         OutputError: something cannot be written.
     """
-    results, users, labels = read_results(folder), read_users(folder), read_labels(folder)
-    rolled = rolled_cells(results)
-    pooled, pooled_over = pooled_results(results, rolled), pooled_users(users, rolled)
-    comparisons = compare_all(pooled_over, compare_with, metrics, test)
+    found = read_contents(folder, metrics, compare_with, test, members)
     with atomic_file(folder / COMPARISONS) as temporary:
-        comparisons.write_parquet(temporary)
-    found = overview(comparisons, labels, metrics[0], compare_with)
-    tables = [found] if found else []
-    tables += result_tables(pooled, comparisons, labels, metrics, compare_with, test)
-    blended = blend_table(pooled, pooled_over, members or {}, labels, metrics[0], test)
-    tables += [blended] if blended else []
-    ranked = draw_table(results, read_draws(folder), labels, metrics[0])
-    tables += [ranked] if ranked else []
-    tables += window_tables(results, users, rolled, groups_of(pooled, labels), labels, metrics[0], compare_with)
+        found.comparisons.write_parquet(temporary)
     written = [folder / COMPARISONS]
-    for table in tables:
+    for table in found.tables:
         written.append(_write(folder / TABLES / f"{table.name}.md", markdown(table)))
         written.append(_write(folder / TABLES / f"{table.name}.tex", latex(table)))
-    logs = pooled_logs(read_logs(folder), rolled)
-    frames = StudyFrames(pooled, pooled_over, comparisons, logs, labels, metrics[0], compare_with)
+    logs = pooled_logs(read_logs(folder), found.rolled)
+    results, users, comparisons = found.pooled, found.pooled_over, found.comparisons
+    frames = StudyFrames(results, users, comparisons, logs, found.labels, metrics[0], compare_with)
     plots = _plots(frames, folder / PLOTS)
-    summary = _write(folder / SUMMARY, _summary(title, [*notes, *incomplete(results)], tables, plots))
+    summary = _write(folder / SUMMARY, _summary(title, [*notes, *incomplete(found.results)], found.tables, plots))
     _remove_old(folder, [*written[1:], *plots])
     return [*written, *plots, summary]
 
