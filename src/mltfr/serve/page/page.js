@@ -178,6 +178,7 @@ async function recommend() {
     showLists(own, popular, answer);
     explain(own, items, seen);
   } catch (error) {
+    if (error.name === "AbortError") return; // the lists stay busy with the newer request
     failed(error);
   }
   lists.removeAttribute("aria-busy");
@@ -235,7 +236,7 @@ async function explain(own, items, seen) {
 function showExplanation(entry, found) {
   const up = found.contributions.filter((each) => each.value > 0).slice(0, 2);
   const reason = entry.querySelector(".because");
-  reason.textContent = up.length ? `because of ${up.map(called).join(" and ")}` : "no single item of the history raises it";
+  reason.textContent = up.length ? `because of ${up.map((each) => `${called(each)} (${signed(each.value)})`).join(" and ")}` : "no single item of the history raises it";
   const id = `why-${entry.querySelector(".rank").textContent}`;
   const open = state.open.has(found.item_id);
   const panel = make("div", { class: "why", id, hidden: !open }, ...reasons(found));
@@ -263,10 +264,13 @@ function* reasons(found) {
     const names = found.smallest_set.items.map((id) => called(found.contributions.find((each) => each.item_id === id) ?? { item_id: id }));
     yield make("p", {}, `Without ${names.join(", ")} it falls to rank ${number(found.smallest_set.rank)}, out of the first ${found.k}.`);
   } else yield make("p", {}, `No one to three items of the history were found whose removal drops it from the first ${found.k}.`);
+  const without = Object.entries(found.fidelity).filter(([, removed]) => removed.length)
+    .map(([order, [removed]]) => `the ${visible(order)} ${number(removed.rank)}`);
+  if (without.length) yield make("p", { class: "note" }, `How well that holds: its rank without one item of the history, chosen by order: ${without.join(", ")}.`);
   if (found.effects.length) {
     const largest = Math.max(...found.effects.map((each) => Math.abs(each.value)), 1e-12);
     yield make("h4", {}, "What parts of the model do to the score");
-    yield table(found.effects.map((each) => [`${visible(each.part)} (${visible(each.without)})`, each.value, largest]));
+    yield table(found.effects.map((each) => [`${visible(each.part)}, against: ${visible(each.without)}`, each.value, largest]));
   }
   const words = found.tokens.filter((token) => token.text !== null).slice(0, 5);
   if (words.length && found.controls.length) { // words are shown only beside what the controls say of them
@@ -292,8 +296,9 @@ function showInfo(info) {
   document.title = `${info.title ?? info.name} · mltfr`;
   say("about", `${number(info.items)} items, ${number(info.users)} users. Choose items, and see what the run recommends, and why.`);
   say("run", `Run ${info.run.slice(0, 12)}, mltfr ${info.mltfr}.`);
-  const score = info.test?.metrics?.test?.["ndcg@10"] ?? info.test?.metrics?.["ndcg@10"];
-  if (typeof score === "number") say("scores", `NDCG@10 on the test split: ${score.toFixed(4)}.`);
+  const score = info.test.metrics?.["ndcg@10"];
+  const without = info.fusion === "none" ? undefined : info.test.zero_branch?.["ndcg@10"];
+  if (score !== undefined) say("scores", `NDCG@10 on the test split: ${score.toFixed(4)}${without === undefined ? "" : `; ${without.toFixed(4)} without the fusion's correction`}.`);
 }
 
 async function start() {
