@@ -215,6 +215,7 @@ def test_names_stand_beside_the_ids(runs: Path, store: Path, tmp_path: Path) -> 
     page = read(out)
     assert page.names.count("article") == 2
     assert re.search(r"\\u202eName of \d+ <i> \(thing-i\d+\)", "".join(page.text))
+    assert str(tmp_path) not in out.read_text(encoding="utf-8")
     assert "\u202e" not in out.read_text(encoding="utf-8")
 
 

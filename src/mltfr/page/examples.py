@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def _names(fitted: FittedModel, given: ItemNames | None) -> tuple[str, Mapping[s
         DataError: none of those given is of an item.
     """
     if given is not None:
-        return f"Names: {given.source}.", names_by_id(given, fitted.split)
+        return f"Names: {Path(given.source).name}.", names_by_id(given, fitted.split)
     for single in fitted.config.singles:
         if not single.names.are_used or not are_at_hand(single, None) or single.names.file == "ids":
             continue
@@ -95,7 +96,7 @@ def _names(fitted: FittedModel, given: ItemNames | None) -> tuple[str, Mapping[s
                 if not _are_the_same(fitted.facts, single, fitted):
                     continue
                 found = item_names(single.names.file)
-                return f"Names: {found.source}.", names_by_id(found, fitted.split)
+                return f"Names: {Path(found.source).name}.", names_by_id(found, fitted.split)
             except MltfrError:
                 continue
     return "Items have the ids of the log: --add-names FILE names them.", {}
