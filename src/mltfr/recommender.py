@@ -270,9 +270,9 @@ class Recommender(Explainable):
     ) -> pl.DataFrame:
         """Return the k items that are most similar to an item as rows `similar_to, rank, item_id, similarity`.
 
-        A network's similarity is the cosine of the item vectors, a blend's the mean of its networks', with new items
-        the mean with that of names, and that of item-knn and the two EASE the weight; there may be fewer than k with
-        one. Equally similar items come in the order in which training saw them first.
+        A network's similarity is the cosine of the item vectors, that of name-knn the cosine of the names' words, a
+        blend's the mean of these, with new items too, and that of item-knn and the two EASE the weight; of baselines
+        there may be fewer than k. Equally similar items come in the order in which training saw them first.
 
         Args:
             items: one item id, or a list of them, in whose order the rows come.

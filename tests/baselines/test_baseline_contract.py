@@ -42,6 +42,15 @@ class TestItemKNNOfTheTextbooks(BaselineContract):
     settings: ClassVar[dict[str, Any]] = {"lags": 0, "recent": 1.0}
 
 
+class TestNameKNN(BaselineContract):
+    name = "name-knn"
+
+
+class TestNameKNNWithoutOrder(BaselineContract):
+    name = "name-knn"
+    settings: ClassVar[dict[str, Any]] = {"recent": 1.0}
+
+
 class TestEASE(BaselineContract):
     name = "ease"
 

@@ -196,7 +196,7 @@ def test_similarity_is_a_row_of_the_weights(name: str, settings: dict[str, float
 def test_no_similarity_is_said(name: str) -> None:
     entry = BASELINES.get(name)
     fitted = entry.cls.fit(entry.config.model_validate({"name": name}), Histories.from_sequences(LOG), COUNTS)
-    with pytest.raises(ConfigError, match=r"no similarity of items\. Fit item-knn, ease, ease-recent or a backbone"):
+    with pytest.raises(ConfigError, match=r"no similarity of items\. Fit item-knn, name-knn, ease, ease-recent or"):
         fitted.similarity(torch.tensor([1]))
 
 

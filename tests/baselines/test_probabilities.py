@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from mltfr.baselines import BASELINES
 from mltfr.baselines.base import BACKOFF, shares
@@ -18,9 +19,12 @@ ASKED = [np.array(codes, np.int32) for codes in ([2], [7, 8], [12], [1, 9])]
 """Item 12 is in no history, so that nothing neighbours it."""
 
 
+WORDS = csr_array(np.eye(5, dtype=np.float32)[[*range(5), *range(5), 0, 3]] + np.eye(12, 5, dtype=np.float32))
+
+
 def fitted(name: str):
     entry = BASELINES.get(name)
-    return entry.cls.fit(entry.config(name=name), HISTORIES, COUNTS)
+    return entry.cls.fit(entry.config(name=name), HISTORIES, COUNTS, WORDS)
 
 
 def both(name: str) -> tuple[torch.Tensor, torch.Tensor]:

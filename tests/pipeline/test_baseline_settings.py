@@ -19,11 +19,13 @@ from mltfr.training import Interrupted
 
 @pytest.mark.parametrize("name", BASELINES.names())
 def test_a_baseline_resolves_without_fusion_and_to_itself(name):
-    config = resolve(backbone=name)
+    named = {"names": {"file": "ids"}} if BASELINES.get(name).cls.reads_names else {}
+    config = resolve(file=named, backbone=name)
     assert (config.backbone.name, config.fusion.name, config.tokens.tables) == (name, "none", ())
     assert resolve(file=tomllib.loads(dump_toml(config))) == config
-    assert resolve(file={"backbone": {"name": name}}) == resolve(overrides=[f"backbone={name}"]) == config
-    assert resolve(file={"backbone": name, "tokens": {"tables": ["a"]}}) == config  # nothing reads them
+    assert resolve(file={"backbone": {"name": name}, **named}) == config
+    assert resolve(file=named, overrides=[f"backbone={name}"]) == config
+    assert resolve(file={"backbone": name, "tokens": {"tables": ["a"]}, **named}) == config  # nothing reads them
     assert (config.loss, config.training) == (resolve().loss, resolve().training)
 
 
@@ -44,6 +46,19 @@ def test_tables_with_a_baseline_are_refused():
     with pytest.raises(ConfigError, match="so token tables cannot be used with it"):
         resolve(backbone="ease", tokens=["smollm2-135m"])
     assert resolve(backbone="ease", tokens=[]) == resolve(backbone="ease")
+
+
+def test_names_are_needed_where_a_baseline_is_made_of_them_and_refused_elsewhere():
+    with pytest.raises(ConfigError, match=r"'name-knn' is made of the names of items, and none .* --item-names FILE"):
+        resolve(backbone="name-knn")
+    with pytest.raises(ConfigError, match="none are given"):
+        resolve(backbone="name-knn", item_names="ids", overrides=["names.use=none"])
+    with pytest.raises(ConfigError, match=r"'name-knn' keeps nothing of items that training .* Leave out --new-items"):
+        resolve(backbone="name-knn", item_names="names.csv", new_items=True)
+    with pytest.raises(ConfigError, match="so item names cannot be used with it"):
+        resolve(backbone="ease", item_names="ids")
+    with pytest.raises(ConfigError, match="so token tables cannot be used with it"):
+        resolve(backbone="name-knn", item_names="ids", tokens=["smollm2-135m"])
 
 
 def test_names_of_both_kinds_are_suggested():

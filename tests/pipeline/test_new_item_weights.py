@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from mltfr.baselines.word_neighbours import WordNeighbours
+from mltfr.baselines.name_knn import NameKNN
 from mltfr.evaluation import evaluate
 from mltfr.inference.new_items_blend import NewItemsBlend
 from mltfr.interactions import Examples, Split, SplitConfig, split
@@ -38,15 +38,15 @@ def case() -> Case:
     return model.eval(), data, torch.randn(NEW, HIDDEN), torch.randn(ITEMS, HIDDEN)
 
 
-def topics(data: Split) -> WordNeighbours:
+def topics(data: Split) -> NameKNN:
     """Return neighbours by names that hold the topic alone."""
     of = [int(item[1:]) % TOPICS for item in data.vocabulary.item_ids] + [n % TOPICS for n in range(NEW)]
-    return WordNeighbours(csr_array(np.eye(TOPICS, dtype=np.float32)[of]))
+    return NameKNN.of_words(csr_array(np.eye(TOPICS, dtype=np.float32)[of]))
 
 
-def anything() -> WordNeighbours:
+def anything() -> NameKNN:
     """Return neighbours by names that have nothing to do with the histories."""
-    return WordNeighbours(csr_array(np.eye(TOPICS, dtype=np.float32)[np.random.default_rng(1).integers(0, 5, 46)]))
+    return NameKNN.of_words(csr_array(np.eye(TOPICS, dtype=np.float32)[np.random.default_rng(1).integers(0, 5, 46)]))
 
 
 def test_words_count_as_far_as_they_help(case: Case) -> None:

@@ -60,7 +60,7 @@ def rows_of(document: dict[str, Any]) -> dict[str, float]:
 
 def test_names_find_what_nobody_had(run: tuple[Recommender, Path]) -> None:
     found = rows_of(run[0].metrics)
-    assert {"run", "popularity", "markov", "item-knn", RANDOM, WORDS, VECTORS} == set(found)
+    assert {"run", "popularity", "markov", "item-knn", "name-knn", RANDOM, WORDS, VECTORS} == set(found)
     assert found["run"] > 3 * found[RANDOM]
     assert found["run"] > 2 * found["popularity"]
     assert found[WORDS] > 3 * found[RANDOM]

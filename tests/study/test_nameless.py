@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mltfr.errors import ConfigError
+from mltfr.names.config import NamesConfig
 from mltfr.study import load_study, make_plan
 from mltfr.study.config import StudyConfig, check_files
-from mltfr.study.nameless import nameless_notes
+from mltfr.study.nameless import baselines_left_out, nameless_notes
 from mltfr.study.plan import left_out
 
 STUDY = """
@@ -56,7 +57,7 @@ def test_what_differs_in_names_alone_runs_once() -> None:
         "named": ["names", "markov"],
         "nameless": ["none", "markov"],
     }
-    (note,) = nameless_notes(left_out(study))
+    (note,) = nameless_notes(left_out(study), baselines_left_out(study))
     assert "nameless has no names, without which names, permuted would be 'none' again; mltfr-names would be" in note
 
 
@@ -67,6 +68,27 @@ def test_a_control_of_nothing_but_names_is_the_row_that_is_compared_with() -> No
     twice = tomllib.loads(STUDY)
     twice["fusions"]["again"] = twice["fusions"]["none"] | {"fusion": {"name": "none"}}
     assert ("nameless", "again") not in left_out(StudyConfig.parse(twice)), "it does not differ in names"
+
+
+def test_a_baseline_made_of_names_is_left_out_in_blends_too() -> None:
+    values = tomllib.loads(STUDY) | {"seeds": [0], "baselines": ["markov", "name-knn"]}
+    values["blends"]["mix"]["members"] = ["names", "markov", "name-knn"]
+    values["blends"]["bare"]["members"] = ["names", "name-knn"]
+    study = StudyConfig.parse(values)
+    cells = {(cell.group.data, cell.label): cell for cell in make_plan(study)}
+    assert cells["named", "name-knn"].config.names == NamesConfig(file="names.csv")
+    assert list(cells["named", "mix"].needs) == ["names", "markov", "name-knn"]
+    assert list(cells["nameless", "mix"].needs) == ["none", "markov"]
+    assert {label for data, label in cells if data == "nameless"} == {"markov", "none", "mltfr", "mix", "distilled"}
+    notes = nameless_notes(left_out(study), baselines_left_out(study))
+    remark = "Data set nameless has no names, which name-knn is made of. It is left out there, in blends too."
+    assert notes[1:] == [remark]
+    values["fusions"]["distilled"]["distillation"]["teacher"] = "name-knn"
+    with pytest.raises(ConfigError, match="nameless has no names, which 'name-knn' is made of, so nothing can"):
+        make_plan(StudyConfig.parse(values))
+    del values["data"]["named"]
+    with pytest.raises(ConfigError, match="baselines: name-knn is made of the names of items, and no data set has any"):
+        make_plan(StudyConfig.parse(values))
 
 
 def test_names_are_given_with_an_option(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_worth_has_every_arm_and_its_controls():
     for label in ("none", "mltfr", "random", "constant", "capacity-history"):
         assert not cells["beauty", label].config.names.are_used
     assert cells["beauty", "mltfr-names"].config.names.are_used
-    assert list(cells["beauty", "blend"].needs) == ["names", "item-knn", "markov"]
+    assert list(cells["beauty", "blend"].needs) == ["names", "item-knn", "markov", "name-knn"]
     assert list(cells["amazon_pantry", "blend"].needs) == ["none", "item-knn", "markov"]
     assert list(cells["beauty", "distilled"].needs) == ["blend"]
     assert ("amazon_pantry", "names") not in cells

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from mltfr.config import ComponentConfig
@@ -60,6 +61,8 @@ class Baseline(ABC):
 
     unit: ClassVar[str] = "score"
     """What a score counts, in a word or two."""
+    reads_names: ClassVar[bool] = False
+    """Whether it is made from the words of items' names, which `fit` is then given."""
 
     def __init__(self, config: BaselineConfig, state: Mapping[str, Tensor]) -> None:
         self._state = dict(state)
@@ -79,8 +82,11 @@ class Baseline(ABC):
         """
 
     @classmethod
-    def fit(cls, config: BaselineConfig, histories: Histories, counts: Counts) -> Self:
-        """Return a fitted baseline; arguments and errors are those of `state_of`."""
+    def fit(cls, config: BaselineConfig, histories: Histories, counts: Counts, words: csr_array | None = None) -> Self:
+        """Return a fitted baseline; arguments and errors are those of `state_of`.
+
+        One that `reads_names` takes the weight of every word of every item too, `[I, U]`, sparse; others ignore it.
+        """
         return cls(config, cls.state_of(config, histories, counts))
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -154,7 +160,7 @@ class Baseline(ABC):
         """
         raise ConfigError(
             f"{type(self).__name__} has no similarity of items. "
-            "Fit item-knn, ease, ease-recent or a backbone such as sasrec to have similar items."
+            "Fit item-knn, name-knn, ease, ease-recent or a backbone such as sasrec to have similar items."
         )
 
 

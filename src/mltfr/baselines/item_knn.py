@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -12,11 +11,11 @@ from pydantic import Field
 from scipy import sparse
 from torch import Tensor
 
-from mltfr.baselines.base import BaselineConfig, Counts, Parts, register_baseline, shares
+from mltfr.baselines.base import BaselineConfig, Counts, register_baseline, shares
 from mltfr.baselines.matrices import largest_of_rows, row_blocks, to_tensors, user_item_matrix
+from mltfr.baselines.neighbours import Neighbours
 from mltfr.baselines.pairs import NearPairs
-from mltfr.baselines.sparse import SparseBaseline
-from mltfr.interactions import Histories, History
+from mltfr.interactions import Histories
 
 
 class ItemKNNConfig(BaselineConfig):
@@ -43,7 +42,7 @@ class ItemKNNConfig(BaselineConfig):
 
 
 @register_baseline("item-knn", ItemKNNConfig)
-class ItemKNN(SparseBaseline):
+class ItemKNN(Neighbours):
     """Item-kNN: the items most similar to those of the history, by who chose them.
 
     With `v_u` the weight of user u, `c_ij` the sum of `v_u` over the users of both items and `c_i = c_ii`:
@@ -60,11 +59,7 @@ class ItemKNN(SparseBaseline):
     def __init__(self, config: ItemKNNConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state, config.recent)
         self.config = config
-        counts = state["counts"].double()                                # [I + 1]
-        if len(counts) != self.items + 1:
-            raise ValueError(f"counts has {len(counts)} rows for {self.items} items.")
-        self._popularity = (counts[1:] / counts.sum().clamp(min=1)).float().unsqueeze(0)  # [1, I]
-        self._others = (counts / (counts.max() + 1) - 1).float()         # [I + 1], in [-1, 0)
+        self._popularity = (self._counts[1:] / self._counts.sum().clamp(min=1)).float().unsqueeze(0)  # [1, I]
 
     @classmethod
     def state_of(cls, config: ItemKNNConfig, histories: Histories, counts: Counts) -> dict[str, Tensor]:
@@ -89,17 +84,6 @@ class ItemKNN(SparseBaseline):
             blocks.append(largest_of_rows(cells, config.neighbours))
         nearest = sparse.csr_array(sparse.vstack(blocks)) if blocks else sparse.csr_array((0, 0), dtype=np.float32)
         return {**to_tensors(nearest), "counts": torch.from_numpy(np.array(counts, np.int64))}
-
-    def scores(self, queries: sparse.csr_array, start: int, stop: int) -> Tensor:
-        """Return the sums of similarities, float32 `[B, stop - start]`; by popularity below 0 where there is none."""
-        near = super().scores(queries, start, stop)                      # [B, stop - start]
-        return torch.where(near == 0, self._others[start:stop], near)
-
-    def parts(self, history: History, codes: Counts) -> Parts:
-        """Return the similarities of every item of the history by its recency; the base is popularity without one."""
-        near = super().parts(history, codes)
-        far = near.values.sum(0) == 0                                    # [C]
-        return replace(near, base=np.where(far, self._others.numpy()[codes], near.base))
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return the shares of the squared sums of similarities, popularity where `shares` backs off, `[B, I]`."""

@@ -98,20 +98,25 @@ def largest_of_rows(block: sparse.csr_array, keep: int) -> sparse.csr_array:
 
 
 def to_tensors(matrix: sparse.csr_array) -> dict[str, Tensor]:
-    """Return a square matrix as tensors: int64 `offsets`, int32 `codes` (columns), float32 `values`."""
+    """Return a matrix as tensors: int64 `offsets`, int32 `codes` (columns), float32 `values`."""
     matrix.sort_indices()
     parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(np.float32))
     return {name: torch.from_numpy(part) for name, part in zip(PARTS, parts, strict=True)}
 
 
-def from_tensors(tensors: Mapping[str, Tensor]) -> sparse.csr_array:
-    """Return the square matrix that `to_tensors` took apart.
+def from_tensors(tensors: Mapping[str, Tensor], square: bool = True) -> sparse.csr_array:
+    """Return the matrix that `to_tensors` took apart.
+
+    Args:
+        tensors: its parts.
+        square: whether it has as many columns as rows; otherwise its last column is the last one that is not empty.
 
     Raises:
         KeyError, ValueError: the tensors are no such matrix.
     """
     offsets, codes, values = (tensors[name].numpy() for name in PARTS)
-    items = len(offsets) - 1
-    matrix: Any = sparse.csr_array((values, codes, offsets), shape=(items, items))
+    rows = len(offsets) - 1
+    columns = rows if square else int(codes.max(initial=-1)) + 1
+    matrix: Any = sparse.csr_array((values, codes, offsets), shape=(rows, columns))
     matrix.check_format(full_check=True)
     return matrix

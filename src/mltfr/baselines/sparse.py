@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from mltfr.baselines.base import Baseline, BaselineConfig, Counts, Parts
 from mltfr.baselines.matrices import dense_columns, from_tensors, item_weights, recency_weights
 from mltfr.interactions import History
+from mltfr.interactions.collate import Codes
 
 
 class SparseBaseline(Baseline):
@@ -19,13 +21,16 @@ class SparseBaseline(Baseline):
 
     Args:
         config: the settings.
-        state: W `[I, I]`, as `to_tensors` writes it, and whatever else the baseline needs.
+        state: W `[I, I]`, as `to_tensors` writes it, or what W is a product of; and whatever else the baseline needs.
         recent: weight of an item of the history over that of the next newer one.
     """
 
+    square: ClassVar[bool] = True
+    """Whether the matrix of the state is W itself; a factor of it has other columns than items."""
+
     def __init__(self, config: BaselineConfig, state: Mapping[str, Tensor], recent: float) -> None:
         super().__init__(config, state)
-        self._recent, self._weights = recent, from_tensors(state)        # [I, I]
+        self._recent, self._weights = recent, from_tensors(state, self.square)  # [I, I]
 
     @property
     def items(self) -> int:
@@ -43,9 +48,13 @@ class SparseBaseline(Baseline):
     def parts(self, history: History, codes: Counts) -> Parts:
         """Return the weights of every item of the history by its recency, which sum to the scores."""
         items, recency = item_weights(history, self.items, self._recent)  # [N], [N]
-        values = self._weights[items - 1][:, codes - 1].toarray()        # [N, C]
+        values = self.weights_of(items)[:, codes - 1].toarray()          # [N, C]
         return Parts(items, recency[:, None] * values, np.zeros(len(codes), np.float32))
 
     def similarity(self, codes: Tensor) -> Tensor:
         """Return the weights of some items for the scores of all others, float32 `[N, I]`; zero for none."""
-        return torch.from_numpy(self._weights[codes.numpy() - 1].toarray())
+        return torch.from_numpy(self.weights_of(codes.numpy()).toarray())
+
+    def weights_of(self, codes: Codes) -> sparse.csr_array:
+        """Return the weights of some items, int64 `[N]`, for the scores of all, `[N, I]`."""
+        return self._weights[codes - 1]

@@ -30,6 +30,20 @@ def baselines(
             "--set", metavar="KEY=VALUE", help="One setting for all, as in filters.core=3; may come several times."
         ),
     ] = None,
+    item_names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the items are called, for name-knn, as for `mltfr fit`; or `ids`, where ids are words.",
+            show_default=False,
+        ),
+    ] = None,
+    name_columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Leave the baselines that are finished as they are, and fit the others.")
     ] = False,
@@ -41,16 +55,19 @@ def baselines(
 
     Usually: `mltfr baselines interactions.csv --out runs/baselines`
 
-    They need no training, and most logs take seconds; ease and ease-recent take one matrix of all items in memory. Each
-    is a run folder, which recommends and is compared like any other.
+    They need no training, and most logs take seconds; ease and ease-recent take one matrix of all items in memory, and
+    name-knn takes part with --item-names. Each is a run folder, which recommends and is compared like any other.
     """
     from mltfr.config import load_toml
     from mltfr.pipeline.all_baselines import baseline_configs, fit_baselines
-    from mltfr.pipeline.inputs import read_log
+    from mltfr.pipeline.inputs import check_files, read_log
     from mltfr.training import Console
 
     given = with_options(set_, where, reading)
-    configs = baseline_configs(load_toml(config) if config is not None else None, given)
+    named = str(item_names) if item_names is not None else None
+    configs = baseline_configs(load_toml(config) if config is not None else None, given, named, name_columns)
+    for each in configs.values():
+        check_files(each)
     shared = next(iter(configs.values()))
     metric = shared.judged_by
     with stoppable(to_resume(out)) as stop:

@@ -77,8 +77,9 @@ def fit(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What the items are called, read with the token tables, with any backbone and fusion: CSV, TSV, "
-            "JSON Lines, Parquet or RecBole .item with item_id and columns of words; or `ids`, where ids are words.",
+            help="What the items are called, read with the token tables, with any backbone and fusion, or by the "
+            "baseline name-knn: CSV, TSV, JSON Lines, Parquet or RecBole .item with item_id and columns of words; or "
+            "`ids`, where ids are words.",
             show_default=False,
         ),
     ] = None,
@@ -130,7 +131,10 @@ def fit(
         ),
     ] = None,
     no_baselines: Annotated[
-        bool, typer.Option("--no-baselines", help="Fit no baselines (markov, item-knn) to compare the run with.")
+        bool,
+        typer.Option(
+            "--no-baselines", help="Fit no baselines (markov, item-knn, with names name-knn) to compare the run with."
+        ),
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run in the same folder; a finished one is shown.")

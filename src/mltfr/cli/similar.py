@@ -36,9 +36,9 @@ def similar(
 
     Usually: `mltfr similar runs/mine ITEM`
 
-    Items come in the order in which they are given. The similarity is the cosine of the item vectors, with the
-    baselines item-knn, ease and ease-recent the weight, of a blend the mean cosine of its networks, with --new-items
-    the mean of that and of the cosine of names. Items that training has not seen are left out without it.
+    Items come in the order in which they are given. The similarity is the cosine of the item vectors, with name-knn
+    that of the names' words, of a blend, and with --new-items, the mean of these, and with the baselines item-knn,
+    ease and ease-recent the weight. Items that training has not seen are left out without --new-items.
     """  # fmt: skip
     from mltfr.cli.files import STDOUT, check_output, read_ids, write_frame
     from mltfr.errors import DataError, OutputError

@@ -13,6 +13,9 @@ IDS = "ids"
 MEMORY = "memory"
 """In place of a file: the names were given in memory."""
 
+OF_WORDS = ("file", "columns", "idf")
+"""The settings that say which words items have, and what these weigh: all that a baseline reads of names."""
+
 NameControl = Literal["none", "random", "permuted", "bag-of-words"]
 
 

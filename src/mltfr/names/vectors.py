@@ -79,12 +79,9 @@ def name_vectors(
     Raises:
         DataError: no item has a name with a word in it, or no table spells a word of any.
     """
-    found = texts.of(vocabulary)
-    words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
-    if not words.words:
-        raise DataError(f"{texts.source}: no name of an item of the log has a letter or a digit. Give names in words.")
+    words = item_words(texts, vocabulary, config, seed)
     spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
-    coverage = _coverage(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
+    coverage = coverage_of(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
     weights, space, agreeing, new = words.weighted(config.idf), None, None, None
     agree = config.components == "agreement"
     width, whiten = (READ, False) if agree else (dimensions, config.whiten)
@@ -119,6 +116,25 @@ def name_vectors(
     return NameVectors(vectors, coverage, kept, space, agreeing, new)
 
 
+def item_words(texts: ItemTexts, vocabulary: Vocabulary, config: NamesConfig, seed: int = 0) -> ItemWords:
+    """Return the words of the names of the items that training knows.
+
+    Args:
+        texts: what is said about items.
+        vocabulary: the items.
+        config: settings.
+        seed: seed of the order of permuted names.
+
+    Raises:
+        DataError: no item has a name with a word in it.
+    """
+    found = texts.of(vocabulary)
+    words = words_of(_permuted(found, seed) if config.control == "permuted" else found)
+    if not words.words:
+        raise DataError(f"{texts.source}: no name of an item of the log has a letter or a digit. Give names in words.")
+    return words
+
+
 def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:
     """Return what a table says: of the words that it spells the mean by their weights, and of a word its tokens'."""
     rows = [spelling.rows(word) for word in words.words]
@@ -141,9 +157,10 @@ def _permuted(texts: pl.Series, seed: int) -> pl.Series:
     return texts.clone().scatter(places, texts.gather(places).gather(order))
 
 
-def _coverage(
-    texts: ItemTexts, vocabulary: Vocabulary, words: ItemWords, tables: Sequence[TableCoverage]
+def coverage_of(
+    texts: ItemTexts, vocabulary: Vocabulary, words: ItemWords, tables: Sequence[TableCoverage] = ()
 ) -> NameCoverage:
+    """Return how far names reach, and into these tables."""
     nameless = np.flatnonzero(~words.named)[:EXAMPLES]
     return NameCoverage(
         source=Path(texts.source).name,

@@ -8,8 +8,10 @@ from threading import Event
 from typing import Any
 
 from mltfr.baselines import BASELINES
+from mltfr.config import merge, parse_overrides
 from mltfr.errors import ConfigError
 from mltfr.interactions import InteractionLog, PreparedSet
+from mltfr.names.config import OF_WORDS, NamesConfig
 from mltfr.pipeline.artifact import check_new
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.fit import fit
@@ -20,20 +22,42 @@ SHARED = ("reading", "seed", "filters", "split", "evaluation", "training")
 """What a configuration file says for all baselines; of training, the metric that the best one is chosen by."""
 
 
-def baseline_configs(file: Mapping[str, Any] | None = None, overrides: Iterable[str] = ()) -> dict[str, RunConfig]:
-    """Return the settings of every baseline by its name.
+def baseline_configs(
+    file: Mapping[str, Any] | None = None,
+    overrides: Iterable[str] = (),
+    item_names: str | None = None,
+    name_columns: str | None = None,
+) -> dict[str, RunConfig]:
+    """Return the settings of every baseline by its name; those that read names are left out where there are none.
 
     Args:
         file: nested settings of a configuration file, which may be that of another backbone's run.
-        overrides: `KEY=VALUE` texts for all of them.
+        overrides: `KEY=VALUE` texts for all of them; of names, for those that read them.
+        item_names: path of the names of the items, or "ids" for the ids themselves.
+        name_columns: columns of that file, separated by commas; all that hold words if not given.
 
     Raises:
         ConfigError: an unknown setting, or a value out of range.
     """
     shared = {key: value for key, value in (file or {}).items() if key in SHARED}
-    overrides = list(overrides)
+    of_all, of_file = parse_overrides(overrides), (file or {}).get("names", {})
+    flags = {"file": item_names, "columns": name_columns}
+    layers: list[dict[str, Any]] = [
+        {key: of_file[key] for key in OF_WORDS if key in of_file},
+        {key: value for key, value in flags.items() if value is not None},
+        of_all.pop("names", {}),
+    ]
+    names = {"names": merge(*layers)}
+    are_used = NamesConfig.parse(names["names"], "names").are_used
     return {
-        name: resolve(file=shared, backbone=name, baselines=False, overrides=overrides) for name in BASELINES.names()
+        entry.name: resolve(
+            file=merge(shared, names) if entry.cls.reads_names else shared,
+            backbone=entry.name,
+            baselines=False,
+            overrides=of_all,
+        )
+        for entry in BASELINES
+        if are_used or not entry.cls.reads_names
     }
 
 

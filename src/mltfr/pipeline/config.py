@@ -114,7 +114,7 @@ class RunConfig(Config):
         if isinstance(self.backbone, BlendConfig):
             return f"blend of {', '.join(member.title for member in self.backbone.members)}"
         fusion = f" + {self.fusion.name}" if self.fusion.name != "none" else ""
-        names = " + names" if self.names.are_used else ""
+        names = " + names" if self.names.are_used and BACKBONES.find(self.backbone.name) else ""
         return self.backbone.name + fusion + names + f" on {', '.join(self.tokens.tables)}" * bool(self.tokens.tables)
 
     @property
@@ -165,9 +165,23 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _a_baseline_stands_alone(self) -> Self:
         name = self.backbone.name
-        if BACKBONES.find(name) is None and (self.fusion.name != "none" or self.tokens.tables or self.names.are_used):
+        if BACKBONES.find(name) is not None:
+            return self
+        reads_names = (entry := BASELINES.find(name)) is not None and entry.cls.reads_names
+        named = self.names.are_used and not reads_names
+        if reads_names and not self.names.are_used:
+            raise ValueError(
+                f"baseline '{name}' is made of the names of items, and none are given. Give --item-names FILE, or "
+                "--item-names ids where the ids themselves are words."
+            )
+        if reads_names and self.names.new_items:
+            raise ValueError(
+                f"baseline '{name}' keeps nothing of items that training has not seen. Leave out --new-items, or "
+                "choose a backbone such as 'sasrec'."
+            )
+        if self.fusion.name != "none" or self.tokens.tables or named:
             given = f"fusion '{self.fusion.name}'" if self.fusion.name != "none" else "token tables"
-            given = "item names" if self.names.are_used else given
+            given = "item names" if named else given
             raise ValueError(
                 f"backbone '{name}' is a baseline without hidden states, so {given} cannot be used with it. "
                 "Leave out fusion, token tables and names, or choose a backbone such as 'sasrec'."
@@ -224,7 +238,7 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _names_can_be_read(self) -> Self:
-        if self.names.read_tables and not self.tokens.tables:
+        if self.names.read_tables and not self.tokens.tables and BACKBONES.find(self.backbone.name):
             raise ValueError(
                 "names are read with token tables, but tokens.tables is empty. Name some (see `mltfr tokens list`), or "
                 "set names.control = 'bag-of-words', which reads none."

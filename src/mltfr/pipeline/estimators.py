@@ -69,7 +69,7 @@ class BaselineEstimator:
         """Return the baseline; a stop is noticed once it is computed."""
         started = time.monotonic()
         session.callback.start(f"fitting {self.entry.name}")
-        model = self.entry.cls.fit(self.config, data.train_histories(), data.vocabulary.counts)
+        model = self.entry.cls.fit(self.config, data.train_histories(), data.vocabulary.counts, tables.words)
         if session.stop is not None and session.stop.is_set():
             raise Interrupted
         session.callback.message(f"{self.entry.name} fitted in {time.monotonic() - started:.1f} s")

@@ -112,7 +112,6 @@ def fit(
         if folder is not None and finished:
             return finished_run(config, log, folder, callback, names)
         started = time.monotonic()
-        measure = measure or partial(score_and_judge, callback=callback)
         # 1. split
         if not rank:
             tell_read_as(log.read_as, callback)
@@ -123,6 +122,7 @@ def fit(
             counts = count_data(data, config.evaluation.protocol(data.method), steps)
             counts.tell(callback)
         texts = read_names(config, data.vocabulary, names)
+        measure = measure or partial(score_and_judge, callback=callback, texts=texts)
         fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started, texts=texts)
         fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
         for document in (fitted.facts, fitted.metrics):
@@ -165,7 +165,7 @@ def fit_split(
         measure: see `fit`.
         started: moment of the monotonic clock at which the work began.
         parent: the fitted model whose weights a network begins with; None for initial values.
-        texts: what is said about the items, where the run uses it; None with a parent, whose weights have it.
+        texts: what is said about the items, where the run uses it; None with a network's parent, whose weights have it.
     """
     rank, _ = launched()
     if folder is not None and resume and (other := other_settings(config, folder)):

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
+from mltfr.baselines import BASELINES
 from mltfr.errors import ConfigError, DataError
 from mltfr.fusion import FUSIONS
 from mltfr.fusion.adapter import AdapterConfig
@@ -32,7 +34,7 @@ from mltfr.names.texts import ItemTexts
 from mltfr.names.vectors import NameVectors
 from mltfr.pipeline.auto import settle
 from mltfr.pipeline.config import RunConfig
-from mltfr.pipeline.names import run_name_vectors
+from mltfr.pipeline.names import run_name_vectors, run_name_words
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, describe, load_tables
 
@@ -49,12 +51,14 @@ class Tables:
             fusion reads none.
         facts: what the manifest says of them.
         names: the vectors of the items' names; None where there are none, or the weights are there already.
+        words: the weight of every word of every item, `[I, U]`, for a baseline that reads names; None otherwise.
     """
 
     tokens: list[PreparedTable]
     item_vectors: Vectors | None
     facts: dict[str, Any]
     names: NameVectors | None = None
+    words: csr_array | None = None
 
 
 def check_files(config: RunConfig) -> None:
@@ -165,6 +169,9 @@ def read_tables(
     """
     if config.names.are_used and texts is None and not FUSIONS.get(config.fusion.name).cls.needs_tables:
         return Tables([], None, {})  # nobody reads them again
+    if texts is not None and BASELINES.find(config.backbone.name) is not None:
+        words, of_names = run_name_words(config, texts, data.vocabulary, progress)
+        return Tables([], None, {"tables": [], **of_names}, words=words)
     tokens = load_run_tables(config, progress)
     facts: dict[str, Any] = {"tables": describe(tokens)}
     vectors = names = None

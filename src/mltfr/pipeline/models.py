@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mltfr.baselines.word_neighbours import WordNeighbours
+from mltfr.baselines.name_knn import NameKNN
 from mltfr.errors import ConfigError
 from mltfr.inference import BlendScorer, ModelScorer, ProbabilityScorer
 from mltfr.inference.new_items_blend import NewItemsBlend
@@ -162,7 +162,7 @@ class BlendModel:
         networks = [
             (member, weight)
             for member, weight in zip(self.members, self.weights.tolist(), strict=True)
-            if isinstance(member, NeuralModel | WordNeighbours) and weight > 0
+            if isinstance(member, NeuralModel | NameKNN) and weight > 0
         ]
         if not networks:
             raise ConfigError(
@@ -170,11 +170,15 @@ class BlendModel:
                 "has no similarity of items. Ask one of the runs that it was made from."
             )
         total = sum(weight for _, weight in networks)
-        cosines = [member.item_similarity(codes).cpu() * (weight / total) for member, weight in networks]
+        cosines = [_cosines(member, codes) * (weight / total) for member, weight in networks]
         return torch.stack(cosines).sum(0)
 
     def _blend(self, scorers: Sequence[ProbabilityScorer]) -> ProbabilityScorer:
         return scorers[0] if len(scorers) == 1 else BlendScorer(scorers, self.weights.tolist())
+
+
+def _cosines(member: NeuralModel | NameKNN, codes: Tensor) -> Tensor:
+    return member.similarity(codes) if isinstance(member, NameKNN) else member.item_similarity(codes).cpu()
 
 
 class NewItemsModel(BlendModel):
@@ -188,7 +192,7 @@ class NewItemsModel(BlendModel):
         factor: what scores of new items are multiplied with.
     """
 
-    def __init__(self, network: NeuralModel, words: WordNeighbours, weight: float, known: int, factor: float) -> None:
+    def __init__(self, network: NeuralModel, words: NameKNN, weight: float, known: int, factor: float) -> None:
         super().__init__([network, words], torch.tensor([1 - weight, weight], dtype=torch.float64))
         self.known, self.factor = known, factor
 

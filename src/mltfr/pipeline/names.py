@@ -8,12 +8,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from scipy.sparse import csr_array
+
 from mltfr.errors import ConfigError, MltfrWarning
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import Split, Vocabulary
 from mltfr.names.config import IDS, MEMORY
 from mltfr.names.texts import ItemTexts, item_texts, texts_of_ids
-from mltfr.names.vectors import NameVectors, name_vectors
+from mltfr.names.vectors import NameVectors, coverage_of, item_words, name_vectors
 from mltfr.pipeline.config import RunConfig
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, load_tables
@@ -56,6 +58,27 @@ def named_as(names: Any) -> str | None:
 def are_at_hand(config: RunConfig, given: Any) -> bool:
     """Return whether the names of a run can be read here and now: a finished run does without."""
     return given is not None or config.names.file == IDS or Path(config.names.file).is_file()
+
+
+def run_name_words(
+    config: RunConfig, texts: ItemTexts, vocabulary: Vocabulary, progress: Progress = SILENT
+) -> tuple[csr_array, dict[str, Any]]:
+    """Return the weight of every word of every item, `[I, U]`, and what the manifest says of them.
+
+    Args:
+        config: the run's settings.
+        texts: what is said about the items.
+        vocabulary: the items.
+        progress: told how far the names reach.
+
+    Raises:
+        DataError: no item has a name with a word in it.
+    """
+    words = item_words(texts, vocabulary, config.names, config.tokens.control_seed)
+    coverage = coverage_of(texts, vocabulary, words)
+    for line in coverage.lines():
+        progress.message(line)
+    return words.weighted(config.names.idf), {"names": {"coverage": coverage.to_json()}}
 
 
 def run_name_vectors(

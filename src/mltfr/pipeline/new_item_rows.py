@@ -20,7 +20,7 @@ RANDOM, WORDS, VECTORS = "random order", "like words", "vectors alone"
 def new_item_rows(fitted: FittedModel, progress: Progress = SILENT) -> dict[str, dict[str, Any]]:
     """Return test metrics beside a run that was asked for new items, by the names of the rows.
 
-    These are random order, as expected over all orders, and the two members of the run's blend: `WordNeighbours`, and
+    These are random order, as expected over all orders, and the two members of the run's blend: `NameKNN`, and
     the network with the vectors of new items.
 
     Args:

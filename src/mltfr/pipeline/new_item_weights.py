@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from mltfr.baselines.matrices import row_blocks
-from mltfr.baselines.word_neighbours import WordNeighbours
+from mltfr.baselines.name_knn import NameKNN
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.evaluation.asked import asked_targets
 from mltfr.evaluation.mixture import mixture_weights
@@ -56,7 +56,7 @@ class Weighed:
 
 
 def weigh(
-    model: NeuralModel, new: Tensor, as_new: Tensor, words: WordNeighbours, data: Split, protocol: EvaluationProtocol
+    model: NeuralModel, new: Tensor, as_new: Tensor, words: NameKNN, data: Split, protocol: EvaluationProtocol
 ) -> Weighed:
     """Return how much words count, and the factor of new items; equal weights and one without validation examples.
 

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from scipy.sparse import csr_array
 
-from mltfr.baselines.word_neighbours import WordNeighbours
+from mltfr.baselines.name_knn import NameKNN
 from mltfr.errors import ConfigError
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.interactions import Split, Vocabulary
@@ -56,7 +56,7 @@ def learn_new_items(
     new = NewItems(names.item_ids, vectors, names.words, 0.5, 1.0)
     if len(new):
         tensors = torch.from_numpy(vectors), torch.from_numpy(found.as_new)
-        weighed = weigh(model, *tensors, WordNeighbours(names.words), data, protocol)
+        weighed = weigh(model, *tensors, NameKNN.of_words(names.words), data, protocol)
         new = replace(new, weight=weighed.weight, factor=weighed.factor)
         if weighed.as_new is not None:
             progress.message(
@@ -81,7 +81,7 @@ def beside_new_items(model: Model, new: NewItems | None) -> tuple[NewItemsModel,
             "--item-names FILE --new-items. (A blend and an updated run keep none.)"
         )
     wider = model.with_items(torch.from_numpy(new.vectors))
-    return NewItemsModel(wider, WordNeighbours(new.words), new.weight, model.items, new.factor), new.item_ids
+    return NewItemsModel(wider, NameKNN.of_words(new.words), new.weight, model.items, new.factor), new.item_ids
 
 
 def words_table(new: NewItems) -> pl.DataFrame:

@@ -127,7 +127,7 @@ def resolve(
                 f"{flag} is read by fusion '{fusion_of_flag}', but the fusion is '{reader}'. "
                 f"Add --fusion {fusion_of_flag}, or leave {flag} out."
             )
-    named = NamesConfig.parse(values.get("names", {}), f"{where}: names").read_tables
+    named = NamesConfig.parse(values.get("names", {}), f"{where}: names").read_tables and BACKBONES.find(name)
     if tokens is None and not FUSIONS.get(reader).cls.needs_tables and not named:
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
     refuse_former_names(values, where)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from mltfr.baselines import BASELINES
 from mltfr.baselines.item_knn import ItemKNNConfig
@@ -19,6 +20,8 @@ from mltfr.training import Callback
 
 QUICK = ("popularity", "markov", "item-knn")
 """Baselines that most logs take seconds for, the weakest first as a rule."""
+QUICK_WITH_NAMES = (*QUICK, "name-knn")
+"""Those where items have names."""
 MOST_SECONDS = 30.0
 """Estimated seconds that one of them may take."""
 MOST_CELLS = 20_000_000
@@ -32,7 +35,7 @@ measured on MovieLens 100K, MovieLens latest-small and Amazon Beauty with a core
 
 
 def quick_baselines(
-    fitted: FittedModel, callback: Callback, names: Sequence[str] = QUICK
+    fitted: FittedModel, callback: Callback, names: Sequence[str] = QUICK, words: csr_array | None = None
 ) -> tuple[list[str], dict[str, float]]:
     """Return the baselines that are fitted beside a run, and those that are not, with their estimated seconds.
 
@@ -43,14 +46,15 @@ def quick_baselines(
         fitted: the run.
         callback: told where they take a while.
         names: those that come into question.
+        words: `[I, U]`, the weights of the words of items, which name-knn is made of.
     """
     chosen: dict[str, float] = {}
     skipped: dict[str, float] = {}
     for name in names:
         if name == fitted.config.backbone.name or (name != "popularity" and not fitted.config.evaluation.baselines):
             continue
-        seconds, _ = cost_of(name, fitted.split, fitted.protocol())
-        if is_quick(name, fitted.split, fitted.protocol()):
+        seconds, _ = cost_of(name, fitted.split, fitted.protocol(), words)
+        if is_quick(name, fitted.split, fitted.protocol(), words):
             chosen[name] = seconds
         else:
             skipped[name] = round(seconds, 1)
@@ -60,28 +64,37 @@ def quick_baselines(
     return list(chosen), skipped
 
 
-def fit_beside(name: str, data: Split) -> Scorer:
-    """Return a baseline with its usual settings, fitted to the training split of a log; it scores as a run of it."""
+def fit_beside(name: str, data: Split, words: csr_array | None = None) -> Scorer:
+    """Return a baseline with its usual settings, fitted to the training split of a log; it scores as a run of it.
+
+    Args:
+        name: one of `QUICK_WITH_NAMES`.
+        data: the log, split.
+        words: `[I, U]`, the weights of the words of items, for name-knn.
+    """
     counts, entry = data.vocabulary.counts, BASELINES.get(name)
     popularity = Popularity.of_counts(counts)
     if entry.cls is Popularity:
         return popularity
-    return FallbackScorer(entry.cls.fit(entry.config(name=name), data.train_histories(), counts), popularity)
+    return FallbackScorer(entry.cls.fit(entry.config(name=name), data.train_histories(), counts, words), popularity)
 
 
-def is_quick(name: str, data: Split, protocol: EvaluationProtocol) -> bool:
+def is_quick(name: str, data: Split, protocol: EvaluationProtocol, words: csr_array | None = None) -> bool:
     """Return whether a quick baseline takes seconds and little memory on this log; popularity always does."""
-    seconds, cells = cost_of(name, data, protocol)
+    seconds, cells = cost_of(name, data, protocol, words)
     return name == "popularity" or (seconds <= MOST_SECONDS and cells <= MOST_CELLS)
 
 
-def cost_of(name: str, data: Split, protocol: EvaluationProtocol) -> tuple[float, float]:
+def cost_of(
+    name: str, data: Split, protocol: EvaluationProtocol, words: csr_array | None = None
+) -> tuple[float, float]:
     """Return the estimated seconds of a quick baseline, fitted and scored, and the weights that it keeps at most.
 
     Args:
-        name: one of `QUICK`.
+        name: one of `QUICK_WITH_NAMES`.
         data: the log, split.
         protocol: how many examples are scored.
+        words: `[I, U]`, the weights of the words of items, for name-knn.
     """
     items, lengths = len(data.vocabulary), data.train_length.astype(np.float64)
     most = protocol.max_examples or len(data.histories.items)
@@ -97,6 +110,11 @@ def cost_of(name: str, data: Split, protocol: EvaluationProtocol) -> tuple[float
         pairs = _pairs(lengths, chain.lags)
         cells = min(pairs, float(items) ** 2)
         history = min(history, float(chain.newest))
+    elif words is not None:
+        having = np.bincount(words.indices, minlength=words.shape[1]).astype(np.float32)        # [U], items with a word
+        counts = data.vocabulary.counts[1:]
+        near = float(counts @ ((words != 0).astype(np.float32) @ having)) / max(1, int(counts.sum()))
+        return seconds + examples * min(history * near, float(words.nnz)) * PER_SUM, float(words.nnz)
     else:
         return seconds, 0.0
     return seconds + pairs * PER_PAIR + examples * history * cells / max(1, items) * PER_SUM, cells

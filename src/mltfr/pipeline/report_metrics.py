@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from scipy.sparse import csr_array
+
+from mltfr.baselines import BASELINES
 from mltfr.evaluation import Evaluation, evaluate
 from mltfr.inference import FallbackScorer, Scorer
+from mltfr.names.texts import ItemTexts
 from mltfr.pipeline.branches import CONSTANT, ZERO, compare_branches
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import BLEND, BlendModel
-from mltfr.pipeline.quick_baselines import QUICK, fit_beside, quick_baselines
+from mltfr.pipeline.names import run_name_words
+from mltfr.pipeline.quick_baselines import QUICK, QUICK_WITH_NAMES, fit_beside, quick_baselines
 from mltfr.pipeline.training_end import end_of
 from mltfr.pipeline.verdict import TEST, VALIDATION, make_verdict
 from mltfr.storage.progress import SILENT, Progress
@@ -40,7 +45,11 @@ def score(
 
 
 def score_and_judge(
-    fitted: FittedModel, run: str | None, callback: Callback, parent: FittedModel | None = None
+    fitted: FittedModel,
+    run: str | None,
+    callback: Callback,
+    parent: FittedModel | None = None,
+    texts: ItemTexts | None = None,
 ) -> dict[str, Any]:
     """Return the document of `score` with the scores of the quick baselines and the verdict on the run.
 
@@ -52,16 +61,20 @@ def score_and_judge(
         run: the run folder's name, for the document.
         callback: told where the baselines take a while, and how far scoring is.
         parent: the run that it is an update of; None for a fit.
+        texts: what is said about the items, where the run uses it and it is at hand.
     """
     document, own, branches = _score(fitted, run, callback)
-    names: Sequence[str] = QUICK
+    words = _words(texts, fitted) if fitted.config.evaluation.baselines else None
+    names: Sequence[str] = QUICK if words is None else QUICK_WITH_NAMES
     chosen = None
     if parent is not None and VALIDATION not in own:
         before = parent.verdict.baseline if parent.verdict is not None else None
         chosen = before.name if before is not None else "popularity"
+        if BASELINES.get(chosen).cls.reads_names:  # they are not read again
+            chosen = "popularity"
         names = list(dict.fromkeys(("popularity", chosen)))
-    taken, skipped = quick_baselines(fitted, callback, names)
-    beside = {name: _evaluations(partial(_beside, name), fitted, callback) for name in taken}
+    taken, skipped = quick_baselines(fitted, callback, names, words)
+    beside = {name: _evaluations(partial(_beside, name, texts), fitted, callback) for name in taken}
     metrics = {
         name: {split: dict(evaluation.metrics) for split, evaluation in scores.items()}
         for name, scores in beside.items()
@@ -138,5 +151,11 @@ def _evaluations(
     return found
 
 
-def _beside(name: str, fitted: FittedModel) -> Scorer:
-    return fit_beside(name, fitted.split)
+def _beside(name: str, texts: ItemTexts | None, fitted: FittedModel) -> Scorer:
+    words = _words(texts, fitted) if BASELINES.get(name).cls.reads_names else None
+    return fit_beside(name, fitted.split, words)
+
+
+def _words(texts: ItemTexts | None, fitted: FittedModel) -> csr_array | None:
+    """Return the weights of the words of items, `[I, U]`; None without names."""
+    return None if texts is None else run_name_words(fitted.config, texts, fitted.split.vocabulary)[0]

@@ -19,11 +19,14 @@ from typing import Any
 
 from safetensors.torch import save
 
-from mltfr.errors import DataError
+from mltfr.baselines import BASELINES
+from mltfr.errors import ConfigError, DataError
 from mltfr.interactions import InteractionLog, LastTime, NewRows, Split, extend
 from mltfr.interactions.last_time import last_time_facts
 from mltfr.interactions.read_as import read_as_facts, tell_read_as
 from mltfr.losses.distillation import DistillationConfig
+from mltfr.names.config import MEMORY
+from mltfr.names.texts import ItemTexts
 from mltfr.pipeline.artifact import open_run, save_artifact
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.data_counts import count_data
@@ -31,7 +34,7 @@ from mltfr.pipeline.finished import finished_from
 from mltfr.pipeline.fit import fit_split
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import BLEND, Model
-from mltfr.pipeline.names import FINGERPRINT
+from mltfr.pipeline.names import FINGERPRINT, read_names
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.training import Callback
 from mltfr.training.checkpoint import plain_tensors
@@ -100,7 +103,8 @@ def update(
         stop: when set, training writes a checkpoint and raises `Interrupted`.
 
     Raises:
-        DataError: see `with_new_rows`.
+        DataError: see `with_new_rows`; or the names that a baseline is made of cannot be read any more.
+        ConfigError: these were given in memory.
         TokenTableError: a token table is unknown or cannot be had.
         RunError: `folder` holds something else, or another process is at work in it.
         OutputError: the disk is full, or `folder` cannot be written.
@@ -123,7 +127,10 @@ def update(
         if counts.test.targets:
             counts.tell(callback)
         if epochs:
-            updated = fit_split(config, later.split, facts, folder, resume, callback, stop, measure, started, parent)
+            texts = _names_again(config, later.split)
+            updated = fit_split(
+                config, later.split, facts, folder, resume, callback, stop, measure, started, parent, texts
+            )
         else:
             updated = replace(later, facts=facts, metrics={})
             if len(updated.split.test):
@@ -135,6 +142,24 @@ def update(
         if folder is not None:
             save_artifact(updated, folder)
         return updated, new
+
+
+def _names_again(config: RunConfig, data: Split) -> ItemTexts | None:
+    """Return what is said about the items of a baseline that is made of names, anew; None for other runs.
+
+    Raises:
+        ConfigError: they were given in memory.
+        DataError: they cannot be read any more.
+    """
+    entry = BASELINES.find(config.backbone.name)
+    if entry is None or not entry.cls.reads_names:
+        return None
+    if config.names.file == MEMORY:
+        raise ConfigError(
+            f"{config.backbone.name} is computed anew from the names of items, which were given in memory. Update it "
+            "without epochs, or fit it again with the names and all rows."
+        )
+    return read_names(config, data.vocabulary)
 
 
 def _config(parent: FittedModel, epochs: int) -> RunConfig:

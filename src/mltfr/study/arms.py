@@ -11,7 +11,7 @@ from mltfr.errors import ConfigError
 from mltfr.pipeline.blend import blend_config
 from mltfr.study.cell import Cell, Group
 from mltfr.study.config import DEFAULT_TABLES, StudyConfig
-from mltfr.study.nameless import Instead
+from mltfr.study.nameless import Instead, baselines_left_out
 
 Row = tuple[str, str, str]
 
@@ -99,7 +99,7 @@ class _Arms:
     """
 
     def __init__(self, study: StudyConfig, cells: Sequence[Cell], instead: Instead) -> None:
-        self.study, self.instead = study, instead
+        self.study, self.instead, self.without = study, instead, baselines_left_out(study)
         self.baselines: dict[tuple[str, str, str], Cell] = {}
         self.fits: defaultdict[tuple[Place, str], dict[str, Cell]] = defaultdict(dict)
         for cell in cells:
@@ -132,7 +132,7 @@ class _Arms:
     def blend(self, label: str, place: Place, tables: str) -> Cell:
         """Return the blend of the cells of its members; where they are one and the same, that one."""
         group = Group(place.data, place.backbone, label, tables, place.window)
-        members = [self.cell(member, place, tables, group) for member in self.study.blends[label].members]
+        members = [self.cell(member, place, tables, group) for member in self._members(label, place)]
         needs = {member.label: member for member in members}
         if len(needs) == 1:
             return members[0]
@@ -143,14 +143,23 @@ class _Arms:
         """Return the labels of the token tables that a row runs with; a blend with those that its members share."""
         if label not in self.study.blends:
             return list(self._rows(label, place))
-        members = self.study.blends[label].members
+        members = self._members(label, place)
         found = dict.fromkeys(each for member in members for each in self.tables(member, place))
         several = [each for each in found if each in (self.study.tables or (DEFAULT_TABLES,))]
         own = [each for each in found if each]
         return several or (own if len(own) == 1 else [""])
 
+    def _members(self, label: str, place: Place) -> list[str]:
+        """Return the labels of a blend's members that run on a data set."""
+        return [each for each in self.study.blends[label].members if each not in self.without.get(place.data, ())]
+
     def _rows(self, label: str, place: Place) -> dict[str, Cell]:
         """Return the cells of a fusion, or of a baseline, by their token tables."""
+        if label in self.without.get(place.data, ()):
+            raise ConfigError(
+                f"Data set {place.data} has no names, which '{label}' is made of, so nothing can learn from it there. "
+                "Set names.file, or have another teacher."
+            )
         if label in self.study.baselines:
             return {"": self.baselines[place.data, place.window, label]}
         return self.fits[place, self.instead.get((place.data, label), label)]

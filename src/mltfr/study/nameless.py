@@ -1,11 +1,16 @@
-"""Fusions that differ in names alone are one and the same on a data set without names, and run once."""
+"""A data set without names: fusions that differ in names alone are one and run once, baselines made of them do not."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from mltfr.baselines import BASELINES
+from mltfr.config import merge
+from mltfr.names.config import OF_WORDS
 from mltfr.study.cell import Cell
+from mltfr.study.config import StudyConfig
 
 Instead = Mapping[tuple[str, str], str]
 """The fusion that stands for another one, by the label of the data set and of that other one."""
@@ -34,14 +39,30 @@ def stand_ins(cells: Iterable[Cell], compare_with: str) -> Instead:
     return found
 
 
-def nameless_notes(instead: Instead) -> list[str]:
-    """Return a remark on every data set without names."""
+def baselines_left_out(study: StudyConfig) -> dict[str, list[str]]:
+    """Return the baselines that are made of names, by the labels of the data sets without."""
+    made_of_names = [name for name in study.baselines if BASELINES.get(name).cls.reads_names]
+    return {label: made_of_names for label in study.data if made_of_names and not words_of(study, label).get("file")}
+
+
+def words_of(study: StudyConfig, label: str) -> dict[str, Any]:
+    """Return the settings of a data set that say which words its items have."""
+    names = merge(study.settings, study.data[label].settings).get("names", {})
+    return {key: names[key] for key in OF_WORDS if key in names}
+
+
+def nameless_notes(instead: Instead, baselines: Mapping[str, list[str]]) -> list[str]:
+    """Return the remarks on data sets without names: on the fusions, and on the baselines that are left out there."""
     by_data: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for (data, fusion), other in instead.items():
         by_data[data][other].append(fusion)
-    return [
+    notes = [
         f"Data set {data} has no names, without which "
         + "; ".join(f"{', '.join(fusions)} would be '{other}' again" for other, fusions in others.items())
         + ". They are left out there; blends and teachers take what stands for them."
         for data, others in by_data.items()
+    ]
+    return notes + [
+        f"Data set {data} has no names, which {', '.join(names)} is made of. It is left out there, in blends too."
+        for data, names in baselines.items()
     ]

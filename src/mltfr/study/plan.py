@@ -18,7 +18,7 @@ from mltfr.study.arms import with_arms
 from mltfr.study.cell import Cell, Group
 from mltfr.study.config import DEFAULT_TABLES, StudyConfig
 from mltfr.study.draws import check_draws, draws_of
-from mltfr.study.nameless import Instead, stand_ins
+from mltfr.study.nameless import Instead, baselines_left_out, stand_ins, words_of
 from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
@@ -79,11 +79,15 @@ def _sources(study: StudyConfig, windows: Windows) -> Iterator[tuple[str, str, d
 
 
 def _baselines(study: StudyConfig, windows: Windows) -> Iterator[Cell]:
+    nameless = baselines_left_out(study)
     for label, window, of_data in _sources(study, windows):
         common = merge(study.settings, of_data)
         shared = {key: value for key, value in common.items() if key not in ("backbone", *OF_FUSIONS)}
         for name in study.baselines:
-            settings = {**shared, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
+            if name in nameless.get(label, ()):
+                continue
+            own = {"names": words_of(study, label)} if BASELINES.get(name).cls.reads_names else {}
+            settings = {**shared, **own, "backbone": {"name": name}, "fusion": {"name": "none"}, "seed": study.seeds[0]}
             config = resolve(file=settings, where=f"baseline '{name}' of data set '{label}'")
             yield Cell(Group(label, name, "", "", window), study.seeds[0], config, baseline=True)
 
@@ -152,6 +156,11 @@ def _check_parts(study: StudyConfig) -> None:
             BASELINES.get(name)
         except ConfigError as error:
             raise ConfigError(f"baselines: {error}") from error
+    if (nameless := baselines_left_out(study)).keys() == study.data.keys():
+        raise ConfigError(
+            f"baselines: {', '.join(next(iter(nameless.values())))} is made of the names of items, and no data set has "
+            "any. Set settings.names.file in [data.LABEL], or give --item-names LABEL=FILE."
+        )
     fusions = [named("fusion", label, settings) for label, settings in study.fusions.items()]
     every = [merge(study.settings, data.settings, of) for data in study.data.values() for of in fusions]
     read = [of for of in every if _reads_tables(of, of.get("names", {}))]

@@ -18,7 +18,7 @@ from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder, clean_up_all, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
-from mltfr.study.nameless import nameless_notes
+from mltfr.study.nameless import baselines_left_out, nameless_notes
 from mltfr.study.notes import data_notes, notes_on, resolved, samples_notes
 from mltfr.study.outlook import look_ahead
 from mltfr.study.plan import left_out, make_plan
@@ -120,11 +120,15 @@ def run_study(
             return Outcome(len(cells), done, schedule.failures)
         from mltfr.report.write import write_report
 
-        notes = [*data_notes(folder, plan), *nameless_notes(left_out(study)), *samples_notes(folder, plan)]
+        notes = [*data_notes(folder, plan), *_nameless(study), *samples_notes(folder, plan)]
         notes += notes_on(study, cells, tunings, schedule.failures)
         write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes, members_of(plan))
         winners = find_winners(study, folder.path)
     return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY, winners=winners)
+
+
+def _nameless(study: StudyConfig) -> list[str]:
+    return nameless_notes(left_out(study), baselines_left_out(study))
 
 
 def default_jobs(threads: int) -> int:

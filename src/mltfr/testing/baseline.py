@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from scipy.sparse import csr_array
 
 from mltfr.baselines import BASELINES, Baseline
 from mltfr.inference import Scorer, top_k
@@ -28,6 +29,15 @@ def training_part(users: int = 80, seed: int = 3) -> tuple[Histories, np.ndarray
     return histories, np.bincount(histories.items, minlength=ITEMS + 1).astype(np.int64)
 
 
+def training_words() -> csr_array:
+    """Return the weights of the words of all items, `[ITEMS, U]`: neighbours share some, and two items have none."""
+    random = np.random.default_rng(4)
+    words = random.random((ITEMS, 30)) * (random.random((ITEMS, 30)) < 0.1)
+    words[range(ITEMS), np.arange(ITEMS) // 4] = 1
+    words[[20, 40]] = 0
+    return csr_array(words.astype(np.float32))
+
+
 class BaselineContract:
     """What every baseline must satisfy. A subclass sets `name`, and `settings` where it needs some."""
 
@@ -42,7 +52,7 @@ class BaselineContract:
 
     def fitted(self) -> Baseline:
         """Return the baseline, fitted to the training part."""
-        return BASELINES.get(self.name).cls.fit(self.config(), *training_part())
+        return BASELINES.get(self.name).cls.fit(self.config(), *training_part(), training_words())
 
     @pytest.fixture
     def requests(self) -> list[History]:
@@ -111,11 +121,14 @@ class BaselineContract:
     def test_fitting_again_gives_the_same_state_and_reads_the_training_part_only(self) -> None:
         histories, counts = training_part()
         items, before = histories.items.copy(), counts.copy()
-        states = [BASELINES.get(self.name).cls.state_of(self.config(), histories, counts) for _ in range(2)]
+        words = training_words()
+        fit = BASELINES.get(self.name).cls.fit
+        states = [fit(self.config(), histories, counts, words).state_dict() for _ in range(2)]
         assert states[0].keys() == states[1].keys()
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
         np.testing.assert_array_equal(histories.items, items)
         np.testing.assert_array_equal(counts, before)
+        np.testing.assert_array_equal(words.toarray(), training_words().toarray())
 
     def test_its_state_is_all_there_is(self, requests: list[History]) -> None:
         fitted = self.fitted()
