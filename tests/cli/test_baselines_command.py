@@ -26,7 +26,7 @@ def table(text: str) -> list[list[str]]:
 def test_every_baseline_is_a_run_and_a_row(fitted, store):
     folder, done = fitted
     found = {row[0]: row[1:] for row in table(done.stdout)}
-    assert sorted(found) == sorted(BASELINES.names())
+    assert sorted(found) == sorted(entry.name for entry in BASELINES if not entry.cls.reads_names)
     assert [row[-1] for row in found.values()] == sorted((row[-1] for row in found.values()), reverse=True)
     for name, row in found.items():
         document = json.loads(run("evaluate", folder / "all" / name, "--json", home=store).stdout)
@@ -34,6 +34,18 @@ def test_every_baseline_is_a_run_and_a_row(fitted, store):
     best = next(iter(found))
     assert f"Best on validation: {best}. Runs written to" in done.stdout
     assert f"Next: mltfr recommend {folder / 'all' / best} --out lists.csv" in done.stdout
+
+
+def test_neighbours_by_names_take_part_where_there_are_names(fitted, store, tmp_path):
+    folder, _ = fitted
+    items = sorted({line.split(",")[1] for line in (folder / "log.csv").read_text().splitlines()[1:]})
+    names = "".join(f"{item},word{number % 5}\n" for number, item in enumerate(items))
+    (tmp_path / "names.csv").write_text("item_id,title\n" + names)
+    named = ("--item-names", tmp_path / "names.csv")
+    done = run("baselines", folder / "log.csv", "--out", tmp_path / "all", *named, home=store)
+    assert sorted(row[0] for row in table(done.stdout)) == sorted(BASELINES.names())
+    missing = ("baselines", folder / "log.csv", "--out", tmp_path / "none", "--item-names", tmp_path / "gone.csv")
+    assert "gone.csv" in refused(tmp_path, store, *missing)
 
 
 def test_each_equals_the_run_that_fit_makes(fitted, store, tmp_path):
