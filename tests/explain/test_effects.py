@@ -23,7 +23,7 @@ from mltfr.tokens import TokenStore, TokenTable
 from mltfr.training import Callback
 from support.walks import as_log, rows, walks
 
-TABLES = ("alpha", "beta")
+TABLES = ("east", "west")
 FILTER = ("fusion.filter.shortlist=12", "fusion.filter.keep=3", "fusion.consensus_weight=0")
 SMALL = [
     "backbone.hidden=16", "backbone.max_length=8", "tokens.width=8", "training.batch_size=32",
@@ -91,7 +91,7 @@ def by_hand(network: NeuralModel, fusion: MltfrFusion, part: str, module: torch.
 def test_a_table_is_left_out_by_its_router_weight_and_the_others_are_renormalised(fitted: Recommender) -> None:
     network, fusion = network_of(fitted)
     codes, history = np.array([2, 9]), np.array([3, 5, 4], np.int32)
-    effects = variant_effects(network, history, codes, [Variant(table="alpha"), Variant(table="beta")])
+    effects = variant_effects(network, history, codes, [Variant(table="east"), Variant(table="west")])
     whole = by_hand(network, fusion, "router", fusion.router, codes)
     for place, effect in zip((1, 0), effects.tolist(), strict=True):
         without = by_hand(network, fusion, "router", Alone(place), codes)
@@ -110,14 +110,14 @@ def test_a_token_is_masked_where_it_is_kept_and_many_are_in_one_batch(fitted: Re
     alone = np.concatenate([variant_effects(network, history, codes, [each]) for each in variants])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert (np.abs(together).max(1) > 1e-5).all()
-    other = next(row for row in range(30) if ("alpha", row) not in kept and row not in shortlist(network))
-    for nothing in (Variant(token=("alpha", other)), Variant()):
+    other = next(row for row in range(30) if ("east", row) not in kept and row not in shortlist(network))
+    for nothing in (Variant(token=("east", other)), Variant()):
         assert np.abs(variant_effects(network, history, codes, [nothing])).max() < 1e-6
 
 
 def shortlist(network: NeuralModel) -> list[int]:
     assert isinstance(network.fusion, MltfrFusion)
-    return network.fusion.filters.of("alpha").shortlist.ids.tolist()
+    return network.fusion.filters.of("east").shortlist.ids.tolist()
 
 
 def test_masking_is_attention_on_the_other_tokens(fitted: Recommender) -> None:
@@ -147,9 +147,9 @@ def test_words_stand_beside_what_the_controls_say(fitted: Recommender) -> None:
     assert RANDOM_TABLES in each.controls
     assert any("zero branch" in text or "without it" in text for text in each.controls)
     assert sum(each.router.values()) == pytest.approx(1)
-    assert [effect.part for effect in each.effects] == ["fusion", "table alpha", "table beta"]
+    assert [effect.part for effect in each.effects] == ["fusion", "table east", "table west"]
     assert each.effects[1].without == RENORMALISED
-    assert sum(token.looked_at for token in each.tokens if token.table == "alpha") == pytest.approx(1, abs=1e-4)
+    assert sum(token.looked_at for token in each.tokens if token.table == "east") == pytest.approx(1, abs=1e-4)
 
 
 def test_rows_of_a_control_have_no_words() -> None:
@@ -172,7 +172,7 @@ def test_a_fusion_at_the_items_tells_its_tables_and_no_tokens() -> None:
     each = fit("mltfr", "sasrec", "fusion.site=items").explain(["u1"], k=1)[0]
     assert (each.tokens, each.router) == ((), {})
     tables = [effect for effect in each.effects if effect.part.startswith("table")]
-    assert [effect.part for effect in tables] == ["table alpha", "table beta"]
+    assert [effect.part for effect in tables] == ["table east", "table west"]
     assert all(effect.value for effect in tables)
 
 
