@@ -61,11 +61,20 @@ def texts_of(config: RunConfig, facts: Mapping[str, Any], tokens: Sequence[Token
     for each, manifest in zip(configs, manifests, strict=True):
         if FUSIONS.get(each.fusion.name).cls.control != "none":
             continue
-        read = {table["name"]: table["fingerprint"] for table in manifest["tables"]}
-        for name, (fingerprint, texts) in _words(str(TokenStore().root), each.tokens).items():
-            if read.get(name) == fingerprint:
-                words[name] = texts
+        words |= table_words(each.tokens, manifest["tables"])
     return {(name, row): words[name][row] for name, row in tokens if name in words}
+
+
+def table_words(config: TokensConfig, tables: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[str]]:
+    """Return the words of every table that lies in the store as a run read it.
+
+    Args:
+        config: the run's settings of tokens.
+        tables: what its manifest says of its tables.
+    """
+    read = {table["name"]: table["fingerprint"] for table in tables}
+    stored = _words(str(TokenStore().root), config)
+    return {name: words for name, (fingerprint, words) in stored.items() if read.get(name) == fingerprint}
 
 
 @lru_cache(maxsize=4)

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mltfr.errors import MltfrError
 from mltfr.evaluation.slices import length_slices
+from mltfr.explain.kept import table_words
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.interactions import History
 from mltfr.interactions.collate import has_known_item, pad_right_aligned
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import NeuralModel
-from mltfr.tokens import TokenStore, load_tables
 
 HISTORIES = 512
 """Histories that are looked at, evenly spaced among the test examples: as many however many users there are."""
@@ -81,7 +80,7 @@ def look(fitted: FittedModel, most: int = HISTORIES) -> LookedAt | None:
         {name: (int(mask.sum()), share[mask].mean(0).tolist()) for name, mask in bins.items()},
         {name: [(row, n / count) for row, n in sorted(kept.items(), key=lambda one: (-one[1], one[0]))]
          for name, kept in keeps.items()},
-        _words(fitted),
+        table_words(fitted.config.tokens, fitted.facts.get("tables", ())),
     )  # fmt: skip
 
 
@@ -92,16 +91,3 @@ def _some(fitted: FittedModel, most: int) -> list[History]:
     found = [split.histories[int(examples.user[row])][: int(examples.cut[row])] for row in rows]
     known = [history[history > 0] for history in found]
     return [history for history, knows in zip(known, has_known_item(known), strict=True) if knows]
-
-
-def _words(fitted: FittedModel) -> dict[str, Sequence[str]]:
-    """Return the words of the tables that lie in the store as the run read them."""
-    read = {table["name"]: table["fingerprint"] for table in fitted.facts.get("tables", ())}
-    store = TokenStore()
-    if not all(name in store for name in fitted.config.tokens.tables):
-        return {}
-    try:
-        tables = load_tables(fitted.config.tokens, store)
-    except MltfrError:
-        return {}
-    return {table.name: table.words for table in tables if read.get(table.name) == table.fingerprint}
