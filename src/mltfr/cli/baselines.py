@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mltfr.cli.options import Reading, Where, reads_a_log, with_options
+from mltfr.cli.options import NameColumns, Reading, Where, reads_a_log, with_options
 from mltfr.cli.output import say, stoppable, to_resume
 
 
@@ -38,12 +38,7 @@ def baselines(
             show_default=False,
         ),
     ] = None,
-    name_columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
-        ),
-    ] = None,
+    name_columns: NameColumns = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Leave the baselines that are finished as they are, and fit the others.")
     ] = False,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from mltfr.cli.options import Address, Engine, Reading, Where, Workers, reads_a_log, with_options
+from mltfr.cli.options import Address, Engine, NameColumns, Reading, Where, Workers, reads_a_log, with_options
 from mltfr.cli.output import say, stoppable, to_resume
 
 
@@ -83,12 +83,7 @@ def fit(
             show_default=False,
         ),
     ] = None,
-    name_columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
-        ),
-    ] = None,
+    name_columns: NameColumns = None,
     new_items: Annotated[
         bool,
         typer.Option(

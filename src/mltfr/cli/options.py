@@ -46,6 +46,12 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+NameColumns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN,...", help="Columns of --item-names that are read.", show_default="all that hold words"
+    ),
+]
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Drop invalid rows, and count them, instead of stopping.")
 ]
