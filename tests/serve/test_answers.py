@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from mltfr.names.new_items import NewItems
 from mltfr.pipeline import resolve
-from mltfr.serve.loaded import LoadedRun, _depends_on_batch
+from mltfr.serve.loaded import LoadedRun
 from support.service import RUNS, client_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
@@ -175,9 +175,9 @@ def test_a_run_without_new_items_says_so(client) -> None:
 
 
 def test_the_reference_goes_alone_and_says_so(run, monkeypatch) -> None:
-    assert _depends_on_batch(resolve(preset="reference"))
-    assert not _depends_on_batch(resolve(preset="reference", fusion="none"))
-    assert not _depends_on_batch(resolve())
+    assert resolve(preset="reference").depends_on_batch
+    assert not resolve(preset="reference", fusion="none").depends_on_batch
+    assert not resolve().depends_on_batch
     alone = replace(run)
     alone.alone = True
     calls = []

@@ -15,12 +15,11 @@ from mltfr.explain.explanation import Contribution, Effect, Explanation, Removed
 from mltfr.explain.orders import OWN, null_orders, own_order, prefixes
 from mltfr.explain.removal import Mask, ReadHistory, score, window_of
 from mltfr.explain.smallest_set import Set, candidate_sets, singles, smallest_set
-from mltfr.fusion.reference import ReferenceFusion
 from mltfr.inference import FallbackScorer, Rules, Scorer, top_k
 from mltfr.interactions import UNKNOWN, History
 from mltfr.interactions.collate import Codes, has_known_item
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.pipeline.models import BLEND, BlendModel, NeuralModel
+from mltfr.pipeline.models import BLEND, BlendModel
 
 POPULAR = "training interactions"
 FALLBACK = (
@@ -49,9 +48,7 @@ class Explainer:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        model = self.fitted.model
-        members = model.members if isinstance(model, BlendModel) else [model]
-        if any(isinstance(each, NeuralModel) and isinstance(each.fusion, ReferenceFusion) for each in members):
+        if self.fitted.config.depends_on_batch:
             raise ConfigError(
                 f"'{self.fitted.config.title}' is the published arithmetic, whose scores depend on chance and on the "
                 "histories beside them, so leaving an item out says nothing. Explain a run of preset 'default'."

@@ -11,13 +11,11 @@ import numpy as np
 
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.explain.explainable import names_by_id
-from mltfr.fusion.reference import ReferenceFusion
 from mltfr.inference import Rules, top_k
 from mltfr.interactions.collate import has_known_item
 from mltfr.interactions.item_names import ItemNames, item_names
 from mltfr.page.content import Example, Section
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.pipeline.models import NeuralModel
 from mltfr.pipeline.names import FINGERPRINT, are_at_hand, read_names
 
 TITLE, LIST, SHOWN = "Examples", 10, 12
@@ -37,7 +35,7 @@ def examples(fitted: FittedModel, count: int, names: ItemNames | None) -> Sectio
     """
     if not count:
         return Section("examples", TITLE, absent=(LEFT_OUT,))
-    if isinstance(fitted.model, NeuralModel) and isinstance(fitted.model.fusion, ReferenceFusion):
+    if fitted.config.depends_on_batch:
         return Section("examples", TITLE, absent=(BY_CHANCE,))
     tested = fitted.for_test()
     split, asked = tested.split, tested.split.test

@@ -16,6 +16,7 @@ from mltfr.evaluation.metrics import USUAL, metric_names, split_metric
 from mltfr.evaluation.protocol import Average, Cutoffs, EvaluationProtocol, Metrics
 from mltfr.fusion import FUSIONS, FusionConfig
 from mltfr.fusion.mltfr import MltfrConfig
+from mltfr.fusion.reference import ReferenceConfig
 from mltfr.interactions import FilterConfig, ReadingConfig, SplitConfig
 from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.losses import LOSSES, LossConfig
@@ -127,6 +128,11 @@ class RunConfig(Config):
     def singles(self) -> tuple[RunConfig, ...]:
         """Settings of a blend's members; of another run its own."""
         return self.backbone.members if isinstance(self.backbone, BlendConfig) else (self,)
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Whether scores depend on chance and on the histories beside them, as in the published arithmetic."""
+        return any(isinstance(single.fusion, ReferenceConfig) for single in self.singles)
 
     @property
     def judged_by(self) -> str:

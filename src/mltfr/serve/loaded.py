@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import time
-from typing import Any
 
 from mltfr.batch.users import run_fingerprint
 from mltfr.explain.removal import window_of
-from mltfr.fusion.reference import ReferenceConfig
 from mltfr.inference import FallbackScorer, Retriever, Rules
 from mltfr.inference.eight_bit import CALLS_BEFORE
 from mltfr.pipeline.artifact import load_artifact
-from mltfr.pipeline.config import BlendConfig, RunConfig
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.serve.search import ItemSearch
 
@@ -91,7 +88,7 @@ class LoadedRun:
     @cached_property
     def alone(self) -> bool:
         """Whether scores depend on which histories go through the model together, so that each has to go alone."""
-        return _depends_on_batch(self.fitted.config)
+        return self.fitted.config.depends_on_batch
 
     @property
     def notes(self) -> list[str]:
@@ -110,10 +107,3 @@ class LoadedRun:
             known = [next((history for history in split.histories if (history > 0).any()), split.histories[0])]
             for _ in range(CALLS_BEFORE):
                 part.retriever.top_k(known, 1, Rules())
-
-
-def _depends_on_batch(config: RunConfig | Any) -> bool:
-    backbone = config.backbone
-    if isinstance(backbone, BlendConfig):
-        return any(_depends_on_batch(member) for member in backbone.members)
-    return isinstance(config.fusion, ReferenceConfig)
