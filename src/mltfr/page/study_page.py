@@ -54,7 +54,9 @@ def study_page(folder: Path, title: str | None = None) -> Page:
         done = sum((path / MANIFEST).is_file() for path in (folder / CELLS).glob("*"))
         said = f"Not finished: {done} of {len(plan)} cells are, and there are no tables yet."
         return Page(heading, about, said, (), (_repeat(folder, study),), FOOT)
-    found = read_contents(folder, study.metrics, study.compare_with, study.test, members_of(plan))
+    found = read_contents(
+        folder, study.metrics, study.compare_with, study.test, members_of(plan), study.contrasts
+    )
     rows = _compared(found, study.metrics[0])
     cells = found.results["cell"].n_unique()
     more = [_in_words(row) for row in rows[:TOLD]]

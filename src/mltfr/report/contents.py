@@ -11,6 +11,7 @@ import polars as pl
 from mltfr.evaluation.crossed import TestName
 from mltfr.report.blends import Members, blend_table
 from mltfr.report.comparisons import compare_all
+from mltfr.report.contrasts import Contrast, contrast_table
 from mltfr.report.draws import draw_table
 from mltfr.report.frames import Labels, read_draws, read_labels, read_results, read_users
 from mltfr.report.names import groups_of
@@ -45,7 +46,12 @@ class Contents:
 
 
 def read_contents(
-    folder: Path, metrics: Sequence[str], compare_with: str, test: TestName, members: Members | None = None
+    folder: Path,
+    metrics: Sequence[str],
+    compare_with: str,
+    test: TestName,
+    members: Members | None = None,
+    contrasts: Sequence[Contrast] = (),
 ) -> Contents:
     """Return what the report of a study holds; two calls on the same results return the same.
 
@@ -55,6 +61,7 @@ def read_contents(
         compare_with: the fusion that the others are compared with.
         test: how p is computed.
         members: the rows that blends are made of.
+        contrasts: pairs of rows that are compared with each other besides.
 
     Raises:
         RunError: the results are missing or damaged.
@@ -69,6 +76,8 @@ def read_contents(
     tables += result_tables(pooled, comparisons, labels, metrics, compare_with, test)
     blended = blend_table(pooled, pooled_over, members or {}, labels, metrics[0], test)
     tables += [blended] if blended else []
+    owed = contrast_table(pooled_over, contrasts, labels, metrics[0], test)
+    tables += [owed] if owed else []
     ranked = draw_table(results, read_draws(folder), labels, metrics[0])
     tables += [ranked] if ranked else []
     tables += window_tables(results, users, rolled, groups_of(pooled, labels), labels, metrics[0], compare_with)

@@ -10,6 +10,7 @@ from mltfr.errors import MissingExtraError, MltfrWarning
 from mltfr.evaluation.crossed import TestName
 from mltfr.report.blends import Members
 from mltfr.report.contents import read_contents
+from mltfr.report.contrasts import Contrast
 from mltfr.report.frames import read_logs
 from mltfr.report.latex import latex
 from mltfr.report.markdown import escaped, markdown
@@ -33,6 +34,7 @@ def write_report(
     test: TestName,
     notes: Sequence[str] = (),
     members: Members | None = None,
+    contrasts: Sequence[Contrast] = (),
 ) -> list[Path]:
     """Write `comparisons.parquet`, `summary.md`, `tables/` and `plots/` of a study, and return their paths.
 
@@ -48,13 +50,14 @@ def write_report(
         test: how p is computed.
         notes: what the reader should know, one paragraph each, in Markdown.
         members: the rows that blends are made of.
+        contrasts: pairs of rows that are compared with each other besides.
 
     Raises:
         RunError: the results are missing or damaged.
         DataError: the results do not fit together.
         OutputError: something cannot be written.
     """
-    found = read_contents(folder, metrics, compare_with, test, members)
+    found = read_contents(folder, metrics, compare_with, test, members, contrasts)
     with atomic_file(folder / COMPARISONS) as temporary:
         found.comparisons.write_parquet(temporary)
     written = [folder / COMPARISONS]

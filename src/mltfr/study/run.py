@@ -122,7 +122,8 @@ def run_study(
 
         notes = [*data_notes(folder, plan), *_nameless(study), *samples_notes(folder, plan)]
         notes += notes_on(study, cells, tunings, schedule.failures)
-        write_report(folder.path, study.title, study.metrics, study.compare_with, study.test, notes, members_of(plan))
+        asked = (study.title, study.metrics, study.compare_with, study.test)
+        write_report(folder.path, *asked, notes, members_of(plan), study.contrasts)
         winners = find_winners(study, folder.path)
     return Outcome(len(cells), done, schedule.failures, summary=folder.path / SUMMARY, winners=winners)
 
