@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# A file at a time on every core, the longest first (tests/support/order.py).
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test test-fast lint mutate audit bench bench-peers soak clean
@@ -28,10 +30,10 @@ demo: $(VENV)/.base  ## Fit MLTFR and its bare backbone on real data with real L
 	$(BIN)/mltfr demo
 
 test: $(VENV)/.dev  ## Run all tests that need no network, a file at a time on every core.
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 test-fast: $(VENV)/.dev  ## Run the tests that take a moment each: all but those marked slow.
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .

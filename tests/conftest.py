@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from support.order import longest_first
+
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: results to the bit need one number of threads
 ASKED = {"MLTFR_NETWORK_TESTS", "MLTFR_TEST_DAMAGES"}
 """The project's variables that the tests themselves read; all others are the user's, and no test may depend on them."""
@@ -14,8 +16,11 @@ for _name in [name for name in os.environ if name.startswith("MLTFR_") and name 
     os.environ.pop(_name, None)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests that need a package registry unless they are asked for."""
+    """Put long files first for workers; skip tests that need a package registry unless they are asked for."""
+    if hasattr(config, "workerinput"):
+        items[:] = longest_first(items)
     if os.environ.get("MLTFR_NETWORK_TESTS") == "1":
         return
     skip = pytest.mark.skip(reason="needs a package registry; set MLTFR_NETWORK_TESTS=1")
