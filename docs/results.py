@@ -3,7 +3,8 @@
 A FOLDER is what `mltfr study` wrote, without its cells and users: `results.parquet`, `comparisons.parquet`,
 `study.toml`, `summary.md`, `tables/`, `plots/`. Without any, all of `benchmarks/results/studies/` are taken.
 
-`docs/results.md` gets the summary of every study, and below them what is written by hand in `docs/results-notes/`.
+`docs/results.md` gets the summary of every study, the last one first, and below them what is written by hand in
+`docs/results-notes/`; a note `NAME.md` of a study `NAME` stands above its tables.
 With `--check` nothing is written; the exit code is 1 if the page is out of date.
 """
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Write the page, or check it; return the exit code."""
     check = "--check" in arguments
     folders = [Path(name).resolve() for name in arguments if name != "--check"]
-    folders = folders or sorted(path.parent for path in (root / STUDIES).glob("*/results.parquet"))
+    folders = folders or sorted((path.parent for path in (root / STUDIES).glob("*/results.parquet")), reverse=True)
     target, text = root / PAGE, page(folders, root)
     if target.is_file() and target.read_text("utf-8") == text:
         return 0
@@ -40,8 +41,12 @@ def page(folders: Sequence[Path], root: Path) -> str:
     for folder in folders:
         summary = relinked((folder / "summary.md").read_text("utf-8"), folder, target)
         title, _, rest = summary.partition("\n")
-        parts.append("\n".join([f"#{title}", "", command(folder, root), re.sub(r"^##", "###", rest, flags=re.M)]))
-    notes = sorted((root / NOTES).glob("*.md"))
+        note = root / NOTES / f"{folder.name}.md"
+        said = [relinked(note.read_text("utf-8"), note.parent, target)] if note.is_file() else []
+        tables = re.sub(r"^##", "###", rest, flags=re.M)
+        parts.append("\n".join([f"#{title}", "", *said, command(folder, root), tables]))
+    studies = {path.parent.name for path in (root / STUDIES).glob("*/results.parquet")}
+    notes = sorted(note for note in (root / NOTES).glob("*.md") if note.stem not in studies)
     parts += [relinked(note.read_text("utf-8"), note.parent, target) for note in notes]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 

@@ -48,6 +48,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "docs/results-notes").mkdir(parents=True)
     single = "## Single fits\n\nSee [a](https://x.org) and [b](#single).\n"
     (tmp_path / "docs/results-notes/single.md").write_text(single)
+    said = "### What it says\n\nAll is well, see [a](../../benchmarks/a.md).\n"
+    (tmp_path / "docs/results-notes/main.md").write_text(said)
     return tmp_path
 
 
@@ -56,7 +58,9 @@ def test_the_page_has_every_study_with_links_that_lead_somewhere(root: Path) -> 
     page = root / "docs" / "results.md"
     text = page.read_text("utf-8")
     headings = re.findall(r"^#+ .*$", text, re.M)
-    assert headings[:3] == ["# Results", "## Study controls", "### Overview: relative gain in NDCG@10 over none"]
+    assert headings[:3] == ["# Results", "## Study main", "### What it says"]
+    assert text.count("All is well, see [a](../benchmarks/a.md).") == 1, "a study's own note stands above its tables"
+    assert headings.index("### What it says") < headings.index("### Overview: relative gain in NDCG@10 over none")
     assert headings[-1] == "## Single fits"
     assert "mltfr study benchmarks/results/studies/controls/study.toml --out runs/controls" in text
     assert "Few epochs." in text
