@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
 
 from support.order import longest_first
 
+gc.disable()  # until the tests are collected: next to nothing of that is garbage
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: results to the bit need one number of threads
 ASKED = {"MLTFR_NETWORK_TESTS", "MLTFR_TEST_DAMAGES"}
 """The project's variables that the tests themselves read; all others are the user's, and no test may depend on them."""
@@ -27,6 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "network" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Spare what is imported and collected the garbage collections: every training of two rounds asks for one."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
