@@ -11,6 +11,7 @@ The sections are the files of `faults/`: each says what it tries, and what count
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shutil
 import sys
@@ -76,14 +77,18 @@ def _import_libraries() -> None:
     """Import what the cases need, and compute nothing: libraries make their threads on use, after the fork."""
     import duckdb  # noqa: F401
     import filelock  # noqa: F401
+    import rich.console
+    import rich.table  # noqa: F401
     import torch
 
+    import mltfr.batch
     import mltfr.cli.main
     import mltfr.interactions.prepare
     import mltfr.report.write
     import mltfr.study  # noqa: F401
 
     torch.set_num_threads(1)
+    gc.freeze()  # no child looks through them for garbage, nor copies their memory by it
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,7 +16,10 @@ UNEQUAL = ("results.parquet",)
 
 
 def do_undisturbed(material: Path, folder: Path, kinds: set[str]) -> None:
-    """Do every job once, and keep what it wrote, how long it took and its number of operations."""
+    """Do every job once for all sections, and keep what it wrote, how long it took and its number of operations."""
+    shared = material.with_name("undisturbed")
+    shared.mkdir(exist_ok=True)
+    folder.symlink_to(shared)
     for kind in kinds:
         job, place = JOBS[kind.partition(":")[0]], folder / kind.partition(":")[0]
         if place.exists():

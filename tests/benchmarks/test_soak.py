@@ -22,7 +22,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     out = tmp_path_factory.mktemp("soak") / "soak.json"
     options = ["--scale", "0.01", "--out", str(out), "--only", *SECTIONS]
     command = [sys.executable, str(ROOT / "benchmarks" / "soak.py"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert out.is_file(), done.stderr
     return list(json.loads(out.read_text())["rows"])
 
