@@ -11,7 +11,7 @@ import torch
 
 from mltfr import Recommender
 from mltfr.explain.effects import IS_A_CONTROL, RANDOM_TABLES, RENORMALISED, variant_effects
-from mltfr.explain.kept import kept_tokens
+from mltfr.explain.kept import kept_of
 from mltfr.explain.variants import Variant, mltfr_members
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shortlist import Choice
@@ -102,7 +102,7 @@ def test_a_table_is_left_out_by_its_router_weight_and_the_others_are_renormalise
 def test_a_token_is_masked_where_it_is_kept_and_many_are_in_one_batch(fitted: Recommender) -> None:
     network, _ = network_of(fitted)
     codes, history = np.array([2, 9, 11]), np.array([3, 5, 4, 5], np.int32)
-    kept = kept_tokens(network, history)
+    (kept,) = kept_of(network, [history]).tokens
     assert {name for name, _ in kept} == set(TABLES)
     assert len(kept) == 6
     variants = [Variant(token=token) for token in kept]
@@ -123,7 +123,7 @@ def shortlist(network: NeuralModel) -> list[int]:
 def test_masking_is_attention_on_the_other_tokens(fitted: Recommender) -> None:
     network, fusion = network_of(fitted)
     codes, history = np.array([2]), np.array([3], np.int32)
-    (table, token), *_ = kept_tokens(network, history)
+    (table, token), *_ = kept_of(network, [history]).tokens[0]
     core, place = fusion.experts.of(table).core, fusion.filters.of(table).shortlist.ids.tolist().index(token)
     calls: list[tuple[tuple[Any, ...], torch.Tensor]] = []
     hook = core.register_forward_hook(lambda _, inputs, output: calls.append((inputs, output)))
@@ -150,6 +150,17 @@ def test_words_stand_beside_what_the_controls_say(fitted: Recommender) -> None:
     assert [effect.part for effect in each.effects] == ["fusion", "table east", "table west"]
     assert each.effects[1].without == RENORMALISED
     assert sum(token.looked_at for token in each.tokens if token.table == "east") == pytest.approx(1, abs=1e-4)
+
+
+def test_every_member_of_a_blend_looks_at_what_it_reads() -> None:
+    """Members may read fewer items than the blend; a control among them has tokens of its own in the same tables."""
+    members = [fit(), fit("mltfr", "sasrec", "backbone.max_length=4"), fit("random")]
+    for some, words in ((members[:2], True), (members, False)):
+        blend = Recommender.blend(some, [3, 1, 1][: len(some)], callback=Callback())
+        each = blend.explain(histories=[[f"i{n}" for n in range(8)]], k=1)[0]
+        assert each.tokens
+        assert all((token.text is not None) == words for token in each.tokens)
+        assert sum(each.router.values()) == pytest.approx(1)
 
 
 def test_rows_of_a_control_have_no_words() -> None:

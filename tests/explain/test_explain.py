@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mltfr import Recommender
+from mltfr.baselines import BASELINES
 from mltfr.baselines.popularity import Popularity
 from mltfr.errors import ConfigError, DataError, MltfrWarning, RunError
 from mltfr.explain import Explainer, Explanation
@@ -28,7 +29,7 @@ from support.networks import Network
 
 ITEMS = 30
 SMALL = ["backbone.hidden=16", "backbone.max_length=6", "training.samples=positions", "training.batch_size=64"]
-LINEAR = ("popularity", "markov", "item-knn", "ease", "ease-recent")
+LINEAR = tuple(BASELINES.names())
 
 
 def log() -> pl.DataFrame:
@@ -43,6 +44,8 @@ def log() -> pl.DataFrame:
 
 def fit(backbone: str, **more: Any) -> Recommender:
     network = {} if backbone in LINEAR else {"fusion": "none", "epochs": 3, "settings": SMALL, **more}
+    if backbone == "name-knn":
+        network["item_names"] = {f"i{n}": f"w{n % 5} w{n % 7}" for n in range(ITEMS)}
     return Recommender(backbone=backbone, **network).fit(log(), callback=Callback())
 
 
@@ -64,7 +67,8 @@ def test_parts_of_baselines_sum_to_the_score(baseline: Recommender) -> None:
         assert math.isclose(each.reference + each.sum_of_parts, each.score, abs_tol=1e-5)
         assert abs(each.interaction) < 1e-5
         assert each.sum_of_parts == pytest.approx(sum(one.value for one in each.contributions), abs=1e-5)
-    units = {"popularity": "training interactions", "markov": "probability", "item-knn": "sum of similarities"}
+    units = {"popularity": "training interactions", "markov": "probability", "item-knn": "sum of similarities",
+             "name-knn": "sum of cosines"}  # fmt: skip
     assert {each.unit for each in found} == {units.get(baseline.config.backbone.name, "sum of weights")}
 
 
@@ -93,6 +97,25 @@ def test_leaving_one_out_is_the_difference_of_two_scores_to_the_bit(sasrec: Reco
     np.testing.assert_array_equal(found.values, plain[0] - plain[2:])
     np.testing.assert_array_equal(found.totals, plain[0] - plain[1])
     assert found.values.any(axis=1).all()
+
+
+def test_ten_items_of_a_long_history_are_few_calls_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long that takes is measured by benchmarks/explain.py; what it takes are calls, of many histories each."""
+    sasrec = fit("sasrec", settings=[*SMALL, "backbone.max_length=50"])
+    calls: list[int] = []
+    queries = ModelScorer.queries
+
+    def counted(scorer: ModelScorer, histories: Any) -> Any:
+        calls.append(len(histories))
+        return queries(scorer, histories)
+
+    monkeypatch.setattr(ModelScorer, "queries", counted)
+    history = [f"i{n % 20}" for n in range(50)]
+    assert len(sasrec.explain(histories=[history], k=10)) == 10
+    best, one_out, *sets = calls
+    assert (best, one_out) == (1, 22)                                    # as it is, empty, without each of 20
+    assert len(sets) == 1
+    assert sets[0] <= 10 * (5 + 10) + 2 * 5
 
 
 def test_sums_are_told(sasrec: Recommender) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from mltfr.explain.contributions import Values
 from mltfr.explain.explanation import Effect, KeptToken
-from mltfr.explain.kept import kept_tokens, router_shares, texts_of
+from mltfr.explain.kept import Kept, kept_of, words_of
 from mltfr.explain.removal import Mask, ReadHistory, score
 from mltfr.explain.variants import Variant, mltfr_members, with_variants, without_names
 from mltfr.fusion import FUSIONS
@@ -89,15 +89,19 @@ def fusion_effects(
     members = mltfr_members(model)
     of_items = any(network.corrects_items for network, *_ in members)
     tables = sorted({name for _, fusion, _ in members for name in fusion.widths})
-    kept = {} if of_items else kept_tokens(model, history.window)
+    seen = Kept({}, [{}]) if of_items else kept_of(model, [history.window])
+    (kept,) = seen.tokens
     variants = [*(Variant(table=name) for name in tables), *(Variant(token=token) for token in kept)]
     values = variant_effects(model, history.window, codes, variants, alone=of_items)     # [V, C]
     for name, row in zip(tables, values, strict=False):
         effects.append(tuple(Effect(f"table {name}", value, RENORMALISED) for value in row.tolist()))
-    texts = texts_of(fitted.config, fitted.facts, list(kept))
-    told = [KeptToken(*token, texts.get(token), weight, 0.0) for token, weight in kept.items()]
+    words = words_of(fitted.config, fitted.facts) if kept else {}
+    told = [
+        KeptToken(table, row, words[table][row] if table in words else None, weight, 0.0)
+        for (table, row), weight in kept.items()
+    ]
     tokens = tuple(zip(told, values[len(tables) :], strict=True))
-    shares = {} if of_items else router_shares(model, history.window)
+    shares = {name: float(share[0]) for name, share in sorted(seen.shares.items())}
     return FusionEffects(tuple(effects), shares, tokens, _controls(fitted, bool(members), of_items))
 
 

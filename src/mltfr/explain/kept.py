@@ -1,80 +1,93 @@
-"""What the newest position of a history looked at: the router's shares, and the tokens that it keeps."""
+"""What the newest positions of histories look at: the router's shares, the tokens that they keep, and their words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from mltfr.errors import MltfrError
 from mltfr.explain.variants import Token, mltfr_members
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import History
 from mltfr.interactions.collate import pad_right_aligned
-from mltfr.pipeline.config import BlendConfig, RunConfig
+from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.models import BLEND, Model
 from mltfr.tokens import TokensConfig, TokenStore, load_tables
 
+BATCH = 32
+"""Histories that are looked at together."""
 
-def router_shares(model: Model, window: History) -> dict[str, float]:
-    """Return the router's share of every table at the newest position; of a blend, the mean by its weights."""
-    total: dict[str, float] = {}
+
+@dataclass(frozen=True)
+class Kept:
+    """What the newest positions of H histories look at.
+
+    Attributes:
+        shares: by table, the router's share `[H]`; of a blend, the mean by its members' weights.
+        tokens: of every history, the tokens that are kept with their weights; of a blend, the largest of its members'.
+    """
+
+    shares: Mapping[str, npt.NDArray[np.float64]]
+    tokens: Sequence[Mapping[Token, float]]
+
+
+def kept_of(model: Model, histories: Sequence[History]) -> Kept:
+    """Return what the newest positions of some histories look at; nothing of a model without a router.
+
+    Args:
+        model: a fitted model in evaluation mode.
+        histories: item codes, oldest first; every network reads the newest ones that it has places for.
+    """
     members = mltfr_members(model)
-    for network, fusion, weight in members:
-        with torch.inference_mode():
-            x, *_ = network.fusion_inputs(_batch(window, network.item_embedding.weight.device))
-            shares = fusion.router(x[0, -1:])[0].tolist()                # [N]
-        for name, share in zip(fusion.widths, shares, strict=True):
-            total[name] = total.get(name, 0.0) + weight * share
     whole = sum(weight for *_, weight in members)
-    return {name: share / whole for name, share in sorted(total.items())}
+    shares: dict[str, npt.NDArray[np.float64]] = {}
+    tokens: list[dict[Token, float]] = [{} for _ in histories]
+    for network, fusion, weight in members:
+        device = network.item_embedding.weight.device
+        for start in range(0, len(histories), BATCH):
+            batch = pad_right_aligned(histories[start : start + BATCH], network.backbone.max_length)     # [B, L]
+            with torch.inference_mode():
+                inputs = network.fusion_inputs(torch.from_numpy(batch).to(device))
+                routed = fusion.router(inputs[0][:, -1]).double().cpu().numpy()                          # [B, N]
+                kept = fusion.kept_tokens(*inputs)
+            for name, share in zip(fusion.widths, routed.T, strict=True):
+                total = shares.setdefault(name, np.zeros(len(histories)))
+                total[start : start + len(batch)] += weight / whole * share
+            for name, (ids, weights) in kept.items():
+                for row, pairs in enumerate(zip(ids[:, -1].tolist(), weights[:, -1].tolist(), strict=True), start):
+                    for token, value in zip(*pairs, strict=True):
+                        tokens[row][name, token] = max(value, tokens[row].get((name, token), 0.0))
+    return Kept(shares, tokens)
 
 
-def kept_tokens(model: Model, window: History) -> dict[Token, float]:
-    """Return the tokens that the newest position keeps, with their weights; of a blend, the largest of its members'."""
-    found: dict[Token, float] = {}
-    for network, fusion, _ in mltfr_members(model):
-        with torch.inference_mode():
-            kept = fusion.kept_tokens(*network.fusion_inputs(_batch(window, network.item_embedding.weight.device)))
-        for name, (ids, weights) in kept.items():
-            for token, weight in zip(ids[0, -1].tolist(), weights[0, -1].tolist(), strict=True):
-                found[name, token] = max(weight, found.get((name, token), 0.0))
-    return found
-
-
-def texts_of(config: RunConfig, facts: Mapping[str, Any], tokens: Sequence[Token]) -> dict[Token, str]:
-    """Return the texts of tokens, of tables that lie in the store as the run read them; nothing of a control's.
+def words_of(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """Return the words of every table that lies in the store as the run read it; none where a fusion is a control.
 
     Args:
         config: the run's settings.
         facts: what its manifest says.
-        tokens: rows of its tables.
     """
-    blended = isinstance(config.backbone, BlendConfig)
-    configs = config.backbone.members if isinstance(config.backbone, BlendConfig) else (config,)
-    manifests = facts[BLEND]["members"] if blended else [facts]
+    if is_control(config):
+        return {}
+    manifests = facts[BLEND]["members"] if BLEND in facts else [facts]
     words: dict[str, Sequence[str]] = {}
-    for each, manifest in zip(configs, manifests, strict=True):
-        if FUSIONS.get(each.fusion.name).cls.control != "none":
-            continue
-        words |= table_words(each.tokens, manifest["tables"])
-    return {(name, row): words[name][row] for name, row in tokens if name in words}
+    for each, manifest in zip(config.singles, manifests, strict=True):
+        read = {table["name"]: table["fingerprint"] for table in manifest.get("tables", ())}
+        stored = _words(str(TokenStore().root), each.tokens)
+        words |= {name: found for name, (fingerprint, found) in stored.items() if read.get(name) == fingerprint}
+    return words
 
 
-def table_words(config: TokensConfig, tables: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[str]]:
-    """Return the words of every table that lies in the store as a run read it.
-
-    Args:
-        config: the run's settings of tokens.
-        tables: what its manifest says of its tables.
-    """
-    read = {table["name"]: table["fingerprint"] for table in tables}
-    stored = _words(str(TokenStore().root), config)
-    return {name: words for name, (fingerprint, words) in stored.items() if read.get(name) == fingerprint}
+def is_control(config: RunConfig) -> bool:
+    """Return whether rows of a table mean nothing in the fusion of a run, or of one of a blend's members."""
+    return any(FUSIONS.get(each.fusion.name).cls.control != "none" for each in config.singles)
 
 
 @lru_cache(maxsize=4)
@@ -87,7 +100,3 @@ def _words(store: str, config: TokensConfig) -> dict[str, tuple[str, Sequence[st
     except MltfrError:
         return {}
     return {table.name: (table.fingerprint, table.words) for table in tables}
-
-
-def _batch(window: History, device: torch.device) -> Tensor:
-    return torch.from_numpy(pad_right_aligned([window], max(1, len(window)))).to(device)  # [1, L]

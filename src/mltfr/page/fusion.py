@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mltfr.fusion import FUSIONS
+from mltfr.explain.effects import IS_A_CONTROL
+from mltfr.explain.kept import is_control
+from mltfr.explain.variants import mltfr_members
 from mltfr.page.content import Column, Figure, Section, Table, Value
-from mltfr.page.looked_at import LookedAt, look, reads_tables
+from mltfr.page.looked_at import LookedAt, look
 from mltfr.page.svg import bars
 from mltfr.page.training import series_figure
 from mltfr.pipeline.fitted import FittedModel
@@ -45,7 +47,7 @@ def fusion(fitted: FittedModel) -> Section:
         figures.append(_by_length(found))
         figures += _kept(fitted, found)
         absent += _missing_words(fitted, found)
-    elif not reads_tables(fitted):
+    elif not mltfr_members(fitted.model):
         absent.append(f"Tokens are kept by a network with fusion mltfr; this run is {fitted.config.title}.")
     if len({one["round"] for one in fitted.history}) > 1:
         absent.append(FISHER)
@@ -78,7 +80,7 @@ def _kept(fitted: FittedModel, found: LookedAt) -> list[Figure]:
     figures = []
     for number, name in enumerate(found.tables, 1):
         words, best = found.words.get(name), list(found.tokens.get(name, ()))[:WORDS]
-        if words is None or not best or _is_control(fitted):
+        if words is None or not best:
             continue
         rows = [(words[row], row, share) for row, share in best]
         table = Table(
@@ -94,15 +96,11 @@ def _kept(fitted: FittedModel, found: LookedAt) -> list[Figure]:
 
 
 def _missing_words(fitted: FittedModel, found: LookedAt) -> list[str]:
-    if _is_control(fitted):
-        return ["The tables of this run are a control: their rows mean nothing, and have no words."]
+    if is_control(fitted.config):
+        return [IS_A_CONTROL]
     lost = [name for name in found.tables if name not in found.words]
     told = f"Words of {', '.join(lost)}: the tables do not lie here as the run read them (mltfr tokens list)."
     return [told] if lost else []
-
-
-def _is_control(fitted: FittedModel) -> bool:
-    return any(FUSIONS.get(one.fusion.name).cls.control != "none" for one in fitted.config.singles)
 
 
 def _of_tables(fitted: FittedModel) -> list[Table]:
