@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import tracemalloc
-from time import monotonic
+from time import monotonic, sleep
 
 import httpx
 import pytest
@@ -34,7 +34,8 @@ def problem(answer: httpx.Response, status: int) -> dict:
     "change",
     [{"k": k} for k in (0, -1, 10**9, 10**400, True, "5", 2.5, None)]
     + [{"k": [5]}, {"users": []}, {"users": "u1"}, {"users": [""]}, {"users": [" \u00a0"]}, {"users": [1.5]}]
-    + [{"users": [True]}, {"users": [None]}, {"users": [10**40]}, {"histories": []}, {"histories": {}}, {"kk": 5}]
+    + [{"users": ["\x85"]}, {"users": [True]}, {"users": [None]}, {"users": [10**40]}, {"kk": 5}]
+    + [{"histories": []}, {"histories": {}}]
     + [{"histories": [["a"], "b"]}, {"histories": [[["a"]]]}, {"histories": {" a": [], "a": []}}, {"include_seen": 1}]
     + [{"histories": [[]] * 257}, {"users": ["u1"] * 257}, {"deny": "i3"}, {"allow": [{}]}, {"new_items": "yes"}],
 )
@@ -123,21 +124,27 @@ def test_large_bodies_fill_the_queue_too(run) -> None:
         assert statuses == [503, 503, 504]
 
 
-def test_refusals_leave_nothing_behind(run) -> None:
-    with client_of(run, start=False, queue=1, timeout=20) as client:
-        waiting = asyncio.run_coroutine_threadsafe(client._http.post("/v1/recommend", json=ASKED), client._loop)
+def test_refusals_are_fast_and_leave_nothing_behind(run) -> None:
+    with client_of(run, start=False, queue=1, timeout=600) as client:
+        asked = client._http.post("/v1/recommend", json=ASKED, timeout=600)
+        waiting = asyncio.run_coroutine_threadsafe(asked, client._loop)
         while not len(client.service.queue):
-            pass
-        many = [("POST", "/v1/recommend", {"json": ASKED})] * 50
+            sleep(0.001)
+        many = [("POST", "/v1/recommend", {"json": ASKED})] * 20
         client.together(many)
+        times = []
+        for _ in range(10):
+            begun = monotonic()
+            assert client.post("/v1/recommend", ASKED).status_code == 503
+            times.append(monotonic() - begun)
+        assert min(times) < 0.05                                         # what else the machine does is not counted
         tracemalloc.start()
-        client.together(many)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(3):
+        held = []
+        for _ in range(10):
             assert {answer.status_code for answer in client.together(many)} == {503}
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+        grown = min(held[-4:]) - min(held[2:6])  # the first ones fill caches, and some memory is only lent
         tracemalloc.stop()
         assert grown < 50_000, grown
         client.service.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
+from mltfr.interactions.ids import WHITE_SPACE
 from mltfr.serve.app import make_app
 from mltfr.serve.keys import Keys
 from mltfr.serve.options import ServiceOptions
@@ -53,6 +55,9 @@ def test_limits_and_keys_are_documented(run) -> None:
     properties = document["components"]["schemas"]["RecommendRequest"]["properties"]
     assert properties["k"]["maximum"] == 7
     assert properties["users"]["maxItems"] == 3
+    pattern = properties["users"]["items"]["anyOf"][0]["pattern"]
+    for letter in (*WHITE_SPACE, "a", "\x1c", "\u180e", "\ufeff"):  # what `\S` is differs from language to language
+        assert bool(re.search(pattern, letter)) == bool(letter.strip(WHITE_SPACE)), letter
     assert document["paths"]["/v1/recommend"]["post"]["security"] == [{"ApiKey": []}, {"Bearer": []}]
     assert "security" not in document["paths"]["/health/live"]["get"]
     assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()

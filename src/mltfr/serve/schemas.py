@@ -36,14 +36,16 @@ def _text(value: Any) -> str:
     return value
 
 
-Text = Annotated[str, Field(strict=True, pattern=r"\S")]
+NOT_BLANK = "[^" + "".join(f"\\u{ord(letter):04x}" for letter in WHITE_SPACE) + "]"
+"""Pattern of what is more than white space; what `\\S` is differs from language to language."""
+Text = Annotated[str, Field(strict=True, pattern=NOT_BLANK)]
 Id = Annotated[
     str,
     PlainValidator(_text),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"\S"},
+                {"type": "string", "pattern": NOT_BLANK},
                 {"type": "integer", "minimum": -LARGEST, "maximum": LARGEST},
             ]
         }
