@@ -50,6 +50,7 @@ class FusionInputs:
         seed: seed of the fusion's own initial values.
         item_vectors: vectors that the user supplies, `[I + 1, W]`, row 0 and items without one zero; None
             unless the fusion reads them.
+        dropout: the backbone's.
     """
 
     hidden: int
@@ -57,6 +58,7 @@ class FusionInputs:
     tables: Sequence[PreparedTable] = field(default_factory=tuple)
     seed: int = 0
     item_vectors: Tensor | None = None
+    dropout: float = 0.0
 
 
 class Fusion(nn.Module, ABC):

@@ -52,7 +52,7 @@ class CapacityFusion(Fusion):
         with Seeded(inputs.seed):
             self.inner = variance_preserving(nn.Linear(read, width))
             self.output = zero(nn.Linear(width, hidden))
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout_beside(inputs.dropout))
         self.is_causal = inputs.is_causal
 
     def read(self, x: Tensor, mask: Tensor, count: int, vectors: Tensor | None = None) -> Tensor:

@@ -72,7 +72,9 @@ def build_model(
         fusion = None
         if config.fusion.name != "none":
             vectors = torch.from_numpy(item_vectors) if item_vectors is not None else None
-            inputs = FusionInputs(backbone.hidden, backbone.is_causal, tables, config.seed, vectors)
+            inputs = FusionInputs(
+                backbone.hidden, backbone.is_causal, tables, config.seed, vectors, config.backbone.dropout
+            )
             with drawn.copy():  # numbers of its own: the item vectors do not depend on it
                 fusion = FUSIONS.get(config.fusion.name).cls(config.fusion, inputs)
         hides_items = OBJECTIVES.get(config.objective.name).cls.hides_items
@@ -107,7 +109,7 @@ def _token_maps(space: NameSpace, hidden: int) -> dict[str, TokenMap]:
     maps = {}
     for name, basis in space.maps.items():
         whole = np.zeros((len(basis) + 1, hidden))
-        whole[:, : basis.shape[1]] = np.vstack([basis, space.offset(name)])         # [W + 1, D]
+        whole[:, : basis.shape[1]] = np.vstack([basis, space.offset(name)])  # [W + 1, D]
         weight, bias = (torch.from_numpy(values).float() for values in (whole[:-1].T, whole[-1]))
         maps[name] = TokenMap(weight, bias)
     return maps
@@ -153,7 +155,7 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
     length = min(backbone.max_length, int(split.train_length.max(initial=1)))
     masked = BACKBONES.get(backbone.name).cls.uses_mask_token
     targets = length if masked else training.targets_of(length)
-    views = 1 if config.objective.name == "none" else 3                  # a contrastive objective encodes two more
+    views = 1 if config.objective.name == "none" else 3  # a contrastive objective encodes two more
     filtered = config.filters.min_item_interactions >= MIN_INTERACTIONS
     frequent = 0 if filtered else int((counts[1:] >= MIN_INTERACTIONS).sum())
     corrects, taught = config.fusion.site == "items", bool(config.distillation.teacher)

@@ -72,8 +72,9 @@ class MltfrConfig(FusionConfig):
     """How much each expert counts at a position: `learned` from its state, or `mean`, all the same everywhere."""
     common_start: bool = True
     """Whether all experts start with the same values, or each with its own, which averaging partly cancels."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Dropout on an expert's attention and on its output."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Dropout on an expert's attention and on its output; the backbone's if not given. With less of it than the
+    backbone has, a fusion learns the histories by heart where they are short (docs/decisions/fusion-dropout.md)."""
     consensus_group: tuple[str, ...] = ()
     """Tables whose experts make the consensus expert; all of them if none is named."""
     consensus_weight: float = Field(0.1, ge=0)
@@ -92,6 +93,10 @@ class MltfrConfig(FusionConfig):
                 "out, or set site to a block"
             )
         return self
+
+    def dropout_beside(self, backbone: float) -> float:
+        """Return the dropout beside a backbone that has `backbone`."""
+        return backbone if self.dropout is None else self.dropout
 
     @property
     def knows_later_items(self) -> bool:

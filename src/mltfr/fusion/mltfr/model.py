@@ -138,9 +138,9 @@ class Expert(nn.Module):
     The core is initialised first: with one seed all cores start alike, and so do the adapters of tables of one width.
     """
 
-    def __init__(self, width: int, hidden: int, config: MltfrConfig) -> None:
+    def __init__(self, width: int, hidden: int, config: MltfrConfig, dropout: float) -> None:
         super().__init__()
-        self.core = Attention(hidden, config.heads, config.dropout, config.filter.has_null_key)
+        self.core = Attention(hidden, config.heads, dropout, config.filter.has_null_key)
         self.adapter = variance_preserving(nn.Linear(width, hidden))
 
     def keys_values(self, vectors: Tensor) -> tuple[Tensor, Tensor]:  # [M, W] -> [M, D], [M, D]
@@ -205,17 +205,18 @@ class MltfrFusion(MltfrRounds):
         turned = config.filter.query_projection and config.filter.granularity != "static"
         self.project = QueryProjection(inputs.hidden, config.filter.rate_factor) if turned else nn.Identity()
         self.needs_prefixes = inputs.is_causal and config.knows_later_items
+        dropout = config.dropout_beside(inputs.dropout)
         filters, experts = dict[str, TokenSelector](), dict[str, Expert]()
         for name, table in tables.items():
             with Seeded(inputs.seed):  # for each again: a common start, and no table depends on another
-                experts[name] = Expert(table.shape[1], inputs.hidden, config)
+                experts[name] = Expert(table.shape[1], inputs.hidden, config, dropout)
                 if config.filter.granularity == "static":
                     filters[name] = FixedTokens(table, config.filter.keep)
                 else:
                     filters[name] = TokenFilter(table, inputs.hidden, config.filter)
             with Seeded(own_seed(inputs.seed, name)):
                 if not config.common_start:
-                    experts[name] = Expert(table.shape[1], inputs.hidden, config)
+                    experts[name] = Expert(table.shape[1], inputs.hidden, config, dropout)
         self.filters, self.experts = ByTable(filters), ByTable(experts)
         router = Router if config.router == "learned" else MeanRouter
         with Seeded(inputs.seed):
