@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import subprocess
@@ -14,6 +15,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+import typer
 
 from mltfr.cli.main import main
 
@@ -28,6 +30,10 @@ SMALL = (
 """Settings that train in a moment."""
 FIT = ("--tokens", "alpha,beta", *SMALL, "--epochs", "1")
 """What a quick fit needs beside a log and a folder."""
+
+
+_made = functools.cache(typer.main.get_command)
+"""The command with all its options, which Typer makes from their functions anew for every call."""
 
 
 def run(
@@ -66,6 +72,7 @@ def here(arguments: list[str], environment: dict[str, str], out: TextIO, errors:
         with (
             patch.dict(os.environ, environment),
             patch.object(sys, "argv", ["mltfr", *arguments]),
+            patch.object(typer.main, "get_command", _made),
             redirect_stdout(out),
             redirect_stderr(errors),
             warnings.catch_warnings(),
