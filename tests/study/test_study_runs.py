@@ -25,7 +25,7 @@ from mltfr.study.folder import open_study
 from mltfr.study.launch import launch
 from support.small_study import LaunchedHere, start, write
 
-LONG = {"settings__training": {"samples": "positions", "epochs": 4, "first_round_epochs": 2, "batch_size": 16,
+LONG = {"settings__training": {"samples": "positions", "epochs": 2, "first_round_epochs": 1, "batch_size": 16,
                                "advanced": {"fisher_examples": 16, "checkpoint_seconds": 0.0}}}  # fmt: skip
 
 
