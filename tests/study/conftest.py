@@ -19,7 +19,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def write_report(
-        folder: Path, title: str, metrics: Sequence[str], compare_with: str, test: str, notes: Sequence[str], _: Any
+        folder: Path, title: str, metrics: Sequence[str], compare_with: str, test: str, notes: Sequence[str], *_: Any
     ) -> list[Path]:
         calls.append({"title": title, "metrics": metrics, "compare_with": compare_with, "test": test, "notes": notes})
         (folder / "summary.md").write_text(f"# {title}\n")
