@@ -17,11 +17,13 @@ from mltfr.testing.planted_trial import Kind, PlantedTrial, planted_trial
 
 KINDS = get_args(Kind)
 SEED = 1
+HALF = PlantedConfig(train_users=8000, held_out_users=500)
+"""Half the users of the benchmark's signal: mltfr keeps 66 % of the planted tokens, the controls 4 % at most."""
 
 
 @pytest.fixture(scope="module")
 def signal() -> PlantedSignal:
-    return planted_signal(seed=SEED)
+    return planted_signal(HALF, seed=SEED)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_hits_are_counted_up_to_the_orientation(signal: PlantedSignal) -> None:
 
 
 def test_the_same_seed_gives_the_same_signal(signal: PlantedSignal) -> None:
-    again, other = planted_signal(seed=SEED), planted_signal(seed=SEED + 1)
+    again, other = planted_signal(HALF, seed=SEED), planted_signal(HALF, seed=SEED + 1)
     assert np.array_equal(again.table.vectors, signal.table.vectors)
     assert np.array_equal(again.split.histories.items, signal.split.histories.items)
     assert not np.array_equal(other.table.vectors, signal.table.vectors)
