@@ -45,9 +45,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory, home: Path, log: Path) -> Pa
     return out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster(home: Path) -> Iterator[dict[str, str]]:
-    """Start a local Ray with two processors, once; return how this process then tells its own threads to wait."""
+    """Start a local Ray with two processors for a file; return how this process then tells its own threads to wait."""
     pytest.importorskip("ray")
     from mltfr.cluster import connected
 
