@@ -70,6 +70,7 @@ def test_an_environment_counts_as_installed_only_with_these_versions(
     assert not peer.is_installed()
 
 
+@pytest.mark.slow
 def test_mltfr_answers_the_commands(client: ModuleType, codes: Path) -> None:
     told = {"hidden": 8, "blocks": 1, "heads": 1, "length": 30, "batch": 64, "dropout": 0.0, "block": "paper"}
     more = {"data": str(codes), "loss": "bce", "samples": "positions", "threads": 1, "seed": 0}
@@ -85,6 +86,7 @@ def test_mltfr_answers_the_commands(client: ModuleType, codes: Path) -> None:
     assert ours.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_an_adapter_that_breaks_says_why(client: ModuleType) -> None:
     with pytest.raises(client.PeerError, match=r"mltfr ended: .*threads"):
         client.Client("mltfr", {})

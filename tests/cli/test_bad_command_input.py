@@ -139,6 +139,7 @@ def test_a_config_file_that_is_not_there(tmp_path: Path, store: Path, finished: 
     assert "cannot be read (Is a directory)" in refused(tmp_path, store, *arguments, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_real_process_says_it_too(tmp_path: Path, store: Path) -> None:
     (tmp_path / "log.csv").write_text(GOOD + "u1,,5\n")
     arguments = ("fit", tmp_path / "log.csv", "--out", tmp_path / "run", *FIT)

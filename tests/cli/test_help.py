@@ -52,6 +52,7 @@ def python(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
     return done
 
 
+@pytest.mark.slow
 def test_a_part_in_a_new_file_is_in_the_help(tmp_path: Path) -> None:
     for room, kind, base in (
         ("backbones", "backbone", "Backbone"), ("baselines", "baseline", "Baseline"),

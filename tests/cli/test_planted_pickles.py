@@ -138,6 +138,7 @@ def test_in_logs_and_requests(tmp_path: Path, store: Path, finished: Path, mark:
         refuse(store, mark, "fit", finished / "log.csv", "--out", tmp_path / "run", *options)
 
 
+@pytest.mark.slow
 def test_in_a_checkpoint(
     tmp_path: Path, store: Path, finished: Path, mark: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,12 +111,14 @@ def check_table(text: str, order: list[int]) -> None:
             assert "takes in what look like rows" in results[0] or "NUL" in results[0]
 
 
+@pytest.mark.slow
 @bounded
 @given(table=rows, order=orders, dialect=dialects())
 def test_a_table_in_any_dialect(table, order, dialect) -> None:
     check_table(written(table, order, dialect), order)
 
 
+@pytest.mark.slow
 @bounded
 @given(table=rows, order=orders, dialect=dialects(), damage=damages, place=st.floats(0, 1))
 def test_a_damaged_table(table, order, dialect, damage, place) -> None:
@@ -141,6 +144,7 @@ def test_what_is_written_is_what_is_read(table, delimiter, quoting) -> None:
 plain = st.sampled_from(["a", "b1", '"a"', '"b c"', '""', '"a', '12"', "'a'", "a::b", "a,b", '"a::b"', "\x1f", ""])
 
 
+@pytest.mark.slow
 @settings(bounded, max_examples=300)
 @given(
     table=st.lists(st.lists(plain, min_size=4, max_size=4) | st.lists(plain, max_size=5), max_size=8),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 from mltfr.pipeline import resolve
@@ -15,5 +17,6 @@ assert "mltfr.baselines.ease" in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_baselines_are_imported_on_use():
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=120)

@@ -30,6 +30,7 @@ def service(run):
     service.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [Keys(), Keys([KEY])], ids=["open", "keys"])
 def test_requests_made_from_the_document(service, keys) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(service, keys))
