@@ -45,6 +45,7 @@ def test_there_is_a_core() -> None:
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.slow
 @gcc_openmp
 def test_the_command_line_tells_openmp_in_time() -> None:
     text = shown("-m", "mltfr", "doctor")
@@ -52,6 +53,7 @@ def test_the_command_line_tells_openmp_in_time() -> None:
     assert "GOMP_SPINCOUNT=1000, KMP_BLOCKTIME=0" in " ".join(text.split())
 
 
+@pytest.mark.slow
 @gcc_openmp
 def test_the_command_line_leaves_what_the_user_chose() -> None:
     text = shown("-m", "mltfr", "doctor", OMP_WAIT_POLICY="passive")

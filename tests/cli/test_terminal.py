@@ -64,6 +64,7 @@ def test_ids(tmp_path: Path, store: Path, log: Path) -> None:
         assert "nobody" in refused
 
 
+@pytest.mark.slow
 def test_places_and_settings(tmp_path: Path, store: Path, log: Path) -> None:
     for number, text in enumerate(EVIL):
         place = tmp_path / f"x{text.replace('/', '_')}{number}.csv"

@@ -56,6 +56,7 @@ texts = st.one_of(*(
 columns = st.one_of(texts, st.lists(st.integers(0, 2**62 // 1000), min_size=2, max_size=10).flatmap(typed))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     times=columns,

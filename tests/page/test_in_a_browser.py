@@ -12,6 +12,8 @@ import pytest
 from support.browser import chromium, opened
 from support.command_line import run
 
+pytestmark = pytest.mark.slow
+
 LEAST_CONTRAST = 4.5
 """WCAG 2.2, 1.4.3, of text."""
 CONTRASTS = """() => {

@@ -20,6 +20,8 @@ from mltfr.serve.service import Service
 from support.browser import chromium
 from support.service import KEY
 
+pytestmark = pytest.mark.slow
+
 MARKUP = "<img src=x onerror=alert(1)>"
 TURNED = "\u202eabc\u0000"
 

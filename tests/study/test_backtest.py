@@ -48,6 +48,7 @@ def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mltfr.report.write.draw_all", lambda *_: [])
 
 
+@pytest.mark.slow
 def test_a_backtest_is_stopped_resumed_and_blind_to_what_comes_later(tmp_path: Path, events: pl.DataFrame) -> None:
     file = backtest(tmp_path / "whole", events, windows=2, data__other={"name": "synthetic"})
     outcome, out, runs = run(file, after=3, only=["data=shop"])

@@ -47,6 +47,7 @@ def damage(path: Path, numbers: random.Random) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settled", [verified.SETTLED, -1.0])
 def test_random_damage_is_found_out_or_harmless(
     store: TokenStore, monkeypatch: pytest.MonkeyPatch, settled: float
