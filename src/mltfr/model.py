@@ -147,7 +147,7 @@ class SequentialModel(nn.Module):
     def user_embedding(self, items: Tensor, prepared: Prepared | None = None, fused: bool = True) -> Tensor:
         """Return the state that scores the next item, `[B, D]`, of right-aligned codes `[B, L]`; see `encode`."""
         if self.mask_token is not None:
-            token = items.new_full((len(items), 1), self.mask_token)
+            token = items.new_full((items.shape[0], 1), self.mask_token)
             items = torch.cat([items, token], dim=1)[:, -self.backbone.max_length :]
         return self.encode(items, 1, prepared, fused)[:, -1]
 

@@ -1,4 +1,4 @@
-"""The public object: fit, evaluate, recommend, similar_items, explain, save, load."""
+"""The public object: fit, evaluate, recommend, similar_items, explain, export, save, load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from mltfr.config import load_toml
 from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation import Evaluation, SplitName, evaluate
-from mltfr.explain import Explainable
+from mltfr.export import Exportable
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
@@ -43,7 +43,7 @@ from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
 
-class Recommender(Explainable):
+class Recommender(Exportable):
     """A sequential recommender that draws on token tables.
 
     Once fitted or loaded, any number of threads may ask it at a time, and each gets what it would get alone. While

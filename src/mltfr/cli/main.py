@@ -21,6 +21,7 @@ from mltfr.cli.demo import demo
 from mltfr.cli.doctor import doctor
 from mltfr.cli.evaluate import evaluate
 from mltfr.cli.explain import explain
+from mltfr.cli.export import export
 from mltfr.cli.fit import FitCommand, fit
 from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
@@ -70,6 +71,7 @@ app.command()(recommend)
 app.command()(similar)
 app.command()(explain)
 app.command()(report)
+app.command()(export)
 app.command()(serve)
 app.command()(study)
 app.command()(doctor)

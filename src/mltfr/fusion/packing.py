@@ -28,12 +28,12 @@ def corrected_positions(x: Tensor, mask: Tensor, is_causal: bool) -> Tensor:  # 
 def pack(x: Tensor, positions: Tensor) -> Tensor:  # [B, L, ...], [P] -> [P, ...]
     """Return what stands at the positions."""
     flat = x.flatten(0, 1)
-    return flat if len(positions) == len(flat) else flat.index_select(0, positions)
+    return flat if positions.shape[0] == flat.shape[0] else flat.index_select(0, positions)
 
 
 def unpack(values: Tensor, positions: Tensor, shape: torch.Size) -> Tensor:  # [P, ...], [P] -> [B, L, ...]
     """Return a batch of `shape` `[B, L]` with the values at the positions, and zeros elsewhere."""
-    if len(positions) == shape.numel():
+    if positions.shape[0] == shape.numel():
         return values.view(*shape, *values.shape[1:])
     zeros = values.new_zeros(shape.numel(), *values.shape[1:])
     return zeros.index_copy(0, positions, values).view(*shape, *values.shape[1:])

@@ -107,9 +107,11 @@ def gather_sum(weight: Tensor, table: Tensor, index: GatherIndex) -> Tensor:
 
 
 def _worthwhile(positions: Tensor, table: Tensor) -> bool:
+    if not use_kernels(table.device):
+        return False
     one_type = positions.dtype == table.dtype and table.dtype in (torch.float32, torch.float64)
     many = torch.is_grad_enabled() or len(positions) > FEW_POSITIONS
-    return one_type and many and use_kernels(table.device) and not torch.is_autocast_enabled("cpu")
+    return one_type and many and not torch.is_autocast_enabled("cpu")
 
 
 class _GatherDot(torch.autograd.Function):

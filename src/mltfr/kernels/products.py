@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mltfr.kernels import use_kernels
+
 ROWS = 64
 """Rows of large products come in multiples of this: oneDNN compiles a program for every shape, in about 4 ms."""
 WIDE = 128
@@ -24,6 +26,7 @@ WIDE = 128
 programs)."""
 _EXACT = 1e-5
 """Largest relative error of a float32 product of a few hundred terms; one of bfloat16 factors has about 1e-3."""
+_CPU = torch.device("cpu")
 _lock = Lock()
 _inside, _before = 0, "none"
 
@@ -36,7 +39,7 @@ def large_products(rows: int) -> Iterator[None]:
     rounded.
     """
     global _inside, _before
-    if rows % ROWS or not _helps():
+    if not use_kernels(_CPU) or rows % ROWS or not _helps():
         yield
         return
     setting = _setting()

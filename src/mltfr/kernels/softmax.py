@@ -30,8 +30,10 @@ def log_softmax(scores: Tensor) -> Tensor:  # [..., K] -> [..., K]
 
 
 def _entry_by_entry(scores: Tensor) -> bool:
+    if not use_kernels(scores.device):  # asked first: a traced graph is for all shapes
+        return False
     many = scores.numel() > SMALL_BATCH_ROWS * scores.shape[-1]
-    return scores.shape[-1] < VECTORIZED_FROM and scores.dim() > 1 and many and use_kernels(scores.device)
+    return scores.shape[-1] < VECTORIZED_FROM and scores.dim() > 1 and many
 
 
 def _turned(scores: Tensor) -> Tensor:  # [..., K] -> [K, R]

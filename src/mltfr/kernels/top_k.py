@@ -29,8 +29,8 @@ def top_k(scores: Tensor, count: int) -> Tensor:
     """
     columns = scores.shape[-1]
     groups = _groups(columns, count)
-    many = len(scores) > FEW_ROWS and scores.dtype == torch.float32
-    if not (many and groups and use_kernels(scores.device)):
+    many = use_kernels(scores.device) and len(scores) > FEW_ROWS and scores.dtype == torch.float32
+    if not (many and groups):
         return scores.topk(count, dim=-1, sorted=False).indices
     rows = scores.view(-1, columns // groups, groups)                           # [R, m, G]
     group = _largest(rows.amax(1), torch.arange(groups), count)                 # [R, count]

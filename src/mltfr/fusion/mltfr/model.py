@@ -242,7 +242,7 @@ class MltfrFusion(MltfrRounds):
         """Return what is kept of every table, `[P, K]`, by queries `[B, count, D]` or, one a sequence, `[B, 1, D]`."""
         asks, users = self.queries.at(query, positions)                         # [Q, D], [Q]
         pairs = zip(self.filters.each(), tables, strict=True)
-        found = [each(asks, table.tokens, users, len(query)) for each, table in pairs]      # [Q, K] each
+        found = [each(asks, table.tokens, users, query.shape[0]) for each, table in pairs]      # [Q, K] each
         return [self.queries.spread(choice, positions, count) for choice in found]
 
     def forward(

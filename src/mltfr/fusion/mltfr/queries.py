@@ -52,7 +52,7 @@ class HistoryMean(Queries):
 
     def at(self, query: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Return one query a user, and the users."""
-        return query.squeeze(1), torch.arange(len(query), device=query.device)
+        return query.squeeze(1), torch.arange(query.shape[0], device=query.device)
 
     def spread(self, choice: Choice, positions: Tensor, last: int) -> Choice:
         """Return what every position's user keeps."""

@@ -192,13 +192,13 @@ def _best_tokens(
     query: Tensor, tokens: Tensor, keep: int, noise: Tensor | None, users: Tensor, with_rest: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the best tokens, int64 `[Q, keep]`, in no order, their scores, and what the rest scores or None."""
-    if len(query) > QUERIES_AT_ONCE and use_kernels(query.device):  # so few that their scores stay in a CPU's cache
+    if use_kernels(query.device) and len(query) > QUERIES_AT_ONCE:  # so few that their scores stay in a CPU's cache
         parts = zip(torch.split(query, QUERIES_AT_ONCE), torch.split(users, QUERIES_AT_ONCE), strict=True)
         found = (_best_tokens(part, tokens, keep, noise, owners, with_rest) for part, owners in parts)
         ids, scores, rests = zip(*found, strict=True)
         told = [each for each in rests if each is not None]
         return torch.cat(ids), torch.cat(scores), torch.cat(told) if told else None
-    with torch.autocast(query.device.type, enabled=False), large_products(len(query)):
+    with torch.autocast(query.device.type, enabled=False), large_products(query.shape[0]):
         score = query.float() @ tokens.float().T                                # [Q, M]
     best = top_k(score if noise is None else noise[users].add_(score), keep)        # [Q, K]
     kept = score.gather(1, best)                                                # [Q, K]

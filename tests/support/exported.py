@@ -1,0 +1,41 @@
+"""Tiny fitted recommenders to export, whose weights are large enough that every part counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from mltfr import Recommender
+from mltfr.interactions.synthetic import SyntheticConfig, synthetic
+from mltfr.training import Callback
+
+FUSION = {"mltfr": {"filter": {"shortlist": 16, "keep": 4}}}
+WINDOW = 6
+
+
+def fitted(backbone: str = "sasrec", fusion: str = "none", **more: Any) -> Recommender:
+    """Return a recommender of 24 items, fitted for an epoch and then stirred; its tables are synthetic."""
+    settings: dict[str, Any] = {
+        "backbone": {"name": backbone, "hidden": 8, "max_length": WINDOW},
+        "fusion": {"name": fusion, **FUSION.get(fusion, {})},
+        "tokens": {"tables": ["synthetic"], "width": 8},
+        "training": {"epochs": 1, "batch_size": 32, "advanced": {"fisher_examples": 32}},
+    }
+    for name, values in more.items():
+        settings[name] = {**settings.get(name, {}), **values}
+    log = synthetic(SyntheticConfig(users=40, items=24, topics=2, mean_length=6), seed=0).log
+    recommender = Recommender(config=settings).fit(log, callback=Callback())
+    stir(recommender.fitted.model)
+    return recommender
+
+
+def stir(model: Any) -> None:
+    """Move all weights by noise, in place; of a blend, those of every network in it."""
+    torch.manual_seed(3)
+    for network in getattr(model, "members", [model]):
+        if isinstance(network, torch.nn.Module):
+            with torch.no_grad():
+                for weight in network.parameters():
+                    weight += 0.2 * torch.randn_like(weight)
+                network.item_embedding.weight[0] = 0  # type: ignore[index, union-attr]
