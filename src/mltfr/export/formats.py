@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
@@ -58,7 +59,7 @@ def write_model(graph: ExportGraph, format: str, folder: Path) -> dict[str, Any]
         written = torch.onnx.export(
             program, (), dynamo=True, opset_version=OPSET, verbose=False, input_names=INPUTS, output_names=OUTPUTS
         )
-        weights = sum(tensor.nbytes for tensor in program.state_dict.values())
+        weights = sum(tensor.nbytes for tensor in (*program.state_dict.values(), *program.constants.values()))
         written.save(path, external_data=weights > LARGEST)  # type: ignore[union-attr]
     return {"format": format, "opset": OPSET, "torch": torch.__version__, "onnx": version("onnx")}
 
@@ -80,8 +81,10 @@ def _drop_unread(program: ExportedProgram) -> None:
     read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
     for given in program.graph_signature.input_specs:
         if given.kind in (InputKind.PARAMETER, InputKind.BUFFER) and given.arg.name not in read:
-            tensor = program.state_dict[str(given.target)]
-            program.state_dict[str(given.target)] = tensor.new_empty(0).requires_grad_(tensor.requires_grad)
+            name = str(given.target)
+            held: dict[str, Any] = program.state_dict if name in program.state_dict else program.constants
+            empty = held[name].detach().new_empty(0)
+            held[name] = nn.Parameter(empty, False) if isinstance(held[name], nn.Parameter) else empty
 
 
 @contextmanager

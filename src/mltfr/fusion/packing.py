@@ -33,7 +33,7 @@ def pack(x: Tensor, positions: Tensor) -> Tensor:  # [B, L, ...], [P] -> [P, ...
 
 def unpack(values: Tensor, positions: Tensor, shape: torch.Size) -> Tensor:  # [P, ...], [P] -> [B, L, ...]
     """Return a batch of `shape` `[B, L]` with the values at the positions, and zeros elsewhere."""
-    if positions.shape[0] == shape.numel():
+    if positions.shape[0] == shape[0] * shape[1]:
         return values.view(*shape, *values.shape[1:])
     zeros = values.new_zeros(shape.numel(), *values.shape[1:])
     return zeros.index_copy(0, positions, values).view(*shape, *values.shape[1:])
