@@ -87,9 +87,8 @@ def test_batch_and_lengths_are_dynamic_in_the_file(onnx: Path) -> None:
     import onnxruntime
 
     inputs = onnxruntime.InferenceSession(str(onnx / "model.onnx")).get_inputs()
-    assert {given.name: given.shape for given in inputs} == {
-        "histories": ["batch", "length"], "lengths": ["batch"], "excluded": ["batch", "excluded"],
-    }  # fmt: skip
+    assert [(given.name, len(given.shape)) for given in inputs] == [("histories", 2), ("lengths", 1), ("excluded", 2)]
+    assert all(isinstance(size, str) for given in inputs for size in given.shape)  # a name, and no number
 
 
 def test_a_damaged_model_is_not_published(
@@ -103,7 +102,7 @@ def test_a_damaged_model_is_not_published(
         return {"format": "onnx", "opset": formats.OPSET}
 
     monkeypatch.setattr(export_folder, "write_model", damaged)
-    with pytest.raises(MltfrError, match="does not answer as the run does: only .* Nothing was written"):
+    with pytest.raises(MltfrError, match=r"does not answer as the run does: only .* Nothing was written"):
         recommender.export(tmp_path / "exported", k=5)
     assert list(tmp_path.iterdir()) == []
 
@@ -118,7 +117,7 @@ def test_only_an_export_is_replaced_and_only_if_asked(
     monkeypatch.setattr(export_folder, "write_model", copied)
     recommender.export(tmp_path / "mine", k=5)
     before = (tmp_path / "mine" / "manifest.json").read_bytes()
-    with pytest.raises(OutputError, match="exists. Choose another --out, or give --overwrite"):
+    with pytest.raises(OutputError, match=r"exists. Choose another --out, or give --overwrite"):
         recommender.export(tmp_path / "mine", k=5)
     (tmp_path / "mine" / "items.json").write_text("[]")
     recommender.export(tmp_path / "mine", k=5, overwrite=True)
@@ -144,6 +143,6 @@ def test_what_has_no_graph_is_refused_with_the_remedy(
     with pytest.raises(MissingExtraError, match=r"pip install 'mltfr\[export\]'"):
         recommender.export(tmp_path / "out")
     monkeypatch.setattr(formats.torch, "__version__", "2.6.1")
-    with pytest.raises(ConfigError, match="needs torch 2.9 or newer, and this is 2.6.1"):
+    with pytest.raises(ConfigError, match=r"needs torch 2.9 or newer, and this is 2.6.1"):
         recommender.export(tmp_path / "out", "torch")
     assert list(tmp_path.iterdir()) == []
