@@ -6,6 +6,7 @@ import io
 import random
 import stat
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -113,3 +114,45 @@ def test_any_damage_is_one_line(tmp_path: Path) -> None:
             refusals.append(str(error))
     assert len(refusals) > 250
     assert not any("\n" in refusal for refusal in refusals)
+
+
+def write_tar(path: Path, *infos: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as archive:
+        for info in infos:
+            archive.addfile(info, io.BytesIO(b"x" * info.size))
+    return path
+
+
+def tar_info(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = size, kind, "/etc/hostname"
+    return info
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tgz"])
+def test_a_file_of_a_tar(tmp_path: Path, name: str) -> None:
+    path, target = write_tar(tmp_path / name, tar_info("../a", 3), tar_info("./a", 5)), io.BytesIO()
+    copy_member(path, "a", target, FetchError)
+    assert target.getvalue() == b"xxxxx"
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        (tar_info("a", 0, tarfile.SYMTYPE), "is a link, or no file"),
+        (tar_info("a", 0, tarfile.LNKTYPE), "is a link, or no file"),
+        (tar_info("a", 0, tarfile.DIRTYPE), "is a link, or no file"),
+        (tar_info("a", 1001), "has 1,001 bytes unpacked, more than the 1,000 that were expected"),
+        (tar_info("b"), "has no file a"),
+    ],
+)
+def test_what_is_refused_of_a_tar(tmp_path: Path, info: tarfile.TarInfo, message: str) -> None:
+    with pytest.raises(FetchError, match=message):
+        copy_member(write_tar(tmp_path / "x.tar", info), "a", io.BytesIO(), FetchError, 1000)
+
+
+def test_a_damaged_tar(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tgz", tar_info("a", 100_000))
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(FetchError, match=r"x\.tgz: is damaged"):
+        copy_member(path, "a", io.BytesIO(), FetchError)

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mltfr.errors import ChecksumError, ConfigError, FetchError, shown
@@ -78,7 +80,11 @@ class HttpsRedirects(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def urlopen(url: str, timeout: float) -> Any:
+class TooLargeError(FetchError):
+    """A server sends more than was expected."""
+
+
+def urlopen(url: str | Request, timeout: float) -> Any:
     """Open an https address; redirects lead to https addresses alone."""
     return build_opener(HttpsRedirects).open(url, timeout=timeout)
 
@@ -106,33 +112,69 @@ def download_url(
         ChecksumError: what arrived has another checksum.
         OutputError: the file cannot be written.
     """
+    check_address(url)
+    with fetch_errors(url), urlopen(url, timeout=timeout) as response, atomic_file(path) as temporary:
+        with temporary.open("wb") as file:
+            receive(response, file, url, progress, limit)
+        if checksum is not None and (found := sha256(temporary)) != checksum:
+            raise ChecksumError(
+                f"{url}: SHA-256 is {found}, expected {checksum}. It was not opened, and nothing was kept."
+            )
+
+
+def check_address(url: str) -> None:
+    """Refuse an address that may not be fetched.
+
+    Raises:
+        FetchError: it is no https address, or MLTFR_OFFLINE=1.
+    """
     if not url.startswith("https://"):
         raise FetchError(f"{url}: only https addresses are fetched.")
     check_online(url)
+
+
+@contextmanager
+def fetch_errors(url: str) -> Iterator[None]:
+    """Turn what a connection raises into one line.
+
+    Raises:
+        FetchError: the address cannot be reached, or its answer is none.
+    """
     try:
-        with urlopen(url, timeout=timeout) as response, atomic_file(path) as temporary:
-            announced = str(response.headers.get("Content-Length") or "")
-            expected = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
-            received = 0
-            progress.start(f"downloading {url} (MB)", expected // MEGABYTE or None)
-            with temporary.open("wb") as file:
-                while expected <= limit and (piece := response.read(CHUNK)):
-                    received += len(piece)
-                    if received > limit:
-                        break
-                    file.write(piece)
-                    progress.advance(received // MEGABYTE - (received - len(piece)) // MEGABYTE)
-            if max(received, expected) > limit:
-                raise FetchError(f"{url}: sends more than the {limit:,} bytes that were expected.")
-            if received < expected:
-                raise FetchError(f"{url}: the download broke off after {received:,} of {expected:,} bytes.")
-            if checksum is not None and (found := sha256(temporary)) != checksum:
-                raise ChecksumError(
-                    f"{url}: SHA-256 is {found}, expected {checksum}. It was not opened, and nothing was kept."
-                )
+        yield
     except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
         reason = getattr(error, "reason", None) or error
         raise FetchError(f"{url}: cannot be fetched ({reason}). Check the network connection.") from error
+
+
+def receive(response: Any, file: BinaryIO, url: str, progress: Progress, limit: int, have: int = 0) -> None:
+    """Write what a server sends into a file.
+
+    Args:
+        response: the answer.
+        file: where it goes, behind what is there.
+        url: its address.
+        progress: receives the megabytes that have arrived.
+        limit: bytes after which the download is given up, with what was there before.
+        have: bytes that were there before.
+
+    Raises:
+        FetchError: the answer breaks off or is too large.
+    """
+    announced = str(response.headers.get("Content-Length") or "")
+    expected = have + int(announced) if announced.isdecimal() and len(announced) < 20 else 0
+    received = have
+    progress.start(f"downloading {url} (MB)", expected // MEGABYTE or None, have // MEGABYTE)
+    while expected <= limit and (piece := response.read(CHUNK)):
+        received += len(piece)
+        if received > limit:
+            break
+        file.write(piece)
+        progress.advance(received // MEGABYTE - (received - len(piece)) // MEGABYTE)
+    if max(received, expected) > limit:
+        raise TooLargeError(f"{url}: sends more than the {limit:,} bytes that were expected.")
+    if received < expected:
+        raise FetchError(f"{url}: the download broke off after {received:,} of {expected:,} bytes.")
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:

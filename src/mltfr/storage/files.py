@@ -48,6 +48,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def md5(path: Path) -> str:
+    """Return the MD5 of a file's content, in hexadecimal; for publishers who publish no other checksum."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 def flush(path: Path) -> None:
     """Write a file or a folder through to the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
