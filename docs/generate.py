@@ -27,8 +27,8 @@ from mltfr.config.registry import Registry
 from mltfr.explain import Explainable
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
-from mltfr.interactions.catalogue import CATALOGUE as DATA
 from mltfr.interactions.columns import ITEM_NAMES, TIME_NAMES, USER_NAMES
+from mltfr.interactions.data_sets import data_sets, licences
 from mltfr.losses import LOSSES
 from mltfr.objectives import OBJECTIVES
 from mltfr.pipeline import resolve
@@ -176,9 +176,29 @@ def token_tables() -> str:
     return table(("name", "table", "download", "licence", "note"), rows)
 
 
-def data_sets() -> str:
-    """Return the catalogue of public data sets."""
-    return table(("name", "licence"), [[f"`{name}`", entry.licence] for name, entry in DATA.items()])
+def data_licences() -> str:
+    """Return the public data sets, by what may be done with them."""
+    return table(("data set", "licence"), [[", ".join(f"`{name}`" for name in names), licence]
+                                           for licence, names in licences().items()])  # fmt: skip
+
+
+def data_in_wheels() -> str:
+    """Return the public data sets that come from the package index, too."""
+    found = {name: each for name, each in data_sets().items() if any(source.wheel for source in each.log.sources)}
+    return table(("name", "licence"), [[f"`{name}`", each.licence] for name, each in found.items()])
+
+
+def data_files() -> str:
+    """Return the public data sets: what they hold, as it was published, and where their raw file is."""
+    rows = []
+    for name, each in data_sets().items():
+        source = each.log.sources[0]
+        counts = ["not published" if count is None else f"{count:,}" for count in each.counts]
+        checksum = f"MD5 `{source.md5}`" if source.md5 else "none published"
+        where = source.url or f"`{source.file}`, by hand"
+        names = "yes" if each.names else "no"
+        rows.append([f"`{name}`", f"[{each.title}]({each.page})", *counts, names, where, checksum])
+    return table(("name", "data set", "rows", "users", "items", "names", "raw file", "checksum"), rows)
 
 
 def columns() -> str:
@@ -231,7 +251,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "objectives": lambda: registered(OBJECTIVES, "objective."),
     "sources": lambda: registered(TOKEN_SOURCES, ""),
     "tables": token_tables,
-    "data": data_sets,
+    "data": data_in_wheels,
+    "licences": data_licences,
+    "files": data_files,
     "soak": reliability_tables.soak,
     "inputs": reliability_tables.inputs,
     "formats": lambda: ", ".join(f"`{name}`" for name in FORMATS) + ".",

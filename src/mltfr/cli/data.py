@@ -20,13 +20,19 @@ app = typer.Typer(
 
 
 @app.command()
-def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set: ml-100k.")]) -> None:
+def get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, see `mltfr data list`.")],
+) -> None:
     """Fetch a public data set and print its path; the names of its items, where they can be had, lie beside it.
 
     Usually: `mltfr data get ml-100k`
+
+    A download that broke off goes on where it stopped. What cannot be fetched says where it can be had, and where to
+    put it; the same command then takes it from there.
     """
     from mltfr.errors import FetchError
-    from mltfr.interactions.catalogue import CATALOGUE, get_data, get_names
+    from mltfr.interactions.catalogue import get_data, get_names, notes
+    from mltfr.interactions.data_sets import data_set
     from mltfr.storage.progress import show_progress
 
     with show_progress() as progress:
@@ -36,10 +42,37 @@ def get(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the da
         except FetchError as error:  # the log is there all the same
             names = None
             say(f"{name}: without the names of its items: {error}", err=True)
-    say(f"{name}: {CATALOGUE[name].licence}", err=True)
+    say(f"{name}: {data_set(name).licence}", err=True)
+    for note in notes(name):
+        say(f"{name}: {note}", err=True)
     if names is not None:
         say(f"{name}: the names of its items are in {names} (mltfr fit ... --item-names {names})", err=True)
     say(path)
+
+
+@app.command("list")
+def list_data(json: Json = False) -> None:
+    """List the public data sets that `mltfr data get` knows: their size as it was published, and what is allowed.
+
+    Usually: `mltfr data list`
+    """
+    from json import dumps
+
+    from mltfr.cli.output import print_list
+    from mltfr.interactions.catalogue import is_stored
+    from mltfr.interactions.data_sets import data_sets, licences
+
+    if json:
+        say(dumps({name: {**entry.summary(), "stored": is_stored(name)} for name, entry in data_sets().items()}))
+        return
+    rows = []
+    for name, entry in data_sets().items():
+        counts = ["not published" if count is None else f"{count:,}" for count in entry.counts]
+        state = "stored" if is_stored(name) else "to fetch" if entry.is_fetched else "by hand"
+        rows.append((name, *counts, "yes" if entry.names else "no", state))
+    print_list(("name", "rows", "users", "items", "names", "state"), rows)
+    for licence, names in licences().items():
+        say(f"{', '.join(names)}: {licence}")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from mltfr.config import Config, load_toml, merge
 from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation.metrics import Metric
 from mltfr.interactions import FORMATS, ReadingConfig
-from mltfr.interactions.catalogue import CATALOGUE
+from mltfr.interactions.data_sets import data_sets
 from mltfr.interactions.synthetic import SyntheticConfig
 from mltfr.names.config import IDS
 from mltfr.study.rolling import RollingConfig
@@ -47,8 +47,8 @@ class DataConfig(ReadingConfig):
     def _one_source(self) -> Self:
         if (self.file is None) == (self.name is None):
             raise ValueError("a data set needs either file or name, and not both")
-        if self.name is not None and self.name not in (SYNTHETIC, *CATALOGUE):
-            raise ValueError(f"unknown data set '{self.name}'. {one_of(self.name, (SYNTHETIC, *CATALOGUE))}")
+        if self.name is not None and self.name not in (SYNTHETIC, *data_sets()):
+            raise ValueError(f"unknown data set '{self.name}'. {one_of(self.name, (SYNTHETIC, *data_sets()))}")
         if self.synthetic is not None and self.name != SYNTHETIC:
             raise ValueError(f"'synthetic' belongs to name = \"{SYNTHETIC}\"")
         if self.format is not None and self.format not in FORMATS:
