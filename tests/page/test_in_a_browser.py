@@ -11,6 +11,7 @@ import pytest
 
 from support.browser import chromium, opened
 from support.command_line import run
+from support.read_page import read
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,38 @@ def test_it_loads_nothing_fits_and_is_legible(browser: Any, html: Path, theme: s
             const own = text.getBoundingClientRect(), svg = text.ownerSVGElement.getBoundingClientRect();
             return own.left < svg.left - 1 || own.right > svg.right + 1; }).map(text => text.textContent)""")
         assert cut == []
+        assert shown.heard == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nobody_is_shut_out(browser: Any, html: Path, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    with opened(browser, html, color_scheme=theme) as shown:
+        for summary in shown.page.query_selector_all("summary"):
+            summary.click()
+        found = axe.Axe().run(shown.page).response["violations"]
+        assert [(each["id"], each["impact"], each["nodes"][0]["html"]) for each in found] == []
+
+
+def test_a_browser_reads_it_as_it_is_written(browser: Any, html: Path) -> None:
+    """Nothing is moved, left out or added: every element stands where its tag is, and is one that there is."""
+    with opened(browser, html) as shown:
+        names = shown.page.evaluate("[...document.querySelectorAll('*')].map(each => each.localName.toLowerCase())")
+        assert names == read(html).names
+        unknown = """[...document.querySelectorAll('*')].filter(each => each instanceof HTMLUnknownElement
+            || each.constructor === SVGElement).length"""
+        assert shown.page.evaluate(unknown) == 0
+
+
+@pytest.mark.parametrize("kind", ["blend", "updated", "one-table", "random", "item-knn"])
+def test_every_kind_of_run_opens(browser: Any, kind: str, kinds: Path, store: Path, tmp_path: Path) -> None:
+    run("report", kinds / kind, "--out", tmp_path / "page.html", home=store)
+    with opened(browser, tmp_path / "page.html", viewport={"width": 360, "height": 800}) as shown:
+        for summary in shown.page.query_selector_all("summary"):
+            summary.click()
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360
+        names = shown.page.evaluate("[...document.querySelectorAll('*')].map(each => each.localName.toLowerCase())")
+        assert names == read(tmp_path / "page.html").names
         assert shown.heard == []
 
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,60 +14,7 @@ import pytest
 from mltfr import Recommender
 from mltfr.page.content import Column, Table
 from support.command_line import refused, run
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-class Read(HTMLParser):
-    """The tables, the links and the visible text of a page; every element must be closed by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.links: list[str] = []
-        self.names: list[str] = []
-        self.text: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.names.append(tag)
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.links += [value or "" for key, value in attrs if key in ("href", "src", "action", "xlink:href")]
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-        self.text.append(data)
-
-
-def read(path: Path) -> Read:
-    page = Read()
-    page.feed(path.read_text(encoding="utf-8"))
-    page.close()
-    assert page.open == []
-    assert len(set(page.ids)) == len(page.ids)
-    return page
-
-
-def table_with(page: Read, *columns: str) -> list[dict[str, str]]:
-    found = next(table for table in page.tables if set(columns) <= set(table[0]))
-    return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
+from support.read_page import assert_numbers_of, read, table_with
 
 
 @pytest.fixture(scope="session")
@@ -81,38 +27,13 @@ def html(runs: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_every_number_is_that_of_the_run(html: Path, runs: Path) -> None:
     document = json.loads((runs / "mltfr" / "metrics.json").read_text())
     page = read(html)
-    rows = {(row["recommender"], row["split"]): row for row in table_with(page, "recommender", "split", "ndcg@10")}
-    beside = {
-        ("this run", "test"): document["metrics"],
-        ("this run", "validation"): document["validation"]["metrics"],
-        ("without the fusion (zero branch)", "test"): document["zero_branch"],
-        ("without the fusion (zero branch)", "validation"): document["validation"]["zero_branch"],
-        ("with a constant in its place", "validation"): document["validation"]["constant_branch"],
-        **{(name, split): scores[split] for name, scores in document["baselines"].items() for split in scores},
-    }
-    assert rows.keys() == beside.keys()
-    for key, metrics in beside.items():
-        for metric, value in metrics.items():
-            assert rows[key][metric] == f"{value:.4f}"
+    assert_numbers_of(document, page, fused=True)
     verdict = document["verdict"]
     differences = {row["against"]: row for row in table_with(page, "against", "difference")}
     zero = differences["without the fusion (zero branch)"]
     assert zero["difference"] == f"{verdict['branches']['zero']['difference']:+.4f}"
     assert [zero["95 % from"], zero["to"]] == [f"{verdict['branches']['zero'][end]:+.4f}" for end in ("low", "high")]
     assert len(differences) == 3
-    for cut, name in (("target_popularity", "popularity"), ("history_length", "length")):
-        shown = {row["slice"]: row for row in (table_with(page, "slice") if name == "popularity" else _second(page))}
-        for part, metrics in document["slices"][cut].items():
-            if metrics["examples"]:
-                assert shown[part]["examples"] == f"{metrics['examples']:,}"
-                assert shown[part]["hr@5"] == f"{metrics['hr@5']:.4f}"
-    counts = {row["part"]: row for row in table_with(page, "part", "rows")}
-    assert counts["training"]["rows"] == f"{document['counts']['training']['interactions']:,}"
-
-
-def _second(page: Read) -> list[dict[str, str]]:
-    found = [table for table in page.tables if "slice" in table[0]][1]
-    return [dict(zip(found[0], row, strict=True)) for row in found[1:]]
 
 
 def test_the_verdict_comes_first_in_the_words_of_the_run(html: Path, runs: Path) -> None:

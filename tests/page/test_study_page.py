@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from mltfr.page.render import render
+from mltfr.page.run_page import run_page
+from mltfr.page.scores import NOT_JUDGED
 from mltfr.page.study_page import study_page
+from mltfr.pipeline.fitted import FittedModel
 from mltfr.report import write_report
 from support.command_line import SMALL, refused, run
 from support.made_up_study import write_study
@@ -61,6 +66,16 @@ def test_runs_of_one_protocol_stand_side_by_side(runs: Path, store: Path, tmp_pa
     for metrics in told["runs"].values():
         assert all(f"{value:.4f}" in html for value in metrics.values())
     assert "Paired t-test" in html
+
+
+def test_runs_that_nobody_judged_are_judged_beside_each_other(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of a study have no verdict of their own: then the comparison comes first, and is said once."""
+    monkeypatch.setattr(FittedModel, "verdict", None)
+    assert run_page(runs / "mltfr").verdict == NOT_JUDGED
+    page = run_page(runs / "mltfr", others=[runs / "none"])
+    assert "mltfr" in page.verdict
+    assert "95 % interval" in page.verdict
+    assert unescape(render(page)).count(page.verdict) == 1
 
 
 def test_other_protocols_and_names_of_a_study_are_refused(runs: Path, store: Path, tmp_path: Path) -> None:

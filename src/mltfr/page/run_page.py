@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mltfr.interactions.item_names import ItemNames
@@ -43,6 +44,9 @@ def run_page(
     verdict, more = verdict_lines(fitted.verdict)
     added = differences(fitted.verdict)
     beside = compared(folder, others, fitted.config.judged_by) if others else None
+    if fitted.verdict is None and beside is not None:
+        verdict, more = beside.paragraphs[0], beside.paragraphs[1:]
+        beside = replace(beside, paragraphs=())
     counts = f"{len(fitted.split.histories):,} users, {len(fitted.split.vocabulary):,} items"
     return Page(
         title=title or folder.resolve().name,
