@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from mltfr import Recommender
+from mltfr.names.new_items import NewItems
 from mltfr.serve.loaded import LoadedRun
 from support.service import RUNS, Client, client_of
 
@@ -23,6 +27,18 @@ def run() -> LoadedRun:
 def recommender() -> Recommender:
     """Return the same run as Python has it."""
     return Recommender.load(RUNS / "mltfr")
+
+
+@pytest.fixture(scope="session")
+def with_new() -> LoadedRun:
+    """Return a small run that knows an item which training has not seen, `new-1`; only to be read."""
+    run = LoadedRun.load(RUNS / "bare")
+    vector = run.fitted.model.trained_vectors()[4].numpy()
+    words = csr_array(np.ones((26, 1), np.float32))
+    new = NewItems(("new-1",), np.stack([vector]), words, 0.0, 1.0)
+    run = replace(run, fitted=replace(run.fitted, new_items=new), names={"new-1": "A <b>new</b> thing"})
+    run.warm_up()
+    return run
 
 
 @pytest.fixture

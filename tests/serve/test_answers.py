@@ -6,15 +6,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 import pytest
-from scipy.sparse import csr_array
 
-from mltfr.names.new_items import NewItems
 from mltfr.pipeline import resolve
 from mltfr.serve.loaded import LoadedRun
-from support.service import RUNS, client_of
+from support.service import client_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::mltfr.errors.MltfrWarning")
 GAP = 2e-4
@@ -153,23 +150,25 @@ def test_names_stand_beside_ids(run) -> None:
         assert {each["item_id"]: each["name"] for each in items} == {"i3": "<b>Heat</b>", "i4": None}
 
 
-def test_items_that_training_has_not_seen(recommender) -> None:
-    run = LoadedRun.load(RUNS / "bare")
-    vector = run.fitted.model.trained_vectors()[4].numpy()
-    words = csr_array(np.ones((26, 1), np.float32))
-    new = NewItems(("new-1",), np.stack([vector]), words, 0.0, 1.0)
-    run = replace(run, fitted=replace(run.fitted, new_items=new))
-    run.warm_up()
-    with client_of(run) as client:
+def test_items_that_training_has_not_seen(with_new: LoadedRun) -> None:
+    with client_of(with_new) as client:
         answer = client.recommend(histories=[["i3", "new-1"]], k=30, new_items=True, include_seen=True)
         (result,) = answer["results"]
         scores = {each["item_id"]: each["score"] for each in result["items"]}
-        same = run.fitted.split.vocabulary.item_ids[4]
+        same = with_new.fitted.split.vocabulary.item_ids[4]
         assert scores["new-1"] == pytest.approx(scores[same], abs=1e-5)
         assert result["skipped"] == []
-        assert client.recommend(histories=[["i3", "new-1"]])["results"][0]["skipped"] == ["new-1"]
+        assert [each["item_id"] for each in result["items"] if each["new"]] == ["new-1"]
+        old = client.recommend(histories=[["i3", "new-1"]])["results"][0]
+        assert old["skipped"] == ["new-1"]
+        assert not any("new" in each for each in old["items"])
         found = client.post("/v1/similar-items", {"items": ["new-1"], "k": 1, "new_items": True}).json()
-        assert found["results"][0]["items"][0]["item_id"] == same
+        (similar,) = found["results"][0]["items"]
+        assert (similar["item_id"], similar["new"]) == (same, False)
+        asked = {"histories": [["i3", "new-1"]], "items": ["new-1", "i6"], "k": 10, "new_items": True}
+        new, other = client.post("/v1/explain", {**asked, "include_seen": True}).json()["results"]
+        assert new["score"] == pytest.approx(scores["new-1"], abs=1e-4)
+        assert {each["item_id"] for each in other["contributions"]} == {"i3", "new-1"}
 
 
 def test_a_run_without_new_items_says_so(client) -> None:

@@ -23,8 +23,12 @@ ASKED = {"histories": [["i3", "i9"]], "k": 3}
 )  # fmt: skip
 def test_without_the_key(run, headers) -> None:
     with client_of(run, Keys([KEY])) as client:
-        for answer in (client.post("/v1/recommend", ASKED, headers=headers), client.get("/v1/info", headers=headers),
-                       client.get("/v1/nothing", headers=headers)):  # fmt: skip
+        document = client.get("/openapi.json", headers=headers).json()
+        guarded = [(method, path) for path, methods in document["paths"].items() for method in methods
+                   if path.startswith("/v1/")]  # fmt: skip
+        assert len(guarded) == 7
+        for method, path in [*guarded, ("get", "/v1/nothing")]:
+            answer = client.ask(method.upper(), path, headers=headers, json=ASKED)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert answer.headers["content-type"] == "application/problem+json"

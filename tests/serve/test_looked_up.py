@@ -72,6 +72,28 @@ def test_items_over_http(run, client) -> None:
         assert (first["item_id"], first["name"]) == (vocabulary.item_ids[0], "<b>Heat</b>")
 
 
+def test_new_items_are_found_where_they_are_asked_for(with_new, client) -> None:
+    with client_of(with_new) as knows:
+        (found,) = knows.get("/v1/items", params={"query": "NEW thing", "new_items": "true"}).json()["results"]
+        expected = {"item_id": "new-1", "name": "A <b>new</b> thing", "new": True, "interactions": 0}
+        assert found == expected
+        assert knows.get("/v1/items", params={"query": "new-1"}).json()["results"] == []
+        first = knows.get("/v1/items", params={"limit": 1, "new_items": "true"}).json()["results"][0]
+        assert not first["new"]
+    assert client.get("/v1/items", params={"new_items": "true"}).status_code == 409
+    assert client.get("/v1/items", params={"new_items": "yes"}).status_code == 422
+
+
+def test_without_a_page_the_search_is_made_when_it_is_asked_for(run, with_new, monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(ItemSearch, "__init__", lambda self, ids, *more: made.append(len(ids)))
+    for each, items in ((run, 25), (with_new, 26)):
+        replace(each).warm_up(page=False)
+        assert made == []
+        replace(each).warm_up()
+        assert made.pop() == items
+
+
 def test_histories_over_http(run, client) -> None:
     split = run.fitted.split
     user = next(iter(split.rows))

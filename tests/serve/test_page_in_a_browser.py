@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
 
@@ -91,7 +91,15 @@ def shown(browser: Any, address: str, **context: Any) -> Iterator[Window]:
     page.on("console", lambda message: heard.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: heard.append(f"error: {error}"))
     page.on("dialog", lambda dialog: (heard.append("dialog"), dialog.dismiss()))
-    page.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else heard.append(asked.url))
+
+    def answer(route: Any) -> None:
+        if route.request.url.startswith((address, "data:")):
+            route.continue_()
+        else:
+            heard.append(route.request.url)
+            route.abort()
+
+    page.route("**/*", answer)
     page.goto(address)
     try:
         yield window
@@ -182,6 +190,61 @@ def test_a_known_user_is_loaded(browser, address, named) -> None:
         assert window.ids("history") == [split.vocabulary.item_ids[code - 1] for code in reversed(codes)]
         window.page.get_by_role("button", name="Clear").click()
         assert window.ids("history") == []
+
+
+def test_new_items_are_found_and_recommended_as_such(browser, with_new) -> None:
+    same = with_new.fitted.split.vocabulary.item_ids[4]
+    with address_of(with_new) as address, shown(browser, address) as window:
+        page = window.page
+        page.get_by_text("and 1 new ones, which training has not seen").wait_for()
+        window.search_and_add("new-1")
+        assert page.locator("#found > li", has=page.get_by_text("not seen in training")).count() == 1
+        assert page.locator("#history .badge").all_text_contents() == ["new"]
+        page.get_by_label("Items of the history may come again").check()
+        page.locator("#own button[aria-expanded]").first.wait_for()
+        new = page.locator("#own > li", has=page.get_by_text("A <b>new</b> thing"))
+        assert "new" in new.locator(".badge").all_text_contents()
+        ids = [label.split()[0] for label in page.locator("#own .what bdi:first-child").all_text_contents()]
+        assert same in ids
+        assert window.heard == []
+
+
+def test_words_stand_only_beside_what_the_controls_say(browser, address, named) -> None:
+    token = {"table": "alpha", "token": 3, "text": "<b>word", "looked_at": 0.5, "effect": 0.25}
+
+    def with_words(controls: list[str]) -> Any:
+        def answer(route: Any) -> None:
+            given = route.fetch().json()
+            results = [{**each, "tokens": [token], "controls": controls} for each in given["results"]]
+            route.fulfill(json={**given, "results": results})
+
+        return answer
+
+    for controls in (["Random tables do as well."], []):
+        with shown(browser, address) as window:
+            window.page.route("**/v1/explain", with_words(controls))
+            window.search_and_add(named.fitted.split.vocabulary.item_ids[4])
+            window.page.locator("#own button[aria-expanded]").first.click()
+            told = window.page.locator(".why").first.inner_text()
+            assert ("<b>word (alpha)" in told) == ("Random tables do as well." in told) == bool(controls)
+
+
+def test_ids_stay_text(browser, run) -> None:
+    vocabulary = run.fitted.split.vocabulary
+    ids = (MARKUP, TURNED, *vocabulary.item_ids[2:])
+    split = replace(run.fitted.split, vocabulary=replace(vocabulary, item_ids=ids))
+    marked = replace(run, fitted=replace(run.fitted, split=split))
+    with address_of(marked) as address, shown(browser, address) as window:
+        page = window.page
+        for shown_as in (MARKUP, r"\u202eabc\u0000"):
+            page.fill("#query", "abc" if "abc" in shown_as else "img")
+            page.locator("#found > li", has=page.get_by_text(shown_as, exact=True)).get_by_role("button").click()
+        page.locator("#own button[aria-expanded]").first.click()
+        text = page.locator("main").inner_text()
+        assert MARKUP in text
+        assert r"\u202eabc\u0000" in text
+        assert not page.locator("img").count()
+        assert window.heard == []
 
 
 def test_a_key_is_asked_for(browser, named) -> None:

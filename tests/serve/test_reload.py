@@ -19,8 +19,7 @@ from mltfr.storage.folder import MANIFEST
 from mltfr.storage.sealed import sealed
 from support.service import RUNS, client_of
 
-RELOADS = 6
-"""The soak does it more often (benchmarks/serve.py)."""
+RELOADS = 20
 HISTORY = ["i3", "i9", "i4"]
 
 

@@ -153,7 +153,7 @@ def similar_body(request: SimilarRequest, run: LoadedRun, arrived: float) -> byt
         table = similar_items(vocabulary, part.fitted.model.item_similarity, list(dict.fromkeys(items)), request.k)
     found: dict[str, list[dict[str, Any]]] = {item: [] for item in items}
     for item, rank, other, similarity in table.iter_rows():
-        found[item].append({"rank": rank, "item_id": other, "similarity": similarity, **named(other, run)})
+        found[item].append({"rank": rank, "item_id": other, "similarity": similarity, **named(other, run, part)})
     return body(run, arrived, ({"item_id": item, "items": found[item]} for item in items))
 
 
@@ -203,7 +203,7 @@ def _result(row: Row, asked: Asked, best: TopK, number: int, run: LoadedRun) -> 
     return {
         "user_id": row.user_id,
         "items": [
-            {"rank": rank, "item_id": ids[code - 1], "score": score, **named(ids[code - 1], run)}
+            {"rank": rank, "item_id": ids[code - 1], "score": score, **named(ids[code - 1], run, asked.part)}
             for rank, (code, score) in enumerate(kept, start=1)
         ],
         "fallback": None if known else "popular",
@@ -212,9 +212,18 @@ def _result(row: Row, asked: Asked, best: TopK, number: int, run: LoadedRun) -> 
     }
 
 
-def named(item: str, run: LoadedRun) -> dict[str, str | None]:
-    """Return the name of an item as a field, where the service was given names."""
-    return {"name": run.names.get(item)} if run.names else {}
+def named(item: str, run: LoadedRun, part: Part) -> dict[str, str | bool | None]:
+    """Return as fields what an item is called, where the service was given names, and whether it is new, where asked.
+
+    Args:
+        item: its id.
+        run: the run that answers.
+        part: what of it does: with the items that training has not seen, every item says whether it is one.
+    """
+    fields: dict[str, str | bool | None] = {"name": run.names.get(item)} if run.names else {}
+    if part is not run.own:
+        fields["new"] = item not in run.fitted.split.vocabulary.codes
+    return fields
 
 
 def user_row(user: str, part: Part, newer: NewInteractions) -> Row:

@@ -24,16 +24,23 @@ ALONE = (
 
 @dataclass(eq=False)
 class Part:
-    """What answers requests: a model with its users and items, and how the best items are found."""
+    """What answers requests: a model with its users and items, how the best items are found, and items' names by id."""
 
     fitted: FittedModel
     retriever: Retriever
+    names: Mapping[str, str]
 
     @cached_property
     def window(self) -> int | None:
         """How many known items of a history the model reads, the newest ones; None for all."""
         scorer = self.retriever.scorer
         return window_of(scorer.scorer if isinstance(scorer, FallbackScorer) else scorer)
+
+    @cached_property
+    def search(self) -> ItemSearch:
+        """How items are found by their ids and names."""
+        vocabulary = self.fitted.split.vocabulary
+        return ItemSearch(vocabulary.item_ids, vocabulary.counts, self.names)
 
 
 @dataclass(eq=False)
@@ -67,7 +74,7 @@ class LoadedRun:
     @cached_property
     def own(self) -> Part:
         """The run with the items that training has seen."""
-        return Part(self.fitted, Retriever(self.fitted.scorer, self.folder))
+        return Part(self.fitted, Retriever(self.fitted.scorer, self.folder), self.names)
 
     @cached_property
     def wider(self) -> Part:
@@ -77,13 +84,7 @@ class LoadedRun:
             ConfigError: it has no vectors of any.
         """
         wider = self.fitted.with_new_items()
-        return Part(wider, Retriever(wider.scorer))
-
-    @cached_property
-    def search(self) -> ItemSearch:
-        """How the items that training has seen are found by their ids and names."""
-        vocabulary = self.fitted.split.vocabulary
-        return ItemSearch(vocabulary.item_ids, vocabulary.counts, self.names)
+        return Part(wider, Retriever(wider.scorer), self.names)
 
     @cached_property
     def alone(self) -> bool:
@@ -95,13 +96,18 @@ class LoadedRun:
         """What a caller should know of the answers."""
         return [ALONE] if self.alone else []
 
-    def warm_up(self) -> None:
+    def warm_up(self, page: bool = True) -> None:
         """Make what follows from the weights, and answer a few requests, so that the first one waits for nothing.
 
         Large catalogues get 8-bit item vectors for lone requests, which are made after some of those.
+
+        Args:
+            page: whether items are prepared for the search of the page; else the first search does that.
         """
-        self.search  # noqa: B018
-        for part in [self.own, *([self.wider] if self.fitted.new_items is not None else [])]:
+        parts = [self.own, *([self.wider] if self.fitted.new_items is not None else [])]
+        if page:
+            parts[-1].search  # noqa: B018
+        for part in parts:
             split = part.fitted.split
             split.rows, split.vocabulary.codes, part.window  # noqa: B018
             known = [next((history for history in split.histories if (history > 0).any()), split.histories[0])]

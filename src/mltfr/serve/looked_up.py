@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from mltfr.interactions import UNKNOWN
-from mltfr.serve.answers import as_problems, body, ids_of, named, unknown_ids, user_row
+from mltfr.serve.answers import as_problems, body, ids_of, named, part_of, unknown_ids, user_row
 from mltfr.serve.interactions import NewInteractions
-from mltfr.serve.loaded import LoadedRun
+from mltfr.serve.loaded import LoadedRun, Part
 from mltfr.serve.looked_up_schemas import HistoriesRequest
 
 
-def items_body(query: str, limit: int, run: LoadedRun, arrived: float) -> bytes:
-    """Return the body of the answer to a search for items."""
-    vocabulary = run.fitted.split.vocabulary
-    found = run.search.find(query, limit + 1)
+def items_body(query: str, limit: int, new_items: bool, run: LoadedRun, arrived: float) -> bytes:
+    """Return the body of the answer to a search for items.
+
+    Raises:
+        Problem: the run has no new items (409).
+    """
+    part = part_of(run, new_items)
+    vocabulary = part.fitted.split.vocabulary
+    found = part.search.find(query, limit + 1)
     results = (
-        {**_item(vocabulary.item_ids[code - 1], run), "interactions": int(vocabulary.counts[code])}
+        {**_item(vocabulary.item_ids[code - 1], run, part), "interactions": int(vocabulary.counts[code])}
         for code in found[:limit]
     )
     return body(run, arrived, results, {"more": len(found) > limit})
@@ -38,12 +43,12 @@ def histories_body(request: HistoriesRequest, newer: NewInteractions, run: Loade
         {
             "user_id": user,
             "length": len(codes),
-            "items": [_item(ids[code - 1], run) for code in codes[-request.k :].tolist()],
+            "items": [_item(ids[code - 1], run, run.own) for code in codes[-request.k :].tolist()],
         }
         for user, codes in histories
     )
     return body(run, arrived, results)
 
 
-def _item(item: str, run: LoadedRun) -> dict[str, str | None]:
-    return {"item_id": item, **named(item, run)}
+def _item(item: str, run: LoadedRun, part: Part) -> dict[str, str | bool | None]:
+    return {"item_id": item, **named(item, run, part)}

@@ -34,6 +34,8 @@ class FoundItem(Item):
 
     interactions: int
     """How many interactions training has seen with it."""
+    new: bool | None = None
+    """Whether training has not seen it; told where new items are asked for."""
 
 
 class ItemsAnswer(Answer):

@@ -74,12 +74,12 @@ def run_service(
         torch.set_num_threads(threads)
     with bind(host, port) as listener:
         run = LoadedRun.load(folder, names)
-        run.warm_up()
+        run.warm_up(page)
         service = Service(run, options)
         if metrics_port is not None:
             listen_for_metrics(host, metrics_port, service)
         app = make_app(service, keys, cors, metrics=metrics_port is None, page=page)
-        reloader = Reloader(service, folder, names)
+        reloader = Reloader(service, folder, names, page)
         if watch:
             reloader.watch()
         for note in run.notes:

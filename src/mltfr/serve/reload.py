@@ -23,10 +23,13 @@ class Reloader:
         service: what answers.
         folder: the run folder, or a link to it.
         names: names of items, see `LoadedRun`.
+        page: whether there is a page, whose search is prepared.
     """
 
-    def __init__(self, service: Service, folder: Path, names: Mapping[str, str] | None = None) -> None:
-        self.service, self.folder, self.names = service, folder, names
+    def __init__(
+        self, service: Service, folder: Path, names: Mapping[str, str] | None = None, page: bool = True
+    ) -> None:
+        self.service, self.folder, self.names, self.page = service, folder, names, page
         self._lock = Lock()
         self._stop = Event()
 
@@ -47,7 +50,7 @@ class Reloader:
                     outcome = "unchanged"
                 else:
                     run = LoadedRun.load(folder, self.names)
-                    run.warm_up()
+                    run.warm_up(self.page)
                     passed = try_run(run)
                     self.service.switch(run)
                     outcome = "switched"

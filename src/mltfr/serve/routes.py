@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
@@ -78,17 +78,18 @@ async def explain(request: Request, body: ExplainRequest) -> Response:
     return Response(await service.ask(request, work, await _size(request)), media_type=JSON)
 
 
-@guarded.get("/items", summary="Search items", responses=documented(ItemsAnswer, 422, 504, body=False))
+@guarded.get("/items", summary="Search items", responses=documented(ItemsAnswer, 409, 422, 504, body=False))
 async def items(
     request: Request,
     query: Annotated[str, Query(max_length=200, description="Words of an id or a name.")] = "",
     limit: Annotated[int, Query(ge=1, le=MOST_FOUND, description="Items, at most.")] = 20,
+    new_items: Annotated[Literal["true", "false"], Query(description="Whether new items are found too.")] = "false",
 ) -> Response:
     """Return items whose ids or names hold the words, those that begin with them first; without any, the most popular.
 
     Case and accents do not matter. Names are known where the service was given them.
     """
-    work = partial(items_body, query, limit)
+    work = partial(items_body, query, limit, new_items == "true")
     return Response(await _service(request).ask(request, work, 0), media_type=JSON)
 
 

@@ -147,13 +147,22 @@ class InteractionsRequest(Closed):
     interactions: list[Interaction] = Field(min_length=1, max_length=MOST_INTERACTIONS)
 
 
-class Recommended(BaseModel):
+class Listed(BaseModel):
     """One item of a list."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     rank: int
     item_id: str
-    score: float
     name: str | None = None
+    new: bool | None = None
+    """Whether training has not seen it; told where new items are asked for."""
+
+
+class Recommended(Listed):
+    """One item that is recommended."""
+
+    score: float
 
 
 class UserItems(BaseModel):
@@ -202,13 +211,10 @@ class ExplainAnswer(Answer):
     skipped_filters: dict[Literal["allow", "deny"], list[str]] = {}
 
 
-class SimilarItem(BaseModel):
+class SimilarItem(Listed):
     """One similar item."""
 
-    rank: int
-    item_id: str
     similarity: float
-    name: str | None = None
 
 
 class ItemItems(BaseModel):

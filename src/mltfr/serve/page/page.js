@@ -31,11 +31,13 @@ const size = (value) => {
   const much = Math.abs(value);
   return much >= 100 ? number(Math.round(value)) : much >= 0.1 ? value.toFixed(2) : much ? value.toPrecision(2) : "0";
 };
+const hasNew = () => state.info.new_items > 0; // items that training has not seen, which the run has vectors of
 const counted = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 
 function label(item, ...more) {
   const id = item.name ? make("bdi", { class: "id" }, visible(item.item_id)) : null;
-  return make("div", { class: "what" }, make("bdi", {}, called(item)), id, ...more);
+  const unseen = item.new ? make("span", { class: "badge" }, "new") : null;
+  return make("div", { class: "what" }, make("bdi", {}, called(item)), id, unseen, ...more);
 }
 
 function say(id, text) {
@@ -95,12 +97,12 @@ function soon(work, name) {
 async function search() {
   const query = at("query").value;
   try {
-    const found = await ask(`v1/items?limit=20&query=${encodeURIComponent(query)}`, null, "search");
+    const found = await ask(`v1/items?limit=20&new_items=${hasNew()}&query=${encodeURIComponent(query)}`, null, "search");
     const what = query.trim() ? "" : "The most popular. ";
     const none = found.results.length ? "" : "No item is called so. ";
     say("found-note", `${what}${none}${found.more ? "There are more: type a name or an id." : ""}`);
     at("found").replaceChildren(...found.results.map((item) => make("li", {}, make("div", { class: "row" },
-      label(item, make("span", { class: "small" }, counted(item.interactions, "interaction"))), adder(item)))));
+      label(item, make("span", { class: "small" }, item.new ? "not seen in training" : counted(item.interactions, "interaction"))), adder(item)))));
   } catch (error) {
     failed(error);
   }
@@ -114,7 +116,7 @@ function adder(item) {
 // The history, oldest first; it is shown newest first
 
 function add(item) {
-  state.history.push({ item_id: item.item_id, name: item.name });
+  state.history.push({ item_id: item.item_id, name: item.name, new: item.new });
   changed(`Added ${called(item)}.`);
 }
 
@@ -171,7 +173,7 @@ async function recommend() {
   const lists = at("lists");
   lists.setAttribute("aria-busy", "true");
   try {
-    const asked = { histories: { own: items, popular: [] }, k: Math.min(SHOWN, state.info.limits.max_k), include_seen: seen, deny };
+    const asked = { histories: { own: items, popular: [] }, k: Math.min(SHOWN, state.info.limits.max_k), include_seen: seen, deny, new_items: hasNew() };
     const answer = await ask("v1/recommend", asked, "recommend");
     at("problem").hidden = true;
     const [own, popular] = answer.results;
@@ -218,7 +220,7 @@ async function explain(own, items, seen) {
   waiting.explain?.abort();
   say("explained", "");
   if (own.fallback !== null || !own.items.length) return;
-  const asked = { histories: { own: items }, items: own.items.map((item) => item.item_id), k: own.items.length, include_seen: seen };
+  const asked = { histories: { own: items }, items: own.items.map((item) => item.item_id), k: own.items.length, include_seen: seen, new_items: hasNew() };
   try {
     const { results } = await ask("v1/explain", asked, "explain");
     const entries = new Map([...at("own").children].map((entry) => [entry.dataset.item, entry]));
@@ -294,7 +296,8 @@ function table(rows) {
 function showInfo(info) {
   say("title", info.title ?? info.name);
   document.title = `${info.title ?? info.name} · mltfr`;
-  say("about", `${number(info.items)} items, ${number(info.users)} users. Choose items, and see what the run recommends, and why.`);
+  const more = info.new_items ? ` and ${number(info.new_items)} new ones, which training has not seen` : "";
+  say("about", `${number(info.items)} items${more}, ${number(info.users)} users. Choose items, and see what the run recommends, and why.`);
   say("run", `Run ${info.run.slice(0, 12)}, mltfr ${info.mltfr}.`);
   const score = info.test.metrics?.["ndcg@10"];
   const without = info.fusion === "none" ? undefined : info.test.zero_branch?.["ndcg@10"];
