@@ -10,7 +10,7 @@ import torch
 
 from mltfr.explain.contributions import Values
 from mltfr.explain.explanation import Effect, KeptToken
-from mltfr.explain.kept import Kept, kept_of, words_of
+from mltfr.explain.kept import NewestPositions, kept_of, words_of
 from mltfr.explain.removal import Mask, ReadHistory, score
 from mltfr.explain.variants import Variant, mltfr_members, with_variants, without_names
 from mltfr.fusion import FUSIONS
@@ -89,7 +89,7 @@ def fusion_effects(
     members = mltfr_members(model)
     of_items = any(network.corrects_items for network, *_ in members)
     tables = sorted({name for _, fusion, _ in members for name in fusion.widths})
-    seen = Kept({}, [{}]) if of_items else kept_of(model, [history.window])
+    seen = NewestPositions({}, [{}]) if of_items else kept_of(model, [history.window])
     (kept,) = seen.tokens
     variants = [*(Variant(table=name) for name in tables), *(Variant(token=token) for token in kept)]
     values = variant_effects(model, history.window, codes, variants, alone=of_items)     # [V, C]

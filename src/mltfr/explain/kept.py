@@ -26,7 +26,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Kept:
+class NewestPositions:
     """What the newest positions of H histories look at.
 
     Attributes:
@@ -38,7 +38,7 @@ class Kept:
     tokens: Sequence[Mapping[Token, float]]
 
 
-def kept_of(model: Model, histories: Sequence[History]) -> Kept:
+def kept_of(model: Model, histories: Sequence[History]) -> NewestPositions:
     """Return what the newest positions of some histories look at; nothing of a model without a router.
 
     Args:
@@ -64,7 +64,7 @@ def kept_of(model: Model, histories: Sequence[History]) -> Kept:
                 for row, pairs in enumerate(zip(ids[:, -1].tolist(), weights[:, -1].tolist(), strict=True), start):
                     for token, value in zip(*pairs, strict=True):
                         tokens[row][name, token] = max(value, tokens[row].get((name, token), 0.0))
-    return Kept(shares, tokens)
+    return NewestPositions(shares, tokens)
 
 
 def words_of(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, Sequence[str]]:
