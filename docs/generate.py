@@ -182,12 +182,6 @@ def data_licences() -> str:
                                            for licence, names in licences().items()])  # fmt: skip
 
 
-def data_in_wheels() -> str:
-    """Return the public data sets that come from the package index, too."""
-    found = {name: each for name, each in data_sets().items() if any(source.wheel for source in each.log.sources)}
-    return table(("name", "licence"), [[f"`{name}`", each.licence] for name, each in found.items()])
-
-
 def data_files() -> str:
     """Return the public data sets: what they hold, as it was published, and where their raw file is."""
     rows = []
@@ -251,7 +245,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "objectives": lambda: registered(OBJECTIVES, "objective."),
     "sources": lambda: registered(TOKEN_SOURCES, ""),
     "tables": token_tables,
-    "data": data_in_wheels,
     "licences": data_licences,
     "files": data_files,
     "soak": reliability_tables.soak,

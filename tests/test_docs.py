@@ -80,7 +80,7 @@ def test_the_picture_leaves_out_what_follows() -> None:
 
 
 def test_the_generator_sees_what_is_stale() -> None:
-    stale = "before\n<!-- begin:data -->\nold\n<!-- end:data -->\nafter\n"
+    stale = "before\n<!-- begin:licences -->\nold\n<!-- end:licences -->\nafter\n"
     fresh = generate.updated(stale)
     assert "ml-100k" in fresh
     assert "old" not in fresh
