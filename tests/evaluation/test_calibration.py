@@ -19,6 +19,8 @@ from mltfr.evaluation.crossed import TestName, compare_seeds, crossed_p
 from mltfr.evaluation.power import Spread, draw_parts
 from mltfr.evaluation.significance import holm
 
+pytestmark = pytest.mark.slow
+
 STUDIES = 400
 USERS = 200
 BOUND = stats.binom.ppf(0.999, STUDIES, 0.05) / STUDIES  # .09: above it, the level is not .05

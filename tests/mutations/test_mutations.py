@@ -30,6 +30,7 @@ def test_there_is_a_fault_for_everything_that_must_hold() -> None:
     assert rooms >= set(wanted.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("test", "limit", "outcome"), [
     ("assert False", 60, "noticed"),
     ("pass", 60, "not noticed"),
