@@ -196,7 +196,7 @@ def test_new_items_are_found_and_recommended_as_such(browser, with_new) -> None:
     same = with_new.fitted.split.vocabulary.item_ids[4]
     with address_of(with_new) as address, shown(browser, address) as window:
         page = window.page
-        page.get_by_text("and 1 new ones, which training has not seen").wait_for()
+        page.get_by_text("1 more that training has not seen").wait_for()
         window.search_and_add("new-1")
         assert page.locator("#found > li", has=page.get_by_text("not seen in training")).count() == 1
         assert page.locator("#history .badge").all_text_contents() == ["new"]

@@ -296,7 +296,7 @@ function table(rows) {
 function showInfo(info) {
   say("title", info.title ?? info.name);
   document.title = `${info.title ?? info.name} · mltfr`;
-  const more = info.new_items ? ` and ${number(info.new_items)} new ones, which training has not seen` : "";
+  const more = info.new_items ? `, ${number(info.new_items)} more that training has not seen` : "";
   say("about", `${number(info.items)} items${more}, ${number(info.users)} users. Choose items, and see what the run recommends, and why.`);
   say("run", `Run ${info.run.slice(0, 12)}, mltfr ${info.mltfr}.`);
   const score = info.test.metrics?.["ndcg@10"];
