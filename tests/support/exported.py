@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,11 +11,16 @@ from mltfr import Recommender
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
 from mltfr.training import Callback
 
-FUSION = {"mltfr": {"filter": {"shortlist": 16, "keep": 4}}}
+FUSION: dict[str, dict[str, Any]] = {
+    "mltfr": {"filter": {"shortlist": 16, "keep": 4}},
+    "capacity-history": {"filter": {"shortlist": 16, "keep": 4}},
+    "direct": {"layers": [16, 8]},
+}
 WINDOW = 6
+LOG = synthetic(SyntheticConfig(users=40, items=24, topics=2, mean_length=6), seed=0).log
 
 
-def fitted(backbone: str = "sasrec", fusion: str = "none", **more: Any) -> Recommender:
+def fitted(backbone: str = "sasrec", fusion: str = "none", more: Mapping[str, Any] | None = None) -> Recommender:
     """Return a recommender of 24 items, fitted for an epoch and then stirred; its tables are synthetic."""
     settings: dict[str, Any] = {
         "backbone": {"name": backbone, "hidden": 8, "max_length": WINDOW},
@@ -22,10 +28,9 @@ def fitted(backbone: str = "sasrec", fusion: str = "none", **more: Any) -> Recom
         "tokens": {"tables": ["synthetic"], "width": 8},
         "training": {"epochs": 1, "batch_size": 32, "advanced": {"fisher_examples": 32}},
     }
-    for name, values in more.items():
+    for name, values in (more or {}).items():
         settings[name] = {**settings.get(name, {}), **values}
-    log = synthetic(SyntheticConfig(users=40, items=24, topics=2, mean_length=6), seed=0).log
-    recommender = Recommender(config=settings).fit(log, callback=Callback())
+    recommender = Recommender(config=settings).fit(LOG, callback=Callback())
     stir(recommender.fitted.model)
     return recommender
 
