@@ -3,7 +3,7 @@
 A FOLDER is what `mltfr study` wrote, without its cells and users: `results.parquet`, `comparisons.parquet`,
 `study.toml`, `summary.md`, `tables/`, `plots/`. Without any, all of `benchmarks/results/studies/` are taken.
 
-`docs/results.md` gets the summary of every study, the last one first, and below them what is written by hand in
+`docs/results.md` gets the summary of every study, and below them what is written by hand in
 `docs/results-notes/`; a note `NAME.md` of a study `NAME` stands above its tables.
 With `--check` nothing is written; the exit code is 1 if the page is out of date.
 """
@@ -15,6 +15,9 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from mltfr.storage.parse import parse_toml
 
 ROOT = Path(__file__).parents[1]
 STUDIES, NOTES, PAGE = "benchmarks/results/studies", "docs/results-notes", "docs/results.md"
@@ -52,12 +55,17 @@ def page(folders: Sequence[Path], root: Path) -> str:
 
 
 def command(folder: Path, root: Path) -> str:
-    """Return the command that repeats a study: of a ready one, that in its head."""
-    ready = Path("studies") / f"{folder.name}.toml"
-    file = ready if (root / ready).is_file() else Path(os.path.relpath(folder / "study.toml", root))
-    told = re.search(r"^#\s+(mltfr study .*)$", (root / file).read_text("utf-8"), re.M) if file == ready else None
+    """Return the command that repeats a study, as told in the ready file, or in the recorded one if they differ."""
+    ready, file = Path("studies") / f"{folder.name}.toml", Path(os.path.relpath(folder / "study.toml", root))
+    if (root / ready).is_file() and _settings(root / ready) == _settings(root / file):
+        file = ready
+    told = re.search(r"^#\s+(mltfr study .*)$", (root / file).read_text("utf-8"), re.M)
     text = told[1] if told else f"mltfr study {file.as_posix()} --out runs/{folder.name}"
     return f"```bash\n{text}\n```\n"
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    return parse_toml(file.read_text("utf-8"))
 
 
 def relinked(text: str, source: Path, target: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from mltfr.errors import ConfigError
@@ -36,6 +37,19 @@ def test_the_first_is_compared_with_the_second_with_the_same_tables_or_none(tmp_
     assert [row["p_holm"] for row in found] == pytest.approx(list(by_number.values()))
 
 
+def test_rows_of_other_tables_are_not_compared_and_baselines_go_with_every_backbone(tmp_path: Path) -> None:
+    users = read_users(write_study(tmp_path, backbones=("sasrec", "gru4rec"), tables={"a": ("a",), "b": ("b",)}))
+    left = users.filter(~((pl.col("fusion") == "random") & (pl.col("tables") == "a")))
+
+    def found(first: str, second: str) -> set[tuple[str, str]]:
+        rows = compared_contrasts(left, [(first, second)], METRIC, "users-and-seeds")
+        return {(row["backbone"], row["tables"]) for row in rows}
+
+    assert found("mltfr", "random") == {("sasrec", "b"), ("gru4rec", "b")}, "random with table a is not finished"
+    both = {(backbone, tables) for backbone in ("sasrec", "gru4rec") for tables in ("a", "b")}
+    assert found("none", "mltfr") == found("mltfr", "popularity") == both
+
+
 def test_the_table_stands_in_the_order_of_the_contrasts(tmp_path: Path) -> None:
     folder = write_study(tmp_path, backbones=("sasrec", "gru4rec"))
     users, labels = read_users(folder), read_labels(folder)
@@ -51,8 +65,8 @@ def test_the_table_stands_in_the_order_of_the_contrasts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("contrasts", "said"),
     [
-        ([["mltfr", "randm"]], "no fusion or blend 'randm'. Did you mean 'random'?"),
-        ([["mltfr", "mltfr"]], "compares a row with itself"),
+        ([["mltfr", "randm"]], "no fusion, blend or baseline is 'randm'. Did you mean 'random'?"),
+        ([["mltfr", "mltfr"]], "is one row"),
         ([["mltfr", "random"], ["mltfr", "random"]], "stands there twice"),
     ],
 )

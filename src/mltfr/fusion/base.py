@@ -58,7 +58,7 @@ class FusionInputs:
     tables: Sequence[PreparedTable] = field(default_factory=tuple)
     seed: int = 0
     item_vectors: Tensor | None = None
-    dropout: float = 0.0
+    dropout: float = 0.1
 
 
 class Fusion(nn.Module, ABC):

@@ -17,7 +17,7 @@ from mltfr.kernels.dropout import Dropout
 
 
 class CapacityConfig(MltfrConfig):
-    """Settings of mltfr, whose number of parameters this fusion matches; dropout is its own too."""
+    """Settings of mltfr, whose number of parameters this fusion matches; dropout is as mltfr's."""
 
     name: Literal["capacity"] = "capacity"  # type: ignore[assignment]
 
@@ -79,7 +79,7 @@ class CapacityFusion(Fusion):
 
 
 class CapacityHistoryConfig(CapacityConfig):
-    """Settings of mltfr, whose number of parameters and whose query this fusion matches; dropout is its own too."""
+    """Settings of mltfr, whose number of parameters and whose query this fusion matches; dropout is as mltfr's."""
 
     name: Literal["capacity-history"] = "capacity-history"  # type: ignore[assignment]
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import polars as pl
 
 from mltfr.evaluation.crossed import TestName
-from mltfr.report.comparisons import compare_rows, corrected, measured, pairs
+from mltfr.report.comparisons import compare_rows, corrected, measured
 from mltfr.report.frames import TABLE_KEY, Labels, Row
 from mltfr.report.result_table import tested
 from mltfr.report.table import Table, TableCell, metric_name, score
 
 Contrast = tuple[str, str]
-"""Labels of two fusions or blends: the one that is asked about, and what it is compared with."""
+"""Labels of two fusions, blends or baselines: the one that is asked about, and what it is compared with."""
+RowName = tuple[str, str, str]
+"""Backbone, tables and fusion of a row; the latter two are "" for a baseline."""
 
 
 def compared_contrasts(users: pl.DataFrame, contrasts: Sequence[Contrast], metric: str, test: TestName) -> list[Row]:
     """Return a row per contrast, backbone and table set whose two sides are measured, as `compare_all` does.
+
+    The two are of one backbone, unless one is a baseline, and of one table set, unless one has none. `seeds` are those
+    of both.
 
     Args:
         users: as `frames.read_users` returns it.
@@ -29,13 +35,27 @@ def compared_contrasts(users: pl.DataFrame, contrasts: Sequence[Contrast], metri
     for key, group in users.group_by(TABLE_KEY, maintain_order=True):
         labels = dict(zip(TABLE_KEY, key, strict=True))
         rows = measured(group, metric)
-        compared = [
-            {**labels, "metric": metric, **compare_rows(row, other, rows, test)}
-            for first, second in contrasts
-            for row, other in pairs([row for row in sorted(rows) if row[2] in (first, second)], second)
-        ]
+        compared = []
+        for pair in contrasts:
+            for one, other in product(sorted(rows), sorted(rows)):
+                if (label(one), label(other)) == pair and _fit(one, other):
+                    tables, seeds = one[1] or other[1], f"{len(rows[one].values)}, {len(rows[other].values)}"
+                    result = compare_rows(one, other, rows, test)
+                    compared.append(
+                        {**labels, "metric": metric, **result, "pair": pair, "tables": tables, "seeds": seeds}
+                    )
         found += corrected(compared)
     return found
+
+
+def label(row: RowName) -> str:
+    """Return what a study calls a row."""
+    return row[2] or row[0]
+
+
+def _fit(one: RowName, other: RowName) -> bool:
+    of_one_backbone = one[0] == other[0] or not one[2] or not other[2]
+    return of_one_backbone and (one[1] == other[1] or not one[1] or not other[1])
 
 
 def contrast_table(
@@ -53,7 +73,7 @@ def contrast_table(
     order = {pair: number for number, pair in enumerate(contrasts)}
 
     def place(row: Row) -> tuple[int, tuple[int, ...]]:
-        return order[row["fusion"], row["compared_with"]], labels.key(row)
+        return order[row["pair"]], labels.key(row)
 
     rows = sorted(compared_contrasts(users, contrasts, metric, test), key=place)
     if not rows:
@@ -61,14 +81,17 @@ def contrast_table(
     return Table(
         name="contrasts",
         title=f"What is owed to what: {metric_name(metric)} on test",
-        header=("gain of", "over", "data", "backbone", "tables", "score", "the other's", "gain", "95 % interval", "p",
-                "p (Holm)"),
-        numbers=(False,) * 5 + (True,) * 6,
+        header=("gain of", "over", "data", "backbone", "tables", "seeds", "score", "the other's", "gain",
+                "95 % interval", "p", "p (Holm)"),
+        numbers=(False,) * 5 + (True,) * 7,
         rows=tuple(tuple(map(TableCell, _cells(row, test))) for row in rows),
-        notes=("Tests, intervals and signs are those of the tables above; Holm over the contrasts of a data set.",),
+        notes=(
+            "Seeds of the two. Tests, intervals and signs are those of the tables of results; Holm over the contrasts "
+            "of a data set.",
+        ),
     ).without_empty_columns()  # fmt: skip
 
 
 def _cells(row: Row, test: TestName) -> tuple[str, ...]:
-    names = (row["fusion"], row["compared_with"], row["data"], row["backbone"], row["tables"])
+    names = (*row["pair"], row["data"], row["backbone"], row["tables"], row["seeds"])
     return (*names, score(row["mean"]), score(row["other_mean"]), *tested(row, test))

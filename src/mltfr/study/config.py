@@ -98,8 +98,8 @@ class StudyConfig(Config):
     compare_with: str = "none"
     """Label of the fusion that the others are compared with."""
     contrasts: tuple[tuple[str, str], ...] = ()
-    """Pairs of labels of fusions or blends; the gain of the first over the second is told in a table of its own: what
-    of a gain is owed to what, where the two differ in one thing."""
+    """Pairs of labels of fusions, blends or baselines; the gain of the first over the second is told in a table of its
+    own: what of a gain is owed to what, where the two differ in one thing."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0, 1, 2), min_length=1)
     """Seeds; every backbone with every fusion runs once with each."""
     draws: int = Field(1, ge=1)
@@ -148,15 +148,13 @@ class StudyConfig(Config):
                 f"compare_with is '{self.compare_with}', but there is no such fusion in the study. "
                 f"{one_of(self.compare_with, self.fusions)} Add [fusions.{self.compare_with}], or set compare_with"
             )
-        rows = (*self.fusions, *self.blends)
+        rows = (*self.fusions, *self.blends, *self.baselines)
         for pair in self.contrasts:
             for label in pair:
                 if label not in rows:
-                    raise ValueError(f"contrasts: the study has no fusion or blend '{label}'. {one_of(label, rows)}")
+                    raise ValueError(f"contrasts: no fusion, blend or baseline is '{label}'. {one_of(label, rows)}")
             if pair[0] == pair[1] or self.contrasts.count(pair) > 1:
-                raise ValueError(
-                    f"contrasts: {list(pair)} compares a row with itself, or stands there twice. Remove it"
-                )
+                raise ValueError(f"contrasts: {list(pair)} is one row, or stands there twice. Remove it")
         return self
 
     @model_validator(mode="after")
