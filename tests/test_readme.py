@@ -63,7 +63,8 @@ def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture
     for code in snippets:
         run(code)
     printed = capsys.readouterr().out
-    assert len(snippets) == 5
+    assert len(snippets) == 6
+    assert re.search(r"^\d+ \d\.\d+e?-?\d*$", printed, re.MULTILINE)  # of an export
     assert re.search(r"^wordllama \{'word\d+': 0\.\d+, 'word", printed, re.MULTILINE)
     assert "95 % interval" in " ".join(printed.split())
     assert "Heat" in printed
