@@ -11,7 +11,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.errors import ConfigError
 from mltfr.training import Callback
 from support.command_line import refused
-from support.exported import LOG, fitted, stir
+from support.exported import LOG, fitted, printed, stir
 
 NEEDED = 1e-4
 """What scores may differ by."""
@@ -40,6 +40,8 @@ def test_other_fusions_and_sites_answer_the_same(fusion: str, tmp_path: Path) ->
 
 def test_bert4rec_with_cosines_answers_the_same_in_torch(tmp_path: Path) -> None:
     same(fitted("bert4rec", more={"backbone": {"similarity": "cosine"}}), tmp_path / "exported", "torch")
+    text = printed(tmp_path / "exported", "mltfr")
+    assert f"```text\n{text}```" in (tmp_path / "exported" / "README.md").read_text()
 
 
 @pytest.mark.slow

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +20,16 @@ FUSION: dict[str, dict[str, Any]] = {
     "direct": {"layers": [16, 8]},
 }
 WINDOW = 6
+BLOCKED = """
+import runpy, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ImportError(name + " is not to be imported")
+sys.meta_path.insert(0, Blocked())
+sys.argv = {words!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 LOG = synthetic(SyntheticConfig(users=40, items=24, topics=2, mean_length=6), seed=0).log
 
 
@@ -33,6 +46,14 @@ def fitted(backbone: str = "sasrec", fusion: str = "none", more: Mapping[str, An
     recommender = Recommender(config=settings).fit(LOG, callback=Callback())
     stir(recommender.fitted.model)
     return recommender
+
+
+def printed(folder: Path, *blocked: str) -> str:
+    """Return what the example of an exported folder prints in a process in which some packages cannot be imported."""
+    script = BLOCKED.format(blocked=blocked, words=[str(folder / "example.py")])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def stir(model: Any) -> None:
