@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ def write_log(path: Path, rows: int) -> int:
 
 def peak(*arguments: Path) -> int:
     command = [sys.executable, "-c", PEAK, *map(str, arguments)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+    alone = {**os.environ, "POLARS_MAX_THREADS": "1"}  # how much several threads hold depends on who runs when
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=alone).stdout)
 
 
 @pytest.mark.slow
@@ -56,5 +58,5 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     more = sizes[1] - sizes[0]
     small, large = (peak(tmp_path / name, tmp_path / f"{name}-set") for name in ("small", "large"))
     assert more > 50e6
-    assert large - small < more / 2  # a third at most, and what a busy machine's allocator adds
+    assert large - small < more / 3
     assert peak(tmp_path / "large") - large > more  # reading the log whole does take it

@@ -12,7 +12,7 @@ from support.command_line import FIT, SMALL, run
 from support.walks import walks, write_log
 
 HOSTILE = "</script><script>alert(1)</script>"
-WORDS = [HOSTILE, "\u202eevil", "nul\x00", "🙂", "=1+1", *(f"word{n}" for n in range(35))]
+WORDS = [HOSTILE, "\u202eevil", "nul\x00", "🙂", "=1+1", *(f"{HOSTILE}{n}" for n in range(35))]
 
 
 @pytest.fixture(scope="session")
