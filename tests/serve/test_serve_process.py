@@ -102,7 +102,9 @@ def test_reload_and_drain_under_load(tmp_path: Path) -> None:
         link("mltfr", folder)
         process.process.send_signal(signal.SIGHUP)
         assert process.event("reload")["outcome"] == "switched"
-        sleep(0.3)
+        until = monotonic() + 30
+        while len(runs) < 2 and monotonic() < until:  # the new run has answered
+            sleep(0.01)
         process.process.send_signal(signal.SIGTERM)
         assert process.process.wait(60) == 0
         stop.set()
