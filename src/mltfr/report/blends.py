@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from mltfr.evaluation.crossed import TestName
-from mltfr.report.comparisons import compare_rows, corrected, measured
-from mltfr.report.frames import ROW_KEY, TABLE_KEY, Labels, Row
+from mltfr.report.comparisons import compare_rows, corrected, measured_by_table
+from mltfr.report.frames import ROW_KEY, TABLE_KEY, Labels, Row, RowName, label
 from mltfr.report.result_table import tested
 from mltfr.report.table import Table, TableCell, metric_name, score
 
-RowName = tuple[str, str, str]
-"""Backbone, tables and fusion of a row; the latter two are "" for a baseline."""
 Members = Mapping[tuple[str, RowName], Sequence[RowName]]
 """The rows that a blend is made of, by the label of the data set and the blend's own."""
 
@@ -32,19 +30,16 @@ def compared_blends(
     """
     validation = results.filter(pl.col("part") == "validation", pl.col("metric") == metric)
     found: list[Row] = []
-    for key, group in users.group_by(TABLE_KEY, maintain_order=True):
-        labels = dict(zip(TABLE_KEY, key, strict=True))
-        own = validation.filter(*(pl.col(name) == value for name, value in labels.items()))
+    for labels, rows in measured_by_table(users, metric):
+        own = validation.filter(*(pl.col(name) == labels[name] for name in TABLE_KEY))
         means = {(row["backbone"], row["tables"], row["fusion"]): row["value"]
                  for row in own.group_by(ROW_KEY).agg(pl.col("value").mean()).iter_rows(named=True)}  # fmt: skip
-        rows = measured(group, metric)
         compared = []
         for row in rows:
             parts = members.get((labels["data"], row), ())
             if parts and all(part in rows and part in means for part in parts):
                 best = max(parts, key=means.__getitem__)
-                name = best[2] or best[0]
-                compared.append({**labels, "metric": metric, "best": name, **compare_rows(row, best, rows, test)})
+                compared.append({**labels, "best": label(best), **compare_rows(row, best, rows, test)})
         found += corrected(compared)
     return found
 

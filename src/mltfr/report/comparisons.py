@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from mltfr.evaluation.crossed import compare_seeds
 from mltfr.evaluation.metrics import Values
 from mltfr.evaluation.power import Spread, visible
 from mltfr.evaluation.significance import holm
-from mltfr.report.frames import ROW_KEY, TABLE_KEY, Row
+from mltfr.report.frames import ROW_KEY, TABLE_KEY, Row, RowName
 
 SCHEMA = {
     "data": pl.String, "protocol": pl.String, "backbone": pl.String, "tables": pl.String, "fusion": pl.String,
@@ -65,19 +65,17 @@ def compare_all(
         users = users.with_columns(data_fingerprint=pl.lit(""))
     found: list[Row] = []
     fusions = users.filter(pl.col("fusion") != "")
-    for key, group in fusions.group_by(TABLE_KEY, maintain_order=True):
-        labels = dict(zip(TABLE_KEY, key, strict=True))
-        for metric in metrics:
-            rows = measured(group, metric)
+    for metric in metrics:
+        for labels, rows in measured_by_table(fusions, metric):
             compared = [
-                {**labels, "metric": metric, **compare_rows(row, other, rows, test, seed)}
+                {**labels, **compare_rows(row, other, rows, test, seed)}
                 for row, other in pairs(sorted(rows), compare_with)
             ]
             found += corrected(compared)
     return pl.DataFrame(found, schema=SCHEMA).sort("data", "data_fingerprint", "protocol", "metric", *ROW_KEY)
 
 
-def pairs(rows: Sequence[tuple[str, str, str]], compare_with: str) -> list[tuple[Any, Any]]:
+def pairs(rows: Sequence[RowName], compare_with: str) -> list[tuple[Any, Any]]:
     """Return the pairs of rows (backbone, tables, fusion) that are compared.
 
     With the same token tables if there is such a row, else with the one that has none, else with the only one
@@ -94,7 +92,13 @@ def pairs(rows: Sequence[tuple[str, str, str]], compare_with: str) -> list[tuple
     return found
 
 
-def measured(group: pl.DataFrame, metric: str) -> dict[tuple[str, str, str], Measured]:
+def measured_by_table(users: pl.DataFrame, metric: str) -> Iterator[tuple[dict[str, str], dict[RowName, Measured]]]:
+    """Yield the labels of every data set and protocol, the metric among them, with what `measured` returns there."""
+    for key, group in users.group_by(TABLE_KEY, maintain_order=True):
+        yield {**dict(zip(TABLE_KEY, key, strict=True)), "metric": metric}, measured(group, metric)
+
+
+def measured(group: pl.DataFrame, metric: str) -> dict[RowName, Measured]:
     """Return a metric by (backbone, tables, fusion), from the users of one data set and protocol.
 
     Raises:

@@ -8,15 +8,13 @@ from itertools import product
 import polars as pl
 
 from mltfr.evaluation.crossed import TestName
-from mltfr.report.comparisons import compare_rows, corrected, measured
-from mltfr.report.frames import TABLE_KEY, Labels, Row
+from mltfr.report.comparisons import compare_rows, corrected, measured_by_table
+from mltfr.report.frames import Labels, Row, RowName, label
 from mltfr.report.result_table import tested
 from mltfr.report.table import Table, TableCell, metric_name, score
 
 Contrast = tuple[str, str]
 """Labels of two fusions, blends or baselines: the one that is asked about, and what it is compared with."""
-RowName = tuple[str, str, str]
-"""Backbone, tables and fusion of a row; the latter two are "" for a baseline."""
 
 
 def compared_contrasts(users: pl.DataFrame, contrasts: Sequence[Contrast], metric: str, test: TestName) -> list[Row]:
@@ -32,25 +30,16 @@ def compared_contrasts(users: pl.DataFrame, contrasts: Sequence[Contrast], metri
         test: how p is computed; Holm's correction is over the contrasts of a data set.
     """
     found: list[Row] = []
-    for key, group in users.group_by(TABLE_KEY, maintain_order=True):
-        labels = dict(zip(TABLE_KEY, key, strict=True))
-        rows = measured(group, metric)
+    for labels, rows in measured_by_table(users, metric):
         compared = []
         for pair in contrasts:
             for one, other in product(sorted(rows), sorted(rows)):
                 if (label(one), label(other)) == pair and _fit(one, other):
                     tables, seeds = one[1] or other[1], f"{len(rows[one].values)}, {len(rows[other].values)}"
-                    result = compare_rows(one, other, rows, test)
-                    compared.append(
-                        {**labels, "metric": metric, **result, "pair": pair, "tables": tables, "seeds": seeds}
-                    )
+                    own = {"pair": pair, "tables": tables, "seeds": seeds}
+                    compared.append({**labels, **compare_rows(one, other, rows, test), **own})
         found += corrected(compared)
     return found
-
-
-def label(row: RowName) -> str:
-    """Return what a study calls a row."""
-    return row[2] or row[0]
 
 
 def _fit(one: RowName, other: RowName) -> bool:

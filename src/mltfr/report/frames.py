@@ -25,6 +25,8 @@ TABLE_KEY = ("data", "data_fingerprint", "protocol")
 """Columns in which the rows of a table agree: other rows cannot be compared with each other."""
 ROW_KEY = ("backbone", "tables", "fusion")
 """Columns that identify a row of a table; its runs differ by seed only."""
+RowName = tuple[str, str, str]
+"""Backbone, tables and fusion of a row; the latter two are "" for a baseline."""
 
 _RESULTS = ("cell", *TABLE_KEY, *ROW_KEY, "window", "test_from", "test_until", "seed", "parameters", "part", "metric",
             "value")  # fmt: skip
@@ -32,6 +34,11 @@ _USERS = ("cell", "data", "protocol", *ROW_KEY, "window", "seed", "user_id", "hi
 _DRAWS = (*TABLE_KEY, *ROW_KEY, "window", "seed", "draw", "real", "metric", "value")
 _LOGS = {"cell": pl.String, **dict.fromkeys((*TABLE_KEY, *ROW_KEY, "window"), pl.String), "seed": pl.Int64,
          "round": pl.Int64, "epoch": pl.Int64, "kind": pl.String, "name": pl.String, "value": pl.Float64}  # fmt: skip
+
+
+def label(row: RowName) -> str:
+    """Return what a study calls a row."""
+    return row[2] or row[0]
 
 
 def read_results(folder: Path) -> pl.DataFrame:
