@@ -18,7 +18,6 @@ from mltfr.inference import FallbackScorer
 from mltfr.inference.top_k import BLOCK_SCORES
 from mltfr.interactions import History
 from mltfr.interactions.collate import Codes
-from mltfr.pipeline.config import BlendConfig
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import Model
 
@@ -147,9 +146,8 @@ def _controls(fitted: FittedModel, of_tables: bool, of_items: bool) -> tuple[str
     judged = verdict.branches if verdict is not None else None
     told = [UNJUDGED if verdict is None or judged is None else judged.in_words(verdict.fusion, verdict.metric)]
     if of_tables:
-        config = fitted.config
-        configs = config.backbone.members if isinstance(config.backbone, BlendConfig) else (config,)
-        controls = {FUSIONS.get(each.fusion.name).cls.control for each in configs if each.fusion.name != "none"}
+        names = [each.fusion.name for each in fitted.config.singles if each.fusion.name != "none"]
+        controls = {FUSIONS.get(name).cls.control for name in names}
         told.append(RANDOM_TABLES if "none" in controls else IS_A_CONTROL)
         told += [TOKENS_OF_ITEMS] if of_items else []
     return tuple(told)

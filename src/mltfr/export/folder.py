@@ -34,7 +34,7 @@ from mltfr.export.readme import readme
 from mltfr.inference.recommend import check_k
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.storage.atomic_folder import atomic_folder
-from mltfr.storage.files import check_new, output_errors, read_json, write_json, write_text
+from mltfr.storage.files import check_new, output_errors, write_json, write_text
 from mltfr.storage.folder import MANIFEST, FolderFormat
 from mltfr.storage.progress import SILENT, Progress
 
@@ -62,7 +62,7 @@ def check_export(folder: Path, format: str, overwrite: bool = False) -> None:
         raise OutputError(f"{folder}: is a link to nowhere. Choose another --out.")
     if (folder / MANIFEST).is_file():
         refusal = None if overwrite else "exists. Choose another --out, or give --overwrite to replace it."
-        if _is_an_export(folder):
+        if FORMAT.names(folder):
             check_new(folder, "an export", known={MANIFEST: refusal})
             return
     check_new(folder, "an export")
@@ -153,13 +153,6 @@ def _printed(folder: Path) -> str:
     with redirect_stdout(StringIO()) as printed:
         module["main"]([])
     return printed.getvalue()
-
-
-def _is_an_export(folder: Path) -> bool:
-    try:
-        return bool(read_json(folder / MANIFEST).get("kind") == KIND)
-    except (OSError, ValueError):
-        return False
 
 
 def _mismatch(parity: Parity, format: str) -> str:

@@ -119,7 +119,7 @@ def _make(name: str, table: Table, progress: Progress) -> None:
     if table.known_items:
         get_data(name, progress)
     there = [source for source in table.sources if source.file and (folder / source.file).is_file()]
-    reachable = [source for source in table.sources if source.url or source.wheel]
+    reachable = [source for source in table.sources if source.is_fetched]
     if not there and reachable:
         try:
             check_online(f"'{name}' (missing or damaged in {folder})", f"mltfr data get {name}")

@@ -38,6 +38,11 @@ class RawFile(RawForm):
         """Its name; empty for what comes in a wheel."""
         return self.name or PurePosixPath(self.url or "").name
 
+    @property
+    def is_fetched(self) -> bool:
+        """Whether it can be fetched, and need not be put in place by hand."""
+        return bool(self.url or self.wheel)
+
     def check(self, path: Path) -> None:
         """Compare a file with the known checksums.
 
@@ -89,8 +94,8 @@ class DataSet(Config):
 
     @property
     def is_fetched(self) -> bool:
-        """Whether it can be fetched, and need not be put in place by hand."""
-        return any(source.url or source.wheel for source in self.log.sources)
+        """Whether its log can be fetched."""
+        return any(source.is_fetched for source in self.log.sources)
 
     def summary(self) -> dict[str, Any]:
         """Return what people want to know of it; what was not published is None."""

@@ -32,7 +32,6 @@ from mltfr.interactions.reading import AS_USUAL, ReadingConfig
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig
 from mltfr.interactions.splits.assemble import make_vocabulary
-from mltfr.storage.files import read_json
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
 
 ITEMS, OFFSETS = "items.npy", "offsets.npy"
@@ -119,12 +118,7 @@ def is_prepared(path: Path) -> bool:
     """Say whether a path is a prepared set, finished or not."""
     if not path.is_dir():
         return False
-    if is_unfinished(path) or (path / OFFSETS).is_file():
-        return True
-    try:
-        return bool(read_json(path / MANIFEST).get("kind") == PREPARED.kind)
-    except (OSError, ValueError):
-        return False
+    return is_unfinished(path) or (path / OFFSETS).is_file() or PREPARED.names(path)
 
 
 def is_unfinished(folder: Path) -> bool:

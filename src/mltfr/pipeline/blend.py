@@ -201,7 +201,7 @@ def blend_config(configs: Sequence[RunConfig]) -> RunConfig:
     first = configs[0]
     members: list[RunConfig] = []
     for config in configs:
-        members += config.backbone.members if isinstance(config.backbone, BlendConfig) else [config]
+        members += config.singles
     return RunConfig(
         seed=first.seed,
         reading=first.reading,

@@ -66,6 +66,13 @@ class FolderFormat:
         document = {"format": self.version, **kind, "mltfr": __version__, **facts, "files": listed}
         write_json(folder / MANIFEST, sealed(document))
 
+    def names(self, folder: Path) -> bool:
+        """Return whether a folder's manifest says that it is of this kind, whatever else of it may be damaged."""
+        try:
+            return bool(read_json(folder / MANIFEST).get("kind") == self.kind)
+        except (OSError, ValueError):
+            return False
+
     def read_manifest(self, folder: Path, files: Iterable[str] | None = None) -> dict[str, Any]:
         """Return a finished folder's manifest, after checking its format, its own checksum and those of files.
 
