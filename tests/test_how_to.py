@@ -14,9 +14,8 @@ from mltfr.fusion import FUSIONS
 from mltfr.losses import LOSSES
 from mltfr.tokens.sources import TOKEN_SOURCES
 
-PAGE = Path(__file__).parents[1] / "docs" / "how-to.md"
-SECTION = PAGE.read_text("utf-8").partition("\n## Add a part\n")[2]
-BLOCKS = re.findall(r"^```python\n(.*?)^```", SECTION, flags=re.DOTALL | re.MULTILINE)
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "extending.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 PARTS, SUITES = BLOCKS[::2], BLOCKS[1::2]
 REGISTRIES = {"lagmixer": BACKBONES, "mlp": FUSIONS, "margin": LOSSES, "vectors": TOKEN_SOURCES}
 

@@ -58,8 +58,8 @@ def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture
     for fusion, name in (("mltfr", "mltfr"), ("none", "plain")):
         Recommender(fusion=fusion).fit("interactions.csv", f"runs/{name}")
     Path("movies.csv").write_text("item_id,title\ni3,Heat\n")
-    text = (ROOT / "docs" / "how-to.md").read_text("utf-8").partition("\n## Add a part\n")[0]
-    snippets = python_of(text)
+    pages = [page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if page.stem != "extending"]
+    snippets = [code for page in pages for code in python_of(page.read_text("utf-8"))]
     for code in snippets:
         run(code)
     printed = capsys.readouterr().out

@@ -15,8 +15,8 @@ from support.command_line import COLUMNS, SMALL
 from support.forks import Forked
 from support.walks import write_log
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8").partition("\n## Add a part\n")[2], re.S | re.M)
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "extending.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.S | re.M)
 PACKAGE = "parts_of_mine"
 
 @pytest.fixture
