@@ -26,7 +26,7 @@ STUDIES = sorted((ROOT / "studies").glob("*.toml"))
 BACKBONE_OF = {
     "mltfr-reference": "sasrec", "sasrec-original": "sasrec", "sasrec-long": "sasrec", "esasrec": "ligr"
 }  # else the file's name; fmt: skip
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FIT_FLAGS = {"--backbone": "backbone", "--fusion": "fusion", "--preset": "preset"}
 
 
