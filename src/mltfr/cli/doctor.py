@@ -15,7 +15,7 @@ from mltfr.cli.output import say
 
 PACKAGES = ("torch", "numpy", "scipy", "polars", "pydantic", "safetensors", "gguf", "typer", "rich")
 NOT_INSTALLED = "not installed"
-DEVELOPMENT = ("test", "lint", "bench")
+DEVELOPMENT = ("test", "lint", "bench", "docs")
 """Extras that only work on the project itself needs."""
 
 
