@@ -131,6 +131,15 @@ def fit(
             "--no-baselines", help="Fit no baselines (markov, item-knn, with names name-knn) to compare the run with."
         ),
     ] = False,
+    track: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Send settings, epochs and scores to an experiment tracker: mlflow, wandb or trackio (extras of these "
+            "names).",
+            show_default="nothing is sent",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run in the same folder; a finished one is shown.")
     ] = False,
@@ -154,6 +163,8 @@ def fit(
     Several processes train together under --engine ray, or torchrun --nproc-per-node N -m mltfr fit ...; they split
     every batch, and training.shards, if it is not given, is set to their number.
     """
+    from json import dumps
+
     from mltfr.cli.engines import check_engine, with_shards
     from mltfr.cli.files import read_words
     from mltfr.config import load_toml
@@ -162,6 +173,8 @@ def fit(
     from mltfr.training.device import launched
 
     given = with_options(set_, where, reading)
+    if track is not None:
+        given.append(f"trackers={dumps([name.strip() for name in track.split(',')])}")
     rank, processes = launched()
     check_engine(engine, workers, address)
     if not rank:

@@ -18,7 +18,7 @@ from mltfr.pipeline.fit import fit
 from mltfr.pipeline.presets import resolve
 from mltfr.training import Callback, Callbacks
 
-SHARED = ("reading", "seed", "filters", "split", "evaluation", "training")
+SHARED = ("reading", "seed", "filters", "split", "evaluation", "training", "trackers")
 """What a configuration file says for all baselines; of training, the metric that the best one is chosen by."""
 
 

@@ -104,10 +104,12 @@ class RunConfig(Config):
     """What is learned from a teacher, another run of the same log."""
     training: TrainingConfig = TrainingConfig()
     """The training loop."""
+    trackers: tuple[Literal["mlflow", "wandb", "trackio"], ...] = ()
+    """Experiment trackers that a fit's settings, epochs and scores are sent to; each is an extra."""
 
     def deciding(self) -> dict[str, Any]:
-        """Return the settings that decide what is fitted, as JSON; whether baselines stand beside it does not."""
-        return self.model_dump(mode="json", exclude={"evaluation": {"baselines"}})
+        """Return the settings that decide what is fitted, as JSON; baselines beside it and trackers do not."""
+        return self.model_dump(mode="json", exclude={"evaluation": {"baselines"}, "trackers": True})
 
     @property
     def title(self) -> str:

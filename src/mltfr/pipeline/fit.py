@@ -47,6 +47,7 @@ from mltfr.pipeline.new_item_rows import new_item_rows
 from mltfr.pipeline.new_items import learn_new_items
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.pipeline.teacher import read_teacher, teacher_facts
+from mltfr.pipeline.tracking import tracked
 from mltfr.storage.files import write_text
 from mltfr.storage.folder import MANIFEST
 from mltfr.training import (
@@ -101,6 +102,7 @@ def fit(
             process is at work in it.
         OutputError: the disk is full, or `folder` cannot be written.
         Interrupted: `stop` was set.
+        TrackerError: an experiment tracker cannot be started.
         LostProcessError: of several processes that train together, another one has ended.
     """
     callback = callback or Callback()
@@ -122,20 +124,22 @@ def fit(
             counts = count_data(data, config.evaluation.protocol(data.method), steps)
             counts.tell(callback)
         texts = read_names(config, data.vocabulary, names)
-        measure = measure or partial(score_and_judge, callback=callback, texts=texts)
-        fitted = fit_split(config, data, facts, folder, resume, callback, stop, measure, started, texts=texts)
-        fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
-        for document in (fitted.facts, fitted.metrics):
-            document.update(read_as_facts(log.read_as))
-        if texts is not None and config.split.method == NEW_ITEMS and "baselines" in fitted.metrics:
-            with callback:
-                fitted.metrics["baselines"] |= new_item_rows(fitted, callback)
-        if counts is not None:
-            fitted.metrics["counts"] = counts.to_json()
-        if texts is not None and not rank:
-            fitted.metrics["names"] = fitted.facts["names"]["coverage"]
-        if folder is not None:
-            save_artifact(fitted, folder, also)
+        with tracked(config, callback, folder, not rank) as run:
+            measure = measure or partial(score_and_judge, callback=callback, texts=texts)
+            fitted = fit_split(config, data, facts, folder, resume, run.callback, stop, measure, started, texts=texts)
+            fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
+            for document in (fitted.facts, fitted.metrics):
+                document.update(read_as_facts(log.read_as))
+            if texts is not None and config.split.method == NEW_ITEMS and "baselines" in fitted.metrics:
+                with callback:
+                    fitted.metrics["baselines"] |= new_item_rows(fitted, callback)
+            if counts is not None:
+                fitted.metrics["counts"] = counts.to_json()
+            if texts is not None and not rank:
+                fitted.metrics["names"] = fitted.facts["names"]["coverage"]
+            if folder is not None:
+                save_artifact(fitted, folder, also)
+            run.metrics = fitted.metrics
         return fitted
 
 
@@ -195,6 +199,7 @@ def fit_split(
     with explain_out_of_memory(memory):
         # 4. train
         history = checkpoint.state.history if checkpoint is not None else parent.history if parent is not None else []
+        callback.on_resume(history)
         with _reporters(config, folder, callback, history) as everybody:
             teacher = read_teacher(config, data, facts, folder and folder / CHECKPOINT, everybody, stop)
             session = Session(everybody, stop, checkpoints, checkpoint, parent, fingerprint, teacher)

@@ -23,6 +23,7 @@ from mltfr.version import __version__
 Inputs = dict[str, Any]
 IRRELEVANT = (
     "config.evaluation.baselines",
+    "config.trackers",
     "config.training.advanced.checkpoint_seconds",
     "config.training.tensorboard",
 )

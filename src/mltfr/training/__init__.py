@@ -7,10 +7,12 @@ from mltfr.training.device import launched
 from mltfr.training.distributed import LostProcessError, ProcessGroup, make_process_group
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.rounds import Trained, add_consensus, train
+from mltfr.training.trackers import TRACKERS, MLflowTracker, Tracker, TrackioTracker, WandbTracker
 from mltfr.training.warm_start import grown, warm_start
 
 __all__ = [
     "CHECKPOINT_FORMAT",
+    "TRACKERS",
     "AdvancedTrainingConfig",
     "Callback",
     "Callbacks",
@@ -20,10 +22,14 @@ __all__ = [
     "Interrupted",
     "JsonLines",
     "LostProcessError",
+    "MLflowTracker",
     "ProcessGroup",
     "TensorBoard",
+    "Tracker",
+    "TrackioTracker",
     "Trained",
     "TrainingConfig",
+    "WandbTracker",
     "add_consensus",
     "grown",
     "launched",

@@ -22,6 +22,12 @@ class Callback(Progress):
     def message(self, text: str) -> None:
         """Called with a log message."""
 
+    def on_fit_start(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Called when a fit begins, with what the run is called, and every setting by its dotted key."""
+
+    def on_resume(self, history: Sequence[Record]) -> None:
+        """Called where training goes on, with the records of the epochs before."""
+
     def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Called when a round begins, with its maximum number of epochs and the batches of each."""
 
@@ -30,6 +36,9 @@ class Callback(Progress):
 
     def on_epoch_end(self, record: Record) -> None:
         """Called after an epoch and its validation, with its record."""
+
+    def on_fit_end(self, metrics: Mapping[str, Any] | None) -> None:
+        """Called when a fit ends, with the document of `metrics.json`; None where it was stopped or has failed."""
 
     def close(self) -> None:
         """Called at the end of training: close files and displays."""
@@ -56,6 +65,16 @@ class Callbacks(Callback):
         for callback in self.callbacks:
             callback.message(text)
 
+    def on_fit_start(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.on_fit_start(name, settings)
+
+    def on_resume(self, history: Sequence[Record]) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.on_resume(history)
+
     def on_round_start(self, number: int, rounds: int, epochs: int, batches: int) -> None:
         """Call them all."""
         for callback in self.callbacks:
@@ -70,6 +89,11 @@ class Callbacks(Callback):
         """Call them all."""
         for callback in self.callbacks:
             callback.on_epoch_end(record)
+
+    def on_fit_end(self, metrics: Mapping[str, Any] | None) -> None:
+        """Call them all."""
+        for callback in self.callbacks:
+            callback.on_fit_end(metrics)
 
     def close(self) -> None:
         """Close them all."""

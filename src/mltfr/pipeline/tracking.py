@@ -1,0 +1,54 @@
+"""A fit as callbacks hear of it, from the settings to the scores, and the trackers that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mltfr.config import flatten
+from mltfr.pipeline.config import RunConfig
+from mltfr.training import TRACKERS, Callback, Callbacks
+
+
+@dataclass
+class Tracked:
+    """A fit that is being tracked.
+
+    Attributes:
+        callback: called on progress.
+        metrics: the document of `metrics.json`, once there is one.
+    """
+
+    callback: Callback
+    metrics: dict[str, Any] | None = None
+
+
+@contextmanager
+def tracked(config: RunConfig, callback: Callback, folder: Path | None, here: bool = True) -> Iterator[Tracked]:
+    """Tell callbacks, those of trackers too, that a fit begins, and with what scores it ends, or without.
+
+    Args:
+        config: every setting, as it is fitted with.
+        callback: called on progress.
+        folder: run folder, whose name the run has; None for a fit in memory.
+        here: whether this process is the one that reports; others of the same training do not.
+
+    Raises:
+        MissingExtraError: a tracker is not installed.
+        TrackerError: a tracker cannot be started.
+    """
+    if not here:
+        yield Tracked(callback)
+        return
+    trackers = [TRACKERS[name]() for name in dict.fromkeys(config.trackers)]
+    everybody = Callbacks([callback, *trackers])
+    found = Tracked(everybody)
+    try:
+        name = folder.name if folder is not None else config.title
+        everybody.on_fit_start(name, flatten(config.model_dump(mode="json")))
+        yield found
+    finally:
+        everybody.on_fit_end(found.metrics)

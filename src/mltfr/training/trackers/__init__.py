@@ -1,0 +1,15 @@
+"""Experiment trackers, each a callback: one file per tracker."""
+
+from __future__ import annotations
+
+from mltfr.training.trackers.mlflow import MLflowTracker
+from mltfr.training.trackers.tracker import Tracker
+from mltfr.training.trackers.trackio import TrackioTracker
+from mltfr.training.trackers.wandb import WandbTracker
+
+TRACKERS: dict[str, type[Tracker]] = {
+    tracker.extra: tracker for tracker in (MLflowTracker, WandbTracker, TrackioTracker)
+}
+"""Trackers by the name that the setting `trackers` gives them."""
+
+__all__ = ["TRACKERS", "MLflowTracker", "Tracker", "TrackioTracker", "WandbTracker"]
