@@ -38,7 +38,7 @@ def allowed(field: FieldInfo) -> str:
     kind = kinds[0] if optional and len(kinds) == 1 else field.annotation
     if get_origin(kind) is Literal:
         return ", ".join(value(choice) for choice in get_args(kind))
-    if any(get_origin(part) is Literal for part in kinds):
+    if get_origin(kind) is not tuple and any(get_origin(part) is Literal for part in kinds):
         return " or ".join(allowed(FieldInfo.from_annotation(part)) for part in kinds)
     metadata = [*field.metadata, *getattr(kind, "__metadata__", ())]
     kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
