@@ -200,7 +200,7 @@ def test_a_tracker_that_fails_later_is_left_alone(name: str, sent: Sent, tmp_pat
     sent.broken = "log"
     with pytest.warns(MltfrWarning, match=rf"^{name}: failed, .* goes on \(the server is gone\)") as warned:
         Recommender(config=SETTINGS, settings={"trackers": [name]}).fit(LOG, tmp_path / "mine")
-    assert len([one for one in warned if "hears no more" in str(one.message)]) == 1
+    assert len([one for one in warned if "is told no more" in str(one.message)]) == 1
     assert (tmp_path / "mine" / "manifest.json").is_file()
 
 

@@ -14,7 +14,7 @@ from mltfr.training.callbacks import Callback, Record, flatten
 
 PROJECT = "mltfr"
 """Project, or experiment, that runs are put into where the tracker's own variables name none."""
-BESIDE = ("zero_branch", "popularity", "baselines")
+OTHERS = ("zero_branch", "popularity", "baselines")
 """What `metrics.json` has scores of beside the run itself."""
 
 
@@ -77,7 +77,7 @@ class Tracker(Callback):
     def on_fit_end(self, metrics: Mapping[str, Any] | None) -> None:
         """Send the final scores, if there are any, and close the run: as failed where there are none."""
         if metrics is not None:
-            found = {name: metrics[name] for name in BESIDE if name in metrics}
+            found = {name: metrics[name] for name in OTHERS if name in metrics}
             found[metrics.get("split", "test")] = metrics.get("metrics", {})
             found |= {"validation": validation["metrics"]} if (validation := metrics.get("validation")) else {}
             self._send(self.log, flatten(found, "scores/"), self.step)
@@ -111,7 +111,7 @@ class Tracker(Callback):
         except Exception as error:  # see above
             self.run = None
             warnings.warn(
-                f"{self.extra}: failed, and hears no more of this fit, which goes on ({_reason(error)}).",
+                f"{self.extra}: failed, and is told no more of this fit, which goes on ({_reason(error)}).",
                 MltfrWarning,
                 stacklevel=2,
             )
