@@ -17,6 +17,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+import error_messages
 import reliability_tables
 from mltfr import Recommender, load_interactions, prepare
 from mltfr.backbones import BACKBONES
@@ -40,7 +41,7 @@ from mltfr.tokens.sources import TOKEN_SOURCES
 from settings_tables import allowed, settings_table, table, value
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/reference.md", "docs/reliability.md")
+FILES = ("README.md", "docs/reference.md", "docs/reliability.md", "docs/errors.md")
 
 
 def config_keys() -> str:
@@ -249,6 +250,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "files": data_files,
     "soak": reliability_tables.soak,
     "inputs": reliability_tables.inputs,
+    "errors": error_messages.page,
     "formats": lambda: ", ".join(f"`{name}`" for name in FORMATS) + ".",
 }
 
