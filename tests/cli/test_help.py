@@ -43,6 +43,17 @@ try:
 finally:
     assert "torch" not in sys.modules
 """
+HEAVY = {"torch", "numpy", "scipy", "polars", "pydantic", "safetensors", "gguf", "zstandard", "pandas", "jinja2"}
+ALONE = "import sys, mltfr; print(*sys.modules)"
+HELP = """
+import sys
+sys.argv = ["mltfr", "--help"]
+from mltfr.cli.main import main
+try:
+    main()
+finally:
+    print(*sys.modules)
+"""
 
 
 def python(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -101,6 +112,13 @@ def test_help_tells_the_defaults_and_the_formats(store: Path) -> None:
 def test_torch_is_not_imported(arguments: tuple[str, ...], code: int) -> None:
     done = python(WITHOUT_TORCH, *arguments)
     assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize(("script", "more"), [(ALONE, {"typer", "rich", "subprocess"}), (HELP, set())])
+def test_importing_and_asking_for_help_load_little(script: str, more: set[str]) -> None:
+    loaded = set(python(script).stdout.splitlines()[-1].split())
+    assert "mltfr" in loaded
+    assert not (HEAVY | more) & loaded
 
 
 HELPED = [path.removeprefix("mltfr ") for path in _commands("mltfr", typer.main.get_command(app))]

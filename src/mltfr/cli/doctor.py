@@ -50,13 +50,14 @@ def examine() -> dict[str, dict[str, Any]]:
     from mltfr.storage.files import home
     from mltfr.threads import waits
     from mltfr.tokens.sources import TOKEN_SOURCES
-    from mltfr.version import __version__
+    from mltfr.version import __version__, commit
 
     folder = home()
     there = folder if folder.exists() else next(path for path in folder.parents if path.exists())
     return {
         "versions": {
             "mltfr": __version__,
+            "commit": commit() or "unknown",
             "python": platform.python_version(),
             **{name: _version(name) for name in PACKAGES},
         },

@@ -32,7 +32,7 @@ from mltfr.cli.study import study
 from mltfr.cli.update import update
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.threads import short_waits
-from mltfr.version import __version__
+from mltfr.version import __version__, commit
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
 
@@ -54,7 +54,6 @@ app = typer.Typer(
     help="Sequential recommendation that draws on the token tables of several language models, without any text.\n\n"
     "Start here: `mltfr demo`. Then: `mltfr fit interactions.csv --out runs/mine`",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
@@ -79,14 +78,15 @@ app.command()(doctor)
 
 def _version(requested: bool) -> None:
     if requested:
-        say(f"mltfr {__version__}")
+        made_from = commit()
+        say(f"mltfr {__version__}" + (f" (commit {made_from})" if made_from else ""))
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and its commit.")
     ] = False,
 ) -> None:
     """Sequential recommendation that draws on the token tables of several language models, without any text."""
