@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -83,3 +84,14 @@ def test_it_is_said_in_words() -> None:
     one = found(vectors, histories(vectors[:, 0]))
     assert one.line().startswith("names of consecutive items agree with correlation 0.")
     assert set(one.to_json()) == {"correlations", "by_chance"}
+
+
+def test_no_copy_of_all_names_is_made() -> None:
+    vectors = np.random.default_rng(0).standard_normal((1 << 16, 64)).astype(np.float32)
+    log = Histories.from_sequences([[1, 2, 3]])
+    tracemalloc.start()
+    try:
+        found(vectors, log)
+        assert tracemalloc.get_traced_memory()[1] < vectors.nbytes
+    finally:
+        tracemalloc.stop()

@@ -14,6 +14,7 @@ nothing of what comes next are zero, and names that say much are large.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ from mltfr.interactions.histories import Histories
 
 Matrix = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
+CHUNK = 1 << 13
+"""Names that are copied at a time."""
 RIDGE = 0.1
 """Share of the mean variance that every direction is given besides its own, so that rare ones are not blown up."""
 
@@ -56,7 +59,7 @@ class Agreement:
 
     def vectors(self, names: Vectors) -> Vectors:
         """Return the names on these directions, as long in each as items agree in it: `[N, R]` -> `[N, D]`."""
-        return (names - self.mean.astype(np.float32)) @ self.map.astype(np.float32)
+        return names @ self.map.astype(np.float32) - (self.mean @ self.map).astype(np.float32)
 
     def line(self) -> str:
         """Return in words how much names say of what comes next."""
@@ -81,37 +84,42 @@ def agreement(names: Vectors, there: npt.NDArray[np.bool_], histories: Histories
         histories: the training histories.
         dimensions: number of directions D; those behind the R-th are zero.
     """
-    pairs, counts = _consecutive(histories, there)
-    mean, directions, correlations = _directions(names, pairs, counts, dimensions)
-    named = np.flatnonzero(there)
-    dealt = names.copy()
-    dealt[named] = names[np.random.default_rng(0).permutation(named)]
-    chance = _directions(dealt, pairs, counts, dimensions)[2]
+    mean, directions, correlations = _directions(names, *_consecutive(histories, there), dimensions)
+    named, dealt = np.flatnonzero(there), np.arange(len(there))
+    dealt[named] = np.random.default_rng(0).permutation(named)
+    chance = _directions(names, *_consecutive(histories, there, dealt), dimensions)[2]
     return Agreement(mean, directions, correlations, chance)
 
 
-def _consecutive(histories: Histories, there: npt.NDArray[np.bool_]) -> tuple[csr_array, Matrix]:
-    """Return how often an item with a name follows another one, `[I, I]`, and how often each occurs, `[I]`."""
+def _consecutive(
+    histories: Histories, there: npt.NDArray[np.bool_], name_of: npt.NDArray[np.int64] | None = None
+) -> tuple[csr_array, Matrix]:
+    """Return how often a name follows another one, `[I, I]`, and how often each occurs, `[I]`.
+
+    Args:
+        histories: the training histories.
+        there: bool `[I]`, which items have a name.
+        name_of: `[I]`, whose name every item goes by; its own if not given.
+    """
     items = histories.items.astype(np.int64) - 1  # [T], -1 where unknown
     named = (items >= 0) & there[items]
     users = np.repeat(np.arange(len(histories)), np.diff(histories.offsets))  # [T]
     follows = (users[:-1] == users[1:]) & named[:-1] & named[1:] & (items[:-1] != items[1:])
-    before, after = items[:-1][follows], items[1:][follows]
+    names = items if name_of is None else name_of[items]
+    before, after = names[:-1][follows], names[1:][follows]
     pairs = csr_array((np.ones(len(before), np.float32), (before, after)), (len(there), len(there)))
-    return pairs, np.bincount(items[named], minlength=len(there)).astype(np.float64)
+    return pairs, np.bincount(names[named], minlength=len(there)).astype(np.float64)
 
 
 def _directions(names: Vectors, pairs: csr_array, counts: Matrix, dimensions: int) -> tuple[Matrix, Matrix, Matrix]:
     """Return the mean `[R]`, the directions `[R, D]` and their correlations `[D]`, the largest first."""
     width, occurrences = names.shape[1], max(1.0, counts.sum())
-    mean = counts @ names / occurrences  # [R]
-    centred = names - mean.astype(np.float32)  # [I, R]
-    covariance = (centred.T * counts.astype(np.float32)) @ centred / occurrences  # [R, R]
-    variances, axes = np.linalg.eigh(covariance.astype(np.float64))
+    mean = sum((counts[rows] @ names[rows] for rows in _chunks(names)), np.zeros(width)) / occurrences  # [R]
+    covariance, follow = _moments(names, mean.astype(np.float32), pairs, counts.astype(np.float32))  # [R, R] each
+    variances, axes = np.linalg.eigh(covariance / occurrences)
     spread = np.clip(variances, 0, None) + RIDGE * max(float(variances.mean()), np.finfo(np.float64).tiny)
     whiten = axes / np.sqrt(spread)  # [R, R]
-    follow = centred.T @ (pairs @ centred) / max(1.0, float(pairs.sum()))  # [R, R]
-    both = whiten.T @ (follow + follow.T).astype(np.float64) @ whiten / 2
+    both = whiten.T @ (follow + follow.T) @ whiten / (2 * max(1.0, float(pairs.sum())))
     correlations, turned = np.linalg.eigh(both)
     order = np.argsort(-correlations, kind="stable")[:dimensions]
     basis = whiten @ turned[:, order]  # [R, <= D]
@@ -119,3 +127,18 @@ def _directions(names: Vectors, pairs: csr_array, counts: Matrix, dimensions: in
     directions, found = np.zeros((width, dimensions)), np.zeros(dimensions)
     directions[:, : len(order)], found[: len(order)] = basis, correlations[order]
     return mean, directions, found
+
+
+def _moments(names: Vectors, mean: Vectors, pairs: csr_array, counts: Vectors) -> tuple[Matrix, Matrix]:
+    """Return the sums, over all occurrences and over all pairs, of the products of names less the mean, `[R, R]`."""
+    squares, follow = np.zeros((2, len(mean), len(mean)))
+    for rows in _chunks(names):
+        centred, next_of = names[rows] - mean, pairs[rows]
+        squares += (centred.T * counts[rows]) @ centred
+        follow += centred.T @ (next_of @ names - np.outer(next_of.sum(axis=1), mean))
+    return squares, follow
+
+
+def _chunks(names: Vectors) -> Iterator[slice]:
+    """Return the rows that are copied at a time: copies of all names would be larger than the model."""
+    return (slice(start, start + CHUNK) for start in range(0, len(names), CHUNK))

@@ -103,11 +103,11 @@ def name_vectors(
             of_others = words_of(others[NAME])
             by_training = of_others.weighted(config.idf, among=words)
             placed = space.vectors(read(of_others, by_training))
-            said = (placed != 0).any(axis=1)                                        # [N]
+            said = np.any(placed, axis=1)                                            # [N]
             beside = under(words.words, of_others.words, weights, by_training[np.flatnonzero(said)])
             new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said], beside)
     if agree:
-        there = (vectors != 0).any(axis=1)                                          # [I]
+        there = np.any(vectors, axis=1)                                              # [I]
         agreeing = agreement(vectors, there, histories, dimensions)
         vectors = agreeing.vectors(vectors) * there[:, None]
         space = space.onto(agreeing) if space is not None else None
