@@ -44,6 +44,17 @@ def test_all_columns_of_words_are_read(tmp_path: Path, name: str) -> None:
     assert item_texts(texts) is texts
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_column_that_says_nothing_at_first_is_read(tmp_path: Path, ending: str) -> None:
+    size, path = 20_000, tmp_path / f"movies.{ending}"
+    genres = [None, ""] * (size // 2 - 1) + ["Drama"] * 2
+    table = pl.DataFrame({"item_id": range(size), "title": ["Heat"] * size, "genre": genres})
+    {"csv": table.write_csv, "jsonl": table.write_ndjson, "parquet": table.write_parquet}[ending](path)
+    texts = item_texts(path)
+    assert texts.columns == ("title", "genre")
+    assert texts.table.row(size - 1) == (str(size - 1), "Heat Drama")
+
+
 def test_columns_that_are_named_are_read_whatever_they_hold(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(FILES["movies.csv"])
     texts = item_texts(tmp_path / "m.csv", ["year", "title"])

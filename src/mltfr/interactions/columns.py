@@ -63,9 +63,9 @@ TIME_NAMES = (
 SAME = {"uid": "user", "iid": "item", "parentasin": "asin"}
 """Usual names of what another usual name says as well; so does a name with `_id` behind it: movie and movie_id."""
 EXAMPLES, ROWS = 3, 100
-"""Values of a column that a question shows, and rows that they are taken from."""
+"""Values of a column that a question shows, and values that they are taken from."""
 Values = Callable[[str], Iterable[Any]]
-"""Returns the first values of a column, by its name."""
+"""Returns the values of a column in order, by its name; of those that are there at least the first `ROWS`."""
 
 
 @dataclass(frozen=True)
@@ -252,8 +252,9 @@ def _question(role: str, found: Sequence[str], values: Values) -> str:
 
 def _first(values: Iterable[Any]) -> list[str]:
     """Return the first different values of a column as a message shows them."""
-    known = dict.fromkeys(" ".join(str(value).split()) for value in islice(values, ROWS) if value is not None)
-    return [text[:20] + "..." * (len(text) > 20) for text in known if text][:EXAMPLES]
+    texts = (" ".join(str(value).split()) for value in values if value is not None)
+    known = dict.fromkeys(islice(filter(None, texts), ROWS))
+    return [text[:20] + "..." * (len(text) > 20) for text in known][:EXAMPLES]
 
 
 def _example(count: int) -> str:

@@ -87,7 +87,7 @@ class TextColumns(Columns):
 
 def holds_words(values: Iterable[Any]) -> bool:
     """Return whether most of a column's first values that say anything are words: with a letter, and no address."""
-    first = [text for value in islice(values, ROWS) if any(map(str.isalnum, text := _joined(value)))]
+    first = list(islice((text for value in values if any(map(str.isalnum, text := _joined(value)))), ROWS))
     words = [text for text in first if any(map(str.isalpha, text)) and not text.strip().lower().startswith(_URL)]
     return 2 * len(words) > len(first)
 

@@ -7,6 +7,7 @@ rest is read exactly. No row is lost on either way: each is kept, or counted as 
 from __future__ import annotations
 
 import csv
+import io
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -27,7 +28,7 @@ from mltfr.interactions.readers.layout import Layout, find_layout
 from mltfr.interactions.readers.records import BOM, Bad, Records, as_in_header, swallows
 from mltfr.interactions.readers.regular import STAND_IN, prove
 from mltfr.interactions.readers.room import Room
-from mltfr.interactions.readers.text import head, is_text, not_text
+from mltfr.interactions.readers.text import head, is_text, not_text, open_bytes
 
 BLOCK = 1 << 24
 """Bytes of text that are parsed together in memory."""
@@ -120,7 +121,7 @@ def parse(
     Raises:
         DataError: a column is missing, a row has the wrong length, or the text is not UTF-8.
     """
-    names = columns.resolve(layout.names, str(path), partial(_first_values, path, layout))
+    names = columns.resolve(layout.names, str(path), partial(_values, path, layout))
     roles = {role: layout.names.index(name) for role, name in names.items()}
     parsed = partial(_parsed, path, roles=roles, columns=taken(names, layout.names), work=work, size=size)
     try:
@@ -143,10 +144,13 @@ def _first_rows(path: Path, layout: Layout) -> Iterator[list[str]]:
         yield from filter(None, layout.records(lines_of(decoded(head(path, layout.start)))))
 
 
-def _first_values(path: Path, layout: Layout, name: str) -> Iterator[str]:
-    """Yield the first values of a column."""
+def _values(path: Path, layout: Layout, name: str) -> Iterator[str]:
+    """Yield the values of a column, as far as they can be read."""
     place = layout.names.index(name)
-    return (row[place] for row in _first_rows(path, layout) if len(row) == len(layout.names))
+    with suppress(csv.Error), open_bytes(path) as file:
+        file.read(layout.start)
+        rows = layout.records(io.TextIOWrapper(file, errors="surrogateescape", newline=""))
+        yield from (row[place] for row in rows if len(row) == len(layout.names))
 
 
 def _of_all(path: Path, layout: Layout, error: BrokenRowError) -> DataError:

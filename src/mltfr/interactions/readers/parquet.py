@@ -39,7 +39,10 @@ def open_needed(path: Path, columns: Columns) -> tuple[pl.LazyFrame, tuple[Colum
     table = open_parts(path)
 
     def first(name: str) -> pl.Series:
-        return table.select(name).head(ROWS).collect().to_series()
+        column = table.select(name).drop_nulls()
+        if column.collect_schema()[name] == pl.String:
+            column = column.filter(pl.col(name).str.contains(r"\S"))
+        return column.head(ROWS).collect().to_series()
 
     names = table.collect_schema().names()
     roles = columns.resolve(names, str(path), first)
