@@ -111,6 +111,23 @@ def test_equal_scores_come_in_the_order_of_codes_even_across_groups_and_zero_sig
     assert result.codes.tolist() == [[1, 2, 3, 4, 5, 6, 7]]
 
 
+@pytest.mark.parametrize("rows", [1, 5])
+def test_few_scores_are_searched_by_torch_unless_some_are_equal(rows: int) -> None:
+    scores = torch.randn(rows, 2000, generator=torch.Generator().manual_seed(0))
+    expected = select.pack(scores, torch.arange(5, 2005)).topk(10, dim=1).values
+    found = select._of_few(scores, 5, 10)
+    assert found is not None
+    assert torch.equal(found, expected)
+    assert torch.equal(select.best_keys(scores, 5, 10), expected)
+    worst = scores.topk(10, dim=1).values[:, -1]
+    scores[-1, 0] = worst[-1]  # the tenth best is there twice, the second time with a lower code
+    assert select._of_few(scores, 5, 10) is None
+    expected = select.pack(scores, torch.arange(5, 2005)).topk(10, dim=1).values
+    assert torch.equal(select.best_keys(scores, 5, 10), expected)
+    scores[0, 7] = torch.nan
+    assert select._of_few(scores, 5, 10) is None
+
+
 class Steps(Progress):
     """Remembers its steps."""
 

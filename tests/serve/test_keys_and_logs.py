@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 
@@ -10,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mltfr.errors import ConfigError
 from mltfr.serve.keys import Keys, Rate
-from mltfr.serve.log import NAME, start_log
+from mltfr.serve.log import HELD, NAME, log, start_log, write_log
 from support.service import KEY, client_of
 
 ASKED = {"histories": [["i3", "i9"]], "k": 3}
@@ -81,34 +82,39 @@ def test_a_bucket_fills_again(monkeypatch) -> None:
     assert [rate.wait(None) == 0 for _ in range(4)] == [True] * 3 + [False]
 
 
-def test_the_log_holds_no_key_and_no_id(run, capsys, monkeypatch) -> None:
+@pytest.fixture
+def service_log():
+    """Return what begins the log of a service, which ends with the test."""
+    yield start_log
+    for name in (NAME, "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+
+
+def test_the_log_holds_no_key_and_no_id(run, capsys, monkeypatch, service_log) -> None:
     items = [f"item-{number}-of-the-test" for number in range(1000)]
 
     def fault(*_: object) -> None:
         raise RuntimeError(f"{items[0]} {KEY}")
 
-    start_log("debug")
-    try:
-        with client_of(run, Keys([KEY]), max_k=50) as client:
-            headers = {"x-api-key": KEY, "x-request-id": "mine-1"}
-            answer = client.post("/v1/recommend", {"histories": [items]}, headers=headers)
-            assert answer.headers["x-request-id"] == "mine-1"
-            client.post("/v1/recommend", {"users": items[:50]}, headers=headers)
-            client.post("/v1/recommend", {"histories": {item: [1.5] for item in items}}, headers=headers)
-            client.post("/v1/similar-items", {"items": items[:9]}, headers=headers)
-            chosen = [{"user_id": item, "item_id": item} for item in items]
-            client.post("/v1/interactions", {"interactions": chosen}, headers=headers)
-            client.get(f"/v1/{items[0]}", headers=headers)
-            client.get("/v1/info", headers={"x-api-key": "wrong-" + KEY, "x-request-id": KEY + " "})
-            monkeypatch.setattr("mltfr.serve.service.asked_of", fault)
-            client.post("/v1/recommend", {"histories": [items]}, headers=headers)
-            metrics = client.get("/metrics").text
-    finally:
-        for name in (NAME, "uvicorn.error"):
-            logger = logging.getLogger(name)
-            logger.handlers.clear()
-            logger.setLevel(logging.NOTSET)
-            logger.propagate = True
+    service_log("debug")
+    with client_of(run, Keys([KEY]), max_k=50) as client:
+        headers = {"x-api-key": KEY, "x-request-id": "mine-1"}
+        answer = client.post("/v1/recommend", {"histories": [items]}, headers=headers)
+        assert answer.headers["x-request-id"] == "mine-1"
+        client.post("/v1/recommend", {"users": items[:50]}, headers=headers)
+        client.post("/v1/recommend", {"histories": {item: [1.5] for item in items}}, headers=headers)
+        client.post("/v1/similar-items", {"items": items[:9]}, headers=headers)
+        chosen = [{"user_id": item, "item_id": item} for item in items]
+        client.post("/v1/interactions", {"interactions": chosen}, headers=headers)
+        client.get(f"/v1/{items[0]}", headers=headers)
+        client.get("/v1/info", headers={"x-api-key": "wrong-" + KEY, "x-request-id": KEY + " "})
+        monkeypatch.setattr("mltfr.serve.service.asked_of", fault)
+        client.post("/v1/recommend", {"histories": [items]}, headers=headers)
+        metrics = client.get("/metrics").text
+    write_log()
     written = capsys.readouterr().err
     lines = [json.loads(line) for line in written.splitlines()]
     assert {"time", "level", "event", "id", "method", "route", "status", "ms"} <= lines[0].keys()
@@ -116,6 +122,32 @@ def test_the_log_holds_no_key_and_no_id(run, capsys, monkeypatch) -> None:
     for text in (written, metrics):
         assert KEY not in text
         assert not [item for item in items if item in text]
+
+
+def test_lines_about_requests_are_held_until_something_else_is_written(capsys, service_log) -> None:
+    service_log("info")
+    log(logging.INFO, "request", id="one")
+    assert not capsys.readouterr().err
+    write_log()
+    assert [json.loads(line)["id"] for line in capsys.readouterr().err.splitlines()] == ["one"]
+    for number in range(HELD + 1):
+        log(logging.INFO, "request", id=number)
+    assert len(capsys.readouterr().err.splitlines()) == HELD
+    log(logging.WARNING, "request", id="refused")
+    log(logging.INFO, "listening")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line.get("id", line["event"]) for line in lines] == [HELD, "refused", "listening"]
+    closed = io.StringIO()
+    closed.close()
+    logging.getLogger(NAME).handlers[0].stream = closed
+    log(logging.WARNING, "nobody reads this")  # and nobody is hurt
+
+
+def test_every_request_without_an_id_gets_one_of_its_own(run) -> None:
+    with client_of(run) as client:
+        given = [client.get("/health/live").headers["x-request-id"] for _ in range(20)]
+    assert len(set(given)) == 20
+    assert {len(each) for each in given} == {16}
 
 
 def test_metrics_count_every_request(run) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from itertools import count
 from secrets import token_hex
 from time import monotonic
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mltfr.serve.keys import Keys, Rate
-from mltfr.serve.log import log, log_fault
+from mltfr.serve.log import REQUEST, log, log_fault
 from mltfr.serve.metrics import METHODS, UNMATCHED
 from mltfr.serve.problems import Problem, later, problem_response
 from mltfr.serve.service import FAULT, ClientGone, Service
@@ -20,6 +21,7 @@ GUARDED = "/v1/"
 GONE = 499
 """Status, in log and metrics, of a request whose client went away before the answer."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_process, _count = token_hex(4), count()  # a call of the system for every id would have the event loop wait for others
 
 
 class Gate:
@@ -43,7 +45,7 @@ class Gate:
         begun, metrics, status = monotonic(), self.service.metrics, 0
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given if _REQUEST_ID.fullmatch(given) else token_hex(8).encode()
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{_process}{next(_count):08x}".encode()
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -75,7 +77,7 @@ class Gate:
             metrics.answered(method, route, status, seconds)
             log(
                 logging.INFO if route.startswith(GUARDED) or status >= 400 else logging.DEBUG,
-                "request",
+                REQUEST,
                 id=request_id.decode(),
                 method=method if method in METHODS else "other",
                 route=route,

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mltfr.errors import ConfigError, OutputError
 from mltfr.serve.keys import Keys
-from mltfr.serve.log import log
+from mltfr.serve.log import log, write_log
 from mltfr.serve.service import Service
 
 KEEP_ALIVE = 30
@@ -157,7 +157,8 @@ class _Server(uvicorn.Server):
             log(logging.INFO, "listening", url=address_of(listener), run=run.fingerprint, title=run.fitted.config.title)
 
     async def on_tick(self, counter: int) -> bool:
-        """Return whether to end: as asked, or because nothing would be answered any more."""
+        """Write the log, and return whether to end: as asked, or because nothing would be answered any more."""
+        write_log()
         return await super().on_tick(counter) or not self.service.alive
 
     def _drain(self, name: str) -> None:
