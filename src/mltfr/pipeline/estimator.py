@@ -26,6 +26,7 @@ class Session:
     Attributes:
         callback: receives the progress.
         stop: when set, the fit is interrupted; None where nothing interrupts it.
+        enough: when set, training ends with the best weights so far; None where only validation ends it.
         checkpoints: where a training's state is kept; None keeps none.
         checkpoint: the checkpoint to continue from; None begins anew.
         parent: the fitted model whose weights training begins with, where there is no checkpoint; None for initial
@@ -36,6 +37,7 @@ class Session:
 
     callback: Callback
     stop: Event | None = None
+    enough: Event | None = None
     checkpoints: Checkpoints | None = None
     checkpoint: Checkpoint | None = None
     parent: FittedModel | None = None

@@ -148,6 +148,7 @@ class NeuralEstimator:
             fingerprint=session.fingerprint,
             callback=session.callback,
             stop=session.stop,
+            enough=session.enough,
         )
         model = cast(NeuralModel, trained.model.eval())
         facts = {"rounds": trained.rounds, "best_epoch": trained.best_epoch, "parameters": count_parameters(model)}

@@ -71,6 +71,7 @@ def fit(
     resume: bool = False,
     callback: Callback | None = None,
     stop: Event | None = None,
+    enough: Event | None = None,
     measure: Callable[[FittedModel, str | None], dict[str, Any]] | None = None,
     also: Mapping[str, Callable[[FittedModel], pl.DataFrame]] | None = None,
     names: Any = None,
@@ -89,6 +90,7 @@ def fit(
         resume: continue an interrupted run in `folder`; a finished one of the same settings and log is returned.
         callback: called on progress.
         stop: when set, training writes a checkpoint and raises `Interrupted`; a baseline raises once it is fitted.
+        enough: when set, training ends with the best weights so far, and the run is finished as usual.
         measure: returns the document of `metrics.json`: `score_and_judge` if not given; a study passes `score`, its
             search `score_validation`.
         also: further tables of the run folder, by the name of their Parquet file, which the manifest lists too.
@@ -126,7 +128,9 @@ def fit(
         texts = read_names(config, data.vocabulary, names)
         with tracked(config, callback, folder, not rank) as run:
             measure = measure or partial(score_and_judge, callback=callback, texts=texts)
-            fitted = fit_split(config, data, facts, folder, resume, run.callback, stop, measure, started, texts=texts)
+            fitted = fit_split(
+                config, data, facts, folder, resume, run.callback, stop, measure, started, texts=texts, enough=enough
+            )
             fitted.facts.update(last_time_facts(LastTime.of(log) if isinstance(log, InteractionLog) else log.last_time))
             for document in (fitted.facts, fitted.metrics):
                 document.update(read_as_facts(log.read_as))
@@ -155,6 +159,7 @@ def fit_split(
     started: float,
     parent: FittedModel | None = None,
     texts: ItemTexts | None = None,
+    enough: Event | None = None,
 ) -> FittedModel:
     """Train on a split's training part, choose on validation, and score test once; the folder is open.
 
@@ -170,6 +175,7 @@ def fit_split(
         started: moment of the monotonic clock at which the work began.
         parent: the fitted model whose weights a network begins with; None for initial values.
         texts: what is said about the items, where the run uses it; None with a network's parent, whose weights have it.
+        enough: see `fit`.
     """
     rank, _ = launched()
     if folder is not None and resume and (other := other_settings(config, folder)):
@@ -202,7 +208,7 @@ def fit_split(
         callback.on_resume(history)
         with _reporters(config, folder, callback, history) as everybody:
             teacher = read_teacher(config, data, facts, folder and folder / CHECKPOINT, everybody, stop)
-            session = Session(everybody, stop, checkpoints, checkpoint, parent, fingerprint, teacher)
+            session = Session(everybody, stop, enough, checkpoints, checkpoint, parent, fingerprint, teacher)
             result = estimator.fit(data, tables, session)
         facts |= result.facts
         fitted = FittedModel(config, result.model, data, facts, history=result.history)

@@ -61,6 +61,7 @@ class Round:
         fingerprint: of data and settings, written into the checkpoint.
         callback: called on progress.
         stop: when set, the round saves a checkpoint and raises.
+        enough: when set, the epoch is cut short, and is the last one; none begins where one is kept already.
         kept: best weights of the round before, which every checkpoint holds too; empty where they are not kept.
     """
 
@@ -81,6 +82,7 @@ class Round:
         fingerprint: str = "",
         callback: Callback | None = None,
         stop: Event | None = None,
+        enough: Event | None = None,
         kept: dict[str, Tensor] | None = None,
     ) -> None:
         self.kept = kept or {}
@@ -88,7 +90,8 @@ class Round:
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.unseen, self.fingerprint = checkpoints, unseen, fingerprint
         self.callback = callback or Callback()
-        self.stop = stop or Event()
+        self.stop, self.enough = stop or Event(), enough or Event()
+        self.cut = False
         self.model = loss.model
         capture = can_capture(loss, config, group.device)
         self.step = OptimizationStep(loss, config, group.device, capture)
@@ -117,7 +120,7 @@ class Round:
         state = self.state
         self.group.broadcast_module(self.model)
         self.callback.on_round_start(state.round, self.rounds, self.epochs, self.batches)
-        while not state.finished:
+        while not (state.finished or self._may_end()):
             self._epoch()
             self._validate()
             self.save()
@@ -127,6 +130,11 @@ class Round:
         self.step.detach()
         self.model.load_state_dict(self.best_weights)
         return self.best_weights
+
+    def _may_end(self) -> bool:
+        """Return whether training is to end, and has something to end with."""
+        (enough,) = self.group.any(self.enough.is_set())
+        return enough and self.state.best is not None
 
     def save(self) -> None:
         """Save a checkpoint if checkpointing is enabled."""
@@ -150,7 +158,8 @@ class Round:
         total = self.epochs * len(plan)
         loss_sum = torch.tensor(state.loss_sum, dtype=sum_dtype(device), device=device)
         begun = time.monotonic() - state.seconds
-        while state.batch < len(plan):
+        self.cut = False
+        while state.batch < len(plan) and not self.cut:
             self.step.set_learning_rate(learning_rate(config, state.step, total))
             if self.model.fusion is not None:
                 self.model.fusion.set_progress(state.step)
@@ -158,7 +167,8 @@ class Round:
             state.batch += 1
             state.step += 1
             self.callback.on_batch_end(state.epoch + 1, state.batch)
-            stop, due = self.group.any(self.stop.is_set(), self.group.is_main and self._is_due())
+            due = self.group.is_main and self._is_due()
+            stop, self.cut, due = self.group.any(self.stop.is_set(), self.enough.is_set(), due)
             if state.batch < len(plan) and (due or stop):
                 self._update_state(loss_sum, begun)
                 self.save()
@@ -196,7 +206,7 @@ class Round:
         state, config = self.state, self.config
         epoch, mean = state.epoch + 1, state.loss_sum / state.batch
         record: Record = {"round": state.round, "epoch": epoch, "step": state.step, "loss": mean}
-        last = epoch == self.epochs
+        last = epoch == self.epochs or self.cut
         if epoch % config.advanced.validate_every == 0 or last:
             self.loss.eval()
             self.step.apply_pending()

@@ -78,6 +78,7 @@ def train(
     fingerprint: str = "",
     callback: Callback | None = None,
     stop: Event | None = None,
+    enough: Event | None = None,
 ) -> Trained:
     """Train a model through all of its fusion's rounds.
 
@@ -101,6 +102,8 @@ def train(
         fingerprint: of data, settings and versions, written into every checkpoint.
         callback: called on progress.
         stop: when set, training saves a checkpoint and raises.
+        enough: when set, training ends as after its last epoch, with the best weights so far; a further round is left
+            out.
 
     Raises:
         Interrupted: `stop` was set.
@@ -150,12 +153,14 @@ def train(
             fingerprint=fingerprint,
             callback=Callbacks([callback, meter]),
             stop=stop,
+            enough=enough,
             kept=kept,
         )
         if tensors is not None:
             one_round.restore(tensors)
         best = one_round.run()
-        if number == rounds:
+        (over,) = group.any(enough is not None and enough.is_set())
+        if number == rounds or over:
             break
         kept = best if config.keep_rounds else {}
         del one_round
@@ -172,7 +177,7 @@ def train(
         state, tensors = TrainerState(round=number + 1, elapsed=elapsed, history=state.history), None
     model.item_embedding.sparse = False
     pace = paces[0] if paces else None
-    return Trained(model, rounds, state.best_epoch, float(state.best or 0.0), state.history, pace, kept)
+    return Trained(model, number, state.best_epoch, float(state.best or 0.0), state.history, pace, kept)
 
 
 def add_consensus(model: SequentialModel, state: Mapping[str, Tensor]) -> None:
