@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -29,9 +31,11 @@ from mltfr.study.fingerprint import difference, files_of
 from mltfr.study.spec import JobSpec, read_spec
 from mltfr.study.users import USERS, per_user
 from mltfr.training import Callback, Interrupted, stop_request
+from mltfr.training.callbacks import Record
 
-DONE, CRASHED, REFUSED, STOPPED = 0, 1, 2, 130
-"""Exit codes: finished, any other error, settings that allow no training, stopped on request."""
+DONE, CRASHED, REFUSED, PAUSED, STOPPED = 0, 1, 2, 3, 130
+"""Exit codes: finished, any other error, settings that allow no training, at the epoch to pause after, stopped on
+request."""
 LOCK_TIMEOUT = 600.0
 """Seconds to wait for an earlier process of the same run, whose parent was killed, to write its checkpoint."""
 
@@ -74,7 +78,16 @@ def train(run: Path, spec: JobSpec, stop: Event) -> None:
                 f"({difference(spec.inputs, {**spec.inputs, **found})}). Put back what it was, or choose another --out."
             )
         more: dict[str, Any] = {"measure": score_validation} if spec.trial else _measured_by_user(spec.metrics)
-        fit(_taught(run, spec), log, run, resume=True, stop=stop, **more)
+        enough = Event()
+        halt = _Either(stop)
+        pause = _Pausing(spec.pause_after, halt, enough)
+        with _set_at(spec.until, enough):
+            try:
+                fit(_taught(run, spec), log, run, resume=True, callback=pause, stop=halt, enough=enough, **more)
+            except Interrupted:
+                if pause.paused:
+                    raise _Paused from None
+                raise
 
 
 class _Stopping(Callback):
@@ -86,6 +99,57 @@ class _Stopping(Callback):
     def advance(self, steps: int = 1) -> None:
         if self.stop.is_set():
             raise Interrupted
+
+
+class _Paused(Interrupted):
+    """A training is at the epoch to pause after, and its checkpoint is saved."""
+
+
+class _Either(Event):
+    """Is set as soon as another one is, or when it is set itself."""
+
+    def __init__(self, other: Event) -> None:
+        super().__init__()
+        self.other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or self.other.is_set()
+
+
+class _Pausing(Callback):
+    """Requests a stop after an epoch, counted over all rounds, unless the training ends there anyway."""
+
+    def __init__(self, epoch: int | None, stop: Event, enough: Event) -> None:
+        self.epoch, self.stop, self.enough = epoch, stop, enough
+        self.epochs, self.paused = 0, False
+
+    def on_resume(self, history: Sequence[Record]) -> None:
+        self.epochs = len(history)
+
+    def on_epoch_end(self, record: Record) -> None:
+        self.epochs += 1
+        over = self.stop.is_set() or self.enough.is_set()
+        if self.epoch is not None and not over and self.epochs >= self.epoch:
+            self.paused = True
+            self.stop.set()
+
+
+def epochs_of(log: Path) -> int:
+    """Return how many epochs stand in a run's log."""
+    return log.read_text(encoding="utf-8").count("\n") if log.exists() else 0
+
+
+@contextmanager
+def _set_at(moment: float | None, event: Event) -> Iterator[None]:
+    """Set an event at a moment in seconds since 1970, at once where that is past; never where there is none."""
+    timer = threading.Timer(max(0.0, (moment or 0.0) - time.time()), event.set)
+    timer.daemon = True
+    if moment is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _cells(run: Path, spec: JobSpec) -> dict[str, Path]:
@@ -120,27 +184,40 @@ def _measured_by_user(metrics: Sequence[str]) -> dict[str, Any]:
     return {"measure": measure, "also": {USERS: lambda _: users[-1]}}
 
 
+def attempt(run: Path, stop: Event) -> tuple[int, str]:
+    """Train the run of a folder; return the exit code, and what went wrong, whose last line says it.
+
+    Args:
+        run: the run folder; its specification is written.
+        stop: when set, a checkpoint is written, and the training ends.
+    """
+    try:
+        spec = read_spec(run)
+        torch.set_num_threads(int(spec.inputs["threads"]))
+        with locked(run, LOCK_TIMEOUT, within=[CHECKPOINT]):
+            train(run, spec, stop)
+    except _Paused:
+        return PAUSED, ""
+    except Interrupted:
+        return STOPPED, ""
+    except MltfrError as error:
+        return REFUSED if isinstance(error, ConfigError) else CRASHED, " ".join(str(error).split())
+    except Exception:
+        return CRASHED, traceback.format_exc().rstrip()
+    return DONE, ""
+
+
 def main(run: Path) -> int:
     """Train the run of a folder and return the exit code; the last line on stderr says what went wrong.
 
     It stops, with a checkpoint, on Ctrl-C, on SIGTERM, and once stdin is closed: by its parent, or by its end.
     """
-    try:
-        spec = read_spec(run)
-        torch.set_num_threads(int(spec.inputs["threads"]))
-        with stop_request() as stop:
-            threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
-            with locked(run, LOCK_TIMEOUT, within=[CHECKPOINT]):
-                train(run, spec, stop)
-    except Interrupted:
-        return STOPPED
-    except MltfrError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)  # noqa: T201
-        return REFUSED if isinstance(error, ConfigError) else CRASHED
-    except Exception:
-        traceback.print_exc()
-        return CRASHED
-    return DONE
+    with stop_request() as stop:
+        threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
+        code, error = attempt(run, stop)
+    if error:
+        print(error, file=sys.stderr)  # noqa: T201
+    return code
 
 
 def _stop_with_stdin(stop: Event) -> None:

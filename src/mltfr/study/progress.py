@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
+from mltfr.study.results import read_run
 from mltfr.study.schedule import Schedule
 
 
@@ -29,6 +31,10 @@ class StudyProgress:
         if done:
             self.progress.message(f"{done} of {len(self.schedule.cells)} cells are finished already.")
         self.progress.start("study", len(self.schedule.cells) + trials, done)
+
+    def ended(self, cell: Cell, run: Path, seconds: float) -> None:
+        """Report the run of a cell whose process has ended as planned."""
+        self.finished(cell, read_run(run).metrics["metrics"], seconds)
 
     def finished(self, cell: Cell, metrics: Mapping[str, float], seconds: float) -> None:
         """Report a cell's score and the time left."""

@@ -17,6 +17,7 @@ from mltfr.storage.folder import damaged
 from mltfr.study.cell import Cell
 from mltfr.study.draws import real_cell
 from mltfr.study.folder import StudyFolder
+from mltfr.study.job import epochs_of
 from mltfr.study.spec import REMEDY, read_spec
 from mltfr.study.users import USERS
 
@@ -75,8 +76,7 @@ def read_run(run: Path, tables: Sequence[str] = (USERS,)) -> Run:
     """
     manifest = FORMAT.read_manifest(run, (SCORES, LOG, *tables))
     with damaged(run, RunError, REMEDY):
-        epochs = (run / LOG).read_text(encoding="utf-8").count("\n")
-        return Run(read_json(run / SCORES), manifest, epochs)
+        return Run(read_json(run / SCORES), manifest, epochs_of(run / LOG))
 
 
 def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:

@@ -13,10 +13,9 @@ from mltfr.pipeline.artifact import remove_run
 from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
-from mltfr.study.job import DONE, REFUSED, STOPPED
+from mltfr.study.job import DONE, PAUSED, REFUSED, STOPPED
 from mltfr.study.launch import Ended, Launch
 from mltfr.study.progress import StudyProgress
-from mltfr.study.results import read_run
 from mltfr.study.schedule import Schedule
 from mltfr.study.spec import write_spec
 from mltfr.study.tuning import GroupTuning
@@ -147,7 +146,10 @@ class Runner:
         elif ended.code == DONE:
             clean_up(job.run, job.cell.name in self.kept)
             self.schedule.states[job.cell.name] = "done"
-            self.progress.finished(job.cell, read_run(job.run).metrics["metrics"], seconds)
+            self.progress.ended(job.cell, job.run, seconds)
+        elif ended.code == PAUSED:  # as far as it was to go this time
+            self.schedule.states[job.cell.name] = "done"
+            self.progress.ended(job.cell, job.run, seconds)
         elif ended.code == STOPPED:
             del self.schedule.states[job.cell.name]
         else:

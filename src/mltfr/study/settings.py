@@ -1,4 +1,4 @@
-"""Which settings a part of the grid may set."""
+"""Which settings a part of the grid may set, and settings with some of them replaced."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from mltfr.config import flatten
 from mltfr.errors import ConfigError
+from mltfr.pipeline import RunConfig
 
 OF_BACKBONES = ("backbone", "objective", "training.samples", "training.mask_ratio", "training.mask_last")
 OF_FUSIONS = ("fusion", "tokens", "names", "distillation")
@@ -48,3 +49,25 @@ def check_without(where: str, settings: Mapping[str, Any], forbidden: Mapping[st
         for setting, table in forbidden.items():
             if is_among(key, [setting]):
                 raise ConfigError(f"{where} sets '{key}', but that belongs into {table}.")
+
+
+def with_settings(config: RunConfig, settings: Mapping[str, Any], where: str) -> RunConfig:
+    """Return settings with some of them replaced; what a backbone or fusion does not have is left out.
+
+    Args:
+        config: every setting.
+        settings: values by dotted key.
+        where: for messages.
+
+    Raises:
+        ConfigError: they do not fit together.
+    """
+    values = config.model_dump(mode="json")
+    known = flatten(values)
+    for key in (key for key in settings if known.get(key) is not None):
+        *path, last = key.split(".")
+        table = values
+        for part in path:
+            table = table[part]
+        table[last] = settings[key]
+    return RunConfig.parse(values, where)

@@ -33,6 +33,11 @@ class JobSpec(Config):
     Their fingerprints are among the inputs."""
     trial: bool = False
     """Whether it is a trial of a search, which is scored on validation alone."""
+    pause_after: int | None = None
+    """Epoch, counted over all rounds, after which the training stops with its checkpoint; it decides no result."""
+    until: float | None = None
+    """Moment, in seconds since 1970, at which the training ends with the best weights so far; only a run that it ends
+    depends on it."""
 
     @property
     def fingerprint(self) -> str:

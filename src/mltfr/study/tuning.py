@@ -17,6 +17,7 @@ from mltfr.storage.sealed import sealed, unsealed
 from mltfr.study.cell import Cell, Group
 from mltfr.study.results import read_run
 from mltfr.study.sampler import Sampler
+from mltfr.study.settings import with_settings
 from mltfr.study.space import TuningConfig, Value
 from mltfr.study.spec import JobSpec, read_spec, spec_file, write_spec
 
@@ -161,14 +162,7 @@ class GroupTuning:
 
     def _applied(self, settings: Mapping[str, Value]) -> RunConfig:
         """Return the group's settings with some of them replaced."""
-        values = self.config.model_dump(mode="json")
-        for key, value in settings.items():
-            *path, last = key.split(".")
-            table = values
-            for part in path:
-                table = table[part]
-            table[last] = value
-        return RunConfig.parse(values, f"tuning of {self.group}")
+        return with_settings(self.config, settings, f"tuning of {self.group}")
 
     def _read(self) -> list[dict[str, Any]]:
         if not self.file.exists():
