@@ -14,6 +14,7 @@ import typer
 import typer.core
 
 from mltfr.cli import data, tokens
+from mltfr.cli.auto import auto
 from mltfr.cli.baselines import baselines
 from mltfr.cli.blend import blend
 from mltfr.cli.compare import compare
@@ -73,6 +74,7 @@ app.command()(report)
 app.command()(export)
 app.command()(serve)
 app.command()(study)
+app.command()(auto)
 app.command()(doctor)
 
 

@@ -227,13 +227,14 @@ def in_words(facts: Mapping[str, Any], metric: str) -> list[str]:
 
 def request_cost(blended: FittedModel, weighed: Weighed) -> dict[str, float]:
     """Return the median milliseconds of a lone request to the blend, and to its best member, or its dearest one."""
-    seconds = {"blend": _seconds_of_a_request(blended.scorer(), blended)}
+    seconds = {"blend": seconds_of_a_request(blended.scorer(), blended)}
     if weighed.best is not None and len(weighed.model.members) > 1:
-        seconds["best_member"] = _seconds_of_a_request(weighed.model.members[weighed.best].scorer(), blended)
+        seconds["best_member"] = seconds_of_a_request(weighed.model.members[weighed.best].scorer(), blended)
     return {name: round(1000 * value, 3) for name, value in seconds.items()}
 
 
-def _seconds_of_a_request(scorer: Scorer, fitted: FittedModel) -> float:
+def seconds_of_a_request(scorer: Scorer, fitted: FittedModel) -> float:
+    """Return the median seconds of a lone request to a scorer of a fitted model's users."""
     split, retriever = fitted.split, Retriever(lambda: scorer)
     users = np.linspace(0, len(split.histories) - 1, REQUESTS).astype(int)
     times = []

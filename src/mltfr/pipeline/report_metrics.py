@@ -50,6 +50,7 @@ def score_and_judge(
     callback: Callback,
     parent: FittedModel | None = None,
     texts: ItemTexts | None = None,
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Return the document of `score` with the scores of the quick baselines and the verdict on the run.
 
@@ -62,10 +63,11 @@ def score_and_judge(
         callback: told where the baselines take a while, and how far scoring is.
         parent: the run that it is an update of; None for a fit.
         texts: what is said about the items, where the run uses it and it is at hand.
+        alone: whether nothing but popularity is scored beside it: no other baseline, and no member of a blend.
     """
     document, own, branches = _score(fitted, run, callback)
     words = _words(texts, fitted) if fitted.config.evaluation.baselines else None
-    names: Sequence[str] = QUICK if words is None else QUICK_WITH_NAMES
+    names: Sequence[str] = QUICK[:1] if alone else QUICK if words is None else QUICK_WITH_NAMES
     chosen = None
     if parent is not None and VALIDATION not in own:
         before = parent.verdict.baseline if parent.verdict is not None else None
@@ -82,7 +84,7 @@ def score_and_judge(
     popularity = metrics["popularity"]["test"] if "popularity" in metrics else document["metrics"]
     trained = fitted.history[len(parent.history) :] if parent is not None else fitted.history
     end = end_of(trained, fitted.facts.get("best_epoch", 0), fitted.config.training.patience)
-    member = _best_member(fitted, callback)
+    member = None if alone else _best_member(fitted, callback)
     brings = compare_branches(own.get(VALIDATION), branches, fitted.config.judged_by)
     verdict = make_verdict(fitted.config, own, beside, brings, end, skipped, chosen, member)
     if member is not None:

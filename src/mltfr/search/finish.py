@@ -1,0 +1,168 @@
+"""The end of a search: a blend, the choice, the test score, the leaderboard and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mltfr.evaluation import Evaluation, evaluate
+from mltfr.pipeline import FittedModel, load_artifact
+from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
+from mltfr.pipeline.blend import seconds_of_a_request
+from mltfr.pipeline.report_metrics import score_and_judge
+from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
+from mltfr.search.blends import CANDIDATES, Blended, find_blend
+from mltfr.search.clock import Clock
+from mltfr.search.folder import BEST, LEADERBOARD
+from mltfr.search.rows import Row, in_order, write_board
+from mltfr.storage.duration import duration
+from mltfr.storage.progress import Progress
+from mltfr.study.folder import CELLS
+from mltfr.training import Callback
+
+BLEND = "blend"
+"""Name of the blend's row."""
+CHEAPER = 3.0
+"""Times that a run has to be cheaper than the best one to be recommended in its place."""
+UNTIMED = 0.05
+"""Share of the time that has to be left for requests to be timed."""
+FAR = 0.5
+"""Share of the best score below which a run is not compared with it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has found.
+
+    Attributes:
+        best: the row that was chosen on validation, with its test score.
+        rows: everything that was tried, best first.
+        metric: what decided.
+        blended: the blend that was tried, whether it is kept or not; None where none was.
+        cheap: a row that is cheaper and within noise of the best; None where there is none.
+        difference: of the best and that row, user by user on validation.
+        popularity: the test score of popularity.
+    """
+
+    best: Row
+    rows: list[Row]
+    metric: str
+    blended: Blended | None
+    cheap: Row | None
+    difference: ScoreDifference | None
+    popularity: float
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say, a sentence or two each; the first one is the verdict."""
+        best, metric = self.best, self.metric
+        said = [
+            f"Best on validation: {best.name}, {metric} {best.value:.4f}; on test {best.test:.4f} "
+            f"(popularity {self.popularity:.4f}), scored once, after it was chosen."
+        ]
+        if best.value is not None and best.test is not None:
+            said.append(
+                f"Validation minus test is {best.value - best.test:+.4f}: that much of the validation score is the "
+                "choice among many, later interactions, or both. Count on the test score."
+            )
+        if self.cheap is not None and self.difference is not None:
+            said.append(
+                f"{self.cheap.name} is within noise of it (validation {metric} {self.cheap.value:.4f}, difference "
+                f"{self.difference.difference:+.4f} a user, {self.difference}) and took "
+                f"{duration(self.cheap.seconds)} instead of {duration(best.seconds)}. It is recommended: "
+                f"{CELLS}/{self.cheap.run}."
+            )
+        if self.blended is not None:
+            gain = self.blended.gain
+            said.append(
+                f"A blend of {', '.join(self.blended.members)} {'is kept' if self.blended.pays else 'is not kept'}: "
+                f"it gains {gain.difference:+.4f} a user on validation over the best single one (95 % interval "
+                f"{gain.low:+.4f} to {gain.high:+.4f})."
+            )
+        return said
+
+
+def finish(folder: Path, rows: Sequence[Row], metric: str, clock: Clock, progress: Progress) -> Found:
+    """Choose, score test once, and write the best run and the leaderboard.
+
+    Args:
+        folder: the search folder.
+        rows: everything that was tried, best first; at least one is finished.
+        metric: what decides.
+        clock: the time of the search.
+        progress: receives what takes time.
+    """
+    finished = [row for row in rows if row.state == "finished"]
+    candidates = {row.run: load_artifact(folder / CELLS / row.run) for row in finished[:CANDIDATES]}
+    best_row = finished[0]
+    fitted = candidates[best_row.run]
+    evaluation = _validate(fitted, progress)
+    timed: dict[str, float] = {}
+    for run, each in candidates.items():
+        if clock.left > UNTIMED * clock.seconds:
+            timed[run] = 1000 * seconds_of_a_request(each.scorer(), fitted)
+    rows = [replace(row, milliseconds=round(timed[row.run], 3)) if row.run in timed else row for row in rows]
+    names = {row.run: row.name for row in rows}
+    blended = None
+    if len(candidates) > 1:
+        progress.message("choosing a blend")
+        named = {names[run]: one for run, one in candidates.items()}
+        blended = find_blend(named, evaluation, metric, lambda: clock.training_left + clock.end_needs, progress)
+    if blended is not None and blended.pays:
+        fitted, evaluation = blended.fitted, blended.evaluation
+        parts = [row for row in finished if row.name in blended.members]
+        best_row = Row(
+            BLEND, "blend", "finished", evaluation.metrics[metric], BLEND,
+            seconds=sum(row.seconds for row in parts) + blended.seconds,
+            milliseconds=fitted.facts[BLEND]["request"]["blend"],
+        )  # fmt: skip
+        rows = [best_row, *rows]
+    best_row = next(row for row in rows if row.run == best_row.run)
+    cheap, difference = _cheapest(folder, rows, best_row, evaluation, metric, clock, candidates, progress)
+    document = _write_best(folder / BEST, fitted, progress)
+    popularity = document["popularity"][metric]
+    tested = {best_row.run: document["metrics"][metric]}
+    tested |= {row.run: popularity for row in rows if row.name == "popularity"}
+    rows = in_order(replace(row, test=tested.get(row.run)) for row in rows)
+    best_row = next(row for row in rows if row.run == best_row.run)
+    write_board(rows, folder / LEADERBOARD, {BLEND: BEST})
+    return Found(best_row, rows, metric, blended, cheap, difference, popularity)
+
+
+def _validate(fitted: FittedModel, progress: Progress) -> Evaluation:
+    return evaluate(fitted.scorer(), fitted.split, "validation", fitted.protocol(), progress=progress)
+
+
+def _cheapest(
+    folder: Path,
+    rows: Sequence[Row],
+    best: Row,
+    evaluation: Evaluation,
+    metric: str,
+    clock: Clock,
+    loaded: Mapping[str, FittedModel],
+    progress: Progress,
+) -> tuple[Row | None, ScoreDifference | None]:
+    """Return the cheapest row that is not visibly worse than the best one, and far cheaper, with the difference."""
+    least = FAR * (best.value or 0.0)
+    for row in sorted(rows, key=lambda row: row.seconds):
+        if row.state != "finished" or row.value is None or row.value < least or clock.left < 0:
+            continue
+        if row.seconds * CHEAPER > best.seconds:
+            break
+        fitted = loaded.get(row.run) or load_artifact(folder / CELLS / row.run)
+        difference = compare_scores(row.name, evaluation, _validate(fitted, progress), metric)
+        if difference is not None and not difference.better:
+            return row, difference
+    return None, None
+
+
+def _write_best(folder: Path, fitted: FittedModel, progress: Progress) -> dict[str, dict[str, float]]:
+    """Score test, once, and write the run; return the document of its scores."""
+    remove_run(folder)  # of a command that was killed here
+    progress.message("scoring test, once")
+    with open_run(folder, resume=False):
+        document = score_and_judge(fitted, folder.name, Callback(), alone=True)
+        save_artifact(replace(fitted, metrics={**fitted.metrics, **document}), folder)
+    return document

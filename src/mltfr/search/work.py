@@ -1,0 +1,154 @@
+"""The work of a search: parts of it, each by the study's runner, until the time for training is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Timer
+
+from mltfr.search.clock import Clock
+from mltfr.search.inputs import SearchInputs
+from mltfr.search.journal import Journal
+from mltfr.search.progress import SearchProgress
+from mltfr.search.rows import Row, board, scores_of
+from mltfr.storage.folder import MANIFEST
+from mltfr.storage.progress import Progress
+from mltfr.study.cell import Cell
+from mltfr.study.folder import StudyFolder
+from mltfr.study.job import attempt, epochs_of
+from mltfr.study.launch import Ended, Launch
+from mltfr.study.runner import Runner
+from mltfr.study.schedule import Schedule
+from mltfr.training import Interrupted
+
+KILLED_AFTER = 0.5
+"""Share of the time kept for the end after which processes that have not ended are killed."""
+
+
+class Aborted(Exception):
+    """A run has failed, and the search was to end then."""
+
+
+@dataclass
+class TimedSchedule(Schedule):
+    """A schedule in which nothing begins once it is too late.
+
+    Attributes:
+        clock: the time of the search; None where there is always time.
+    """
+
+    clock: Clock | None = None
+
+    def waiting(self) -> list[Cell]:
+        """Return the cells that may still begin."""
+        return [] if self.clock is not None and not self.clock.may_begin else super().waiting()
+
+
+@dataclass
+class Work:
+    """A search at work.
+
+    Attributes:
+        folder: its folder.
+        inputs: makes the specifications of runs.
+        clock: its time.
+        journal: its journal.
+        metric: the metric that decides.
+        jobs: processes at once.
+        progress: shows lines and steps.
+        stop: when set, the processes write checkpoints and end, and nothing new begins.
+        launch: trains a run in a process and waits for its end.
+        abort: whether a failure ends the search.
+        cells: everything that was begun, in the order in which it was planned.
+    """
+
+    folder: StudyFolder
+    inputs: SearchInputs
+    clock: Clock
+    journal: Journal
+    metric: str
+    jobs: int
+    progress: Progress
+    stop: Event
+    launch: Launch
+    abort: bool = False
+    cells: list[Cell] = field(default_factory=list)
+    aborted: bool = False
+
+    def run(
+        self, cells: Sequence[Cell], pause_after: int | None = None, late: bool = False, here: bool = False
+    ) -> None:
+        """Run some cells, those that have not come so far yet, as long as there is time.
+
+        Args:
+            cells: the cells.
+            pause_after: epoch after which trainings pause; None for their end.
+            late: whether it is time to end: trainings then keep the best weights so far.
+            here: whether they run in this process, one after the other: to start one takes longer than a baseline.
+
+        Raises:
+            Interrupted: a stop was requested.
+            Aborted: a run has failed, and that is to end the search.
+            RunError: a run that is there was made from other settings.
+        """
+        self.cells += [cell for cell in cells if cell not in self.cells]
+        waiting = [cell for cell in cells if not self._has_come_so_far(cell, pause_after)]
+        clock, inputs = self.clock, self.inputs
+        training_left = 0.0 if late else clock.training_left
+        inputs.pause_after, inputs.until = pause_after, clock.moment(training_left)
+        schedule = TimedSchedule(waiting, 1 if here else self.jobs, clock=None if late else clock)
+        shown = SearchProgress(
+            self.progress, schedule, self.metric, self.journal, lambda: clock.spent, self.rows, self._after_a_failure
+        )
+        kept = {cell.name for cell in waiting}
+        launch = launch_here if here else self.launch
+        runner = Runner(self.folder, inputs, {}, schedule, shown, launch, self.stop, kept)
+
+        def kill() -> None:
+            shown.overdue = True
+            runner.kill.set()
+
+        killer = Timer(max(0.0, training_left + KILLED_AFTER * (clock.left - training_left)), kill)
+        killer.daemon = True
+        killer.start()
+        try:
+            runner.run()
+        finally:
+            killer.cancel()
+        if self.aborted:
+            raise Aborted
+        if self.stop.is_set():
+            raise Interrupted
+
+    def rows(self) -> list[Row]:
+        """Return the leaderboard so far."""
+        return board(self.folder, self.cells, self.metric, self.journal)
+
+    def score(self, cell: Cell, epochs: int | None = None) -> float | None:
+        """Return the best validation score of a network's first epochs; None where it has none, or has failed."""
+        scores = scores_of(self.folder.run(cell), self.metric, epochs)
+        return max(scores) if scores and self.journal.of_run(cell.name).error is None else None
+
+    def is_finished(self, cell: Cell) -> bool:
+        """Return whether a cell is a finished run."""
+        return (self.folder.run(cell) / MANIFEST).exists()
+
+    def _has_come_so_far(self, cell: Cell, pause_after: int | None) -> bool:
+        run = self.folder.run(cell)
+        if self.is_finished(cell):
+            self.folder.is_done(cell, self.inputs.cell_spec(cell), keep_runs=True)  # or it is another search's
+            return True
+        failed = self.journal.of_run(cell.name).error is not None
+        return failed or (pause_after is not None and epochs_of(run / "log.jsonl") >= pause_after)
+
+    def _after_a_failure(self) -> None:
+        if self.abort:
+            self.aborted = True
+            self.stop.set()
+
+
+def launch_here(run: Path, threads: int, stop: Event, kill: Event) -> Ended:
+    """Fit a run in this process: a baseline, which nothing can interrupt."""
+    code, error = attempt(run, stop)
+    return Ended(code, error.rpartition("\n")[2])

@@ -1,0 +1,163 @@
+"""A whole search: what it leaves, that it repeats and resumes, that test is read once, at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from threading import Event
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from mltfr.errors import ConfigError, RunError
+from mltfr.pipeline import load_artifact
+from mltfr.search.work import launch_here
+from mltfr.study.job import CRASHED
+from mltfr.study.launch import Ended
+from mltfr.training import Interrupted
+from support.small_search import board_of, search_here, write_log
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return write_log(tmp_path_factory.mktemp("log") / "log.csv")
+
+
+@pytest.fixture(scope="module")
+def searched(log, tmp_path_factory):
+    """A search, with the splits that were scored on the way."""
+    asked, out = [], tmp_path_factory.mktemp("search") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        module = sys.modules["mltfr.evaluation.evaluate"]
+        before = module.asked_targets
+
+        def asked_targets(data, split, *more):
+            asked.append(split)
+            return before(data, split, *more)
+
+        patch.setattr(module, "asked_targets", asked_targets)
+        outcome = search_here(log, out)
+    return out, outcome, asked
+
+
+def test_it_leaves_a_run_a_leaderboard_and_a_report(searched):
+    out, outcome, _ = searched
+    board = pl.read_parquet(out / "leaderboard.parquet")
+    assert {"popularity", "markov", "item-knn"} <= set(board["name"])  # baselines are on every leaderboard
+    assert {"sasrec", "gru4rec", "sasrec + none-1", "sasrec + none-2"} <= set(board["name"])
+    best = board.row(0, named=True)
+    assert best["validation"] == board["validation"].max()
+    fitted = load_artifact(out / "best")
+    assert fitted.metrics["metrics"]["ndcg@10"] == best["test"]
+    assert fitted.metrics["popularity"]["ndcg@10"] == board.filter(name="popularity")["test"].item()
+    scored = board.filter(pl.col("test").is_not_null())["name"].to_list()
+    assert set(scored) == {best["name"], "popularity"}
+    page = (out / "report.html").read_text()
+    assert f"{best['validation']:.4f}" in page
+    assert "Everything that was tried" in page
+    assert outcome.lines[0].startswith(f"Best on validation: {best['name']}")
+    assert f"{best['validation'] - best['test']:+.4f}" in outcome.lines[1]
+
+
+def test_test_is_read_at_the_end_and_once_for_the_winner_and_popularity(searched):
+    _, _, asked = searched
+    first = asked.index("test")
+    assert asked.count("test") <= 2
+    assert set(asked[:first]) == {"validation"}
+    assert len(asked[:first]) > 8
+
+
+def test_the_same_seed_gives_the_same_leaderboard(log, searched, tmp_path):
+    search_here(log, tmp_path / "again")
+    assert_frame_equal(board_of(tmp_path / "again"), board_of(searched[0]))
+
+
+def test_what_happens_on_test_changes_no_choice(log, searched, tmp_path):
+    """Every user's last item is another one; all else is equal."""
+    frame = pl.read_csv(log)
+    last = pl.int_range(pl.len()).over("user_id") == pl.len().over("user_id") - 1
+    other = pl.col("item_id").shuffle(seed=1)
+    frame.with_columns(pl.when(last).then(other).otherwise("item_id").alias("item_id")).write_csv(tmp_path / "log.csv")
+    search_here(tmp_path / "log.csv", tmp_path / "out")
+    assert_frame_equal(board_of(tmp_path / "out").drop("test"), board_of(searched[0]).drop("test"))
+
+
+def test_stopped_anywhere_it_ends_as_if_it_had_not_been(log, searched, tmp_path):
+    ends = 0
+    for after in range(1, 40):
+        stop, runs = Event(), 0
+
+        def launch(run, threads, stop, kill, after=after):
+            nonlocal runs
+            runs += 1
+            if runs >= after % 3 + 1:
+                stop.set()
+            return launch_here(run, threads, stop, kill)
+
+        try:
+            search_here(log, tmp_path / "out", resume=after > 1, stop=stop, launch=launch)
+            break
+        except Interrupted:
+            ends += 1
+    assert ends > 3
+    assert_frame_equal(board_of(tmp_path / "out"), board_of(searched[0]))
+
+
+def test_a_finished_one_is_shown_and_another_one_is_refused(log, searched):
+    out, outcome, _ = searched
+    with pytest.raises(RunError, match=r"holds a search already\. Continue it with --resume"):
+        search_here(log, out)
+    again = search_here(log, out, resume=True)
+    assert again.lines == outcome.lines
+    assert [row.name for row in again.rows] == [row.name for row in outcome.rows]
+
+
+def test_other_options_are_refused(log, tmp_path):
+    stop = Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        search_here(log, tmp_path / "out", stop=stop)
+    with pytest.raises(RunError, match=r"holds another search \(trials was 2 and is 3\)"):
+        search_here(log, tmp_path / "out", resume=True, trials=3)
+
+
+def failing(run, threads, stop, kill):
+    """Fail with one network."""
+    if "gru4rec" in run.name:
+        return Ended(CRASHED, "RuntimeError: out of memory")
+    return launch_here(run, threads, stop, kill)
+
+
+def test_a_run_that_fails_is_recorded_and_the_search_goes_on(log, tmp_path):
+    outcome = search_here(log, tmp_path / "out", launch=failing)
+    assert outcome.failures == {"gru4rec": "RuntimeError: out of memory"}
+    failed = pl.read_parquet(tmp_path / "out/leaderboard.parquet").filter(state="failed")
+    assert failed["error"].to_list() == ["RuntimeError: out of memory"]
+    assert (tmp_path / "out/best").is_dir()
+
+
+def test_or_ends_where_that_is_asked_for(log, tmp_path):
+    outcome = search_here(log, tmp_path / "out", launch=failing, on_error="abort")
+    assert outcome.aborted
+    assert outcome.failures
+    assert not (tmp_path / "out/best").exists()
+
+
+def test_a_training_is_ended_by_the_clock_and_kept(log, tmp_path):
+    """The time is over in the first epoch of a training that would take minutes."""
+    long = {"training": {"samples": "positions", "epochs": 10_000, "patience": 10_000, "batch_size": 8},
+            "backbone": {"hidden": 8, "max_length": 10}}  # fmt: skip
+    outcome = search_here(log, tmp_path / "out", settings=long, preset="quick", trials=0, seconds=6.0)
+    network = next(row for row in outcome.rows if row.name == "sasrec")
+    assert network.state == "finished"
+    assert 0 < network.epochs < 10_000
+    spent = json.loads((tmp_path / "out/search.jsonl").read_text().splitlines()[-1])["spent"]
+    assert spent < 1.1 * 6.0 + 5.0  # a busy machine may be late with the report
+
+
+def test_without_a_validation_split_nothing_can_be_chosen(tmp_path):
+    rows = pl.DataFrame({"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "y", "x"], "timestamp": [1, 2, 1, 2]})
+    rows.write_csv(tmp_path / "log.csv")
+    with pytest.raises(ConfigError, match="The validation split is empty, so nothing can be chosen"):
+        search_here(tmp_path / "log.csv", tmp_path / "out")
