@@ -18,7 +18,9 @@ import typer
 from pydantic import BaseModel
 
 import error_messages
+import protocol_table
 import reliability_tables
+import tutorial_pages
 from mltfr import Recommender, load_interactions, prepare
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
@@ -41,7 +43,7 @@ from mltfr.tokens.sources import TOKEN_SOURCES
 from settings_tables import allowed, settings_table, table, value
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/reference.md", "docs/reliability.md", "docs/errors.md")
+FILES = ("README.md", "docs/reference.md", "docs/reliability.md", "docs/errors.md", "docs/numbers.md")
 
 
 def config_keys() -> str:
@@ -251,6 +253,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "soak": reliability_tables.soak,
     "inputs": reliability_tables.inputs,
     "errors": error_messages.page,
+    "protocols": protocol_table.protocols,
     "formats": lambda: ", ".join(f"`{name}`" for name in FORMATS) + ".",
 }
 
@@ -266,10 +269,12 @@ def updated(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or check them; return the exit code."""
-    stale = [name for name in FILES if updated(old := (ROOT / name).read_text("utf-8")) != old]
+    now = {name: updated((ROOT / name).read_text("utf-8")) for name in FILES} | tutorial_pages.files()
+    old = {name: (ROOT / name).read_text("utf-8") if (ROOT / name).exists() else "" for name in now}
+    stale = [name for name, text in now.items() if text != old[name]]
     for name in stale:
         if arguments != ["--check"]:
-            (ROOT / name).write_text(updated((ROOT / name).read_text("utf-8")), "utf-8")
+            (ROOT / name).write_text(now[name], "utf-8")
         sys.stdout.write(f"{name}: {'is out of date' if arguments else 'written'}\n")
     return 1 if stale and arguments else 0
 

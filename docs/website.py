@@ -152,8 +152,9 @@ def stage(build: Path) -> list[Any]:
     config["project"]["nav"] = navigation = tree(config["project"]["nav"])
     shutil.rmtree(build, ignore_errors=True)
     copies: dict[Path, str] = {}
-    files = (path for path in DOCS.rglob("*") if path.suffix in SOURCES and path.parent.name != "results-notes")
-    for file in sorted(files):
+    for file in sorted(DOCS.rglob("*")):
+        if file.parent.name == "results-notes" or not (file.suffix in SOURCES or file.parent.name == "tutorials"):
+            continue
         target = build / "docs" / file.relative_to(DOCS)
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".md":
