@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from mltfr import Recommender
 from mltfr.explain.effects import IS_A_CONTROL, RANDOM_TABLES, RENORMALISED, variant_effects
 from mltfr.explain.kept import kept_of
-from mltfr.explain.variants import Variant, mltfr_members
+from mltfr.explain.variants import Variant, mltfr_members, with_variants
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shortlist import Choice
 from mltfr.inference import ModelScorer
 from mltfr.kernels.gathered import GatherIndex
+from mltfr.names.new_items import NewItems
 from mltfr.pipeline.constant_branch import with_fusion
 from mltfr.pipeline.models import NeuralModel
 from mltfr.tokens import TokenStore, TokenTable
@@ -136,6 +139,17 @@ def test_masking_is_attention_on_the_other_tokens(fitted: Recommender) -> None:
     others = Choice(GatherIndex(choice.kept.rows[last:, left], choice.kept.size), choice.log_weight[last:, left])
     with torch.inference_mode():
         torch.testing.assert_close(output[last:], core(x[last:], key, value, others))
+
+
+def test_what_is_left_out_beside_new_items_leaves_their_factor_in(fitted: Recommender) -> None:
+    vectors = torch.as_tensor(fitted.fitted.model.trained_vectors()[:1]).numpy()  # type: ignore[union-attr]
+    words = csr_array(np.ones((len(fitted.fitted.split.vocabulary) + 1, 1), np.float32))
+    new = NewItems(("new-1",), vectors, words, 0.3, 4.0)
+    model = replace(fitted.fitted, new_items=new).with_new_items().model
+    history = [np.array([1, 2, 3], np.int32)]
+    both = model.scorer(), with_variants(model, [Variant()]).scorer()
+    scores = [scorer.scores(scorer.queries(history), 1, scorer.items + 1) for scorer in both]
+    torch.testing.assert_close(scores[1], scores[0])
 
 
 def test_words_stand_beside_what_the_controls_say(fitted: Recommender) -> None:

@@ -171,6 +171,17 @@ def test_items_that_training_has_not_seen(with_new: LoadedRun) -> None:
         assert {each["item_id"] for each in other["contributions"]} == {"i3", "new-1"}
 
 
+def test_the_parts_of_a_score_beside_new_items_have_names_and_sum_to_it(with_new: LoadedRun) -> None:
+    new = replace(with_new.fitted.new_items, weight=0.3, factor=4.0)
+    run = replace(with_new, fitted=replace(with_new.fitted, new_items=new))
+    with client_of(run) as client:
+        asked = {"histories": [["i3", "i5", "new-1"]], "items": ["new-1", "i6"], "new_items": True}
+        for each in client.post("/v1/explain", {**asked, "include_seen": True}).json()["results"]:
+            parts = {effect["part"]: effect["value"] for effect in each["effects"] if "weight" in effect["without"]}
+            assert list(parts) == ["sasrec", "words of names (name-knn)"]
+            assert sum(parts.values()) == pytest.approx(each["score"], abs=1e-6)
+
+
 def test_a_run_without_new_items_says_so(client) -> None:
     answer = client.post("/v1/recommend", {"histories": [["i3"]], "new_items": True})
     assert (answer.status_code, "--new-items" in answer.json()["detail"]) == (409, True)

@@ -94,6 +94,22 @@ def test_without_a_page_the_search_is_made_when_it_is_asked_for(run, with_new, m
         assert made.pop() == items
 
 
+def test_histories_know_new_items_where_they_are_asked_for(with_new, client) -> None:
+    user = next(iter(with_new.fitted.split.rows))
+    with client_of(with_new) as knows:
+        sent = {"interactions": [{"user_id": each, "item_id": item} for each in (user, "x") for item in ("new-1", "?")]}
+        assert knows.post("/v1/interactions", sent).json()["unknown_items"] == ["?"]
+        asked = {"users": [user, "x"], "k": 2}
+        old, nobody = knows.post("/v1/histories", asked).json()["results"]
+        assert all("new" not in each for each in old["items"])
+        assert (nobody["length"], nobody["items"]) == (0, [])
+        known, someone = knows.post("/v1/histories", {**asked, "new_items": True}).json()["results"]
+        assert known["length"] == old["length"] + 1
+        assert [each["new"] for each in known["items"]] == [False, True]
+        assert someone["items"] == [{"item_id": "new-1", "name": "A <b>new</b> thing", "new": True}]
+    assert client.post("/v1/histories", {"users": [user], "new_items": True}).status_code == 409
+
+
 def test_histories_over_http(run, client) -> None:
     split = run.fitted.split
     user = next(iter(split.rows))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from mltfr.baselines import Baseline
 from mltfr.explain.explanation import Method
@@ -100,11 +99,4 @@ def summands(scorer: Scorer, window: History, codes: Codes) -> list[tuple[float,
     """Return the weight of every member of a blend and its summand in the scores of C items; none of other scorers."""
     if not isinstance(scorer, BlendScorer):
         return []
-    found: list[tuple[float, Values]] = []
-    with torch.inference_mode():
-        for member, weight in scorer.members:
-            everything = member.scores(member.queries([window]), 1, scorer.items + 1)
-            share = member.probabilities(everything)[0, torch.from_numpy(codes - 1)]     # [C]
-            found.append((weight, (weight * share).cpu().numpy()))
-    return found
-
+    return [(weight, summand.numpy()[codes - 1]) for weight, summand in scorer.summands(window)]

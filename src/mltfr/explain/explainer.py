@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ FALLBACK = (
     "No item of the history is known from training, so the model says nothing: the list is that of the most popular "
     "items, the same for everybody, and the score is the number of training interactions."
 )
+WORDS = "words of names (name-knn)"
 SINGLES = 200
 """Items whose removal alone is tried where contributions are exact parts, the largest first."""
 
@@ -198,9 +198,9 @@ class Explainer:
         parts = summands(self.fallback.scorer, history.window, items)
         if not parts or not isinstance(self.fitted.model, BlendModel):
             return effects
-        told: Sequence[Any] = self.fitted.facts.get(BLEND, {}).get("members", ())
-        weighed = [number for number, weight in enumerate(self.fitted.model.weights.tolist()) if weight]
-        names = [told[n]["run"] if n < len(told) else f"member {n + 1}" for n in weighed]
+        told = [each["run"] for each in self.fitted.facts.get(BLEND, {}).get("members", ())]
+        called = told or [self.fitted.config.backbone.name, WORDS]  # a network with new items, and their words
+        names = [name for name, weight in zip(called, self.fitted.model.weights.tolist(), strict=True) if weight]
         members = [
             [Effect(name, float(value), f"its summand of the blend, weight {weight:.3f}") for value in values]
             for name, (weight, values) in zip(names, parts, strict=True)

@@ -95,7 +95,7 @@ def with_variants(model: Model, variants: list[Variant]) -> Model:
         variants: V of them; a batch has as many rows, all of the same history.
     """
     if isinstance(model, BlendModel):
-        return BlendModel([with_variants(member, variants) for member in model.members], model.weights)
+        return model.with_members([with_variants(member, variants) for member in model.members])
     if not isinstance(model, NeuralModel) or not isinstance(model.fusion, MltfrFusion):
         return model
     fusion, names = model.fusion, list(model.fusion.widths)
@@ -119,7 +119,7 @@ def without_names(model: Model) -> Model | None:
         if all(member is None for member in members):
             return None
         pairs = zip(members, model.members, strict=True)
-        return BlendModel([old if new is None else new for new, old in pairs], model.weights)
+        return model.with_members([old if new is None else new for new, old in pairs])
     if not isinstance(model, NeuralModel) or model.names is None:
         return None
     other = copy(model)

@@ -69,6 +69,15 @@ class BlendScorer:
                     total.add_(probabilities.to(total.device), alpha=weight)
             return total if total is not None else torch.zeros(len(histories), self.items)
 
+    def summands(self, history: History) -> list[tuple[float, Tensor]]:
+        """Return the weight of every member that has one, and its summand in the scores of all items, `[I]`."""
+        with torch.inference_mode():
+            found = []
+            for member, weight in self.members:
+                scores = member.scores(member.queries([history]), 1, self.items + 1)  # [1, I]
+                found.append((weight, member.probabilities(scores)[0].cpu() * weight))
+            return found
+
     def scores(self, queries: Tensor, start: int, stop: int) -> Tensor:
         """Return the mean probabilities, float32 `[B, stop - start]`."""
         with torch.inference_mode():

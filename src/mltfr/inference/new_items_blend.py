@@ -38,3 +38,12 @@ class NewItemsBlend(BlendScorer):
             scores = super().queries(histories)                          # [B, I]
             scores[:, self.known :] *= self.factor
             return scores.div_(scores.sum(1, keepdim=True))
+
+    def summands(self, history: History) -> list[tuple[float, Tensor]]:
+        """Return the weight of every member that has one, and its summand in the scores of all items, `[I]`."""
+        found = super().summands(history)
+        with torch.inference_mode():
+            for _, summand in found:
+                summand[self.known :] *= self.factor
+            whole = sum(float(summand.sum()) for _, summand in found)
+            return [(weight, summand / whole) for weight, summand in found]

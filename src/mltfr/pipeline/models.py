@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, Protocol, Self
 
 import torch
@@ -116,6 +116,12 @@ class BlendModel:
             raise ValueError(f"{len(members)} members with {len(weights)} weights")
         self.members = tuple(members)
         self.weights = weights
+
+    def with_members(self, members: Sequence[Model]) -> BlendModel:
+        """Return the same blend of other models, one in the place of each."""
+        other = copy(self)
+        other.members = tuple(members)
+        return other
 
     @classmethod
     def of_state(cls, state: Mapping[str, Tensor], restore: Callable[[int, dict[str, Tensor]], Model]) -> Self:

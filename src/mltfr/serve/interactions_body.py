@@ -21,7 +21,8 @@ def accept(request: InteractionsRequest, service: Service) -> dict[str, Any]:
     dropped = service.interactions.add(zip(users, items, strict=True))
     service.metrics.dropped.inc(dropped)
     run = service.run
-    codes = run.fitted.split.vocabulary.codes
+    part = run.wider if run.fitted.new_items is not None else run.own  # new items count where they are asked for
+    codes = part.fitted.split.vocabulary.codes
     return {
         "run": run.fingerprint,
         "accepted": len(items),

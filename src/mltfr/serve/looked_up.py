@@ -29,21 +29,22 @@ def histories_body(request: HistoriesRequest, newer: NewInteractions, run: Loade
     """Return the body of the answer to a request for the histories of users.
 
     Raises:
-        Problem: a user is not known (404), or an id is none (422).
+        Problem: a user is not known (404), an id is none (422), or the run has no new items (409).
     """
+    part = part_of(run, request.new_items)
     with as_problems():
         users = ids_of(request.users, "users", "user")
-    known = run.fitted.split.rows
+    known = part.fitted.split.rows
     if unknown := [user for user in dict.fromkeys(users) if user not in known and user not in newer]:
         raise unknown_ids("user", unknown, "Ask for users of the log, or of /v1/interactions.")
-    rows = (user_row(user, run.own, newer) for user in users)
-    ids = run.fitted.split.vocabulary.item_ids
+    rows = (user_row(user, part, newer) for user in users)
+    ids = part.fitted.split.vocabulary.item_ids
     histories = ((row.user_id, row.codes[row.codes != UNKNOWN]) for row in rows)
     results = (
         {
             "user_id": user,
             "length": len(codes),
-            "items": [_item(ids[code - 1], run, run.own) for code in codes[-request.k :].tolist()],
+            "items": [_item(ids[code - 1], run, part) for code in codes[-request.k :].tolist()],
         }
         for user, codes in histories
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mltfr.serve.schemas import Answer, Closed, Id
+from mltfr.serve.schemas import Answer, Closed, Id, NewItems
 
 
 class HistoriesRequest(Closed):
@@ -18,24 +18,25 @@ class HistoriesRequest(Closed):
     """Ids of users of the log, or of users whose interactions were sent."""
     k: Annotated[int, Field(strict=True, ge=1)] = 100
     """Items of every history, at most: the newest."""
+    new_items: NewItems = False
 
 
 class Item(BaseModel):
     """One item."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     item_id: str
     name: str | None = None
+    new: bool | None = None
+    """Whether training has not seen it; told where new items are asked for."""
 
 
 class FoundItem(Item):
     """One item that was found."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     interactions: int
     """How many interactions training has seen with it."""
-    new: bool | None = None
-    """Whether training has not seen it; told where new items are asked for."""
 
 
 class ItemsAnswer(Answer):
@@ -53,7 +54,7 @@ class UserHistory(BaseModel):
 
     user_id: str
     length: int
-    """How many items it has; items that training has not seen do not count."""
+    """How many items it has; items that are not known do not count."""
     items: list[Item]
     """The newest of them, oldest first."""
 

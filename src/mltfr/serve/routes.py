@@ -93,7 +93,7 @@ async def items(
     return Response(await _service(request).ask(request, work, 0), media_type=JSON)
 
 
-@guarded.post("/histories", summary="Return histories", responses=documented(HistoriesAnswer, 404))
+@guarded.post("/histories", summary="Return histories", responses=documented(HistoriesAnswer, 404, 409))
 async def histories(request: Request, body: HistoriesRequest) -> Response:
     """Return what users of the log chose, with what was sent since the training."""
     service = _service(request)

@@ -153,8 +153,8 @@ async function loadUser(event) {
   const user = at("user-field").value;
   try {
     const most = Math.min(1000, state.info.limits.max_k);
-    const { results: [found] } = await ask("v1/histories", { users: [user], k: most }, "user");
-    state.history = found.items.map((item) => ({ item_id: item.item_id, name: item.name }));
+    const { results: [found] } = await ask("v1/histories", { users: [user], k: most, new_items: hasNew() }, "user");
+    state.history = found.items.map((item) => ({ item_id: item.item_id, name: item.name, new: item.new }));
     const cut = found.length > found.items.length ? `, the newest ${number(found.items.length)} of ${number(found.length)}` : "";
     say("user-note", `User ${visible(found.user_id)}: ${counted(found.items.length, "item")}${cut}.`);
     changed("");
