@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo docs test test-fast lint mutate audit bench bench-peers soak clean
+.PHONY: help demo docs test test-fast test-lowest test-newest lint mutate audit bench bench-peers soak clean
 
 help:  ## Show what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,12 @@ test: $(VENV)/.dev  ## Run all tests that need no network, a file at a time on e
 
 test-fast: $(VENV)/.dev  ## Run the tests that take a moment each: all but those marked slow.
 	$(PYTEST) -m "not slow"
+
+test-lowest:  ## Test the wheel with the lowest dependencies that it allows; needs a network.
+	.ci/dependencies lowest $(ARGS)
+
+test-newest:  ## Test the wheel with the newest dependencies; needs a network.
+	.ci/dependencies newest $(ARGS)
 
 lint: $(VENV)/.dev  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .

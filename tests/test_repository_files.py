@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,19 @@ def test_issue_forms_ask_for_something(path: Path) -> None:
     assert len({field["id"] for field in asked}) == len(asked) > 0
     assert all(field["attributes"]["label"] for field in asked)
     assert any(field.get("validations", {}).get("required") for field in asked)
+
+
+def test_every_file_of_the_package_is_in_the_wheel() -> None:
+    package = ROOT / "src" / "mltfr"
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]["mltfr"]
+    packed = {path for pattern in listed for path in package.glob(pattern)}
+    others = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert others - packed == set()
+    assert package / "py.typed" in packed
+    assert all((folder / "__init__.py").exists() for folder in {path.parent for path in package.rglob("*.py")})
+
+
+def test_the_tests_of_the_lowest_and_newest_dependencies_exist() -> None:
+    script = (ROOT / ".ci" / "dependencies").read_text("utf-8")
+    folders = re.findall(r"^  (backbones .*?) \"\$@\"$", script, re.MULTILINE)[0].split()
+    assert [folder for folder in folders if not (ROOT / "tests" / folder).is_dir()] == []

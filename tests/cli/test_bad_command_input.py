@@ -99,7 +99,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "filter": (("--set", "filters.core=1000"), r"log.csv: no interaction is left after 'core'"),
     "no finite number": (("--set", "training.learning_rate=nan"), r"learning_rate: .*finite number, got nan"),
     "diverging": (("--set", "training.learning_rate=1e30"), r"no longer a number in epoch 1. Lower training.lear"),
-    "option": (("--ephocs", "3"), r"No such option: --ephocs.*See: mltfr fit --help"),
+    "option": (("--ephocs", "3"), r"No such option:? '?--ephocs.*See: mltfr fit --help"),
 }  # fmt: skip
 
 
