@@ -263,7 +263,7 @@ class Recommender(Exportable):
         """
         fitted, retriever = self._of_fit()
         rules = Rules(fitted.config.evaluation.remove_seen)
-        return retriever.index_report(list(fitted.split.histories), check_k(k), rules, sample)
+        return retriever.index_report(requests_of(fitted.split).histories, check_k(k), rules, sample)
 
     def similar_items(
         self, items: Iterable[object] | object, k: int = 10, *, names: Any = None, new_items: bool = False

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mltfr.errors import DataError
+from mltfr.inference.requests import GIVE_HISTORIES
 from mltfr.pipeline.data import HISTORIES
 from mltfr.pipeline.restore import damage
 from mltfr.storage.files import sha256
@@ -53,6 +55,15 @@ class RunUsers(Users):
 
     def __len__(self) -> int:
         return self._count
+
+    def require(self) -> None:
+        """Refuse a run that was shared without its users.
+
+        Raises:
+            DataError: there is no user.
+        """
+        if not self._count:
+            raise DataError(f"{self.path.parent}: this run was shared without its users. {GIVE_HISTORIES}")
 
     def read(self, start: int, stop: int) -> pl.DataFrame:
         """Return `user_id` and `codes` of some users; other rows are not decoded."""

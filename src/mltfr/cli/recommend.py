@@ -188,8 +188,10 @@ def _users_of_the_run(run: Path, users: Path | None, unknown_users: UnknownUsers
     from mltfr.cli.files import read_ids
     from mltfr.inference import Listed, require_known
 
+    everybody = RunUsers(run)
+    everybody.require()
     if users is None:
-        return RunUsers(run), Listed()
+        return everybody, Listed()
     ids = read_ids(users)
     known = known_users(run, ids)
     unknown = [user for user in dict.fromkeys(ids) if user not in known]

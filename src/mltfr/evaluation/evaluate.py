@@ -111,12 +111,13 @@ def evaluate(
 
     Raises:
         ProtocolError: the protocol is for another kind of split.
-        DataError: the split holds no example.
+        DataError: the split holds no example, or the run was shared without its users.
         MltfrError: a score is not a number.
     """
     protocol = protocol or EvaluationProtocol(split=data.method)
     if protocol.split != data.method:
         raise ProtocolError(f"The protocol is for '{protocol.split}', but the split is '{data.method}'.")
+    data.require_users("Nothing is held out in it; its scores are in metrics.json and README.md.")
     asked = asked_targets(data, split, protocol)
     if not len(asked):
         raise DataError(f"The {split} split holds no example: every history is too short. Use a longer log.")

@@ -18,6 +18,8 @@ from mltfr.interactions.id_lists import histories_of, id_list
 from mltfr.interactions.ids import Strip
 
 UnknownUsers = Literal["skip", "error"]
+GIVE_HISTORIES = "Give histories instead (--histories FILE; in Python histories=...)."
+"""What to do where a run has no users."""
 UNKNOWN_USERS: tuple[UnknownUsers, ...] = ("skip", "error")
 """What may happen where users are asked for whom the log does not have."""
 
@@ -88,8 +90,10 @@ def requests_of_users(split: Split, users: Any = None, unknown_users: UnknownUse
         unknown_users: what happens where the log does not have a user; see `require_known`.
 
     Raises:
-        DataError: no user is in the log, or one is not that has to be, or `users` is no list of ids.
+        DataError: no user is in the log, or one is not that has to be, or `users` is no list of ids; or the run was
+            shared without its users.
     """
+    split.require_users(GIVE_HISTORIES)
     if users is None:
         return Requests(split.user_ids, list(split.histories))
     strip = Strip("ids in users")

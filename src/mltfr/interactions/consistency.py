@@ -36,6 +36,8 @@ def check_consistent(split: Split) -> None:
         _check_examples(name, examples, split, sizes)
     for piece in _pieces(split.histories.items):
         _require(piece.min() >= UNKNOWN and piece.max() <= items and piece.all(), "an item code is out of range")
+    if not users:  # the run was shared without them
+        return
     if split.training is None:
         counted = len(split.train_histories().items)
         _require(split.vocabulary.counts.sum() == counted, "the training counts are not those of the histories")

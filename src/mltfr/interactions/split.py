@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from mltfr.errors import DataError
 from mltfr.interactions.clock import with_dates
 from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.vocabulary import Vocabulary
@@ -90,6 +91,27 @@ class Split:
             f"{len(self.histories.items):,} interactions, {self.training_interactions:,} of them training; examples: "
             f"{len(self.validation):,} validation, {len(self.test):,} test{left_out}"
         )
+
+    def require_users(self, remedy: str) -> None:
+        """Refuse what needs the users of a log where a run was shared without them.
+
+        Args:
+            remedy: what to do instead.
+
+        Raises:
+            DataError: there is no user.
+        """
+        if not len(self.user_ids):
+            raise DataError(f"This run was shared without its users and their histories. {remedy}")
+
+    def without_users(self) -> Self:
+        """Return the split with its items, and none of its users."""
+        none = Examples(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        nothing = Histories(np.zeros(1, np.int64), np.zeros(0, np.int32))
+        return replace(
+            self, user_ids=(), histories=nothing, train_length=np.zeros(0, np.int64), validation=none, test=none,
+            training=None, others=None, target_items=None,
+        )  # fmt: skip
 
     @cached_property
     def rows(self) -> dict[str, int]:

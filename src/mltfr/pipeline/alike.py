@@ -12,6 +12,9 @@ from mltfr.errors import DataError
 from mltfr.interactions import UNKNOWN, Split
 from mltfr.pipeline.config import RunConfig
 
+WITH_USERS = "Runs are compared by their users: ask whoever shared it for a run with its users."
+"""What to do where a run has none."""
+
 
 class OfALog(Protocol):
     """What was fitted to a log, or will be."""
@@ -40,8 +43,9 @@ def require_alike(first_name: str, first: OfALog, name: str, other: OfALog, may:
         may: what the other may not where they differ.
 
     Raises:
-        DataError: they have not; the message says what differs.
+        DataError: they have not; the message says what differs. Or one was shared without its users.
     """
+    other.split.require_users(WITH_USERS)
     if difference := _difference(first, other):
         raise DataError(
             f"{name} cannot {may} {first_name}: {difference}. Fit both to one log with the same filters and split."
@@ -52,8 +56,9 @@ def check_held_out(name: str, data: Split) -> None:
     """Check that no held-out target is part of what a run was fitted to, on which weights would be chosen too well.
 
     Raises:
-        DataError: one is.
+        DataError: one is; or the run was shared without its users.
     """
+    data.require_users(WITH_USERS)
     for part, examples in (("validation", data.validation), ("test", data.test)):
         trained = (examples.cut < data.train_length[examples.user]) & (data.targets(examples) != UNKNOWN)
         if (inside := np.flatnonzero(trained)).size:

@@ -78,9 +78,8 @@ def _histories(split: Split, start: int, stop: int) -> pl.DataFrame:
     flat = pl.Series("item", np.ascontiguousarray(split.histories.items[offsets[0] : offsets[-1]]), dtype=pl.Int32)
     users = pl.Series("user", np.repeat(np.arange(stop - start), np.diff(offsets)), dtype=pl.Int64)
     lists = pl.DataFrame([users, flat]).group_by("user", maintain_order=True).agg("item")
-    return pl.DataFrame(
-        {"user_id": list(split.user_ids[start:stop]), "train_length": split.train_length[start:stop]}
-    ).with_columns(lists["item"].alias("items"))
+    ids = pl.Series("user_id", list(split.user_ids[start:stop]), dtype=pl.String)
+    return pl.DataFrame([ids, pl.Series("train_length", split.train_length[start:stop]), lists["item"].alias("items")])
 
 
 def load_vocabulary(folder: Path) -> Vocabulary:

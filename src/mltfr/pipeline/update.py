@@ -58,8 +58,10 @@ def with_new_rows(
         unseen: whether rows that `filters.until` kept from the run are new as well.
 
     Raises:
-        DataError: no row is left, or the log has a given test split, or times of another kind.
+        DataError: no row is left, or the log has a given test split, or times of another kind; or the run was shared
+            without its users.
     """
+    fitted.split.require_users("New rows go behind histories: ask whoever shared it for a run with its users.")
     data, new = extend(fitted.split, log, fitted.config.filters, LastTime.of_facts(fitted.facts), train, unseen)
     return replace(fitted, split=data, new_items=None), new
 

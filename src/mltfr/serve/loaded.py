@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from time import time
 
+import numpy as np
+
 from mltfr.batch.users import run_fingerprint
 from mltfr.explain.removal import window_of
 from mltfr.inference import FallbackScorer, Retriever, Rules
@@ -110,6 +112,7 @@ class LoadedRun:
         for part in parts:
             split = part.fitted.split
             split.rows, split.vocabulary.codes, part.window  # noqa: B018
-            known = [next((history for history in split.histories if (history > 0).any()), split.histories[0])]
+            first = np.array([1], np.int32)  # of a run that was shared without its users
+            known = [next((history for history in split.histories if (history > 0).any()), first)]
             for _ in range(CALLS_BEFORE):
                 part.retriever.top_k(known, 1, Rules())
