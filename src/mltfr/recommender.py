@@ -1,4 +1,4 @@
-"""The public object: fit, evaluate, recommend, similar_items, explain, export, save, load."""
+"""The public object: fit, evaluate, recommend, similar_items, explain, export, save, load, share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from mltfr.config import load_toml
 from mltfr.errors import ConfigError, one_of
 from mltfr.evaluation import Evaluation, SplitName, evaluate
-from mltfr.export import Exportable
+from mltfr.hub import Shareable
 from mltfr.inference import (
     IndexReport,
     RecommendationSpec,
@@ -43,7 +43,7 @@ from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
 
 
-class Recommender(Exportable):
+class Recommender(Shareable):
     """A sequential recommender that draws on token tables.
 
     Once fitted or loaded, any number of threads may ask it at a time, and each gets what it would get alone. While

@@ -24,6 +24,7 @@ from mltfr.cli.evaluate import evaluate
 from mltfr.cli.explain import explain
 from mltfr.cli.export import export
 from mltfr.cli.fit import FitCommand, fit
+from mltfr.cli.hub import pull, push
 from mltfr.cli.output import say
 from mltfr.cli.recommend import recommend
 from mltfr.cli.report import report
@@ -37,7 +38,7 @@ from mltfr.version import __version__, commit
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
 
-ALIKE = {"train": "fit", "predict": "recommend", "score": "evaluate", "delete": "remove", "info": "doctor"}
+ALIKE = {"train": "fit", "predict": "recommend", "score": "evaluate", "delete": "remove", "info": "doctor", "upload": "push", "download": "pull"}
 """Commands of other programs, and those here that do the same."""
 
 
@@ -72,6 +73,8 @@ app.command()(similar)
 app.command()(explain)
 app.command()(report)
 app.command()(export)
+app.command()(push)
+app.command()(pull)
 app.command()(serve)
 app.command()(study)
 app.command()(auto)

@@ -1,0 +1,110 @@
+"""The Hugging Face hub, or another one of its kind (`HF_ENDPOINT`), by the huggingface-hub package."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from mltfr.errors import ConfigError, FetchError, MissingExtraError, MltfrError, shown
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A repository of the hub, at a revision.
+
+    Attributes:
+        repository: OWNER/NAME.
+        revision: branch, tag or commit; None for the default branch.
+    """
+
+    repository: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: str, revision: str | None = None) -> Self:
+        """Return what `OWNER/NAME` or `OWNER/NAME@REVISION` names.
+
+        Args:
+            text: the name.
+            revision: the revision, if it is given beside the name.
+
+        Raises:
+            ConfigError: it is no such name, or there are two revisions.
+        """
+        repository, at, own = str(text).partition("@")
+        if at and revision is not None:
+            raise ConfigError(f"{shown(text)} names a revision already. Leave out the other one, {shown(revision)}.")
+        wanted = own if at else revision
+        if not _NAME.fullmatch(repository) or ".." in repository:
+            raise ConfigError(f"{shown(text)} is no name on the hub. Expected OWNER/NAME, or OWNER/NAME@REVISION.")
+        if wanted is not None and (not _REVISION.fullmatch(wanted) or ".." in wanted):
+            raise ConfigError(f"{shown(wanted)} is no revision. Expected a branch, a tag or a commit.")
+        return cls(repository, wanted)
+
+    def __str__(self) -> str:
+        return self.repository + (f"@{self.revision}" if self.revision else "")
+
+
+def library() -> Any:
+    """Return the package huggingface_hub, which is imported on use.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise MissingExtraError("huggingface-hub", "hub") from error
+    return huggingface_hub
+
+
+def is_offline(hub: Any) -> bool:
+    """Return whether nothing may be fetched (`HF_HUB_OFFLINE=1`, `MLTFR_OFFLINE=1`)."""
+    return bool(hub.constants.HF_HUB_OFFLINE) or os.environ.get("MLTFR_OFFLINE") == "1"
+
+
+@contextmanager
+def hub_errors(hub: Any, name: HubName, doing: str, token: str | None) -> Iterator[None]:
+    """Turn what the package raises, which has errors of several libraries, into one line that holds no token.
+
+    The original error is not shown beside it: a server may have put the token into its words.
+
+    Args:
+        hub: the package.
+        name: the repository.
+        doing: what is done with it ("fetched").
+        token: the token that was given, if one was.
+
+    Raises:
+        FetchError: whatever went wrong.
+    """
+    try:
+        yield
+    except MltfrError:
+        raise
+    except hub.utils.RevisionNotFoundError:
+        raise FetchError(f"{name}: the repository has no such revision. Name a branch, a tag or a commit.") from None
+    except hub.utils.RepositoryNotFoundError:
+        raise FetchError(
+            f"{name}: no such repository, or none that you may see. Check the name, and log in (hf auth login, or "
+            "HF_TOKEN)."
+        ) from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        for secret in filter(None, (token, hub.get_token())):
+            reason = reason.replace(secret, "(token)")
+        raise FetchError(
+            f"{name}: could not be {doing} ({reason}). Check the connection, and that you are logged in where that is "
+            "needed (hf auth login, or HF_TOKEN)."
+        ) from None
