@@ -37,10 +37,10 @@ _made = functools.cache(typer.main.get_command)
 
 
 def run(
-    *arguments: str | Path, home: Path | None = None, check: bool = True, process: bool = False
+    *arguments: str | Path, home: Path | None = None, check: bool = True, process: bool = False, online: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run `mltfr`, here or, much slower, in a process of its own; both compute with one thread."""
-    environment = {"MLTFR_OFFLINE": "1", "COLUMNS": COLUMNS}
+    environment = {"MLTFR_OFFLINE": "0" if online else "1", "COLUMNS": COLUMNS}
     if home is not None:
         environment["MLTFR_HOME"] = str(home)
     words = [str(argument) for argument in arguments]

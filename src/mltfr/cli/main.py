@@ -38,7 +38,10 @@ from mltfr.version import __version__, commit
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Click's; some versions of Typer bring their own Click
 
-ALIKE = {"train": "fit", "predict": "recommend", "score": "evaluate", "delete": "remove", "info": "doctor", "upload": "push", "download": "pull"}
+ALIKE = {
+    "train": "fit", "predict": "recommend", "score": "evaluate", "delete": "remove", "info": "doctor", "upload": "push",
+    "download": "pull",
+}  # fmt: skip
 """Commands of other programs, and those here that do the same."""
 
 

@@ -49,9 +49,8 @@ checksum of every file is compared first. Name a commit (`{name}@COMMIT`) to get
 
 {protocol}
 
-{verdict}
-A control with random token tables is no part of a run; `mltfr study` makes one. Other people's numbers compare with
-these only where the protocol's hash is the same.
+{verdict}A control with random token tables is no part of a run; `mltfr study` makes one. Other people's numbers compare
+with these only where the protocol's hash is the same.
 
 ## Data
 
@@ -97,9 +96,9 @@ def card(fitted: FittedModel, name: HubName, licence: str, tables: Sequence[Tabl
         name=name.repository,
         items=", ".join(f'"{item}"' for item in first),
         item=first[0],
-        scores="\n".join(_table(("", *(names := _metrics(fitted.metrics))), _scores(fitted.metrics, names))),
+        scores="\n".join(_table(("", *(names := _metrics(fitted.metrics))), _scores(fitted, names))),
         protocol=_protocol(fitted),
-        verdict=f"{_shown(verdict.standing)}\n" if verdict is not None and verdict.standing else "",
+        verdict=f"{_shown(verdict.standing)}\n\n" if verdict is not None and verdict.standing else "",
         data=_data(fitted),
         tables=_tables(tables, licence),
         limits="\n".join(f"- {line}" for line in _limits(fitted, with_users)),
@@ -140,8 +139,9 @@ def _metrics(document: Mapping[str, Any]) -> list[str]:
     return [metric for metric in found if metric.endswith(f"@{middle}")]
 
 
-def _scores(document: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[str]]:
+def _scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[str]]:
     """Yield the rows of scores: the run's own, and those beside which they mean something."""
+    document = fitted.metrics
     if not names:
         return
 
@@ -150,7 +150,7 @@ def _scores(document: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[
 
     split = str(document.get("split", "test"))
     yield row(f"this run, {split}", document["metrics"])
-    if "zero_branch" in document:
+    if "zero_branch" in document and fitted.config.fusions != "none":
         yield row(f"zero branch, {split}: {BRANCHES['zero_branch']}", document["zero_branch"])
     if "best_member" in document:
         best = document["best_member"]

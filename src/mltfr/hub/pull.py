@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mltfr.errors import FetchError, OutputError
-from mltfr.hub.files import check_fetched, check_names
+from mltfr.errors import FetchError, MltfrWarning, OutputError
+from mltfr.hub.files import OF_A_RUN, check_fetched, check_names
 from mltfr.hub.remote import HubName, hub_errors, is_offline, library
 from mltfr.storage.atomic_folder import atomic_folder
 from mltfr.storage.files import check_new, output_errors
@@ -59,22 +60,25 @@ def fetch(
         RunError: it is no run, or a damaged one, or holds something else.
     """
     hub = library()
-    where = {"cache_dir": cache_dir, "token": token}
+    where = {"cache_dir": cache_dir, "token": token, "revision": name.revision, "allow_patterns": list(OF_A_RUN)}
     offline = local_files_only or is_offline(hub)
     with hub_errors(hub, name, "taken from the cache, since nothing may be fetched" if offline else "fetched", token):
         if offline:
-            path = Path(hub.snapshot_download(name.repository, revision=name.revision, local_files_only=True, **where))
-            return _checked(name, path)
+            return _checked(name, Path(hub.snapshot_download(name.repository, local_files_only=True, **where)))
         api = hub.HfApi(token=token, library_name="mltfr")
-        info = api.repo_info(name.repository, revision=name.revision, files_metadata=True, timeout=CONNECT_TIMEOUT)
+        try:
+            info = api.repo_info(name.repository, revision=name.revision, files_metadata=True, timeout=CONNECT_TIMEOUT)
+        except hub.utils.HfHubHTTPError:
+            raise
+        except Exception:  # nobody answers
+            if (kept := _cached(hub, name, where)) is None:
+                raise
+            warnings.warn(f"{name}: the hub does not answer; taken from the cache.", MltfrWarning, stacklevel=2)
+            return _checked(name, kept)
         names = check_names(str(name), (entry.rfilename for entry in info.siblings or ()))
         _check_room(hub, name, cache_dir, sum(entry.size or 0 for entry in info.siblings if entry.rfilename in names))
-        path = Path(
-            hub.snapshot_download(
-                name.repository, revision=name.revision, allow_patterns=names, force_download=force_download, **where
-            )
-        )
-        return _checked(name, path)
+        path = hub.snapshot_download(name.repository, force_download=force_download, **where)
+        return _checked(name, Path(path))
 
 
 def pull(name: HubName, out: Path, **how: Any) -> Fetched:
@@ -102,6 +106,14 @@ def pull(name: HubName, out: Path, **how: Any) -> Fetched:
         if not (out / MANIFEST).is_file():
             raise OutputError(f"{out}: is not empty. Choose another --out.")
     return fetched
+
+
+def _cached(hub: Any, name: HubName, where: dict[str, Any]) -> Path | None:
+    """Return where the cache has a repository; None where it has not."""
+    try:
+        return Path(hub.snapshot_download(name.repository, local_files_only=True, **where))
+    except Exception:  # the package raises errors of several libraries
+        return None
 
 
 def _checked(name: HubName, path: Path) -> Fetched:

@@ -63,7 +63,8 @@ def library() -> Any:
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.utils
     except ImportError as error:
         raise MissingExtraError("huggingface-hub", "hub") from error
     return huggingface_hub
