@@ -14,7 +14,7 @@ from mltfr.tokens.origin import origin_of
 from mltfr.tokens.store import TokenStore
 
 PERMISSIVE = ("cc0-1.0", "mit", "bsd-2-clause", "bsd-3-clause", "apache-2.0")
-"""Licences, as the hub spells them, under each of which works under those before it may be passed on with notices."""
+"""Licences, as the hub spells them, under each of which works under those before it may be passed on, with its text."""
 SAY = "Say which licence the model has: --license NAME, as the hub spells it (https://hf.co/docs/hub/repositories-licenses)."
 
 

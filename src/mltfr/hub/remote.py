@@ -42,12 +42,12 @@ class HubName:
         repository, at, own = str(text).partition("@")
         if at and revision is not None:
             raise ConfigError(f"{shown(text)} names a revision already. Leave out the other one, {shown(revision)}.")
-        wanted = own if at else revision
+        asked = own if at else revision
         if not _NAME.fullmatch(repository) or ".." in repository:
             raise ConfigError(f"{shown(text)} is no name on the hub. Expected OWNER/NAME, or OWNER/NAME@REVISION.")
-        if wanted is not None and (not _REVISION.fullmatch(wanted) or ".." in wanted):
-            raise ConfigError(f"{shown(wanted)} is no revision. Expected a branch, a tag or a commit.")
-        return cls(repository, wanted)
+        if asked is not None and (not _REVISION.fullmatch(asked) or ".." in asked):
+            raise ConfigError(f"{shown(asked)} is no revision. Expected a branch, a tag or a commit.")
+        return cls(repository, asked)
 
     def __str__(self) -> str:
         return self.repository + (f"@{self.revision}" if self.revision else "")
