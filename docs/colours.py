@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 COLOURS = {
     "ink": ("#1f2328", "#e6edf3"),
@@ -31,6 +31,8 @@ def style(floors: Iterable[str]) -> str:
   .name {{ font-size: 13px; font-weight: 600; text-anchor: middle; }}
   .note {{ font-size: 10.5px; text-anchor: middle; }}
   .title {{ font-size: 16px; font-weight: 600; }}
+  .heading {{ font-size: 13px; font-weight: 600; text-anchor: middle; }}
+  .side {{ font-size: 12px; }}
   .floor {{ font-size: 14px; font-weight: 600; }}
   .box {{ stroke-width: 1.6; }}
   .file {{ stroke-dasharray: 4 3; }}
@@ -43,13 +45,15 @@ def style(floors: Iterable[str]) -> str:
 """
 
 
-def rules(colour: Mapping[str, str], floors: Iterable[str]) -> str:
+def rules(colour: Mapping[str, str], floors: Collection[str]) -> str:
     """Return the rules that paint in one scheme."""
     lines = [
         f".paper, .box {{ fill: {colour['paper']}; }} .band, .file {{ fill: {colour['band']}; }}",
-        f".name, .title {{ fill: {colour['ink']}; }} .note, .end {{ fill: {colour['soft']}; }}",
+        f".name, .title, .side {{ fill: {colour['ink']}; }} .note, .end, .heading {{ fill: {colour['soft']}; }}",
+        f".row {{ fill: {colour['line']}; opacity: .45; }} .kept {{ fill: {colour['Data']}; }}",
         f".head {{ fill: {colour['line']}; }} .file, .edge {{ stroke: {colour['line']}; }}",
         f".way {{ stroke: {colour['soft']}; }}",
-        *(f".box.{name} {{ stroke: {colour[name]}; }} .floor.{name} {{ fill: {colour[name]}; }}" for name in floors),
+        *(f".box.{name} {{ stroke: {colour[name]}; }}" for name in floors),
+        *(f".floor.{name}, .bar.{name} {{ fill: {colour[name]}; }}" for name in floors),
     ]
     return "\n  ".join(lines)

@@ -1,4 +1,4 @@
-"""Draw `docs/architecture.svg`, from the imports, and `docs/method.svg`: `python docs/draw.py [--check]`.
+"""Draw the pictures: `python docs/draw.py [--check]`. `docs/architecture.svg` is drawn here, from the imports.
 
 The rooms of `src/mltfr` stand on the floors that the import rules of `pyproject.toml` give them, an importer above what
 it imports. Arrows that follow from others are left out: where A imports B and C, and B imports C, only A -> B -> C is
@@ -11,15 +11,14 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
-from colours import style
-from layout import BOX, WIDTH, placed, reduced
+from layout import WIDTH, placed, reduced
+from method_picture import method
+from shapes import FLOORS, HIGH, box, svg
+from speed_picture import speed
 
 ROOT = Path(__file__).parents[1]
-FLOORS = {"cli": "Product", "training": "Use", "model": "Method", "tokens": "Data", "config": "Ground"}
-"""The first room of every floor, in the order of the import rules."""
 CAPTIONS = {
     "cli": "the commands",
     "cluster": "Ray",
@@ -48,7 +47,7 @@ CAPTIONS = {
     "threads": "cores, waiting",
     "errors": "what goes wrong",
 }
-HIGH, ROW = 40.0, 72.0
+ROW = 72.0
 # --- what imports what -------------------------------------------------------------------------------------------
 
 
@@ -110,16 +109,6 @@ def rows(order: Sequence[str], graph: Mapping[str, set[str]], floor: Mapping[str
 
 
 # --- what is drawn -----------------------------------------------------------------------------------------------
-
-
-def box(x: float, y: float, name: str, note: str, floor: str, width: float = BOX) -> str:
-    """Return a box around (x, y); one without a floor is a file."""
-    kind = f'class="box {floor}"' if floor else 'class="file"'
-    return (
-        f'<rect {kind} x="{x - width / 2:.1f}" y="{y - HIGH / 2:.1f}" width="{width:.1f}" height="{HIGH:.1f}" rx="7"/>'
-        f'<text class="name" x="{x:.1f}" y="{y - 3:.1f}">{escape(name)}</text>'
-        f'<text class="note" x="{x:.1f}" y="{y + 13:.1f}">{escape(note)}</text>'
-    )
 
 
 def data_way(floor: Mapping[str, str], top: float) -> Iterator[str]:
@@ -198,64 +187,7 @@ def architecture() -> str:
     return svg([*data_way(floor, 4), *drawn], 186 + height + 8, "The way of the data, and the rooms with their imports")
 
 
-def method() -> str:
-    """Return what MLTFR does to the hidden states of a backbone."""
-    drawn, middle = [], 150.0
-    tables = ((70.0, "LLM 1"), (150.0, "LLM 2"), (230.0, "LLM N"))
-
-    def way(x1: float, y1: float, x2: float, y2: float) -> str:
-        bend = (x2 - x1) / 2
-        path = f"M{x1:.1f} {y1:.1f} C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2 - 7:.1f} {y2:.1f}"
-        return f'<path class="way" marker-end="url(#end)" d="{path}"/>'
-
-    x = {"history": 76.0, "table": 235.0, "filter": 388.0, "expert": 541.0, "sum": 690.0, "out": 846.0}
-    for y, name in tables:
-        drawn += [way(x["table"] + 62, y, x["filter"] - 62, y), way(x["filter"] + 62, y, x["expert"] - 62, y)]
-        drawn.append(way(x["expert"] + 62, y, x["sum"] - 58, middle + (y - middle) / 8))
-        drawn.append(box(x["table"], y, name, "token table, frozen", "", 124))
-        drawn.append(box(x["filter"], y, "filter", "keeps K tokens", "Data", 124))
-        drawn.append(box(x["expert"], y, "expert", "attends to them", "Method", 124))
-    over, under, low = 20.0, 290.0, tables[-1][0] + HIGH / 2
-    at, filters, router, out = x["history"], x["filter"], x["sum"], x["out"]
-    lines = [
-        f"M{at} {middle - HIGH / 2} V{over + 10} Q{at} {over} {at + 10} {over} H{router - 10} "
-        f"Q{router} {over} {router} {over + 10} V{middle - HIGH / 2 - 7}",
-        *(f"M{x[column]} {over} V{tables[0][0] - HIGH / 2 - 7}" for column in ("filter", "expert")),
-        f"M{filters} {low} V{under - 10} Q{filters} {under} {filters + 10} {under} H{x['expert'] - 69}",
-        f"M{x['expert'] + 62} {under} H{out - 10} Q{out} {under} {out} {under - 10} V{middle + HIGH / 2 + 7}",
-    ]
-    drawn += [f'<path class="way" marker-end="url(#end)" d="{line}"/>' for line in lines]
-    drawn += [
-        f'<text class="note" x="{(at + filters) / 2}" y="{over - 6}">query: mean of the history so far</text>',
-        box(at, middle, "history", "stack's input x", "Use", 116),
-        box(x["expert"], under, "consensus", "merged, frozen", "Product", 124),
-        way(router + 58, middle, out - 58, middle),
-        box(router, middle, "router", "weighs the experts", "Method", 116),
-        box(out, middle, "h + delta", "into the next block", "Use", 116),
-    ]
-    return svg(drawn, 322, "How MLTFR corrects the hidden states of a backbone")
-
-
-def svg(drawn: Sequence[str], height: float, label: str) -> str:
-    """Return what is drawn as an SVG file."""
-    markers = "".join(
-        f'<marker id="{name}" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="{size}" markerHeight="{size}" '
-        f'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 0 L8 4 L0 8 z"/></marker>'
-        for name, size in (("head", 7), ("end", 9))
-    )
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" '
-        f'aria-label="{label}">',
-        f"<style>{style(FLOORS.values())}</style>",
-        f"<defs>{markers}</defs>",
-        f'<rect class="paper" width="{WIDTH:.0f}" height="{height:.0f}"/>',
-        *drawn,
-        "</svg>",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-PICTURES = {"docs/architecture.svg": architecture, "docs/method.svg": method}
+PICTURES = {"docs/architecture.svg": architecture, "docs/method.svg": method, "docs/speed.svg": speed}
 
 
 def main(arguments: list[str]) -> int:

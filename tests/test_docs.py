@@ -51,7 +51,7 @@ def test_generated_parts_are_up_to_date(name: str) -> None:
     assert generate.updated(text) == text, f"{name} is out of date. Run: python docs/generate.py"
 
 
-@pytest.mark.parametrize("name", ["docs/architecture.svg", "docs/method.svg"])
+@pytest.mark.parametrize("name", draw.PICTURES)
 def test_pictures_are_up_to_date(name: str) -> None:
     drawn = draw.PICTURES[name]()
     assert (ROOT / name).read_text("utf-8") == drawn, f"{name} is out of date. Run: python docs/draw.py"
@@ -72,6 +72,17 @@ def test_the_picture_stands_every_room_on_a_floor_above_what_it_imports() -> Non
     picture = draw.architecture()
     assert [room for room in order if f">{room}</text>" not in picture] == []
     ElementTree.fromstring(picture)
+
+
+def test_the_bars_are_as_long_as_what_was_measured() -> None:
+    drawn = draw.PICTURES["docs/speed.svg"]()
+    bars = [float(each) for each in re.findall(r'<rect class="bar \w+" [^>]*width="([\d.]+)"', drawn)]
+    labels = [float(each) for each in re.findall(r'y="[\d.]+">([\d.]+)</text>', drawn)]
+    assert len(bars) == len(labels) == 20
+    assert all(abs(bar / bars[0] - label) < 0.05 + 0.005 * label for bar, label in zip(bars, labels, strict=True))
+    table = (ROOT / "benchmarks" / "results" / "peers.md").read_text("utf-8")
+    measured = {float(each) for each in re.findall(r" over mltfr: .*? \| ([\d.]+) x", table)}
+    assert all(any(abs(label - each) <= 0.051 for each in measured) for label in labels if label != 1)
 
 
 def test_the_picture_leaves_out_what_follows() -> None:
