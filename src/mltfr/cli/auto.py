@@ -12,7 +12,7 @@ from mltfr.cli.options import NameColumns, Reading, Where, reads_a_log, with_opt
 from mltfr.cli.output import say, stoppable, to_resume
 
 if TYPE_CHECKING:
-    from mltfr.search.rows import Row
+    from mltfr.search.request import Outcome
 
 Log = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Interaction log, as for `mltfr fit`.", show_default=False)
@@ -95,14 +95,7 @@ def auto(
     )  # fmt: skip
     with stoppable(to_resume(out)) as stop:
         outcome = search(request, out, resume=resume, stop=stop, began=began)
-    show(outcome.rows, metric)
-    for line in outcome.lines:
-        say(line)
-    for name, error in outcome.failures.items():
-        say(f"mltfr: {name} failed: {error}", err=True)
-    if outcome.aborted:
-        raise typer.Exit(1)
-    say(f"Run written to {out / 'best'}. Next: mltfr recommend {out / 'best'} --out recommendations.csv")
+    show(outcome, metric, out)
 
 
 def read_request(
@@ -138,8 +131,8 @@ def listed(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def show(rows: list[Row], metric: str) -> None:
-    """Print the leaderboard."""
+def show(outcome: Outcome, metric: str, out: Path) -> None:
+    """Print the leaderboard and what there is to say; exit where the search was to end with a failure."""
     from mltfr.cli.output import print_table
 
     columns = ["", "validation", "test", "epochs", "s", "ms", "state"]
@@ -153,6 +146,13 @@ def show(rows: list[Row], metric: str) -> None:
             f"{row.milliseconds:.1f}" if row.milliseconds is not None else "",
             row.state,
         ]
-        for rank, row in enumerate(rows, 1)
+        for rank, row in enumerate(outcome.rows, 1)
     ]
     print_table(f"{metric}, s: to fit and validate, ms: a request alone", columns, shown, caption="Test: scored once.")
+    for line in outcome.lines:
+        say(line)
+    for name, error in outcome.failures.items():
+        say(f"mltfr: {name} failed: {error}", err=True)
+    if outcome.aborted:
+        raise typer.Exit(1)
+    say(f"Run written to {out / 'best'}. Next: mltfr recommend {out / 'best'} --out recommendations.csv")

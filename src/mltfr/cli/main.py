@@ -31,6 +31,7 @@ from mltfr.cli.report import report
 from mltfr.cli.serve import serve
 from mltfr.cli.similar import similar
 from mltfr.cli.study import study
+from mltfr.cli.tune import tune
 from mltfr.cli.update import update
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.threads import short_waits
@@ -81,6 +82,7 @@ app.command()(pull)
 app.command()(serve)
 app.command()(study)
 app.command()(auto)
+app.command()(tune)
 app.command()(doctor)
 
 

@@ -13,18 +13,19 @@ from mltfr.pipeline.blend import seconds_of_a_request
 from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 from mltfr.search.blends import CANDIDATES, Blended, find_blend
-from mltfr.search.clock import Clock
+from mltfr.search.clock import Clock, at_the_end
 from mltfr.search.folder import BEST, LEADERBOARD
 from mltfr.search.rows import Row, in_order, write_board
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
-from mltfr.study.folder import CELLS
 from mltfr.training import Callback
 
 BLEND = "blend"
 """Name of the blend's row."""
 CHEAPER = 3.0
 """Times that a run has to be cheaper than the best one to be recommended in its place."""
+AFTER_A_BLEND = 0.3
+"""Share of what is kept for the end that a blend leaves to the test and the report."""
 UNTIMED = 0.05
 """Share of the time that has to be left for requests to be timed."""
 FAR = 0.5
@@ -71,7 +72,7 @@ class Found:
                 f"{self.cheap.name} is within noise of it (validation {metric} {self.cheap.value:.4f}, difference "
                 f"{self.difference.difference:+.4f} a user, {self.difference}) and took "
                 f"{duration(self.cheap.seconds)} instead of {duration(best.seconds)}. It is recommended: "
-                f"{CELLS}/{self.cheap.run}."
+                f"{self.cheap.run}."
             )
         if self.blended is not None:
             gain = self.blended.gain
@@ -83,7 +84,9 @@ class Found:
         return said
 
 
-def finish(folder: Path, rows: Sequence[Row], metric: str, clock: Clock, progress: Progress) -> Found:
+def finish(
+    folder: Path, rows: Sequence[Row], metric: str, clock: Clock, progress: Progress, kind: str | None = None
+) -> Found:
     """Choose, score test once, and write the best run and the leaderboard.
 
     Args:
@@ -92,10 +95,12 @@ def finish(folder: Path, rows: Sequence[Row], metric: str, clock: Clock, progres
         metric: what decides.
         clock: the time of the search.
         progress: receives what takes time.
+        kind: kind of the rows among which is chosen, without a blend; None for all, and a blend of them.
     """
     finished = [row for row in rows if row.state == "finished"]
-    candidates = {row.run: load_artifact(folder / CELLS / row.run) for row in finished[:CANDIDATES]}
-    best_row = finished[0]
+    kept = [row for row in finished if kind in (None, row.kind) and (folder / row.run).exists()]
+    candidates = {row.run: load_artifact(folder / row.run) for row in kept[: CANDIDATES if kind is None else 1]}
+    best_row = kept[0]
     fitted = candidates[best_row.run]
     evaluation = _validate(fitted, progress)
     timed: dict[str, float] = {}
@@ -105,15 +110,16 @@ def finish(folder: Path, rows: Sequence[Row], metric: str, clock: Clock, progres
     rows = [replace(row, milliseconds=round(timed[row.run], 3)) if row.run in timed else row for row in rows]
     names = {row.run: row.name for row in rows}
     blended = None
-    if len(candidates) > 1:
+    if len(candidates) > 1:  # else there is nothing to blend
         progress.message("choosing a blend")
         named = {names[run]: one for run, one in candidates.items()}
-        blended = find_blend(named, evaluation, metric, lambda: clock.training_left + clock.end_needs, progress)
+        reserve = AFTER_A_BLEND * at_the_end(clock.seconds)
+        blended = find_blend(named, evaluation, metric, lambda: clock.left - reserve, progress)
     if blended is not None and blended.pays:
         fitted, evaluation = blended.fitted, blended.evaluation
         parts = [row for row in finished if row.name in blended.members]
         best_row = Row(
-            BLEND, "blend", "finished", evaluation.metrics[metric], BLEND,
+            BLEND, "blend", "finished", evaluation.metrics[metric], BEST,
             seconds=sum(row.seconds for row in parts) + blended.seconds,
             milliseconds=fitted.facts[BLEND]["request"]["blend"],
         )  # fmt: skip
@@ -126,7 +132,7 @@ def finish(folder: Path, rows: Sequence[Row], metric: str, clock: Clock, progres
     tested |= {row.run: popularity for row in rows if row.name == "popularity"}
     rows = in_order(replace(row, test=tested.get(row.run)) for row in rows)
     best_row = next(row for row in rows if row.run == best_row.run)
-    write_board(rows, folder / LEADERBOARD, {BLEND: BEST})
+    write_board(rows, folder / LEADERBOARD)
     return Found(best_row, rows, metric, blended, cheap, difference, popularity)
 
 
@@ -147,11 +153,12 @@ def _cheapest(
     """Return the cheapest row that is not visibly worse than the best one, and far cheaper, with the difference."""
     least = FAR * (best.value or 0.0)
     for row in sorted(rows, key=lambda row: row.seconds):
-        if row.state != "finished" or row.value is None or row.value < least or clock.left < 0:
+        there = row.state == "finished" and (folder / row.run).exists()
+        if not there or row.value is None or row.value < least or clock.left < 0:
             continue
         if row.seconds * CHEAPER > best.seconds:
             break
-        fitted = loaded.get(row.run) or load_artifact(folder / CELLS / row.run)
+        fitted = loaded.get(row.run) or load_artifact(folder / row.run)
         difference = compare_scores(row.name, evaluation, _validate(fitted, progress), metric)
         if difference is not None and not difference.better:
             return row, difference

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mltfr.study.cell import Cell
+from mltfr.pipeline import RunConfig
+from mltfr.study.cell import Cell, Group
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.spec import JobSpec
 
@@ -22,5 +23,11 @@ class SearchInputs(StudyInputs):
 
     def cell_spec(self, cell: Cell, made_of: Mapping[str, str] | None = None) -> JobSpec:
         """Return the specification of a run."""
-        spec = super().cell_spec(cell, made_of)
+        return self._timed(super().cell_spec(cell, made_of))
+
+    def trial_spec(self, group: Group, config: RunConfig) -> JobSpec:
+        """Return the specification of a trial."""
+        return self._timed(super().trial_spec(group, config))
+
+    def _timed(self, spec: JobSpec) -> JobSpec:
         return spec.model_copy(update={"trial": True, "pause_after": self.pause_after, "until": self.until})

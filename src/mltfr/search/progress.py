@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mltfr.search.journal import Journal
-from mltfr.search.rows import Row, name_of
+from mltfr.search.rows import TRIAL, Row, name_of
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
-from mltfr.study.cell import Cell
+from mltfr.study.cell import Cell, Group
+from mltfr.study.folder import CELLS
 from mltfr.study.progress import StudyProgress
 from mltfr.study.schedule import Schedule
 
@@ -48,7 +50,7 @@ class SearchProgress(StudyProgress):
         """Record a run that has ended or paused, and report its score and place."""
         self._record(cell, seconds)
         rows = self.board()
-        place, row = next((place, row) for place, row in enumerate(rows, 1) if row.run == cell.name)
+        place, row = next((place, row) for place, row in enumerate(rows, 1) if row.run == f"{CELLS}/{cell.name}")
         epochs = f" after {row.epochs} epochs" if cell.is_trained else ""
         scored = sum(other.value is not None for other in rows)
         value = f"{row.value:.4f}" if row.value is not None else "not validated yet"
@@ -58,10 +60,26 @@ class SearchProgress(StudyProgress):
 
     def failed(self, cell: Cell, last_error: str) -> None:
         """Record a failure, and report its last error."""
-        last_error = "it had not ended when the time was over" if self.overdue else last_error
+        if self.overdue:
+            self._step(f"{name_of(cell)}: stays as it was, since it had not ended when the time was over")
+            return
         self._record(cell, 0.0, last_error)
         self._step(f"{name_of(cell)}: failed: {last_error}")
         self.after_a_failure()
+
+    def tried(self, group: Group, record: Mapping[str, Any]) -> None:
+        """Record the end of a trial, and report its score and place."""
+        self.journal.add("trial", self.spent(), trial=record["trial"])
+        values = [row.value for row in self.board() if row.kind == TRIAL and row.value is not None]
+        chosen = ", ".join(f"{key} = {value}" for key, value in record["settings"].items())
+        if record["value"] is None:
+            said = f"failed: {record['error']}"
+        else:
+            place = sum(value > record["value"] for value in values) + 1
+            said = f"validation {self.metric} {record['value']:.4f} ({duration(record['seconds'])}), place {place}"
+        self._step(f"trial {record['trial']}: {said}; {chosen}")
+        if record["value"] is None:
+            self.after_a_failure()
 
     def _record(self, cell: Cell, seconds: float, error: str | None = None) -> None:
         self.journal.add("run", self.spent(), run=cell.name, seconds=round(seconds, 3), error=error)

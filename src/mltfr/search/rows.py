@@ -17,7 +17,7 @@ from mltfr.storage.files import atomic_file, read_json
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.parse import parse_json
 from mltfr.study.cell import Cell
-from mltfr.study.folder import StudyFolder
+from mltfr.study.folder import CELLS, StudyFolder
 from mltfr.study.job import epochs_of
 
 SCHEMA = {
@@ -39,6 +39,9 @@ SCHEMA = {
 request alone, where it was timed; `settings` is JSON, of what differs from the defaults of the search; `run` is the
 run folder, relative to the search's."""
 
+TRIAL = "trial"
+"""Kind of the rows of a search of settings."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -46,10 +49,10 @@ class Row:
 
     Attributes:
         name: what it is called.
-        kind: baseline, network or blend.
+        kind: baseline, network, trial or blend.
         state: finished, paused (it could be trained on), failed, or waiting.
         value: the metric that decides, on validation; None where there is none yet.
-        run: name of its run folder.
+        run: its run folder, relative to the search's.
         epochs: epochs trained.
         seconds: what it took, fit and validation, all processes of it.
         parameters: of the network.
@@ -98,21 +101,35 @@ def scores_of(run: Path, metric: str, epochs: int | None = None) -> list[float]:
 
 
 def _row(run: Path, cell: Cell, metric: str, journal: Journal) -> Row:
-    told = journal.of_run(cell.name)
+    told, place = journal.of_run(cell.name), f"{CELLS}/{cell.name}"
     common = (name_of(cell), "network" if cell.is_trained else "baseline")
     settings = json.dumps(_settings(cell))
     if (run / MANIFEST).exists():
-        manifest, scores = read_json(run / MANIFEST), read_json(run / METRICS)
-        epochs = epochs_of(run / LOG)
-        parameters = manifest.get("parameters", {}).get("total")
-        value = scores["metrics"][metric]
-        return Row(*common, "finished", value, cell.name, epochs, told.seconds, parameters, settings)
+        return finished_row(run, *common, place, metric, told.seconds, settings)
     if told.error is not None:
-        return Row(*common, "failed", None, cell.name, 0, told.seconds, None, settings, told.error)
+        return Row(*common, "failed", None, place, 0, told.seconds, None, settings, told.error)
     tried = scores_of(run, metric)
     if not tried:
-        return Row(*common, "waiting", None, cell.name)
-    return Row(*common, "paused", max(tried), cell.name, len(tried), told.seconds, None, settings)
+        return Row(*common, "waiting", None, place)
+    return Row(*common, "paused", max(tried), place, len(tried), told.seconds, None, settings)
+
+
+def finished_row(run: Path, name: str, kind: str, place: str, metric: str, seconds: float, settings: str) -> Row:
+    """Return the row of a finished run.
+
+    Args:
+        run: its folder.
+        name: what it is called.
+        kind: what it is.
+        place: its folder, relative to the search's.
+        metric: what decides.
+        seconds: what it took.
+        settings: what was chosen for it, as JSON.
+    """
+    manifest, scores = read_json(run / MANIFEST), read_json(run / METRICS)
+    parameters = manifest.get("parameters", {}).get("total")
+    value = scores["metrics"][metric]
+    return Row(name, kind, "finished", value, place, epochs_of(run / LOG), seconds, parameters, settings)
 
 
 def _settings(cell: Cell) -> Mapping[str, Any]:
@@ -126,14 +143,8 @@ def _settings(cell: Cell) -> Mapping[str, Any]:
     return {key: config[key] for key in keys if config.get(key) is not None} | tables
 
 
-def write_board(rows: Sequence[Row], path: Path, places: Mapping[str, str]) -> None:
-    """Write the leaderboard.
-
-    Args:
-        rows: best first.
-        path: the Parquet file.
-        places: folders of runs by their names, relative to the search's, where they are not among the cells.
-    """
+def write_board(rows: Sequence[Row], path: Path) -> None:
+    """Write the leaderboard, whose rows stand best first, as a Parquet file."""
     table = [
         {
             "rank": rank,
@@ -147,7 +158,7 @@ def write_board(rows: Sequence[Row], path: Path, places: Mapping[str, str]) -> N
             "parameters": row.parameters,
             "milliseconds": row.milliseconds,
             "settings": row.settings,
-            "run": places.get(row.run, f"cells/{row.run}"),
+            "run": row.run,
             "error": row.error,
         }
         for rank, row in enumerate(rows, 1)
@@ -160,7 +171,7 @@ def read_board(path: Path) -> list[Row]:
     """Return the rows of a leaderboard that was written."""
     return [
         Row(
-            row["name"], row["kind"], row["state"], row["validation"], Path(row["run"]).name, row["epochs"],
+            row["name"], row["kind"], row["state"], row["validation"], row["run"], row["epochs"],
             row["seconds"], row["parameters"], row["settings"], row["error"], row["milliseconds"], row["test"],
         )
         for row in pl.read_parquet(path).iter_rows(named=True)

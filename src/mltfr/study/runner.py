@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Event
 
 from mltfr.errors import ConfigError
-from mltfr.pipeline.artifact import remove_run
 from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
@@ -156,9 +155,9 @@ class Runner:
             self._fail([job.cell], ended.last_error)
 
     def _trial_ended(self, job: Job, tuning: GroupTuning, ended: Ended) -> None:
-        if ended.code == STOPPED:
+        if ended.code == STOPPED or (tuning.alone and self.kill.is_set()):  # it is run again
             return
-        if ended.code not in (DONE, REFUSED):
+        if ended.code not in (DONE, REFUSED) and not tuning.alone:
             cells = [cell for cell in self.schedule.waiting() if cell.group == tuning.group]
             self._fail(cells, f"trial {len(tuning.records)} of its search: {ended.last_error}")
             self.schedule.trials[tuning.group] = 0
@@ -167,7 +166,6 @@ class Runner:
             tuning.tell_result(job.run)
         else:
             tuning.tell(None, error=ended.last_error)
-        remove_run(job.run)
         self.schedule.trials[tuning.group] -= 1
         self.progress.tried(tuning.group, tuning.records[-1])
 

@@ -9,7 +9,7 @@ from mltfr.errors import MissingExtraError
 from mltfr.study.space import Range, Value
 
 STARTUP = 5
-"""Trials that are drawn at random before the sampler learns from them."""
+"""Trials of a study's search that are drawn at random before the sampler learns from them."""
 
 
 class Sampler:
@@ -18,19 +18,20 @@ class Sampler:
     Args:
         space: choices or range of every setting.
         seed: seed of the sampler.
+        startup: trials that are drawn at random before it learns from them.
 
     Raises:
         MissingExtraError: Optuna is not installed.
     """
 
-    def __init__(self, space: Mapping[str, Range | tuple[Value, ...]], seed: int) -> None:
+    def __init__(self, space: Mapping[str, Range | tuple[Value, ...]], seed: int, startup: int = STARTUP) -> None:
         try:
             import optuna
         except ImportError as error:
             raise MissingExtraError("optuna", "study") from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = dict(space)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self.distributions: dict[str, Any] = {key: _distribution(at) for key, at in self.space.items()}
         self.trial: Any = None

@@ -16,12 +16,15 @@ from mltfr.storage.folder import damaged
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.study.cell import Cell, Group
 from mltfr.study.results import read_run
-from mltfr.study.sampler import Sampler
+from mltfr.study.sampler import STARTUP, Sampler
 from mltfr.study.settings import with_settings
 from mltfr.study.space import TuningConfig, Value
 from mltfr.study.spec import JobSpec, read_spec, spec_file, write_spec
 
 Settings = dict[str, Value]
+STARTUP_ALONE = 10
+"""Trials at random of a search that is all there is: with 5, a categorical setting is given up too early more often; of
+30 seeds of a planted space 26 found its optimum within 30 trials, with 10 it was 28."""
 
 
 class GroupTuning:
@@ -34,6 +37,8 @@ class GroupTuning:
         tuning: number of trials, seed and space.
         metric: the validation metric that decides.
         spec: returns the specification of a trial from its settings.
+        alone: whether the search is all there is: the run of the best trial is kept, since no cell is trained with
+            its settings, and a trial that crashes counts as failed.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -48,7 +53,9 @@ class GroupTuning:
         tuning: TuningConfig,
         metric: str,
         spec: Callable[[RunConfig], JobSpec],
+        alone: bool = False,
     ) -> None:
+        self.alone = alone
         self.metric = metric
         self.group, self.config, self.spec = group, config.model_copy(update={"seed": tuning.seed}), spec
         self.file, self.folder = folder / f"{group.name}.jsonl", folder / group.name
@@ -56,7 +63,7 @@ class GroupTuning:
         self.space = {key: choices for key, choices in tuning.space.items() if settings.get(key) is not None}
         self.untuned: Settings = {key: settings[key] for key in self.space}
         self.trials = tuning.trials if self.space else 0
-        self.sampler = Sampler(self.space, tuning.seed)
+        self.sampler = Sampler(self.space, tuning.seed, STARTUP_ALONE if alone else STARTUP)
         self.records: list[dict[str, Any]] = []
         self.proposal: Settings | None = None
         for record in self._read()[: self.trials]:
@@ -122,13 +129,20 @@ class GroupTuning:
         best = self.best()
         return cell if best is None else cell.with_config(self._applied(best["settings"]))
 
+    def run(self, record: Mapping[str, Any]) -> Path:
+        """Return the run folder of a trial."""
+        return self.folder / str(record["trial"])
+
     def _clean_up(self) -> None:
-        """Remove the trials' folders once all are recorded."""
-        if self.done:
-            for number in range(self.trials):
-                remove_run(self.folder / str(number))
+        """Remove the runs of all trials that are recorded, but for one that is kept."""
+        kept = self.best() if self.alone else None
+        for record in self.records:
+            run = self.run(record)
+            if record is not kept and spec_file(run).exists():
+                remove_run(run)
                 with suppress(OSError):
-                    spec_file(self.folder / str(number)).unlink(missing_ok=True)
+                    spec_file(run).unlink(missing_ok=True)
+        if self.done:
             with suppress(OSError):
                 self.folder.rmdir()
 

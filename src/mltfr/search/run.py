@@ -1,0 +1,128 @@
+"""What every search does: its folder and journal, its inputs, the work, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+
+from mltfr.config import differences, dump_toml, load_toml
+from mltfr.errors import ConfigError, RunError
+from mltfr.pipeline.inputs import check_files, split_log
+from mltfr.search.arms import DATA, baselines_in_time
+from mltfr.search.clock import Clock, at_the_end
+from mltfr.search.finish import finish
+from mltfr.search.folder import LEADERBOARD, SEARCH, check_search, open_search
+from mltfr.search.inputs import SearchInputs
+from mltfr.search.journal import Journal
+from mltfr.search.report import write_search_page
+from mltfr.search.request import Outcome, Request
+from mltfr.search.rows import Row, name_of, read_board
+from mltfr.search.work import Aborted, Work
+from mltfr.storage.duration import duration
+from mltfr.storage.files import write_text
+from mltfr.storage.progress import show_progress
+from mltfr.study.cell import Cell
+from mltfr.study.config import StudyConfig
+from mltfr.study.data import open_log
+from mltfr.study.launch import Launch
+from mltfr.study.plan import make_plan
+from mltfr.study.run import default_jobs
+
+Search = Callable[[Work, Sequence[Cell], str], str]
+"""Does the work between the baselines, which it is given with what is said of them, and the choice; returns what the
+search was about."""
+
+
+def run_search(
+    study: StudyConfig,
+    request: Request,
+    out: Path,
+    search: Search,
+    resume: bool,
+    stop: Event | None,
+    began: float | None,
+    launch: Launch,
+    kind: str | None = None,
+) -> Outcome:
+    """Run a search, from the folder to the report; see `auto` for what it raises.
+
+    Args:
+        study: the grid that it begins with.
+        request: what is searched, and for how long.
+        out: the search folder.
+        search: the work.
+        resume: continue a search that is there; its time is that of all commands together.
+        stop: when set, the trainings at work write checkpoints, and nothing new begins.
+        began: moment of the monotonic clock at which the command began; now if not given.
+        launch: trains a run in a process.
+        kind: kind of the rows among which is chosen; None for all, and a blend of them.
+    """
+    clock, metric = Clock(request.seconds, began=began), study.metrics[0]
+    starting = clock.spent
+    plan = make_plan(study)
+    config = plan[-1].config
+    check_search(out, resume)
+    check_files(config)
+    with open_search(out, resume) as folder, show_progress() as progress:
+        journal = Journal(folder.path)
+        clock.before = journal.spent
+        if (out / LEADERBOARD).exists() and (found := journal.find("found")) is not None:
+            return Outcome(read_board(out / LEADERBOARD), found["lines"])
+        _check_same(folder.path, study, request, journal)
+        inputs = SearchInputs(study, [DATA], progress)
+        _, data, _ = split_log(config, open_log(study.data[DATA], config.filters))
+        if not len(data.validation):
+            raise ConfigError(
+                "The validation split is empty, so nothing can be chosen. Give a log with longer histories, or another "
+                "split (--set split.method=global-time)."
+            )
+        baselines, skipped = baselines_in_time([cell for cell in plan if cell.baseline], data, request.seconds)
+        jobs = request.jobs or default_jobs(request.threads)
+        work = Work(folder, inputs, clock, journal, metric, jobs, progress, stop or Event(), launch,
+                    starting, request.on_error == "abort")  # fmt: skip
+        try:
+            about = search(work, baselines, _about(request, baselines, skipped, jobs))
+        except Aborted:
+            rows = work.rows()
+            return Outcome(rows, failures=_failures(rows), aborted=True)
+        rows = work.rows()
+        if not any(row.state == "finished" and kind in (None, row.kind) for row in rows):
+            errors = "; ".join(f"{name}: {error}" for name, error in _failures(rows).items())
+            raise RunError(f"{out}: nothing could be fitted in the time ({errors or 'give more --time'}).")
+        progress.close()
+        ended = finish(folder.path, rows, metric, clock, progress, kind)
+        write_search_page(folder.path, ended, about)
+        lines = [*ended.lines, f"It took {duration(clock.spent)} of {duration(request.seconds)}."]
+        journal.add("found", clock.spent, lines=lines)
+        return Outcome(ended.rows, lines, _failures(ended.rows))
+
+
+def _check_same(folder: Path, study: StudyConfig, request: Request, journal: Journal) -> None:
+    """Write what is searched, or check that it is what the folder was begun with."""
+    begun = {"preset": request.preset, "trials": request.trials}
+    path = folder / SEARCH
+    known = journal.find("begun")
+    if known is None or not path.exists():
+        write_text(path, dump_toml(study))
+        journal.add("begun", 0.0, **begun)
+        return
+    before = {**load_toml(path), **{key: known[key] for key in begun}}
+    now = study.model_dump(mode="json", exclude_none=True) | begun
+    other = next(iter(differences(before, now)), None)
+    if other is not None:
+        raise RunError(f"{folder}: holds another search ({other}). Give the same options, or choose another --out.")
+
+
+def _failures(rows: Sequence[Row]) -> dict[str, str]:
+    return {row.name: row.error for row in rows if row.error is not None}
+
+
+def _about(request: Request, baselines: Sequence[Cell], skipped: dict[str, float], jobs: int) -> str:
+    """Return what the time will be spent on first, and what is kept for the end."""
+    left_out = "; ".join(f"{name} would take about {duration(seconds)}" for name, seconds in skipped.items())
+    return (
+        f"{duration(request.seconds)}, {jobs} at once, at least {duration(at_the_end(request.seconds))} of it for the "
+        f"end: {len(baselines)} baselines ({', '.join(map(name_of, baselines))}"
+        f"{f'; left out: {left_out}' if left_out else ''})"
+    )

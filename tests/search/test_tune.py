@@ -1,0 +1,115 @@
+"""The search of a backbone's settings: it finds what is planted, keeps the best run, and goes on after a failure."""
+
+from __future__ import annotations
+
+import json
+from math import exp, log10
+from threading import Event
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from mltfr.errors import ConfigError
+from mltfr.pipeline import load_artifact
+from mltfr.search.tune import parse_space, tune
+from mltfr.search.work import launch_here
+from mltfr.study.job import CRASHED
+from mltfr.study.launch import Ended
+from mltfr.study.sampler import Sampler
+from mltfr.study.space import Range
+from mltfr.study.tuning import STARTUP_ALONE
+from mltfr.training import Interrupted
+from support.small_search import board_of, small_request, write_log
+
+SPACE = {"training.learning_rate": Range(low=1e-3, high=1e-2, log=True), "backbone.blocks": (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return write_log(tmp_path_factory.mktemp("log") / "log.csv")
+
+
+def tune_here(log, out, launch=launch_here, on_error="continue", **more):
+    return tune(small_request(log, trials=4, on_error=on_error), out, "sasrec", "none", SPACE, launch=launch, **more)
+
+
+@pytest.fixture(scope="module")
+def tuned(log, tmp_path_factory):
+    out = tmp_path_factory.mktemp("tuned") / "out"
+    return out, tune_here(log, out)
+
+
+def test_the_best_trial_is_kept_as_a_run_with_a_test_score(tuned):
+    out, outcome = tuned
+    board = pl.read_parquet(out / "leaderboard.parquet")
+    trials = board.filter(kind="trial")
+    assert len(trials) == 4
+    assert {"popularity", "markov", "item-knn"} <= set(board["name"])
+    best = trials.row(0, named=True)
+    fitted = load_artifact(out / "best")
+    assert fitted.config.training.learning_rate == json.loads(best["settings"])["training.learning_rate"]
+    assert fitted.metrics["metrics"]["ndcg@10"] == best["test"]
+    assert outcome.lines[0].startswith(f"Best on validation: {best['name']}")
+    kept = [path for path in out.glob("tuning/*/*") if path.is_dir()]
+    assert [str(path.relative_to(out)) for path in kept] == [best["run"]]
+
+
+def test_interrupted_after_every_trial_it_ends_the_same(log, tuned, tmp_path):
+    ends = 0
+    for _ in range(20):
+        stop = Event()
+
+        def launch(run, threads, stop, kill):
+            stop.set()
+            return launch_here(run, threads, Event(), kill)
+
+        try:
+            tune_here(log, tmp_path / "out", launch, resume=ends > 0, stop=stop)
+            break
+        except Interrupted:
+            ends += 1
+    assert ends >= 4
+    assert_frame_equal(board_of(tmp_path / "out"), board_of(tuned[0]))
+
+
+def test_a_trial_that_crashes_is_recorded_and_the_search_goes_on(log, tmp_path):
+    def failing(run, threads, stop, kill):
+        if run.name == "1":
+            return Ended(CRASHED, "RuntimeError: out of memory")
+        return launch_here(run, threads, stop, kill)
+
+    outcome = tune_here(log, tmp_path / "out", failing)
+    assert outcome.failures == {"trial 1": "RuntimeError: out of memory"}
+    assert sum(row.kind == "trial" and row.value is not None for row in outcome.rows) == 3
+    aborted = tune_here(log, tmp_path / "aborted", failing, on_error="abort")
+    assert aborted.aborted
+    assert not (tmp_path / "aborted/best").exists()
+
+
+def test_a_planted_optimum_is_found_within_30_trials_in_9_of_10_seeds():
+    """It lies at a learning rate of .003, a dropout of .4 and two blocks."""
+    space = {"rate": Range(low=1e-4, high=1e-1, log=True), "dropout": Range(low=0.0, high=0.9), "blocks": (1, 2, 3)}
+    found = 0
+    for seed in range(10):
+        sampler, best = Sampler(space, seed, STARTUP_ALONE), 0.0
+        for _ in range(30):
+            settings = sampler.ask()
+            value = exp(-(log10(settings["rate"] / 3e-3) ** 2) - 4 * (settings["dropout"] - 0.4) ** 2)
+            value *= 1.0 if settings["blocks"] == 2 else 0.8
+            sampler.tell(value)
+            best = max(best, value)
+        found += best > 0.9
+    assert found >= 9
+
+
+def test_what_varies_is_read():
+    texts = ["training.learning_rate=1e-4..1e-2:log", "backbone.blocks=1..3:int", "backbone.norm=pre,post"]
+    space = parse_space([*texts, "backbone.dropout=0.1,0.5"])
+    assert space["training.learning_rate"] == Range(low=1e-4, high=1e-2, log=True)
+    assert space["backbone.blocks"] == Range(low=1, high=3, whole=True)
+    assert space["backbone.norm"] == ("pre", "post")
+    assert space["backbone.dropout"] == (0.1, 0.5)
+    for wrong in ("backbone.blocks", "backbone.blocks=1..x", "backbone.blocks=1..3:odd"):
+        with pytest.raises(ConfigError, match="is neither KEY=a,b,c nor"):
+            parse_space([wrong])
