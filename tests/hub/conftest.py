@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mltfr import Recommender
+from mltfr.errors import MltfrWarning
 from mltfr.interactions import load_interactions
 from mltfr.tokens.store import TokenStore
 from mltfr.training import Callback
@@ -22,6 +23,11 @@ TABLES = {
     "fusion": {"name": "mltfr", "filter": {"shortlist": 16, "keep": 4}},
     "tokens": {"tables": ["synthetic", "synthetic-2"], "width": 8},
     "training": {"epochs": 2, "batch_size": 32},
+}  # fmt: skip
+REFERENCE = {
+    "preset": "reference", "backbone": {"name": "sasrec", "hidden": 8, "max_length": 6},
+    "fusion": {"name": "mltfr-reference"}, "tokens": {"tables": ["synthetic", "synthetic-2"]},
+    "training": {"epochs": 1, "first_round_epochs": 1},
 }  # fmt: skip
 BARE = {**TABLES, "fusion": {"name": "none"}}
 
@@ -40,18 +46,19 @@ def write_log(folder: Path, start: int = 0, users: int = 30) -> Path:
 def fitted(folder: Path, settings: dict[str, Any], **more: Any) -> Recommender:
     """Return a run that knows all that must not leave: notes, paths, a condition that quotes a user."""
     where = f"user_id != {USER}0007"
-    log = load_interactions(write_log(folder), where=where)
+    with pytest.warns(MltfrWarning):
+        log = load_interactions(write_log(folder), where=where)
     assert any(USER in note for note in log.notes)
     return Recommender(config={**settings, "filters": {"where": where}}, **more).fit(log, callback=Callback())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder whose path has a user's id in it."""
     return tmp_path_factory.mktemp(f"home-of-{USER}me")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runs(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recommender]:
     """Return runs by kind."""
     names = folder / "names.csv"
@@ -61,11 +68,14 @@ def runs(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLTFR_HOME", str(tmp_path_factory.getbasetemp() / "mltfr-home"))
         tables, bare = fitted(folder, TABLES), fitted(folder, BARE)
+        reference = fitted(folder, REFERENCE)
         ease = fitted(folder, {"backbone": {"name": "ease"}})
         named = fitted(folder, {**BARE, "names": {"file": str(names), "new_items": True}})
         blend = Recommender.blend([tables, ease], callback=Callback())
-        updated = fitted(folder, BARE).update(write_log(folder, 10_000_000), callback=Callback())
-    return {"tables": tables, "bare": bare, "ease": ease, "names": named, "blend": blend, "update": updated}
+        with pytest.warns(MltfrWarning):
+            updated = fitted(folder, BARE).update(write_log(folder, 10_000_000), callback=Callback())
+    return {"tables": tables, "bare": bare, "ease": ease, "names": named, "blend": blend, "update": updated,
+            "reference": reference}  # fmt: skip
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from hub.conftest import TABLES, USER, fitted
 from mltfr import Recommender
-from mltfr.errors import ConfigError, FetchError, MltfrWarning
+from mltfr.errors import ConfigError, FetchError
 from mltfr.hub.licence import TableSource, licence_of, table_sources
 from mltfr.tokens.origin import origin_of
 from mltfr.tokens.store import TokenStore
@@ -26,7 +26,9 @@ from support.command_line import run
 from support.fake_hub import FakeHub, Repository
 
 TOKEN = "hf_averysecrettokenofsomebody"
-LICENSED = {"tables": None, "bare": "mit", "ease": "mit", "names": None, "blend": None, "update": "mit"}
+LICENSED = {
+    "tables": None, "bare": "mit", "ease": "mit", "names": None, "blend": None, "update": "mit", "reference": None,
+}  # fmt: skip
 
 
 def texts_sent(hub: FakeHub) -> Iterator[str]:
@@ -107,8 +109,7 @@ def test_without_a_licence_nothing_is_uploaded(
         **TABLES, "tokens": {"tables": ["synthetic", "found"], "width": 64, "prepare": prepare},
         "fusion": {**TABLES["fusion"], "name": fusion}, "training": {"epochs": 1},
     }  # fmt: skip
-    with pytest.warns(MltfrWarning):
-        fitted(folder, settings).save(tmp_path / "own")
+    fitted(folder, settings).save(tmp_path / "own")
     done = run("push", tmp_path / "own", "me/shop", online=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "the licence of table 'found' is not known. Say which licence the model has: --license" in done.stderr

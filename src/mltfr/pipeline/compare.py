@@ -9,6 +9,7 @@ from mltfr.errors import ConfigError
 from mltfr.evaluation import evaluate
 from mltfr.evaluation.comparison import Comparison, check_metric, compare, require_alike
 from mltfr.evaluation.evaluate import examples_digest
+from mltfr.pipeline.alike import WITH_USERS
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.storage.progress import SILENT, Progress
 
@@ -34,6 +35,7 @@ def compare_runs(folders: Sequence[Path], metric: str = "ndcg@10", progress: Pro
     checked = []
     for name, folder in runs.items():
         fitted = load_artifact(folder).for_test()
+        fitted.split.require_users(WITH_USERS)
         protocol = fitted.protocol()
         check_metric(metric, protocol)
         checked.append((name, protocol, examples_digest(fitted.split, "test", protocol)))
