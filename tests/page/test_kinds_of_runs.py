@@ -17,6 +17,7 @@ from mltfr.page.run_page import run_page
 from mltfr.pipeline.artifact import load_artifact, open_run, save_artifact
 from support.command_line import run
 from support.read_page import assert_numbers_of, read
+from support.valid_html import faults
 
 LARGEST, GROWTH = 2_000_000, 0.05
 """Bytes of a page, at most, and how much larger ten times the users may make it."""
@@ -36,6 +37,7 @@ def test_every_kind_of_run_has_its_own_numbers(kind: str, kinds: Path, store: Pa
     page = read(tmp_path / "page.html")
     document = json.loads((kinds / kind / "metrics.json").read_text())
     assert_numbers_of(document, page, fused=kind != "item-knn")
+    assert faults((tmp_path / "page.html").read_text(encoding="utf-8")) == []
     text = "".join(page.text)
     for told in TOLD[kind]:
         assert told in text

@@ -15,6 +15,7 @@ from mltfr import Recommender
 from mltfr.page.content import Column, Table
 from support.command_line import refused, run
 from support.read_page import assert_numbers_of, read, table_with
+from support.valid_html import faults
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +81,10 @@ def test_markup_and_what_steers_stays_text(html: Path) -> None:
     assert "<b>thing-i3" not in raw
     assert "<b>thing-i3" in text
     assert "</script><script>alert(1)</script>" in text
+
+
+def test_the_page_is_valid_html(html: Path) -> None:
+    assert faults(html.read_text(encoding="utf-8")) == []
 
 
 def test_no_cell_is_a_formula_to_a_spreadsheet() -> None:

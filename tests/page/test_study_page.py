@@ -17,6 +17,7 @@ from mltfr.pipeline.fitted import FittedModel
 from mltfr.report import write_report
 from support.command_line import SMALL, refused, run
 from support.made_up_study import write_study
+from support.valid_html import faults
 
 EXTRA = '[data.beauty]\nfile = "beauty.txt"\n'
 
@@ -46,6 +47,7 @@ def test_it_has_the_comparisons_and_the_tables(tmp_path: Path) -> None:
     html = render(page)
     assert html == render(study_page(folder, "Mine"))
     assert "u17" not in html
+    assert faults(html) == []
 
 
 def test_an_unfinished_study_says_how_far_it_is(tmp_path: Path) -> None:

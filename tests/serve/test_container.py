@@ -16,20 +16,9 @@ import yaml
 
 from mltfr.serve.metrics import Metrics
 from support.command_line import run
+from support.dockerfile import ROOT, instructions, last
 
-ROOT = Path(__file__).parents[2]
 HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-
-
-def instructions() -> list[tuple[str, str]]:
-    """Return the instructions of the Dockerfile, and their arguments."""
-    text = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
-    lines = [line.partition(" ") for line in text.splitlines() if line and not line.startswith("#")]
-    return [(name, rest) for name, _, rest in lines]
-
-
-def last(name: str) -> str:
-    return [rest for each, rest in instructions() if each == name][-1]
 
 
 def compose() -> dict[str, Any]:

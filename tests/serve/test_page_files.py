@@ -6,6 +6,7 @@ import pytest
 
 from mltfr.serve.keys import Keys
 from support.service import KEY, client_of
+from support.valid_html import faults
 
 FILES = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}
 
@@ -32,6 +33,11 @@ def test_the_page_may_run_its_own_script_alone(client) -> None:
         assert "https:" not in text
     for dangerous in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
         assert dangerous not in client.get("/page.js").text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_are_valid_html(client, path) -> None:
+    assert faults(client.get(path).text) == []
 
 
 def test_the_page_needs_no_key_and_can_be_left_out(run) -> None:
