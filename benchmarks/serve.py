@@ -5,7 +5,8 @@
 
 The service is a process of its own on this machine. The client of `rate` sends by the clock, whether or not answers
 have come, so that a stall counts for everybody who would have waited in it; latency is counted from the moment at which
-a request was due. Every body is checked. What is written down names the machine and its load.
+a request was due. Every body is checked. What is written down names the machine and its load; where others work on it
+too, the processor time of a request, of the service and of the client, says more than how long it took.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ class Service:
         """Return the last line of an event."""
         return next((line for line in reversed(self.lines()) if line["event"] == name), None)
 
+    def cpu(self) -> float:
+        """Return the processor time of all its threads in milliseconds."""
+        used = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return 1000 * sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> float:
         """Return its resident memory in MB."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -90,6 +96,16 @@ def bodies(run: Path, count: int = 2000) -> list[bytes]:
     """Return requests of one random history each, of items of the run."""
     items, chance = pl.read_parquet(run / "items.parquet")["item_id"].to_list(), random.Random(0)
     return [json.dumps({"histories": [chance.choices(items, k=LENGTH)], "k": K}).encode() for _ in range(count)]
+
+
+@contextmanager
+def cpu_of(made: Service, requests: int) -> Iterator[dict[str, float]]:
+    """Yield what takes the processor time of the service and of this process inside, in milliseconds a request."""
+    spent: dict[str, float] = {}
+    service, client = made.cpu(), 1000 * process_time()
+    yield spent
+    spent["service_cpu_ms"] = round((made.cpu() - service) / requests, 3)
+    spent["client_cpu_ms"] = round((1000 * process_time() - client) / requests, 3)
 
 
 class Connection:
@@ -185,7 +201,9 @@ def measure_rate(given: argparse.Namespace, asked: list[bytes]) -> Any:
     """Return latencies at a fixed rate."""
     with service(given.run) as made:
         asyncio.run(open_loop(made, asked, min(50, given.rate), 2))
-        return asyncio.run(open_loop(made, asked, given.rate, given.seconds))
+        with cpu_of(made, int(given.rate * given.seconds)) as spent:
+            found = asyncio.run(open_loop(made, asked, given.rate, given.seconds))
+    return {**found, **spent}
 
 
 def measure_clients(given: argparse.Namespace, asked: list[bytes]) -> Any:
@@ -196,7 +214,9 @@ def measure_clients(given: argparse.Namespace, asked: list[bytes]) -> Any:
             asyncio.run(closed_loop(made, asked, 4, 200))
             for clients in (1, 16, 256):
                 requests = max(4 * clients, min(5000, given.requests // 20))
-                found.append({"max_batch": int(batch), **asyncio.run(closed_loop(made, asked, clients, requests))})
+                with cpu_of(made, requests) as spent:
+                    measured = asyncio.run(closed_loop(made, asked, clients, requests))
+                found.append({"max_batch": int(batch), **measured, **spent})
     return found
 
 
