@@ -61,7 +61,7 @@ def command(folder: Path, root: Path) -> str:
         file = ready
     told = re.search(r"^#\s+(mltfr study .*)$", (root / file).read_text("utf-8"), re.M)
     text = told[1] if told else f"mltfr study {file.as_posix()} --out runs/{folder.name}"
-    return f"```bash\n{text}\n```\n"
+    return f"<!-- not run: it takes hours -->\n```bash\n{text}\n```\n"
 
 
 def _settings(file: Path) -> dict[str, Any]:

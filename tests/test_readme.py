@@ -12,6 +12,7 @@ import pytest
 from mltfr import Recommender
 from mltfr.pipeline import resolve
 from mltfr.tokens import TokenStore, TokenTable
+from support.documented import blocks
 from support.walks import walks, write_log
 
 ROOT = Path(__file__).parents[1]
@@ -84,12 +85,14 @@ def test_the_lines_of_the_how_to_run_as_they_stand(capsys: pytest.CaptureFixture
     for fusion, name in (("mltfr", "mltfr"), ("none", "plain")):
         Recommender(fusion=fusion).fit("interactions.csv", f"runs/{name}")
     Path("movies.csv").write_text("item_id,title\ni3,Heat\n")
-    pages = [page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if page.stem != "extending"]
-    snippets = [code for page in pages for code in python_of(page.read_text("utf-8"))]
+    every = sorted((ROOT / "docs").rglob("*.md"))
+    pages = [page for page in every if page.stem not in ("extending", "reference") and page.parent.name != "tutorials"]
+    found = [each for page in pages for each in blocks(page.read_text("utf-8"))]
+    snippets = [code for language, code, why in found if language == "python" and not why]
     for code in snippets:
         run(code)
     printed = capsys.readouterr().out
-    assert len(snippets) == 6
+    assert len(snippets) >= 7
     assert re.search(r"^\d+ \d\.\d+e?-?\d*$", printed, re.MULTILINE)  # of an export
     assert re.search(r"^wordllama \{'word\d+': 0\.\d+, 'word", printed, re.MULTILINE)
     assert "95 % interval" in " ".join(printed.split())
