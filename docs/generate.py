@@ -17,17 +17,16 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+import api_reference
 import error_messages
 import protocol_table
 import reliability_tables
 import tutorial_pages
-from mltfr import Recommender, load_interactions, prepare
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.cli.doctor import DEVELOPMENT
 from mltfr.cli.main import app
 from mltfr.config.registry import Registry
-from mltfr.explain import Explainable
 from mltfr.fusion import FUSIONS
 from mltfr.interactions import FORMATS
 from mltfr.interactions.columns import ITEM_NAMES, TIME_NAMES, USER_NAMES
@@ -36,8 +35,6 @@ from mltfr.losses import LOSSES
 from mltfr.objectives import OBJECTIVES
 from mltfr.pipeline import resolve
 from mltfr.pipeline.config import RunConfig
-from mltfr.pipeline.loadable import Loadable
-from mltfr.pipeline.updatable import Updatable
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
 from settings_tables import allowed, settings_table, table, value
@@ -137,42 +134,6 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield from _walk(f"{path} {name}", member)
 
 
-def api() -> str:
-    """Return the signatures and docstrings of what `import mltfr` offers."""
-    parts = ["### `load_interactions`", described(load_interactions, "load_interactions")]
-    parts += ["### `prepare`", described(prepare, "prepare")]
-    parts += ["### `Recommender`", described(Recommender, "Recommender")]
-    for name, member in (vars(Recommender) | vars(Updatable) | vars(Loadable) | vars(Explainable)).items():
-        if name.startswith("_"):
-            continue
-        if isinstance(member, property):
-            parts += [f"#### `Recommender.{name}`", docstring(member.__doc__)]
-        else:
-            bound = getattr(Recommender, name)
-            parts += [f"#### `Recommender.{name}`", described(bound, f"Recommender.{name}")]
-    return "\n\n".join(parts)
-
-
-def described(member: Any, name: str) -> str:
-    """Return a signature without types, and the docstring."""
-    found = inspect.signature(member).parameters.values()
-    kept = [p.replace(annotation=inspect.Parameter.empty) for p in found if p.name != "self"]
-    return f"```python\n{name}{inspect.Signature(kept)}\n```\n\n{docstring(member.__doc__)}"
-
-
-def docstring(text: str | None) -> str:
-    """Return a docstring with its sections as lists."""
-    lines = []
-    for line in inspect.cleandoc(text or "").split("\n"):
-        if re.fullmatch(r"(Args|Returns|Raises|Attributes):", line):
-            lines += [f"**{line}**", ""]
-        elif match := re.fullmatch(r" {4}(\w+): (.*)", line):
-            lines.append(f"- `{match[1]}`: {match[2]}")
-        else:
-            lines.append(f"  {line.strip()}" if line.startswith(" ") else line)
-    return "\n".join(lines)
-
-
 def token_tables() -> str:
     """Return the catalogue of token tables with their licences."""
     rows = [[f"`{e.name}`", f"{e.shape[0]:,} x {e.shape[1]}", f"{e.download} MB" if e.download else "made here",
@@ -239,7 +200,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "columns": columns,
     "extras": extras,
     "commands": commands,
-    "api": api,
+    "api": api_reference.api,
     "config": config_keys,
     "preset": preset,
     "backbones": lambda: registered(BACKBONES, "backbone."),

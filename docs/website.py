@@ -21,11 +21,11 @@ import tomli_w
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SOURCES = (".md", ".svg", ".png")
+SOURCES = (".md", ".svg", ".png", ".css")
 """Endings of what is copied; scripts stay where they are."""
 KNOWN = {
-    "project": {"site_name", "site_description", "docs_dir", "site_dir", "use_directory_urls", "nav", "theme",
-                "markdown_extensions"},
+    "project": {"site_name", "site_description", "docs_dir", "site_dir", "extra_css", "use_directory_urls", "nav",
+                "theme", "markdown_extensions"},
     "theme": {"language", "font", "features", "palette"},
     "markdown_extensions": {"tables", "toc", "pymdownx"},
 }  # fmt: skip
