@@ -137,7 +137,7 @@ def test_settings_epochs_and_scores_are_sent_in_the_words_of_mltfr(name: str, se
     recommender = Recommender(config=SETTINGS, settings={"trackers": [name]}).fit(LOG, tmp_path / "mine")
     (run,), fitted = sent.runs, recommender.fitted
     assert (run["project"], run["name"], run["end"]) == ("mltfr", "mine", True)
-    settings = flatten(fitted.config.model_dump(mode="json"))  # as they are resolved: samples, too
+    settings = flatten(fitted.config.model_dump(mode="json")) | {"trackers": []}  # as they are resolved: samples, too
     assert {key: str(value) for key, value in run["settings"].items()} == {k: str(v) for k, v in settings.items()}
     assert settings["training.samples"] != "auto"
     *epochs, (last, scores) = run["log"]
@@ -151,6 +151,23 @@ def test_settings_epochs_and_scores_are_sent_in_the_words_of_mltfr(name: str, se
     assert scores["scores/popularity/mrr@5"] == document["popularity"]["mrr@5"]
     assert scores["scores/baselines/markov/test/hr@5"] == document["baselines"]["markov"]["test"]["hr@5"]
     assert not set(fitted.split.user_ids) & set(json.dumps(run, default=str).split('"'))
+
+
+@pytest.mark.filterwarnings("ignore:.*rows meet the condition")
+@pytest.mark.parametrize("name", [*NAMES, "callback"])
+def test_neither_paths_nor_conditions_on_rows_are_sent(name: str, sent: Sent, tmp_path: Path) -> None:
+    _write(log := tmp_path / "log.csv")
+    names = tmp_path / "names.csv"
+    names.write_text("item_id,title\n" + "".join(f"i{n},word{n}\n" for n in range(11)))
+    settings = {
+        "filters.where": "user_id != u5", "names.file": str(names), "names.control": "bag-of-words",
+        "trackers": [] if name == "callback" else [name],
+    }  # fmt: skip
+    callback = Callbacks([MLflowTracker()]) if name == "callback" else Callback()
+    Recommender(config=SETTINGS, settings=settings).fit(log, tmp_path / "mine", callback=callback)
+    told = sent.runs[0]["settings"]
+    assert (told["names.file"], str(told["filters.where"])) == ("names.csv", "None")
+    assert not [text for text in (str(tmp_path), "u5") if text in str(sent.runs)]
 
 
 def test_nothing_is_sent_unless_a_tracker_is_named(sent: Sent) -> None:

@@ -38,13 +38,16 @@ def to_share(fitted: FittedModel, with_users: bool = False) -> FittedModel:
     """
     facts = {key: value for key, value in fitted.facts.items() if key in FACTS}
     metrics = {key: value for key, value in fitted.metrics.items() if key in SCORES}
-    config = _without_places(fitted.config, with_users)
+    config = settings_to_share(fitted.config, with_users)
     split = fitted.split if with_users else fitted.split.without_users()
     return replace(fitted, config=config, split=split, facts=facts, metrics=metrics)
 
 
-def _without_places(config: RunConfig, with_users: bool) -> RunConfig:
-    """Return settings that name no place on this machine, and no row where users are left out."""
+def settings_to_share(config: RunConfig, with_users: bool = False) -> RunConfig:
+    """Return settings as they may leave this machine, for a hub or a tracker.
+
+    They name no place on it and no trackers, and have no condition on rows, which may quote ids, unless users go along.
+    """
     changed: dict[str, Any] = {
         "trackers": (),
         "names": config.names.model_copy(update={"file": _name(config.names.file)}),
@@ -53,7 +56,7 @@ def _without_places(config: RunConfig, with_users: bool) -> RunConfig:
     if isinstance(config.fusion, AdapterConfig):
         changed["fusion"] = config.fusion.model_copy(update={"vectors": _name(config.fusion.vectors)})
     if isinstance(config.backbone, BlendConfig):
-        members = tuple(_without_places(member, with_users) for member in config.backbone.members)
+        members = tuple(settings_to_share(member, with_users) for member in config.backbone.members)
         changed["backbone"] = config.backbone.model_copy(update={"members": members})
     if not with_users:
         changed["filters"] = config.filters.model_copy(update={"where": None})

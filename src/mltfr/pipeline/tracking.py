@@ -10,6 +10,7 @@ from typing import Any
 
 from mltfr.config import flatten
 from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.shared import settings_to_share
 from mltfr.training import TRACKERS, Callback, Callbacks
 
 
@@ -30,6 +31,8 @@ class Tracked:
 def tracked(config: RunConfig, callback: Callback, folder: Path | None, here: bool = True) -> Iterator[Tracked]:
     """Tell callbacks, those of trackers too, that a fit begins, and with what scores it ends, or without.
 
+    They are told the settings as they may leave this machine: a callback of the caller's may be a tracker too.
+
     Args:
         config: every setting, as it is fitted with.
         callback: called on progress.
@@ -48,7 +51,7 @@ def tracked(config: RunConfig, callback: Callback, folder: Path | None, here: bo
     found = Tracked(everybody)
     try:
         name = folder.name if folder is not None else config.title
-        everybody.on_fit_start(name, flatten(config.model_dump(mode="json")))
+        everybody.on_fit_start(name, flatten(settings_to_share(config).model_dump(mode="json")))
         yield found
     finally:
         everybody.on_fit_end(found.metrics)

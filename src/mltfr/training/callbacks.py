@@ -23,7 +23,10 @@ class Callback(Progress):
         """Called with a log message."""
 
     def on_fit_start(self, name: str, settings: Mapping[str, Any]) -> None:
-        """Called when a fit begins, with what the run is called, and every setting by its dotted key."""
+        """Called when a fit begins, with what the run is called, and every setting by its dotted key.
+
+        Settings are as they may leave this machine: without folders, trackers and conditions on rows.
+        """
 
     def on_resume(self, history: Sequence[Record]) -> None:
         """Called where training goes on, with the records of the epochs before."""

@@ -26,8 +26,9 @@ class Tracker(Callback):
     """Sends the settings of a fit, every epoch and the final scores to an experiment tracker.
 
     Settings are named as on the command line (`training.batch_size`), numbers of an epoch as in `log.jsonl`
-    (`validation/ndcg@10`), and the final scores `scores/test/ndcg@10`. Users, items and the log are not sent. Where it
-    goes, under which account and project, is what the tracker's own variables and files say.
+    (`validation/ndcg@10`), and the final scores `scores/test/ndcg@10`. Users, items and the log are not sent, nor
+    what of the settings may tell of them or of this machine. Where it goes, under which account and project, is what
+    the tracker's own variables and files say.
 
     A tracker that cannot be started stops the fit before it trains; one that fails later is left alone, with a warning.
 
@@ -51,7 +52,7 @@ class Tracker(Callback):
         self.step = 0
 
     def on_fit_start(self, name: str, settings: Mapping[str, Any]) -> None:
-        """Open a run with all settings.
+        """Open a run with the settings.
 
         Raises:
             TrackerError: the tracker cannot be started.
