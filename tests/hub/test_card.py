@@ -84,6 +84,15 @@ def test_it_names_the_tables_with_their_licences_and_where_they_are_from(
     assert "base_model" not in front
 
 
+def test_the_front_matter_is_no_markdown(hub: FakeHub, tmp_path: Path) -> None:
+    log = tmp_path / "my_log*[x].csv"
+    rows = [f"u{user},i{n % 5},{n}" for user in range(12) for n in range(user, user + 4)]
+    log.write_text("user_id,item_id,timestamp\n" + "\n".join(rows) + "\n")
+    text, front, _ = card_of(Recommender(config=BARE).fit(load_interactions(log), callback=Callback()), hub)
+    assert front["model-index"][0]["results"][0]["dataset"]["name"] == "my_log*[x].csv"  # type: ignore[index]
+    assert "my\\_log\\*\\[x].csv" in text.split("---\n", 2)[2]
+
+
 def test_untrusted_text_is_text(hub: FakeHub, tmp_path: Path) -> None:
     evil = ['"]]); import os; os.system("x")', "</script><script>alert(1)", "a`b", "\u202etxt", "x|y"]
     log = tmp_path / "a|b[c](http:evil)<img>.csv"

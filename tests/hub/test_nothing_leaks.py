@@ -127,6 +127,26 @@ def test_a_run_without_tables_needs_a_licence(runs: dict[str, Recommender], hub:
     assert hub.paths == []
 
 
+def test_a_licence_that_the_hub_does_not_know_leaves_nothing_behind(
+    runs: dict[str, Recommender], hub: FakeHub, tmp_path: Path
+) -> None:
+    runs["bare"].save(tmp_path / "own")
+    done = run("push", tmp_path / "own", "me/new", "--license", "notalicence", online=True, check=False)
+    assert (done.returncode, done.stdout, hub.repositories) == (2, "", {})
+    assert "the licence 'notalicence' is not known to the hub. Say which licence the model has: --lic" in done.stderr
+    assert "logged in" not in done.stderr
+
+
+def test_a_card_that_the_hub_refuses_leaves_nothing_behind(runs: dict[str, Recommender], hub: FakeHub) -> None:
+    hub.refuse_card = "model-index: too long"
+    with pytest.raises(FetchError, match=r"^me/new: the hub refuses the card \(.*model-index: too long.*\)\. Nothing"):
+        runs["bare"].push_to_hub("me/new", license="mit")
+    hub.refuse_card = ""
+    with pytest.raises(ConfigError, match=r"^me/a--b is no name on the hub \(.*--"):
+        runs["bare"].push_to_hub("me/a--b", license="mit")
+    assert hub.repositories == {}
+
+
 @pytest.mark.parametrize("given", ["argument", "variable"])
 def test_a_token_is_in_no_log_and_no_traceback(
     given: str, runs: dict[str, Recommender], hub: FakeHub, monkeypatch: pytest.MonkeyPatch,

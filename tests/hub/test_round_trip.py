@@ -103,6 +103,17 @@ def test_a_revision_is_honoured(runs: dict[str, Recommender], hub: FakeHub, tmp_
         Recommender.from_pretrained("me/nothing")
 
 
+def test_the_command_that_push_prints_takes_the_run(
+    runs: dict[str, Recommender], hub: FakeHub, tmp_path: Path
+) -> None:
+    runs["bare"].save(tmp_path / "own")
+    done = run("push", tmp_path / "own", "me/shop", "--license", "mit", online=True)
+    runs["ease"].push_to_hub("me/shop", license="mit")  # the newest is another one
+    command = done.stdout.partition("Take it from there: mltfr ")[2].split()
+    run(*(tmp_path / "theirs" if word == "RUN" else word for word in command), online=True)
+    assert answers(Recommender.load(tmp_path / "theirs")).equals(answers(runs["bare"]))
+
+
 def test_what_an_earlier_run_had_more_is_removed(runs: dict[str, Recommender], hub: FakeHub) -> None:
     runs["names"].push_to_hub("me/shop", license="mit")
     assert "new_items.parquet" in hub.files("me/shop")
@@ -156,7 +167,10 @@ def test_a_repository_of_something_else_is_left_alone(runs: dict[str, Recommende
     hub.repositories["me/llm"].commit({"config.json": b"{}", "pytorch_model.bin": b""})
     with pytest.raises(RunError, match=r"^me/llm: holds 'config.json', which no run has"):
         runs["bare"].push_to_hub("me/llm", license="mit")
+    with pytest.raises(RunError, match=r"^me/llm@mine: holds 'config.json', which no run has"):
+        runs["bare"].push_to_hub("me/llm", license="mit", revision="mine")
     assert set(hub.files("me/llm")) == {"config.json", "pytorch_model.bin"}
+    assert set(hub.repositories["me/llm"].refs) == {"main"}
 
 
 @pytest.mark.parametrize("name", ["shop", "a/b/c", "me/../x", "/me/shop", "me/shop@../x", "me/shop@"])

@@ -51,6 +51,7 @@ class FakeHub:
     bodies: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     refuse: str = ""
+    refuse_card: str = ""
 
     def files(self, name: str, revision: str = "main") -> Files:
         found = self.repositories[name].at(revision)
@@ -108,16 +109,18 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.refuse:
             self._send(500, {"error": f"{hub.refuse} {self.headers.get('Authorization')}"})
         elif path == "/api/validate-yaml":
-            wrong = problems_of_card(json.loads(body)["content"])
+            wrong = problems_of_card(json.loads(body)["content"]) + [hub.refuse_card] * bool(hub.refuse_card)
             self._send(400 if wrong else 200, {"errors": [{"message": one} for one in wrong], "warnings": []})
         elif path == "/api/repos/create":
             self._create(json.loads(body))
-        elif path.startswith("/api/models/"):
-            owner, name, *rest = path.removeprefix("/api/models/").split("/")
-            self._model(f"{owner}/{name}", rest, body)
         else:
-            owner, name, _, revision, *rest = path.strip("/").split("/")
-            self._file(f"{owner}/{name}", revision, "/".join(rest))
+            match path.strip("/").split("/"):
+                case ["api", "models", owner, name, *rest]:
+                    self._model(f"{owner}/{name}", rest, body)
+                case [owner, name, "resolve", revision, *file]:
+                    self._file(f"{owner}/{name}", revision, "/".join(file))
+                case _:
+                    self._missing("Page")
 
     do_GET = do_POST = do_HEAD = _handle
 
@@ -163,10 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
             commit = repository.commit(new, revision)
             url = f"{self.hub.url}/{name}/commit/{commit}"
             self._send(200, {"commitUrl": url, "commitOid": commit, "success": True})
-        else:
+        elif verb == "revision":
             siblings = [{"rfilename": n, "size": len(d), "blobId": _oid(d)} for n, d in files.items()]
             known = {"id": name, "sha": commit, "private": repository.private, "siblings": siblings}
             self._send(200, {**known, "tags": [], "downloads": 0, "likes": 0})
+        else:
+            self._missing("Page")
 
     def _file(self, name: str, revision: str, file: str) -> None:
         repository = self.hub.repositories.get(name)

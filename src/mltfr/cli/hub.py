@@ -73,7 +73,7 @@ def push(
         return
     users = "with its users" if with_users else "without its users"
     say(f"Pushed to {done.url}, {users}, under {done.licence} ({len(done.files)} files, {done.bytes / 1e6:.1f} MB).")
-    say(f"Take it from there: mltfr pull {to.repository}@{done.commit[:12]} --out RUN")
+    say(f"Take it from there: mltfr pull {to.repository}@{done.commit} --out RUN")
 
 
 def pull(

@@ -107,9 +107,10 @@ def card(fitted: FittedModel, name: HubName, licence: str, tables: Sequence[Tabl
 
 
 def _front(fitted: FittedModel, name: HubName, licence: str, tables: Sequence[TableSource]) -> str:
+    """Return the front matter: YAML, in which text is printable, and not escaped as in Markdown."""
     hub, config = library(), fitted.config
     found: Mapping[str, float] = fitted.metrics.get("metrics", {})
-    source = _shown(str(fitted.facts.get("source") or "a log in memory"))
+    source = printable(str(fitted.facts.get("source") or "a log in memory"))
     results = [
         hub.EvalResult(
             task_type="other", task_name="Sequential recommendation", dataset_type="interactions", dataset_name=source,

@@ -15,7 +15,10 @@ from mltfr.tokens.store import TokenStore
 
 PERMISSIVE = ("cc0-1.0", "mit", "bsd-2-clause", "bsd-3-clause", "apache-2.0")
 """Licences, as the hub spells them, under each of which works under those before it may be passed on, with its text."""
-SAY = "Say which licence the model has: --license NAME, as the hub spells it (https://hf.co/docs/hub/repositories-licenses)."
+SAY = (
+    "Say which licence the model has: --license NAME, as the hub spells it "
+    "(https://hf.co/docs/hub/repositories-licenses), or `other`."
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ def check_licence(given: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", name):
         raise ConfigError(f"the licence {shown(given)} is no name of one. {SAY}")
     return name
+
+
+def unknown_licence(licence: str) -> ConfigError:
+    """Return the error of a licence that the hub does not know."""
+    return ConfigError(f"the licence {shown(licence)} is not known to the hub. {SAY}")
 
 
 def licence_of(tables: Sequence[TableSource], vectors: Sequence[str] = ()) -> str:

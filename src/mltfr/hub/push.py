@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, FetchError
 from mltfr.hub.card import card
 from mltfr.hub.files import CARD, OF_A_RUN, check_fetched, check_names
-from mltfr.hub.licence import check_licence, item_vectors, licence_of, table_sources
-from mltfr.hub.remote import HubName, hub_errors, is_offline, library
+from mltfr.hub.licence import check_licence, item_vectors, licence_of, table_sources, unknown_licence
+from mltfr.hub.remote import HubName, hub_errors, is_offline, library, reason_of
 from mltfr.pipeline.artifact import save_artifact
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.shared import to_share
@@ -61,7 +62,8 @@ def push(
         token: token of the hub; by default the one that huggingface-hub knows.
 
     Raises:
-        ConfigError: no licence is given and none follows, or users would go to a public repository.
+        ConfigError: no licence is given and none follows, the hub does not know it, or users would go to a public
+            repository.
         MissingExtraError: huggingface-hub is not installed.
         FetchError: the hub cannot be reached, or refuses it, or nothing may be sent.
         RunError: the repository holds something else.
@@ -73,12 +75,14 @@ def push(
     licence = check_licence(licence) if licence is not None else licence_of(tables, item_vectors(shared.facts))
     with scratch_folder(home(), "push") as folder:
         save_artifact(shared, folder)
-        write_text(folder / CARD, card(shared, name, licence, tables, with_users))
+        text = card(shared, name, licence, tables, with_users)
+        write_text(folder / CARD, text)
         check_fetched(str(name), folder, folder)
         files = [file for file in OF_A_RUN if (folder / file).is_file()]
         with hub_errors(hub, name, "uploaded", token):
             if is_offline(hub):
                 raise ConfigError(f"{name}: HF_HUB_OFFLINE=1 forbids uploading it. Unset it.")
+            _check_card(hub, name, text, licence)
             api = hub.HfApi(token=token, library_name="mltfr")
             stale = _make_room(hub, api, name, files, private or with_users, with_users)
             operations: list[Any] = [hub.CommitOperationAdd(file, str(folder / file)) for file in files]
@@ -91,6 +95,21 @@ def push(
     return Pushed(str(done.commit_url), str(done.oid), licence, tuple(files), size)
 
 
+def _check_card(hub: Any, name: HubName, text: str, licence: str) -> None:
+    """Ask the hub whether it takes the card, before anything is made there.
+
+    Raises:
+        ConfigError: it does not know the licence.
+        FetchError: it refuses the card for something else.
+    """
+    try:
+        hub.ModelCard(text).validate()
+    except ValueError as error:
+        if "license" in str(error):
+            raise unknown_licence(licence) from None
+        raise FetchError(f"{name}: the hub refuses the card ({reason_of(error)}). Nothing was uploaded.") from None
+
+
 def _make_room(
     hub: Any, api: Any, name: HubName, files: Sequence[str], private: bool, with_users: bool
 ) -> list[str]:
@@ -98,7 +117,7 @@ def _make_room(
 
     Raises:
         ConfigError: users would go to a public repository.
-        RunError: it holds something else than a run.
+        RunError: it holds something else than a run; no branch is made then.
     """
     api.create_repo(name.repository, private=private or None, exist_ok=True)
     info = api.repo_info(name.repository)
@@ -108,8 +127,10 @@ def _make_room(
             "first; who may see it is changed on the hub."
         )
     if name.revision is not None:
-        api.create_branch(name.repository, branch=name.revision, exist_ok=True)
-        info = api.repo_info(name.repository, revision=name.revision)
+        with suppress(hub.utils.RevisionNotFoundError):  # a new branch has what the main one has
+            info = api.repo_info(name.repository, revision=name.revision)
     there = [entry.rfilename for entry in info.siblings or ()]
     ours = check_names(str(name), [*there, MANIFEST])
+    if name.revision is not None:
+        api.create_branch(name.repository, branch=name.revision, exist_ok=True)
     return [file for file in ours if file in there and file not in files]

@@ -75,6 +75,11 @@ def is_offline(hub: Any) -> bool:
     return bool(hub.constants.HF_HUB_OFFLINE) or os.environ.get("MLTFR_OFFLINE") == "1"
 
 
+def reason_of(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 @contextmanager
 def hub_errors(hub: Any, name: HubName, doing: str, token: str | None) -> Iterator[None]:
     """Turn what the package raises, which has errors of several libraries, into one line that holds no token.
@@ -88,7 +93,8 @@ def hub_errors(hub: Any, name: HubName, doing: str, token: str | None) -> Iterat
         token: the token that was given, if one was.
 
     Raises:
-        FetchError: whatever went wrong.
+        ConfigError: the hub has no such names.
+        FetchError: whatever else went wrong.
     """
     try:
         yield
@@ -101,8 +107,10 @@ def hub_errors(hub: Any, name: HubName, doing: str, token: str | None) -> Iterat
             f"{name}: no such repository, or none that you may see. Check the name, and log in (hf auth login, or "
             "HF_TOKEN)."
         ) from None
+    except hub.utils.HFValidationError as error:
+        raise ConfigError(f"{name} is no name on the hub ({reason_of(error)}).") from None
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = reason_of(error)
         for secret in filter(None, (token, hub.get_token())):
             reason = reason.replace(secret, "(token)")
         raise FetchError(
