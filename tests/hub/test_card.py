@@ -16,7 +16,7 @@ from mltfr.hub.remote import HubName
 from mltfr.interactions import load_interactions
 from mltfr.pipeline.shared import to_share
 from mltfr.training import Callback
-from support.fake_hub import FakeHub
+from support.fake_hub import FakeHub, problems_of_card
 
 KINDS = ["tables", "bare", "ease", "names", "blend", "update"]
 
@@ -33,12 +33,9 @@ def card_of(recommender: Recommender, hub: FakeHub) -> tuple[str, dict[str, obje
 def test_it_is_valid_and_its_numbers_are_those_of_the_metrics(
     kind: str, runs: dict[str, Recommender], hub: FakeHub
 ) -> None:
-    import huggingface_hub
-
     text, front, rows = card_of(runs[kind], hub)
-    huggingface_hub.ModelCard(text).validate()  # asks the hub
-    with pytest.raises(ValueError, match="license"):
-        huggingface_hub.ModelCard(text.replace("license: mit", "license: mine")).validate()
+    assert problems_of_card(text) == []
+    assert problems_of_card(text.replace("license: mit", "license: mine")) == ["license 'mine'"]
     found = runs[kind].metrics
     assert (front["license"], front["library_name"]) == ("mit", "mltfr")
     (model,) = front["model-index"]  # type: ignore[misc]

@@ -186,9 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_hub(cache: Path) -> Iterator[FakeHub]:
     """Yield a hub that huggingface-hub talks to, with a cache of its own and no token."""
-    old = "older versions copy the address and the cache where they are imported, and cannot be pointed to another hub"
-    pytest.importorskip("huggingface_hub", minversion="1.0", reason=old)
     constants = pytest.importorskip("huggingface_hub.constants", reason="pip install 'mltfr[hub]' is missing")
+    from huggingface_hub import file_download
     hub = FakeHub()
     handler = type("Handler", (_Handler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -200,7 +199,8 @@ def fake_hub(cache: Path) -> Iterator[FakeHub]:
         warnings.filterwarnings("ignore", message="It seems that you are about to commit a data file")
         patch.setattr(constants, "ENDPOINT", hub.url)
         template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        for holder in (constants, file_download):  # versions before 1.0 copy it where they are imported
+            patch.setattr(holder, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
         patch.setattr(constants, "HF_HUB_CACHE", str(cache))
         patch.setattr(constants, "HF_HUB_OFFLINE", False)
         patch.setattr(constants, "HF_TOKEN_PATH", str(cache / "token"))
