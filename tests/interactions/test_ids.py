@@ -153,7 +153,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "lists": (_column([[1], [2]]), r"user_id is a list \(\[1\]\)"),
     "half a character": (_column(["\ud800", "x"]), r"column 'user_id' cannot be read"),
     "complex": (pd.DataFrame(_column([1j, 2j])), r"column 'user_id' cannot be read"),
-    "period": (pd.DataFrame(_column(pd.period_range("2020", periods=2))), r"column 'user_id' has type"),
+    "period": (pd.DataFrame(_column(pd.period_range("2020", periods=2))), r"user_id is a Period"),
     "categories of dates": (pd.DataFrame(_column(pd.Categorical(pd.to_datetime(["2020", "2021"])))), r"has type Date"),
     "bytes": (pa.table(_column([b"1", b"2"])), r"column 'user_id' has type Binary"),
     "nested": (pa.table(_column([{"a": 1}, {"a": 2}])), r"column 'user_id' has type Struct"),

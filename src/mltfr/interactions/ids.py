@@ -93,7 +93,7 @@ def id_texts(values: pl.Series, what: str, skip_invalid: bool = False) -> pl.Ser
         values = refuse(values, values.abs() >= limit, found=merged, remedy="write them as Int64 or texts")
         values = values.cast(pl.Int64)
     elif isinstance(kind, pl.Decimal):
-        values = _refuse(values, values % 1 != 0, what, _NOT_WHOLE, _CONVERT, skip_invalid)
+        values = _refuse(values, values != values.floor(), what, _NOT_WHOLE, _CONVERT, skip_invalid)
         values = values.cast(pl.Int128)
     elif not (kind.is_integer() or kind in (pl.String, pl.Null) or isinstance(kind, pl.Categorical | pl.Enum)):
         raise DataError(f"{what} has type {kind}. {EXPECTED[:-1]}; convert the column.")

@@ -145,7 +145,7 @@ def _of_pandas(column: Any) -> Column:
         if isinstance(kinds, list):
             return [kinds[code] if code >= 0 else None for code in codes]
         return kinds.gather(codes.replace(-1, None))
-    if column.dtype == object:
+    if column.dtype == object or isinstance(column.dtype, pandas.PeriodDtype):  # a period is no whole number
         return list(column.array)
     try:
         return pl.from_pandas(column.reset_index(drop=True))
