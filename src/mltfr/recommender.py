@@ -37,7 +37,7 @@ from mltfr.pipeline import (
     save_artifact,
     to_evaluate,
 )
-from mltfr.pipeline.inputs import read_log
+from mltfr.pipeline.inputs import check_files, read_log
 from mltfr.pipeline.names import named_as
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.training import Callback, Console
@@ -90,13 +90,8 @@ class Recommender(Shareable):
         teacher: str | Path | None = None,
     ) -> None:
         flags: dict[str, Any] = {
-            "preset": preset,
-            "backbone": backbone,
-            "fusion": fusion,
-            "tokens": tokens,
-            "seed": seed,
-            "epochs": epochs,
-            "words": words,
+            "preset": preset, "backbone": backbone, "fusion": fusion, "tokens": tokens,
+            "seed": seed, "epochs": epochs, "words": words,
             "item_vectors": str(item_vectors) if item_vectors is not None else None,
             "item_names": named_as(item_names),
             "name_columns": name_columns,
@@ -142,7 +137,9 @@ class Recommender(Shareable):
             TokenTableError: a table is unknown or cannot be had.
             RunError: `out` holds something else, or a checkpoint of other data or settings.
         """
-        log, folder, told = read_log(self.config, log), Path(out) if out is not None else None, callback or Console()
+        folder, told = Path(out) if out is not None else None, callback or Console()
+        check_files(self.config, folder)
+        log = read_log(self.config, log)
         fitted = fit(self.config, log, folder, resume=resume, callback=told, stop=stop, names=self._names)
         self._fitted = fitted, Retriever(fitted.scorer, folder)
         return self

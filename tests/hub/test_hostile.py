@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,3 +117,27 @@ def test_a_folder_that_holds_something_is_left_alone(
         assert done.returncode == 2
         assert "is not empty" in done.stderr
         assert files_of(tmp_path / place) == before
+
+
+def test_a_place_that_cannot_be_taken_is_told_before_anything_is_fetched(
+    runs: dict[str, Recommender], hub: FakeHub, tmp_path: Path
+) -> None:
+    runs["bare"].push_to_hub("me/shop", license="mit")
+    runs["bare"].save(tmp_path / "own")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / ".mine").write_text("mine")
+    hub.paths.clear()
+    for place, told in {
+        tmp_path / "own": f"own: holds a finished run. Look at it: mltfr evaluate {tmp_path / 'own'}.",
+        tmp_path / "hidden": "hidden: is not empty",
+        tmp_path / "file" / "run": "file: cannot be written",
+        Path("/proc/theirs"): "/proc: cannot be written",
+        Path("/proc/none/theirs"): "/proc/none: cannot be written",
+    }.items():
+        if not place.is_relative_to("/proc") or sys.platform == "linux":
+            done = run("pull", "me/shop", "--out", place, online=True, check=False)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert told in done.stderr
+            assert "partial" not in done.stderr
+    assert hub.paths == []

@@ -70,6 +70,7 @@ def test_a_run_without_users_says_so(runs: dict[str, Recommender], hub: FakeHub,
         (lambda: theirs.recommend(), "Give histories instead"),
         (lambda: theirs.recommend(users=["zq-person-0001"]), "Give histories instead"),
         (lambda: theirs.explain(users=["zq-person-0001"]), "Give histories instead"),
+        (lambda: theirs.fidelity(), "ask whoever shared it for a run with its users"),
         (lambda: theirs.index_report(), "Give histories instead"),
         (lambda: theirs.evaluate(), "its scores are in metrics.json and README.md"),
         (lambda: theirs.update({"user_id": ["a"], "item_id": ["item01"], "timestamp": [9e9]}), "a run with its users"),
@@ -81,7 +82,8 @@ def test_a_run_without_users_says_so(runs: dict[str, Recommender], hub: FakeHub,
     path = tmp_path / "theirs"
     for command in (
         ("recommend", path, "--out", tmp_path / "x.csv"), ("evaluate", path), ("explain", path, "--user", "a"),
-        ("compare", path, tmp_path / "own"), ("update", path, path / "log.csv", "--out", tmp_path / "new"),
+        ("explain", path, "--fidelity"), ("compare", path, tmp_path / "own"), ("compare", tmp_path / "own", path),
+        ("update", path, path / "log.csv", "--out", tmp_path / "new"),
     ):  # fmt: skip
         done = run(*command, check=False)
         assert (done.returncode, done.stdout) == (2, "")
@@ -142,10 +144,17 @@ def test_offline_it_comes_from_the_cache_without_a_socket(
     monkeypatch.setattr(socket, "create_connection", none)
     monkeypatch.setattr(socket, "getaddrinfo", none)
     assert answers(Recommender.from_pretrained("me/shop")).equals(answers(runs["tables"]))
-    with pytest.raises(FetchError, match=r"^me/other: could not be taken from the cache, since nothing may be fetched"):
+    told = rf"^me/other: is not in the cache of .*, and {variable} forbids fetching it\. Unset it, or fetch"
+    with pytest.raises(FetchError, match=told):
         Recommender.from_pretrained("me/other")
     with pytest.raises((ConfigError, FetchError), match=rf"me/shop: {variable}=1 forbids"):
         runs["bare"].push_to_hub("me/shop", license="mit")
+
+
+def test_what_the_cache_lacks_is_not_fetched_where_the_caller_forbids_it(hub: FakeHub) -> None:
+    with pytest.raises(FetchError, match=r"^me/other: is not in .* local_files_only forbids .* Leave it out, or fetch"):
+        Recommender.from_pretrained("me/other", local_files_only=True)
+    assert hub.paths == []
 
 
 def test_where_nobody_answers_the_cache_does(

@@ -13,6 +13,8 @@ import pytest
 
 from mltfr import Recommender
 from mltfr.page.content import Column, Table
+from mltfr.pipeline import load_artifact, save_artifact
+from mltfr.pipeline.shared import to_share
 from support.command_line import refused, run
 from support.read_page import assert_numbers_of, read, table_with
 from support.valid_html import faults
@@ -130,6 +132,18 @@ def test_what_is_not_there_says_why(name: str, told: str, runs: Path, store: Pat
     assert told in text
     assert "Ours & <theirs>" in text
     assert "Report written to" in done.stdout
+
+
+def test_a_run_without_users_says_that_they_were_left_out(runs: Path, store: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLTFR_HOME", str(store))
+        save_artifact(to_share(load_artifact(runs / "mltfr")), tmp_path)
+    run("report", tmp_path, "--out", tmp_path / "page.html", home=store)
+    text = "".join(read(tmp_path / "page.html").text)
+    assert "users left out" in text
+    assert "The run was shared without its users and their histories, so there is nobody to show." in text
+    assert "Which tokens are kept is counted over histories, and the run was shared without its users." in text
+    assert not re.search(r"(?<![\d,])0 users", text)
 
 
 def test_names_stand_beside_the_ids(runs: Path, store: Path, tmp_path: Path) -> None:

@@ -159,10 +159,8 @@ def test_neither_paths_nor_conditions_on_rows_are_sent(name: str, sent: Sent, tm
     _write(log := tmp_path / "log.csv")
     names = tmp_path / "names.csv"
     names.write_text("item_id,title\n" + "".join(f"i{n},word{n}\n" for n in range(11)))
-    settings = {
-        "filters.where": "user_id != u5", "names.file": str(names), "names.control": "bag-of-words",
-        "trackers": [] if name == "callback" else [name],
-    }  # fmt: skip
+    settings = {"filters.where": "user_id != u5", "names.file": str(names), "names.control": "bag-of-words"}
+    settings["trackers"] = [] if name == "callback" else [name]  # type: ignore[assignment]
     callback = Callbacks([MLflowTracker()]) if name == "callback" else Callback()
     Recommender(config=SETTINGS, settings=settings).fit(log, tmp_path / "mine", callback=callback)
     told = sent.runs[0]["settings"]
@@ -221,10 +219,18 @@ def test_a_tracker_that_fails_later_is_left_alone(name: str, sent: Sent, tmp_pat
     assert (tmp_path / "mine" / "manifest.json").is_file()
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_or_unknown_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(MissingExtraError, match=r"mlflow-skinny is not installed\. .*'mltfr\[mlflow\]'"):
         Recommender(config=SETTINGS, settings={"trackers": ["mlflow"]}).fit(LOG)
+    with pytest.raises(MissingExtraError):  # it is told before the log is read
+        Recommender(config=SETTINGS, settings={"trackers": ["mlflow"]}).fit(tmp_path / "none.csv")
+    done = run(*_fit(tmp_path), "--track", "mlflow", check=False)  # of a log that is not there
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "mltfr: mlflow-skinny is not installed" in done.stderr
+    done = run(*_fit(tmp_path), "--track", "wandb,mlfow", check=False)
+    told = "mltfr: --track: unknown tracker 'mlfow'. Did you mean 'mlflow'? Known: mlflow, trackio, wandb.\n"
+    assert (done.returncode, done.stderr) == (2, told)
     with pytest.raises(ConfigError, match=r"trackers.*neptune"):
         Recommender(settings={"trackers": ["neptune"]})
 

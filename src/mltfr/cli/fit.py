@@ -174,7 +174,7 @@ def fit(
 
     given = with_options(set_, where, reading)
     if track is not None:
-        given.append(f"trackers={dumps([name.strip() for name in track.split(',')])}")
+        given.append(f"trackers={dumps(_trackers(track))}")
     rank, processes = launched()
     check_engine(engine, workers, address)
     if not rank:
@@ -201,11 +201,9 @@ def fit(
     from mltfr.cli.output import print_scores
     from mltfr.interactions import load_interactions
     from mltfr.pipeline.inputs import check_files
-    from mltfr.storage.folder import MANIFEST
     from mltfr.training import Callback, Console
 
-    if not (out / MANIFEST).exists():  # a finished run does without
-        check_files(settings)
+    check_files(settings, out)
     how = {**settings.reading.arguments, **settings.filters.arguments}
     with stoppable("" if rank else to_resume(out)) as stop:
         if engine == "ray":
@@ -226,3 +224,19 @@ def fit(
 
         say(RunVerdict.from_json(metrics["verdict"]))
     say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")
+
+
+def _trackers(given: str) -> list[str]:
+    """Return the names of trackers.
+
+    Raises:
+        ConfigError: one is unknown.
+    """
+    from mltfr.errors import ConfigError, one_of, shown
+    from mltfr.training import TRACKERS
+
+    names = [name.strip() for name in given.split(",")]
+    for name in names:
+        if name not in TRACKERS:
+            raise ConfigError(f"--track: unknown tracker {shown(name)}. {one_of(name, TRACKERS)}")
+    return names

@@ -97,10 +97,11 @@ class Explainable(Loadable):
 
         Raises:
             ConfigError: the run is of the published arithmetic, or k is no whole number above 0.
-            DataError: fewer than two users have enough items.
+            DataError: fewer than two users have enough items, or the run was shared without its users.
             RunError: nothing is fitted yet.
         """
         fitted, retriever = self._of_fit()
+        fitted.split.require_users("Fidelity is measured over users: ask whoever shared it for a run with its users.")
         rules = Rules(fitted.config.evaluation.remove_seen)
         return measure_fidelity(Explainer(fitted, retriever.scorer), rules, check_k(k), users, seed, progress)
 

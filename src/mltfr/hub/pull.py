@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mltfr.errors import FetchError, MltfrWarning, OutputError
+from mltfr.errors import FetchError, MltfrWarning, RunError
 from mltfr.hub.files import OF_A_RUN, check_fetched, check_names
-from mltfr.hub.remote import HubName, hub_errors, is_offline, library
+from mltfr.hub.remote import HubName, hub_errors, library, offline_by
+from mltfr.pipeline.artifact import check_new
 from mltfr.storage.atomic_folder import atomic_folder
-from mltfr.storage.files import check_new, output_errors
-from mltfr.storage.folder import MANIFEST
+from mltfr.storage.files import output_errors
 
 CONNECT_TIMEOUT = 10.0
 """Seconds without an answer after which the hub counts as unreachable."""
@@ -61,10 +61,14 @@ def fetch(
     """
     hub = library()
     where = {"cache_dir": cache_dir, "token": token, "revision": name.revision, "allow_patterns": list(OF_A_RUN)}
-    offline = local_files_only or is_offline(hub)
-    with hub_errors(hub, name, "taken from the cache, since nothing may be fetched" if offline else "fetched", token):
-        if offline:
-            return _checked(name, Path(hub.snapshot_download(name.repository, local_files_only=True, **where)))
+    if variable := offline_by(hub) or "local_files_only" * local_files_only:
+        if (kept := _cached(hub, name, where)) is None:
+            raise FetchError(
+                f"{name}: is not in the cache of huggingface-hub, and {variable} forbids fetching it. "
+                f"{'Leave it out' if local_files_only else 'Unset it'}, or fetch it once while online."
+            )
+        return _checked(name, kept)
+    with hub_errors(hub, name, "fetched", token):
         api = hub.HfApi(token=token, library_name="mltfr")
         try:
             info = api.repo_info(name.repository, revision=name.revision, files_metadata=True, timeout=CONNECT_TIMEOUT)
@@ -90,22 +94,28 @@ def pull(name: HubName, out: Path, **how: Any) -> Fetched:
         how: as for `fetch`.
 
     Raises:
-        MissingExtraError, FetchError, RunError: see `fetch`.
-        OutputError: `out` holds something, or cannot be written.
+        MissingExtraError, FetchError: see `fetch`.
+        RunError: see `fetch`; or `out` holds a run, or something else.
+        OutputError: `out` cannot be written; nothing is fetched then.
     """
-    check_new(out, "a run")
-    fetched = fetch(name, **how)
+    _check_empty(out)
     destination = out.absolute()
-    with output_errors(out), atomic_folder(destination.parent) as made:
+    with output_errors(out), atomic_folder(destination.parent, "Choose another --out.") as made:
+        fetched = fetch(name, **how)
         for path in sorted(fetched.folder.iterdir()):
             if path.is_file():
                 shutil.copyfile(path, made.path / path.name)
         check_fetched(str(name), made.path, made.path)  # again: these are the bytes that stay
-        check_new(out, "a run")
+        _check_empty(out)
         made.publish(destination.name)
-        if not (out / MANIFEST).is_file():
-            raise OutputError(f"{out}: is not empty. Choose another --out.")
     return fetched
+
+
+def _check_empty(out: Path) -> None:
+    """Refuse a folder that holds a run or something else; hidden files too, since it gets its place as a whole."""
+    check_new(out, resume=False)
+    if out.is_dir() and any(out.iterdir()):
+        raise RunError(f"{out}: is not empty. Choose another --out.")
 
 
 def _cached(hub: Any, name: HubName, where: dict[str, Any]) -> Path | None:

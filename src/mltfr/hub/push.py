@@ -11,7 +11,7 @@ from mltfr.errors import ConfigError, FetchError
 from mltfr.hub.card import card
 from mltfr.hub.files import CARD, OF_A_RUN, check_fetched, check_names
 from mltfr.hub.licence import check_licence, item_vectors, licence_of, table_sources, unknown_licence
-from mltfr.hub.remote import HubName, hub_errors, is_offline, library, reason_of
+from mltfr.hub.remote import HubName, hub_errors, library, offline_by, reason_of
 from mltfr.pipeline.artifact import save_artifact
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.shared import to_share
@@ -80,8 +80,8 @@ def push(
         check_fetched(str(name), folder, folder)
         files = [file for file in OF_A_RUN if (folder / file).is_file()]
         with hub_errors(hub, name, "uploaded", token):
-            if is_offline(hub):
-                raise ConfigError(f"{name}: HF_HUB_OFFLINE=1 forbids uploading it. Unset it.")
+            if variable := offline_by(hub):
+                raise ConfigError(f"{name}: {variable}=1 forbids uploading it. Unset it.")
             _check_card(hub, name, text, licence)
             api = hub.HfApi(token=token, library_name="mltfr")
             stale = _make_room(hub, api, name, files, private or with_users, with_users)

@@ -70,9 +70,11 @@ def library() -> Any:
     return huggingface_hub
 
 
-def is_offline(hub: Any) -> bool:
-    """Return whether nothing may be fetched (`HF_HUB_OFFLINE=1`, `MLTFR_OFFLINE=1`)."""
-    return bool(hub.constants.HF_HUB_OFFLINE) or os.environ.get("MLTFR_OFFLINE") == "1"
+def offline_by(hub: Any) -> str:
+    """Return which variable forbids to ask the hub, `MLTFR_OFFLINE` or `HF_HUB_OFFLINE`; "" if none does."""
+    if os.environ.get("MLTFR_OFFLINE") == "1":
+        return "MLTFR_OFFLINE"
+    return "HF_HUB_OFFLINE" if hub.constants.HF_HUB_OFFLINE else ""
 
 
 def reason_of(error: Exception) -> str:

@@ -87,10 +87,15 @@ class Split:
         """Say in one line how large everything is."""
         left_out = "".join(f"; {count:,} {why}" for why, count in self.left_out.items())
         return (
-            f"{with_dates(self.method)}: {len(self.user_ids):,} users, {len(self.vocabulary):,} items, "
+            f"{with_dates(self.method)}: {self.users}, {len(self.vocabulary):,} items, "
             f"{len(self.histories.items):,} interactions, {self.training_interactions:,} of them training; examples: "
             f"{len(self.validation):,} validation, {len(self.test):,} test{left_out}"
         )
+
+    @property
+    def users(self) -> str:
+        """How many users there are, in words: "29 users", or "users left out" where it was shared without them."""
+        return f"{len(self.user_ids):,} users" if len(self.user_ids) else "users left out"
 
     def require_users(self, remedy: str) -> None:
         """Refuse what needs the users of a log where a run was shared without them.

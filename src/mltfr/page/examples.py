@@ -22,6 +22,7 @@ TITLE, LIST, SHOWN = "Examples", 10, 12
 """Length of a list, and newest items of a history that are shown."""
 UNSEEN = "an item that training has not seen"
 LEFT_OUT = "Left out as asked (--no-examples): no user and no held-out item stands in this file."
+NO_USERS = "The run was shared without its users and their histories, so there is nobody to show."
 BY_CHANCE = "Scores of the published arithmetic depend on chance and on the histories beside them: no list is shown."
 
 
@@ -35,6 +36,8 @@ def examples(fitted: FittedModel, count: int, names: ItemNames | None) -> Sectio
     """
     if not count:
         return Section("examples", TITLE, absent=(LEFT_OUT,))
+    if not len(fitted.split.user_ids):
+        return Section("examples", TITLE, absent=(NO_USERS,))
     if fitted.config.depends_on_batch:
         return Section("examples", TITLE, absent=(BY_CHANCE,))
     tested = fitted.for_test()

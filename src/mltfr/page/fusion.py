@@ -42,6 +42,8 @@ def fusion(fitted: FittedModel) -> Section:
     else:
         absent.append(f"Fusion {fitted.config.fusions} logs no router shares.")
     found = look(fitted)
+    if not len(fitted.split.user_ids):
+        absent.append("Which tokens are kept is counted over histories, and the run was shared without its users.")
     tables: list[Table] = [*_of_tables(fitted)]
     if found is not None:
         figures.append(_by_length(found))

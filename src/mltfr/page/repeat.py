@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mltfr.config import flatten
 from mltfr.page.content import Column, Section, Table
 from mltfr.pipeline import resolve
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.shared import settings_to_share
 
-PATHS = ("file", "vectors", "teacher")
-"""Last parts of the names of settings that are paths: the file's name alone is shown."""
 QUOTING = ("filters.where",)
 """Settings that may quote ids."""
 
@@ -56,14 +54,12 @@ def _settings(fitted: FittedModel, quotes: bool) -> Table:
     """Return the settings that differ from the default ones of the same backbone and fusion."""
     config = fitted.config
     plain = flatten(resolve(backbone=config.backbone.name).model_dump(mode="json"))
-    own = flatten(config.model_dump(mode="json"))
+    own = flatten(settings_to_share(config, with_users=True).model_dump(mode="json"))
     rows = []
     for key, value in own.items():
         if key in plain and plain[key] == value:
             continue
-        text = Path(str(value)).name if key.rpartition(".")[2] in PATHS else str(value)
-        if key in QUOTING and not quotes:
-            text = "not shown"
+        text = "not shown" if key in QUOTING and not quotes else str(value)
         rows.append((key, text, str(plain.get(key, ""))))
     columns = (Column("setting"), Column("value"), Column("default"))
     return Table("settings", "Settings other than the default", columns, tuple(rows))

@@ -47,7 +47,7 @@ def run_page(
     if fitted.verdict is None and beside is not None:
         verdict, more = beside.paragraphs[0], beside.paragraphs[1:]
         beside = replace(beside, paragraphs=())
-    counts = f"{len(fitted.split.histories):,} users, {len(fitted.split.vocabulary):,} items"
+    counts = f"{fitted.split.users}, {len(fitted.split.vocabulary):,} items"
     return Page(
         title=title or folder.resolve().name,
         about=f"{fitted.config.title}; {fitted.facts.get('source', 'a log in memory')}, {counts}",

@@ -59,6 +59,7 @@ from mltfr.training import (
     TensorBoard,
     launched,
     load_checkpoint,
+    make_trackers,
 )
 from mltfr.version import __version__
 
@@ -104,7 +105,8 @@ def fit(
             process is at work in it.
         OutputError: the disk is full, or `folder` cannot be written.
         Interrupted: `stop` was set.
-        TrackerError: an experiment tracker cannot be started.
+        MissingExtraError: an experiment tracker is not installed.
+        TrackerError: one cannot be started.
         LostProcessError: of several processes that train together, another one has ended.
     """
     callback = callback or Callback()
@@ -116,6 +118,7 @@ def fit(
         if folder is not None and finished:
             return finished_run(config, log, folder, callback, names)
         started = time.monotonic()
+        trackers = None if rank else make_trackers(config.trackers)  # what is missing is told before the work
         # 1. split
         if not rank:
             tell_read_as(log.read_as, callback)
@@ -126,7 +129,7 @@ def fit(
             counts = count_data(data, config.evaluation.protocol(data.method), steps)
             counts.tell(callback)
         texts = read_names(config, data.vocabulary, names)
-        with tracked(config, callback, folder, not rank) as run:
+        with tracked(config, callback, folder, trackers) as run:
             measure = measure or partial(score_and_judge, callback=callback, texts=texts)
             fitted = fit_split(
                 config, data, facts, folder, resume, run.callback, stop, measure, started, texts=texts, enough=enough

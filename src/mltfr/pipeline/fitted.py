@@ -82,8 +82,7 @@ class FittedModel:
         return f"FittedModel({self})"
 
     def __str__(self) -> str:
-        users = f"{len(self.split.user_ids):,} users" if len(self.split.user_ids) else "users left out"
-        sizes = f"{users}, {len(self.split.vocabulary):,} items"
+        sizes = f"{self.split.users}, {len(self.split.vocabulary):,} items"
         found = self.metrics.get("metrics", {})
         scores = ", ".join(f"{name} {found[name]:.4f}" for name in SHOWN if name in found)
         return f"{self.config.title}; {sizes}" + f"; test {scores}" * bool(scores)

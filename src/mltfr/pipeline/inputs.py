@@ -35,8 +35,10 @@ from mltfr.names.vectors import NameVectors
 from mltfr.pipeline.auto import settle
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.names import run_name_vectors, run_name_words
+from mltfr.storage.folder import MANIFEST
 from mltfr.storage.progress import SILENT, Progress
 from mltfr.tokens import PreparedTable, describe, load_tables
+from mltfr.training import launched, make_trackers
 
 Vectors = npt.NDArray[np.float32]
 
@@ -61,12 +63,21 @@ class Tables:
     words: csr_array | None = None
 
 
-def check_files(config: RunConfig) -> None:
-    """Check, before the log is read, that what else a fit reads by name is there: names, item vectors, a teacher.
+def check_files(config: RunConfig, folder: Path | None = None) -> None:
+    """Check, before the log is read, that what else a fit needs is there: names, item vectors, a teacher, trackers.
+
+    Args:
+        config: every setting.
+        folder: run folder; a finished run in it is only looked at, and needs none of them.
 
     Raises:
-        DataError: one is not there.
+        DataError: a file or a folder is not there.
+        MissingExtraError: a tracker is not installed.
     """
+    if folder is not None and (folder / MANIFEST).exists():
+        return
+    if not launched()[0]:  # the other processes of a training track nothing
+        make_trackers(config.trackers)
     vectors = config.fusion.vectors if isinstance(config.fusion, AdapterConfig) else ""
     names = config.names.file if config.names.are_used and config.names.file not in (IDS, MEMORY) else ""
     for given in filter(None, (names, vectors, config.distillation.teacher)):

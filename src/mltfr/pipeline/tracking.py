@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from mltfr.config import flatten
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.shared import settings_to_share
-from mltfr.training import TRACKERS, Callback, Callbacks
+from mltfr.training import Callback, Callbacks, Tracker
 
 
 @dataclass
@@ -28,7 +28,9 @@ class Tracked:
 
 
 @contextmanager
-def tracked(config: RunConfig, callback: Callback, folder: Path | None, here: bool = True) -> Iterator[Tracked]:
+def tracked(
+    config: RunConfig, callback: Callback, folder: Path | None, trackers: Sequence[Tracker] | None
+) -> Iterator[Tracked]:
     """Tell callbacks, those of trackers too, that a fit begins, and with what scores it ends, or without.
 
     They are told the settings as they may leave this machine: a callback of the caller's may be a tracker too.
@@ -37,16 +39,14 @@ def tracked(config: RunConfig, callback: Callback, folder: Path | None, here: bo
         config: every setting, as it is fitted with.
         callback: called on progress.
         folder: run folder, whose name the run has; None for a fit in memory.
-        here: whether this process is the one that reports; others of the same training do not.
+        trackers: those that the settings name; None in a process that does not report, but another one of the training.
 
     Raises:
-        MissingExtraError: a tracker is not installed.
         TrackerError: a tracker cannot be started.
     """
-    if not here:
+    if trackers is None:
         yield Tracked(callback)
         return
-    trackers = [TRACKERS[name]() for name in dict.fromkeys(config.trackers)]
     everybody = Callbacks([callback, *trackers])
     found = Tracked(everybody)
     try:

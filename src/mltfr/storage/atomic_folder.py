@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from filecmp import cmp
 from pathlib import Path
 
-from mltfr.errors import MltfrError
+from mltfr.errors import MltfrError, OutputError
 from mltfr.storage.files import flush, is_partial, output_errors, partial_name
 from mltfr.storage.lock import is_held, locked
 
@@ -64,8 +64,13 @@ def atomic_folder(parent: Path, remedy: str = "") -> Iterator[AtomicFolder]:
     """
     temporary = partial_name(parent / "folder")
     with output_errors(parent, remedy):
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(parent)
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(parent)
+            temporary.mkdir()
+        except FileNotFoundError as error:  # a file system in which nobody makes folders, such as /proc
+            tail = remedy or "Choose a folder that you may write to."
+            raise OutputError(f"{parent}: cannot be written ({error.strerror}). {tail}") from error
         with locked(temporary, timeout=10):  # shows that its process lives
             try:
                 (temporary / _CONTENT).mkdir()

@@ -7,7 +7,7 @@ from mltfr.training.device import launched
 from mltfr.training.distributed import LostProcessError, ProcessGroup, make_process_group
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.rounds import Trained, add_consensus, train
-from mltfr.training.trackers import TRACKERS, MLflowTracker, Tracker, TrackioTracker, WandbTracker
+from mltfr.training.trackers import TRACKERS, MLflowTracker, Tracker, TrackioTracker, WandbTracker, make_trackers
 from mltfr.training.warm_start import grown, warm_start
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "launched",
     "load_checkpoint",
     "make_process_group",
+    "make_trackers",
     "stop_request",
     "train",
     "warm_start",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mltfr.training.trackers.mlflow import MLflowTracker
 from mltfr.training.trackers.tracker import Tracker
 from mltfr.training.trackers.trackio import TrackioTracker
@@ -12,4 +14,15 @@ TRACKERS: dict[str, type[Tracker]] = {
 }
 """Trackers by the name that the setting `trackers` gives them."""
 
-__all__ = ["TRACKERS", "MLflowTracker", "Tracker", "TrackioTracker", "WandbTracker"]
+
+
+def make_trackers(names: Iterable[str]) -> list[Tracker]:
+    """Return the trackers of these names, each once.
+
+    Raises:
+        MissingExtraError: one is not installed.
+    """
+    return [TRACKERS[name]() for name in dict.fromkeys(names)]
+
+
+__all__ = ["TRACKERS", "MLflowTracker", "Tracker", "TrackioTracker", "WandbTracker", "make_trackers"]
