@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from history_pictures import PICTURES as OF_HISTORIES
 from layout import WIDTH, placed, reduced
 from method_picture import method
 from shapes import FLOORS, HIGH, box, svg
@@ -187,7 +188,7 @@ def architecture() -> str:
     return svg([*data_way(floor, 4), *drawn], 186 + height + 8, "The way of the data, and the rooms with their imports")
 
 
-PICTURES = {"docs/architecture.svg": architecture, "docs/method.svg": method, "docs/speed.svg": speed}
+PICTURES = {"docs/architecture.svg": architecture, "docs/method.svg": method, "docs/speed.svg": speed, **OF_HISTORIES}
 
 
 def main(arguments: list[str]) -> int:
