@@ -12,8 +12,8 @@ import pytest
 
 from mltfr.cli.main import main
 from mltfr.cli.study import study
-from mltfr.errors import ConfigError
-from mltfr.study import load_study, make_plan
+from mltfr.errors import ConfigError, MissingExtraError
+from mltfr.study import load_study, make_plan, run_study
 from mltfr.study.cell import slug
 from mltfr.study.config import StudyConfig, check_files
 from mltfr.study.selection import select
@@ -146,6 +146,13 @@ def test_paths_are_relative_to_the_file_and_have_to_exist_where_they_are_needed(
         check_files(study, ["made-up", "mine"])
     (tmp_path / "log.csv").write_text("")
     check_files(study, ["mine"])
+
+
+def test_a_tracker_that_is_not_installed_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    settings = {**small()["settings"], "trackers": ["mlflow"]}
+    with pytest.raises(MissingExtraError, match=r"mltfr\[mlflow\]"):
+        run_study(write(tmp_path, settings=settings), tmp_path / "out", launch=pytest.fail)
 
 
 def test_another_log_stands_in_for_the_one_in_the_file(tmp_path):

@@ -30,6 +30,7 @@ from mltfr.study.selection import select
 from mltfr.study.tuning import GroupTuning
 from mltfr.study.winner import Winner, find_winners
 from mltfr.threads import usable_cores
+from mltfr.training import make_trackers
 
 SUMMARY = "summary.md"
 
@@ -84,7 +85,7 @@ def run_study(
         ConfigError: the study file is wrong.
         DataError: a data set is not a usable log.
         FetchError: a data set or a token table cannot be fetched.
-        MissingExtraError: the study tunes, and Optuna is not installed.
+        MissingExtraError: the study tunes, and Optuna is not installed; or a tracker is not.
         RunError: `out` holds something else, or was made from other settings; or another process is at work in it.
         OutputError: `out` cannot be written.
     """
@@ -106,6 +107,7 @@ def run_study(
         _mark_finished(schedule, folder, inputs, tunings, kept)
         write_text(folder.path / STUDY, resolved(file, study, plan, inputs))
         if schedule.waiting():
+            make_trackers(name for cell in cells for name in cell.config.trackers)  # what is missing is told once
             for outlook in look_ahead(study, plan, inputs.fingerprints, folder, progress):
                 progress.message(str(outlook))
         shown = StudyProgress(progress, schedule, study.metrics[0])
