@@ -156,3 +156,5 @@ def show(outcome: Outcome, metric: str, out: Path) -> None:
     if outcome.aborted:
         raise typer.Exit(1)
     say(f"Run written to {out / 'best'}. Next: mltfr recommend {out / 'best'} --out recommendations.csv")
+    if outcome.recommended is not None:
+        say(f"Recommended instead: mltfr recommend {out / outcome.recommended} --out recommendations.csv")

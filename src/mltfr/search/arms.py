@@ -100,7 +100,7 @@ def search_study(
     if tokens and preset.mltfr:
         fusions[TABLES] = {**tables, "names": {"use": "none"}}
     baselines = [entry.name for entry in BASELINES if _takes_part(entry.name, preset, named)]
-    settings = merge(settings, {"training": {"metric": metric}})
+    settings = merge(settings, {"training": {"metric": metric}, "trackers": []})
     return StudyConfig.parse(
         {
             "title": "search",

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from mltfr.search.arms import PRESETS, Preset, drawn, networks, search_study
+from mltfr.search.check import check_request
 from mltfr.search.halving import how_many, promoted
 from mltfr.search.request import Outcome, Request
 from mltfr.search.rows import name_of
@@ -18,6 +19,11 @@ from mltfr.study.cell import Cell
 from mltfr.study.launch import Launch, launch
 from mltfr.study.plan import make_plan
 
+DECIDED = {
+    "backbone.name": "The search chooses backbones itself, by --preset",
+    "fusion.name": "The search chooses fusions itself, by --tokens",
+}
+"""Settings that the search decides, each with what to do instead."""
 PAUSED_THAT_END = 3
 """Paused networks that are made runs of at the end, at most, as they are: members of a blend may be among them."""
 CLOSE = 0.9
@@ -51,6 +57,7 @@ def auto(
         RunError: `out` holds something else, or another search; or nothing could be fitted.
         OutputError: `out` cannot be written.
     """
+    check_request(request, DECIDED)
     preset = PRESETS[request.preset]
     study = search_study(
         request.data, request.settings, preset, request.metric, request.tokens, request.seed, request.threads
@@ -108,7 +115,7 @@ def _others(work: Work, cells: Sequence[Cell], preset: Preset, request: Request)
             work.progress.message(
                 f"An epoch takes about {duration(epoch)}: there is time for {count} networks with drawn settings."
             )
-    work.journal.add("planned", work.clock.spent, networks=count)
+    work.journal.add("planned", networks=count, seconds=request.seconds)
     return count
 
 

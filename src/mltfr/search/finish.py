@@ -71,8 +71,7 @@ class Found:
             said.append(
                 f"{self.cheap.name} is within noise of it (validation {metric} {self.cheap.value:.4f}, difference "
                 f"{self.difference.difference:+.4f} a user, {self.difference}) and took "
-                f"{duration(self.cheap.seconds)} instead of {duration(best.seconds)}. It is recommended: "
-                f"{self.cheap.run}."
+                f"{duration(self.cheap.seconds)} instead of {duration(best.seconds)}. It is recommended."
             )
         if self.blended is not None:
             gain = self.blended.gain

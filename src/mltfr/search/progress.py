@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,24 +13,26 @@ from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import CELLS
+from mltfr.study.job import DONE, PAUSED, STOPPED
+from mltfr.study.launch import Ended
 from mltfr.study.progress import StudyProgress
 from mltfr.study.schedule import Schedule
 
 
 class SearchProgress(StudyProgress):
-    """Writes the journal, and reports what has ended.
+    """Writes processes into the journal, and reports what has ended.
 
     Args:
         progress: shows the lines and the steps.
         schedule: the state of this part of the search.
         metric: the metric that decides.
         journal: the journal.
-        spent: returns the seconds that the search has taken.
         board: returns the rows of what there is so far, best first.
         failed: called after a failure.
 
     Attributes:
         overdue: whether what has not ended is killed.
+        cut: whether that has ended the last process.
     """
 
     def __init__(
@@ -38,17 +41,25 @@ class SearchProgress(StudyProgress):
         schedule: Schedule,
         metric: str,
         journal: Journal,
-        spent: Callable[[], float],
         board: Callable[[], list[Row]],
         failed: Callable[[], None],
     ) -> None:
         super().__init__(progress, schedule, metric)
-        self.overdue = False
-        self.journal, self.spent, self.board, self.after_a_failure = journal, spent, board, failed
+        self.overdue = self.cut = False
+        self.journal, self.board, self.after_a_failure = journal, board, failed
+
+    def process_began(self, run: Path) -> None:
+        """Note that a process has begun."""
+        self.journal.began(run)
+
+    def process_ended(self, run: Path, ended: Ended) -> None:
+        """Record a process that has ended, and whether it failed."""
+        self.cut = self.overdue and ended.code == -signal.SIGKILL
+        failed = ended.code not in (DONE, PAUSED, STOPPED) and not self.cut
+        self.journal.ended(run, ended.code, ended.last_error if failed else None)
 
     def ended(self, cell: Cell, run: Path, seconds: float) -> None:
-        """Record a run that has ended or paused, and report its score and place."""
-        self._record(cell, seconds)
+        """Report the score and place of a run that has ended or paused."""
         rows = self.board()
         place, row = next((place, row) for place, row in enumerate(rows, 1) if row.run == f"{CELLS}/{cell.name}")
         epochs = f" after {row.epochs} epochs" if cell.is_trained else ""
@@ -59,17 +70,15 @@ class SearchProgress(StudyProgress):
         )
 
     def failed(self, cell: Cell, last_error: str) -> None:
-        """Record a failure, and report its last error."""
-        if self.overdue:
+        """Report the last error of a failure."""
+        if self.cut:
             self._step(f"{name_of(cell)}: stays as it was, since it had not ended when the time was over")
             return
-        self._record(cell, 0.0, last_error)
         self._step(f"{name_of(cell)}: failed: {last_error}")
         self.after_a_failure()
 
     def tried(self, group: Group, record: Mapping[str, Any]) -> None:
-        """Record the end of a trial, and report its score and place."""
-        self.journal.add("trial", self.spent(), trial=record["trial"])
+        """Report the score and place of a trial."""
         values = [row.value for row in self.board() if row.kind == TRIAL and row.value is not None]
         chosen = ", ".join(f"{key} = {value}" for key, value in record["settings"].items())
         if record["value"] is None:
@@ -80,6 +89,3 @@ class SearchProgress(StudyProgress):
         self._step(f"trial {record['trial']}: {said}; {chosen}")
         if record["value"] is None:
             self.after_a_failure()
-
-    def _record(self, cell: Cell, seconds: float, error: str | None = None) -> None:
-        self.journal.add("run", self.spent(), run=cell.name, seconds=round(seconds, 3), error=error)

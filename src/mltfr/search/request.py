@@ -53,9 +53,12 @@ class Outcome:
         lines: what there is to say, the verdict first; empty where it did not come to its end.
         failures: last errors by the names of rows.
         aborted: whether it ended because of one.
+        recommended: the run folder, relative to the search's, of a run that is far cheaper than the best one and within
+            noise of it; None where there is none.
     """
 
     rows: list[Row]
     lines: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     aborted: bool = False
+    recommended: str | None = None

@@ -101,7 +101,7 @@ def scores_of(run: Path, metric: str, epochs: int | None = None) -> list[float]:
 
 
 def _row(run: Path, cell: Cell, metric: str, journal: Journal) -> Row:
-    told, place = journal.of_run(cell.name), f"{CELLS}/{cell.name}"
+    told, place = journal.of_run(run), f"{CELLS}/{cell.name}"
     common = (name_of(cell), "network" if cell.is_trained else "baseline")
     settings = json.dumps(_settings(cell))
     if (run / MANIFEST).exists():

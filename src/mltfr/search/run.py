@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from mltfr.config import differences, dump_toml, load_toml
-from mltfr.errors import ConfigError, RunError
-from mltfr.pipeline.inputs import check_files, split_log
+from mltfr.errors import RunError
+from mltfr.pipeline.inputs import check_files
 from mltfr.search.arms import DATA, baselines_in_time
+from mltfr.search.check import check_inputs
 from mltfr.search.clock import Clock, at_the_end
 from mltfr.search.finish import finish
 from mltfr.search.folder import LEADERBOARD, SEARCH, check_search, open_search
@@ -24,7 +26,7 @@ from mltfr.storage.files import write_text
 from mltfr.storage.progress import show_progress
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
-from mltfr.study.data import open_log
+from mltfr.study.fingerprint import files_of
 from mltfr.study.launch import Launch
 from mltfr.study.plan import make_plan
 from mltfr.study.run import default_jobs
@@ -61,54 +63,88 @@ def run_search(
     clock, metric = Clock(request.seconds, began=began), study.metrics[0]
     starting = clock.spent
     plan = make_plan(study)
-    config = plan[-1].config
     check_search(out, resume)
-    check_files(config)
-    with open_search(out, resume) as folder, show_progress() as progress:
-        journal = Journal(folder.path)
-        clock.before = journal.spent
-        if (out / LEADERBOARD).exists() and (found := journal.find("found")) is not None:
-            return Outcome(read_board(out / LEADERBOARD), found["lines"])
-        _check_same(folder.path, study, request, journal)
+    check_files(plan[-1].config)
+    with show_progress() as progress:
         inputs = SearchInputs(study, [DATA], progress)
-        _, data, _ = split_log(config, open_log(study.data[DATA], config.filters))
-        if not len(data.validation):
-            raise ConfigError(
-                "The validation split is empty, so nothing can be chosen. Give a log with longer histories, or another "
-                "split (--set split.method=global-time)."
-            )
-        baselines, skipped = baselines_in_time([cell for cell in plan if cell.baseline], data, request.seconds)
-        jobs = request.jobs or default_jobs(request.threads)
-        work = Work(folder, inputs, clock, journal, metric, jobs, progress, stop or Event(), launch,
-                    starting, request.on_error == "abort")  # fmt: skip
-        try:
-            about = search(work, baselines, _about(request, baselines, skipped, jobs))
-        except Aborted:
-            rows = work.rows()
-            return Outcome(rows, failures=_failures(rows), aborted=True)
-        rows = work.rows()
-        if not any(row.state == "finished" and kind in (None, row.kind) for row in rows):
-            errors = "; ".join(f"{name}: {error}" for name, error in _failures(rows).items())
-            raise RunError(f"{out}: nothing could be fitted in the time ({errors or 'give more --time'}).")
-        progress.close()
-        ended = finish(folder.path, rows, metric, clock, progress, kind)
-        write_search_page(folder.path, ended, about)
-        lines = [*ended.lines, f"It took {duration(clock.spent)} of {duration(request.seconds)}."]
-        journal.add("found", clock.spent, lines=lines)
-        return Outcome(ended.rows, lines, _failures(ended.rows))
+        data = check_inputs(inputs, plan, request.tokens)
+        with open_search(out, resume) as folder:
+            journal = Journal(folder.path, clock)
+            _check_same(folder.path, study, plan, request, inputs, journal)
+            if (out / LEADERBOARD).exists() and (found := journal.find("found")) is not None:
+                return _shown_again(out, request, found)
+            baselines, skipped = baselines_in_time([cell for cell in plan if cell.baseline], data, request.seconds)
+            jobs = request.jobs or default_jobs(request.threads)
+            work = Work(folder, inputs, clock, journal, metric, jobs, progress, stop or Event(), launch,
+                        starting, request.on_error == "abort")  # fmt: skip
+            with journal.beating():
+                try:
+                    about = search(work, baselines, _about(request, baselines, skipped, jobs))
+                except Aborted:
+                    rows = work.rows()
+                    return Outcome(rows, failures=_failures(rows), aborted=True)
+                return _ended(work, about, request, kind)
 
 
-def _check_same(folder: Path, study: StudyConfig, request: Request, journal: Journal) -> None:
-    """Write what is searched, or check that it is what the folder was begun with."""
-    begun = {"preset": request.preset, "trials": request.trials}
+def _ended(work: Work, about: str, request: Request, kind: str | None) -> Outcome:
+    """Choose among what there is, score test, and write best run, leaderboard and report.
+
+    Raises:
+        RunError: there is nothing to choose among.
+    """
+    folder, clock, rows = work.folder.path, work.clock, work.rows()
+    finished = [row for row in rows if row.state == "finished"]
+    if not any(kind in (None, row.kind) for row in finished):
+        errors = "".join(f" {name}: {error}." for name, error in _failures(rows).items())
+        there = f"there are {', '.join(row.name for row in finished)}" if finished else "there is nothing"
+        raise RunError(
+            f"{folder}: no {kind or 'run'} was finished in {duration(request.seconds)}; {there}.{errors} Go on "
+            "with the same command, --resume and more --time."
+        )
+    work.progress.close()
+    found = finish(folder, rows, work.metric, clock, work.progress, kind)
+    write_search_page(folder, found, about)
+    lines = [*found.lines, f"It took {duration(clock.spent)} of {duration(request.seconds)}."]
+    recommended = found.cheap.run if found.cheap is not None else None
+    work.journal.add("found", lines=lines, seconds=request.seconds, recommended=recommended)
+    return Outcome(found.rows, lines, _failures(found.rows), recommended=recommended)
+
+
+def _shown_again(out: Path, request: Request, found: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a search that is finished."""
+    rows, more = read_board(out / LEADERBOARD), []
+    if request.seconds > found["seconds"]:
+        more = [f"This search is finished already; for more time choose another --out ({out})."]
+    return Outcome(rows, [*found["lines"], *more], _failures(rows), recommended=found["recommended"])
+
+
+def _check_same(
+    folder: Path, study: StudyConfig, plan: Sequence[Cell], request: Request, inputs: SearchInputs, journal: Journal
+) -> None:
+    """Write what is searched, or check that it is what the folder was begun with, wherever the log lies now.
+
+    Raises:
+        RunError: it is something else.
+    """
+    names = [files_of(cell.config.model_dump(mode="json")) for cell in plan]
+    begun = {
+        "preset": request.preset,
+        "trials": request.trials,
+        "log": inputs.fingerprints[DATA],
+        "files": {key: content for files in names for key, content in files.items()},
+    }
     path = folder / SEARCH
     known = journal.find("begun")
     if known is None or not path.exists():
         write_text(path, dump_toml(study))
-        journal.add("begun", 0.0, **begun)
+        journal.add("begun", **begun)
         return
-    before = {**load_toml(path), **{key: known[key] for key in begun}}
+    if known["log"] != begun["log"]:
+        raise RunError(f"{folder}: was begun with a log of other content. Give that one, or choose another --out.")
+    before = load_toml(path) | {key: known[key] for key in begun}
     now = study.model_dump(mode="json", exclude_none=True) | begun
+    for of_study in (before, now):
+        del of_study["data"][DATA]["file"]
     other = next(iter(differences(before, now)), None)
     if other is not None:
         raise RunError(f"{folder}: holds another search ({other}). Give the same options, or choose another --out.")

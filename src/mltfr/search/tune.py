@@ -12,13 +12,14 @@ from typing import Any
 from mltfr.config import merge
 from mltfr.errors import ConfigError, shown
 from mltfr.search.arms import DATA
+from mltfr.search.check import check_request
+from mltfr.search.journal import Journal
 from mltfr.search.request import Outcome, Request
 from mltfr.search.rows import TRIAL, Row, finished_row
 from mltfr.search.run import run_search
 from mltfr.search.work import Work
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
-from mltfr.study.folder import TUNING
 from mltfr.study.launch import Launch, launch
 from mltfr.study.plan import make_plan
 from mltfr.study.space import Range, TuningConfig, Value
@@ -32,6 +33,8 @@ SPACE: Space = {
     "backbone.blocks": (1, 2, 3),
 }
 """Settings that are searched where none are named."""
+DECIDED = {"backbone.name": "Use --backbone", "fusion.name": "Use --fusion"}
+"""Settings that are options, with what to use instead."""
 BASELINES = ("popularity", "markov", "item-knn")
 """Baselines beside the trials."""
 
@@ -65,6 +68,7 @@ def tune(
         MissingExtraError: Optuna is not installed.
         ConfigError, DataError, FetchError, Interrupted, RunError, OutputError: see `auto`.
     """
+    check_request(request, DECIDED)
     searched = tuning_config(request, space or SPACE)
     study = tuned_study(request, backbone, fusion, searched)
 
@@ -72,7 +76,7 @@ def tune(
         (cell,) = (cell for cell in make_plan(study) if cell.is_trained)
         spec = partial(work.inputs.trial_spec, cell.group)
         tuning = GroupTuning(work.folder.tuning, cell.group, cell.config, searched, work.metric, spec, alone=True)
-        work.trials = lambda: trial_rows(tuning, work.metric)
+        work.trials = lambda: trial_rows(tuning, work.metric, work.journal)
         about = f"{about}, then {tuning.trials} trials of {cell.config.title} over {', '.join(tuning.space)}"
         work.progress.message(about)
         work.run(baselines, here=True)
@@ -109,7 +113,7 @@ def tuned_study(request: Request, backbone: str, fusion: str, searched: TuningCo
             "threads": request.threads,
             "baselines": [*BASELINES, *["name-knn"] * named],
             "data": {DATA: request.data.model_dump(exclude_none=True)},
-            "settings": merge(request.settings, {"training": {"metric": request.metric}}),
+            "settings": merge(request.settings, {"training": {"metric": request.metric}, "trackers": []}),
             "backbones": {backbone: {}},
             "fusions": {fusion: tables},
             "tuning": searched.model_dump(by_alias=True),
@@ -118,19 +122,19 @@ def tuned_study(request: Request, backbone: str, fusion: str, searched: TuningCo
     )
 
 
-def trial_rows(tuning: GroupTuning, metric: str) -> list[Row]:
+def trial_rows(tuning: GroupTuning, metric: str, journal: Journal) -> list[Row]:
     """Return a row for every trial; the run of the best one alone is kept."""
-    return [_row(tuning, record, metric) for record in tuning.records]
+    return [_row(tuning, record, metric, journal) for record in tuning.records]
 
 
-def _row(tuning: GroupTuning, record: Mapping[str, Any], metric: str) -> Row:
+def _row(tuning: GroupTuning, record: Mapping[str, Any], metric: str, journal: Journal) -> Row:
     name, settings, run = f"trial {record['trial']}", json.dumps(record["settings"]), tuning.run(record)
-    place = f"{TUNING}/{tuning.group.name}/{record['trial']}"
+    place, seconds = journal.place(run), journal.of_run(run).seconds
     if record["value"] is None:
-        return Row(name, TRIAL, "failed", None, place, settings=settings, error=record["error"])
+        return Row(name, TRIAL, "failed", None, place, 0, seconds, None, settings, record["error"])
     if record is tuning.best():
-        return finished_row(run, name, TRIAL, place, metric, record["seconds"], settings)
-    return Row(name, TRIAL, "finished", record["value"], place, record["epochs"], record["seconds"], None, settings)
+        return finished_row(run, name, TRIAL, place, metric, seconds, settings)
+    return Row(name, TRIAL, "finished", record["value"], place, record["epochs"], seconds, None, settings)
 
 
 def parse_space(texts: Sequence[str]) -> dict[str, Range | tuple[Value, ...]]:

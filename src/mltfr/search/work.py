@@ -124,7 +124,7 @@ class Work:
             trials={group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()},
         )  # fmt: skip
         shown = SearchProgress(
-            self.progress, schedule, self.metric, self.journal, lambda: clock.spent, self.rows, self._after_a_failure
+            self.progress, schedule, self.metric, self.journal, self.rows, self._after_a_failure
         )
         kept = {cell.name for cell in waiting}
         launch = launch_here if here else self.launch
@@ -154,7 +154,7 @@ class Work:
     def score(self, cell: Cell, epochs: int | None = None) -> float | None:
         """Return the best validation score of a network's first epochs; None where it has none, or has failed."""
         scores = scores_of(self.folder.run(cell), self.metric, epochs)
-        return max(scores) if scores and self.journal.of_run(cell.name).error is None else None
+        return max(scores) if scores and not self.journal.of_run(self.folder.run(cell)).failed else None
 
     def is_finished(self, cell: Cell) -> bool:
         """Return whether a cell is a finished run."""
@@ -165,8 +165,9 @@ class Work:
         if self.is_finished(cell):
             self.folder.is_done(cell, self.inputs.cell_spec(cell), keep_runs=True)  # or it is another search's
             return True
-        failed = self.journal.of_run(cell.name).error is not None
-        return failed or (pause_after is not None and epochs_of(run / "log.jsonl") >= pause_after)
+        if (told := self.journal.of_run(run)).error is not None:
+            return told.failed
+        return pause_after is not None and epochs_of(run / "log.jsonl") >= pause_after
 
     def _measure_the_end(self) -> None:
         """Tell the clock how long the end will take, by what validating and starting processes have taken so far."""

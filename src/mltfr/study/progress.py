@@ -9,6 +9,7 @@ from typing import Any
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
+from mltfr.study.launch import Ended
 from mltfr.study.results import read_run
 from mltfr.study.schedule import Schedule
 
@@ -31,6 +32,12 @@ class StudyProgress:
         if done:
             self.progress.message(f"{done} of {len(self.schedule.cells)} cells are finished already.")
         self.progress.start("study", len(self.schedule.cells) + trials, done)
+
+    def process_began(self, run: Path) -> None:
+        """Hear that the process of a run, of a cell or a trial, has begun."""
+
+    def process_ended(self, run: Path, ended: Ended) -> None:
+        """Hear that it has ended, before anything else is made of it."""
 
     def ended(self, cell: Cell, run: Path, seconds: float) -> None:
         """Report the run of a cell whose process has ended as planned."""

@@ -101,6 +101,7 @@ class Runner:
                 continue
             if job is not None:
                 self.schedule.begin(job.name, cell.group)
+                self.progress.process_began(job.run)
                 threads = self.inputs.study.threads
                 self.running[pool.submit(self.launch, job.run, threads, self.stop, self.kill)] = job
 
@@ -138,6 +139,7 @@ class Runner:
 
     def _ended(self, job: Job, ended: Ended) -> None:
         seconds = self.schedule.end(job.name)
+        self.progress.process_ended(job.run, ended)
         if ended.code == DONE:
             self.schedule.seconds[job.cell.group].append(seconds)
         if job.tuning is not None:

@@ -1,0 +1,89 @@
+"""What a search is checked for before its folder is made, in the words of its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mltfr.config import flatten, merge
+from mltfr.errors import ConfigError
+from mltfr.evaluation.metrics import split_metric
+from mltfr.interactions import Split
+from mltfr.names.vectors import item_words
+from mltfr.pipeline.config import EvaluationConfig
+from mltfr.pipeline.inputs import split_log
+from mltfr.pipeline.names import read_names
+from mltfr.search.arms import DATA
+from mltfr.search.inputs import SearchInputs
+from mltfr.search.request import Request
+from mltfr.study.cell import Cell
+from mltfr.study.data import open_log
+from mltfr.study.settings import is_among
+
+
+def check_request(request: Request, decided: Mapping[str, str]) -> None:
+    """Check that the settings of all runs leave alone what the search decides, and that its metric is measured.
+
+    Args:
+        request: what is searched.
+        decided: keys of settings, each with what to do instead.
+
+    Raises:
+        ConfigError: one of them is set, or the metric is unknown or not measured.
+    """
+    for key, value in flatten(request.settings).items():
+        if key == "training.metric" and value != request.metric:
+            raise ConfigError(f"training.metric is '{value}', but '{request.metric}' decides. Use --metric {value}.")
+        for setting, remedy in {"seed": "Use --seed", "tokens.tables": "Use --tokens", **decided}.items():
+            if is_among(key, [setting]):
+                raise ConfigError(f"'{key}' cannot be a setting of all runs of a search. {remedy}, and leave it out.")
+    try:
+        split_metric(request.metric)
+    except ConfigError as error:
+        raise ConfigError(f"--metric: {error}.") from error
+    given = merge(request.settings, request.data.settings).get("evaluation", {})
+    measured = EvaluationConfig.parse(given, "evaluation").metric_names
+    if request.metric not in measured:
+        raise ConfigError(
+            f"--metric {request.metric} is not measured ({', '.join(measured)}). Choose one of these, or add it to "
+            "evaluation.metrics or evaluation.cutoffs with --set."
+        )
+
+
+def check_inputs(inputs: SearchInputs, plan: Sequence[Cell], tokens: Sequence[str]) -> Split:
+    """Check all that the runs of a search read: the log, its validation split, names and token tables.
+
+    Args:
+        inputs: opens them.
+        plan: everything that may be tried.
+        tokens: token tables that were asked for.
+
+    Returns:
+        The log, split.
+
+    Raises:
+        ConfigError: nothing is held out to choose by, or nothing reads the tables.
+        DataError: the log or the names are not usable, or those names are of no item.
+        TokenTableError: a table is unknown or damaged.
+        FetchError: a table cannot be fetched.
+    """
+    config = plan[-1].config
+    if tokens and not any(cell.config.tokens.tables for cell in plan if cell.is_trained):
+        raise ConfigError(
+            f"--tokens {','.join(tokens)}: nothing that this search tries reads token tables. Leave it out, or let "
+            "something read them: --item-names FILE, or in `mltfr auto` another --preset, in `mltfr tune` a --fusion."
+        )
+    config, data, _ = split_log(config, open_log(inputs.study.data[DATA], config.filters))
+    if not len(data.validation):
+        raise ConfigError(
+            "The validation split is empty, so nothing can be chosen. Give a log with longer histories, or another "
+            "split (--set split.method=global-time)."
+        )
+    named = next((cell.config for cell in plan if cell.config.names.are_used), None)
+    texts = None
+    if named is not None:
+        texts = read_names(named.model_copy(update={"reading": config.reading}), data.vocabulary)
+    if named is not None and texts is not None:
+        item_words(texts, data.vocabulary, named.names)
+    for cell in plan:
+        inputs.tables(cell.config)
+    return data

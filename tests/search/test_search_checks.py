@@ -1,0 +1,111 @@
+"""What is checked before a search has a folder, and that a search goes on with the log that it was begun with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Event
+
+import polars as pl
+import pytest
+
+from mltfr.errors import ConfigError, DataError, RunError, TokenTableError
+from mltfr.search.arms import PRESETS, search_study
+from mltfr.search.tune import SPACE, tune, tuned_study, tuning_config
+from mltfr.search.work import launch_here
+from mltfr.training import Interrupted
+from support.small_search import SETTINGS, search_here, small_request, write_log
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return write_log(tmp_path_factory.mktemp("log") / "log.csv")
+
+
+@pytest.fixture(scope="module")
+def quick(log, tmp_path_factory):
+    out = tmp_path_factory.mktemp("quick") / "out"
+    return out, search_here(log, out, preset="quick", seconds=100.0)
+
+
+def stopped(log, out, **changes):
+    stop = Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        search_here(log, out, stop=stop, **changes)
+
+
+def refused(error, message, log, out, **changes):
+    with pytest.raises(error, match=message):
+        search_here(log, out, **changes)
+    assert not out.exists()  # so that the command, corrected, needs no other --out
+
+
+def test_a_finished_search_is_not_shown_as_that_of_another_log_or_metric(quick, log, tmp_path):
+    frame = pl.read_csv(log)
+    frame.head(len(frame) - 9).write_csv(tmp_path / "other.csv")
+    with pytest.raises(RunError, match="was begun with a log of other content"):
+        search_here(tmp_path / "other.csv", quick[0], resume=True, preset="quick", seconds=100.0)
+    with pytest.raises(RunError, match=r"holds another search \(metrics was"):
+        search_here(log, quick[0], resume=True, preset="quick", seconds=100.0, metric="mrr@5")
+
+
+def test_a_finished_search_says_where_more_time_would_go(quick, log):
+    more = search_here(log, quick[0], resume=True, preset="quick", seconds=200.0)
+    assert more.lines[:-1] == quick[1].lines
+    assert "finished already; for more time choose another --out" in more.lines[-1]
+
+
+def test_a_search_goes_on_after_its_log_was_moved(log, tmp_path):
+    moved = tmp_path / "log.csv"
+    moved.write_bytes(log.read_bytes())
+    stopped(moved, tmp_path / "out", preset="quick")
+    moved = moved.rename(tmp_path / "moved.csv")
+    assert search_here(moved, tmp_path / "out", preset="quick", resume=True).lines
+
+
+def test_a_log_that_is_not_there(tmp_path):
+    refused(DataError, "nosuch.csv", tmp_path / "nosuch.csv", tmp_path / "out")
+
+
+def test_names_of_other_items_are_refused_once_before_anything_is_fitted(log, tmp_path):
+    pl.DataFrame({"item_id": ["p", "q"], "title": ["some name", "other name"]}).write_csv(tmp_path / "names.csv")
+    of_data = {"names": {"file": str(tmp_path / "names.csv")}}
+    refused(DataError, "names.csv", log, tmp_path / "out", of_data=of_data, preset="quick")
+
+
+def test_tables_that_are_unknown_or_read_by_nothing(log, tmp_path):
+    refused(TokenTableError, "Unknown token table 'nosuch'", log, tmp_path / "out", tokens=("nosuch",))
+    refused(ConfigError, r"--tokens synthetic-a: nothing that this search tries reads token tables", log,
+            tmp_path / "out", tokens=("synthetic-a",), preset="quick")  # fmt: skip
+    with pytest.raises(ConfigError, match="nothing that this search tries reads token tables"):
+        tune(small_request(log, tokens=("synthetic-a",)), tmp_path / "out", "sasrec", "none", launch=launch_here)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"training": {"metric": "hr@5"}}}, r"'ndcg@10' decides\. Use --metric hr@5"),
+        ({"settings": {"backbone": {"name": "bsarec"}}}, "'backbone.name' cannot be a setting .* chooses backbones"),
+        ({"settings": {"fusion": {"name": "mltfr"}}}, "'fusion.name' cannot be a setting"),
+        ({"settings": {"seed": 4}}, "'seed' cannot be a setting of all runs of a search. Use --seed"),
+        ({"settings": {"tokens": {"tables": ["synthetic-a"]}}}, "Use --tokens"),
+        ({"metric": "ndcg"}, r"^--metric: unknown metric 'ndcg'.*as in ndcg@10\.$"),
+        ({"metric": "ndcg@7"}, r"--metric ndcg@7 is not measured \(hr@5, "),
+    ],
+)
+def test_what_is_an_option_is_no_setting(log, tmp_path, changes, message):
+    refused(ConfigError, message, log, tmp_path / "out", **changes)
+
+
+def test_tune_has_options_of_its_own(log, tmp_path):
+    with pytest.raises(ConfigError, match="Use --backbone"):
+        tune(small_request(log, settings={"backbone": {"name": "bsarec"}}), tmp_path / "out", "sasrec", "none")
+
+
+def test_runs_of_a_search_are_sent_to_no_tracker(log):
+    request = small_request(log, settings={**SETTINGS, "trackers": ["mlflow"]})
+    study = search_study(request.data, request.settings, PRESETS["good"], request.metric)
+    assert study.settings["trackers"] == []
+    study = tuned_study(request, "sasrec", "none", tuning_config(replace(request, trials=2), SPACE))
+    assert study.settings["trackers"] == []
