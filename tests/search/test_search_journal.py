@@ -132,7 +132,7 @@ def test_failures_are_told_again(log, tmp_path):
             return Ended(CRASHED, "RuntimeError: out of memory")
         return launch_here(run, threads, stop, kill)
 
-    request = {"preset": "quick", "launch": failing}
+    request = {"preset": "quick", "trials": 0, "launch": failing}
     first = search_here(log, tmp_path / "out", **request)
     assert first.failures == {"sasrec": "RuntimeError: out of memory"}
     assert search_here(log, tmp_path / "out", resume=True, **request).failures == first.failures
