@@ -108,9 +108,12 @@ def _others(work: Work, cells: Sequence[Cell], preset: Preset, request: Request)
     count = request.trials
     if count is None:
         trained = [row for row in work.rows() if row.kind == "network" and row.epochs and row.seconds]
-        epoch = sum(row.seconds for row in trained) / max(1, sum(row.epochs for row in trained))
+        processes = sum(work.journal.of_run(work.folder.run(cell)).processes for cell in cells)
+        fitting = max(0.0, sum(row.seconds for row in trained) - work.starting * processes)
+        epoch = fitting / max(1, sum(row.epochs for row in trained))
         left = max(0.0, work.clock.training_left) * work.jobs
-        count = how_many(preset.drawn, len(cells), preset.rungs, preset.keep, epoch, left) if trained else 0
+        pace = (epoch, work.starting, left)
+        count = how_many(preset.drawn, len(cells), preset.rungs, preset.keep, *pace) if trained else 0
         if preset.drawn and trained:
             work.progress.message(
                 f"An epoch takes about {duration(epoch)}: there is time for {count} networks with drawn settings."

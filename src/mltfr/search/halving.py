@@ -23,16 +23,19 @@ def promoted(scores: Mapping[str, float | None], keep: float) -> list[str]:
     return [name for _, name in best[: max(SURVIVORS, ceil(keep * len(scores)))]]
 
 
-def epochs_of_all(networks: int, rungs: Sequence[int], keep: float) -> int:
-    """Return how many epochs all rungs take, of so many networks."""
-    total, before = 0, 0
+def work_of_all(networks: int, rungs: Sequence[int], keep: float) -> tuple[int, int]:
+    """Return how many epochs all rungs take, of so many networks, and how many processes."""
+    epochs, processes, before = 0, 0, 0
     for rung in (*rungs, max(USUAL_EPOCHS, *rungs, 0)):
-        total += networks * (rung - before)
+        epochs += networks * (rung - before)
+        processes += networks
         networks, before = min(networks, max(SURVIVORS, ceil(keep * networks))), rung
-    return total
+    return epochs, processes
 
 
-def how_many(most: int, begun: int, rungs: Sequence[int], keep: float, epoch_seconds: float, seconds: float) -> int:
+def how_many(
+    most: int, begun: int, rungs: Sequence[int], keep: float, epoch: float, starting: float, seconds: float
+) -> int:
     """Return how many further networks the time allows.
 
     Args:
@@ -40,11 +43,13 @@ def how_many(most: int, begun: int, rungs: Sequence[int], keep: float, epoch_sec
         begun: networks that have been trained to the first rung already.
         rungs: epochs of the rungs.
         keep: share that is kept at each.
-        epoch_seconds: what an epoch takes.
+        epoch: seconds that an epoch takes.
+        starting: seconds that a process takes to start.
         seconds: what all processes together have.
     """
     done = begun * rungs[0] if rungs else 0
     for count in range(most, 0, -1):
-        if epoch_seconds * (epochs_of_all(begun + count, rungs, keep) - done) <= seconds:
+        epochs, processes = work_of_all(begun + count, rungs, keep)
+        if epoch * (epochs - done) + starting * (processes - begun) <= seconds:
             return count
     return 0
