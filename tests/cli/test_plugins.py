@@ -58,7 +58,7 @@ def test_its_parts_pass_their_contract_suites(package: Path) -> None:
     suites += 'class TestToyMixer(BackboneContract):\n    name = "toymixer"\n'
     suites += 'class TestToyMLP(FusionContract):\n    name = "toy-mlp"\n'
     (package / "test_parts.py").write_text(suites)
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_parts.py"]
+    words = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "test_parts.py"]
     done = subprocess.run(words, cwd=package, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\d{2} passed", done.stdout), done.stdout

@@ -171,7 +171,7 @@ def test_teachers_of_other_data_and_pupils_that_cannot_learn_are_refused(teacher
     Recommender(backbone="popularity").fit(less, tmp_path / "other", callback=Callback())
     with pytest.raises(DataError, match="other cannot teach this fit: it read other data"):
         fit(teacher=tmp_path / "other")
-    with pytest.raises(RunError, match="no such folder"):
+    with pytest.raises(DataError, match="nowhere: no such file or folder"):
         fit(teacher=tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="is a baseline, which is not trained, so it cannot learn from a teacher"):
         Recommender(backbone="markov", teacher=teacher)
