@@ -17,7 +17,6 @@ from mltfr.search.work import Work
 from mltfr.storage.duration import duration
 from mltfr.study.cell import Cell
 from mltfr.study.launch import Launch, launch
-from mltfr.study.plan import make_plan
 
 DECIDED = {
     "backbone.name": "The search chooses backbones itself, by --preset",
@@ -63,8 +62,7 @@ def auto(
         request.data, request.settings, preset, request.metric, request.tokens, request.seed, request.threads
     )
 
-    def search(work: Work, baselines: Sequence[Cell], about: str) -> str:
-        plan = make_plan(study)
+    def search(work: Work, plan: Sequence[Cell], baselines: Sequence[Cell], about: str) -> str:
         first = networks(plan, preset)
         about = f"{about}, {_about(request, preset, first)}"
         work.progress.message(about)

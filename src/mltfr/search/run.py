@@ -31,9 +31,9 @@ from mltfr.study.launch import Launch
 from mltfr.study.plan import make_plan
 from mltfr.study.run import default_jobs
 
-Search = Callable[[Work, Sequence[Cell], str], str]
-"""Does the work between the baselines, which it is given with what is said of them, and the choice; returns what the
-search was about."""
+Search = Callable[[Work, Sequence[Cell], Sequence[Cell], str], str]
+"""Does the work before the choice, given the plan, those of its baselines that are tried, and what is said of them;
+returns what the search was about."""
 
 
 def run_search(
@@ -79,7 +79,7 @@ def run_search(
                         starting, request.on_error == "abort")  # fmt: skip
             with journal.beating():
                 try:
-                    about = search(work, baselines, _about(request, baselines, skipped, jobs))
+                    about = search(work, plan, baselines, _about(request, baselines, skipped, jobs))
                 except Aborted:
                     rows = work.rows()
                     return Outcome(rows, failures=_failures(rows), aborted=True)

@@ -21,7 +21,6 @@ from mltfr.search.work import Work
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
 from mltfr.study.launch import Launch, launch
-from mltfr.study.plan import make_plan
 from mltfr.study.space import Range, TuningConfig, Value
 from mltfr.study.tuning import GroupTuning
 
@@ -72,8 +71,8 @@ def tune(
     searched = tuning_config(request, space or SPACE)
     study = tuned_study(request, backbone, fusion, searched)
 
-    def search(work: Work, baselines: Sequence[Cell], about: str) -> str:
-        (cell,) = (cell for cell in make_plan(study) if cell.is_trained)
+    def search(work: Work, plan: Sequence[Cell], baselines: Sequence[Cell], about: str) -> str:
+        (cell,) = (cell for cell in plan if cell.is_trained)
         spec = partial(work.inputs.trial_spec, cell.group)
         tuning = GroupTuning(work.folder.tuning, cell.group, cell.config, searched, work.metric, spec, alone=True)
         work.trials = lambda: trial_rows(tuning, work.metric, work.journal)
