@@ -51,5 +51,5 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_leaderboard(tmp_p
         process = start(log, tmp_path / "killed")
         process.join(300)
     assert process.exitcode == 0
-    assert kills  # how many more there is time for is the machine's affair
+    assert kills >= 3
     assert_frame_equal(board_of(tmp_path / "killed"), board_of(tmp_path / "straight"))
