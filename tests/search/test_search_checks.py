@@ -10,6 +10,7 @@ import pytest
 
 from mltfr.errors import ConfigError, DataError, RunError, TokenTableError
 from mltfr.search.arms import PRESETS, search_study
+from mltfr.search.clock import END_SECONDS, LEAST_SECONDS, Clock, check_time
 from mltfr.search.tune import SPACE, tune, tuned_study, tuning_config
 from mltfr.search.work import launch_here
 from mltfr.training import Interrupted
@@ -96,6 +97,15 @@ def test_tables_that_are_unknown_or_read_by_nothing(log, tmp_path):
 )
 def test_what_is_an_option_is_no_setting(log, tmp_path, changes, message):
     refused(ConfigError, message, log, tmp_path / "out", **changes)
+
+
+def test_a_time_that_holds_no_search_is_refused(log, tmp_path):
+    message = r"^--time is 5 s; a search takes at least 23 s, since 8 s .* Give more, as in --time 5m\.$"
+    refused(ConfigError, message, log, tmp_path / "out", seconds=5.0)
+    with pytest.raises(ConfigError, match=message):
+        tune(small_request(log, seconds=5.0), tmp_path / "out", "sasrec", "none")
+    check_time(LEAST_SECONDS)
+    assert Clock(LEAST_SECONDS).training_left == pytest.approx(LEAST_SECONDS - END_SECONDS, abs=0.1)
 
 
 def test_tune_has_options_of_its_own(log, tmp_path):

@@ -168,6 +168,13 @@ def test_trainings_end_before_the_time_so_that_the_end_fits_into_it(seconds, nee
     assert not Clock(seconds, spent=0.99 * seconds).may_begin
 
 
+def test_popularity_is_there_whatever_the_time(log, tmp_path):
+    """All of the time is gone before the first baseline begins."""
+    outcome = search_here(log, tmp_path / "out", preset="quick", began=time.monotonic() - 3600)
+    assert [(row.name, row.state) for row in outcome.rows] == [("popularity", "finished")]
+    assert outcome.rows[0].test is not None
+
+
 def test_without_a_validation_split_nothing_can_be_chosen(tmp_path):
     rows = pl.DataFrame({"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "y", "x"], "timestamp": [1, 2, 1, 2]})
     rows.write_csv(tmp_path / "log.csv")

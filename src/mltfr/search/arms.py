@@ -12,6 +12,7 @@ from mltfr.baselines import BASELINES
 from mltfr.config import merge
 from mltfr.interactions import Split
 from mltfr.pipeline.quick_baselines import cost_of
+from mltfr.search.rows import FLOOR
 from mltfr.study.cell import Cell
 from mltfr.study.config import DataConfig, StudyConfig
 from mltfr.study.settings import with_settings
@@ -137,7 +138,7 @@ def baselines_in_time(cells: Sequence[Cell], data: Split, seconds: float) -> tup
         if name.startswith("ease"):
             cost += PER_EASE_CELL * float(items) ** 3
         too_large = name.startswith("ease") and items > MOST_EASE_ITEMS
-        if name != "popularity" and (cost > SHARE_OF_A_BASELINE * seconds or too_large):
+        if name != FLOOR and (cost > SHARE_OF_A_BASELINE * seconds or too_large):
             skipped[name] = round(cost, 1)
         else:
             fitting.append((cost, cell))

@@ -66,7 +66,7 @@ def auto(
         first = networks(plan, preset)
         about = f"{about}, {_about(request, preset, first)}"
         work.progress.message(about)
-        work.run(baselines, here=True)
+        work.run_baselines(baselines)
         _halve(work, first, preset, request)
         _end_paused(work)
         return about

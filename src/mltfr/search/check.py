@@ -13,6 +13,7 @@ from mltfr.pipeline.config import EvaluationConfig
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.names import read_names
 from mltfr.search.arms import DATA
+from mltfr.search.clock import check_time
 from mltfr.search.inputs import SearchInputs
 from mltfr.search.request import Request
 from mltfr.study.cell import Cell
@@ -21,15 +22,16 @@ from mltfr.study.settings import is_among
 
 
 def check_request(request: Request, decided: Mapping[str, str]) -> None:
-    """Check that the settings of all runs leave alone what the search decides, and that its metric is measured.
+    """Check the time, that settings leave alone what the search decides, and that its metric is measured.
 
     Args:
         request: what is searched.
         decided: keys of settings, each with what to do instead.
 
     Raises:
-        ConfigError: one of them is set, or the metric is unknown or not measured.
+        ConfigError: the time is too short, one of them is set, or the metric is unknown or not measured.
     """
+    check_time(request.seconds)
     for key, value in flatten(request.settings).items():
         if key == "training.metric" and value != request.metric:
             raise ConfigError(f"training.metric is '{value}', but '{request.metric}' decides. Use --metric {value}.")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from math import ceil
+
+from mltfr.errors import ConfigError
+from mltfr.storage.duration import duration
 
 END_SHARE, END_SECONDS = 0.06, 8.0
 """Share of the time, and seconds, that are kept for the end at least: choosing, a blend, test and report."""
@@ -12,9 +16,27 @@ TOO_LATE = 0.05
 """Share of the time that has to be left for a training to begin."""
 
 
+LEAST_SECONDS = END_SECONDS / (1 - SMALLEST_SHARE)
+"""Time of the shortest search: with less, what is kept for the end would be part of what trainings have at least."""
+
+
 def at_the_end(seconds: float) -> float:
     """Return the seconds that are kept for the end of a search of so many seconds, at least."""
     return max(END_SHARE * seconds, END_SECONDS)
+
+
+def check_time(seconds: float) -> None:
+    """Refuse a time that cannot hold both its trainings and its end.
+
+    Raises:
+        ConfigError: it is shorter than `LEAST_SECONDS`.
+    """
+    if seconds < LEAST_SECONDS:
+        raise ConfigError(
+            f"--time is {duration(seconds)}; a search takes at least {ceil(LEAST_SECONDS)} s, since "
+            f"{END_SECONDS:.0f} s are kept for its end and {SMALLEST_SHARE:.0%} for trainings. "
+            "Give more, as in --time 5m."
+        )
 
 
 class Clock:

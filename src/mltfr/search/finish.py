@@ -15,7 +15,7 @@ from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 from mltfr.search.blends import CANDIDATES, Blended, find_blend
 from mltfr.search.clock import Clock, at_the_end
 from mltfr.search.folder import BEST, LEADERBOARD
-from mltfr.search.rows import Row, in_order, write_board
+from mltfr.search.rows import FLOOR, Row, in_order, write_board
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.training import Callback
@@ -128,7 +128,7 @@ def finish(
     document = _write_best(folder / BEST, fitted, progress)
     popularity = document["popularity"][metric]
     tested = {best_row.run: document["metrics"][metric]}
-    tested |= {row.run: popularity for row in rows if row.name == "popularity"}
+    tested |= {row.run: popularity for row in rows if row.name == FLOOR}
     rows = in_order(replace(row, test=tested.get(row.run)) for row in rows)
     best_row = next(row for row in rows if row.run == best_row.run)
     write_board(rows, folder / LEADERBOARD)

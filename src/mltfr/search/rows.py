@@ -39,6 +39,8 @@ SCHEMA = {
 request alone, where it was timed; `settings` is JSON, of what differs from the defaults of the search; `run` is the
 run folder, relative to the search's."""
 
+FLOOR = "popularity"
+"""The baseline that every search has, whatever its time: test is scored beside it."""
 TRIAL = "trial"
 """Kind of the rows of a search of settings."""
 

@@ -78,7 +78,7 @@ def tune(
         work.trials = lambda: trial_rows(tuning, work.metric, work.journal)
         about = f"{about}, then {tuning.trials} trials of {cell.config.title} over {', '.join(tuning.space)}"
         work.progress.message(about)
-        work.run(baselines, here=True)
+        work.run_baselines(baselines)
         work.run([cell], tunings={cell.group: tuning})
         return about
 

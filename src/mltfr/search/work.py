@@ -11,7 +11,7 @@ from mltfr.search.clock import Clock
 from mltfr.search.inputs import SearchInputs
 from mltfr.search.journal import Journal
 from mltfr.search.progress import SearchProgress
-from mltfr.search.rows import Row, board, in_order, scores_of
+from mltfr.search.rows import FLOOR, Row, board, in_order, scores_of
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
@@ -123,9 +123,7 @@ class Work:
             waiting, 1 if here else self.jobs, clock=None if late else clock, tunings=tunings,
             trials={group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()},
         )  # fmt: skip
-        shown = SearchProgress(
-            self.progress, schedule, self.metric, self.journal, self.rows, self._after_a_failure
-        )
+        shown = SearchProgress(self.progress, schedule, self.metric, self.journal, self.rows, self._after_a_failure)
         kept = {cell.name for cell in waiting}
         launch = launch_here if here else self.launch
         runner = Runner(self.folder, inputs, tunings, schedule, shown, launch, self.stop, kept)
@@ -146,6 +144,19 @@ class Work:
             raise Aborted
         if self.stop.is_set():
             raise Interrupted
+
+    def run_baselines(self, cells: Sequence[Cell]) -> None:
+        """Fit baselines in this process: popularity whatever the time, since test is scored beside it.
+
+        Args:
+            cells: the baselines.
+
+        Raises:
+            Interrupted, Aborted, RunError: see `run`.
+        """
+        floor = [cell for cell in cells if cell.group.backbone == FLOOR]
+        self.run(floor, late=True, here=True)
+        self.run([cell for cell in cells if cell not in floor], here=True)
 
     def rows(self) -> list[Row]:
         """Return the leaderboard so far."""
