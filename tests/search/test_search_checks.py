@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from mltfr.errors import ConfigError, DataError, RunError, TokenTableError
-from mltfr.search.arms import PRESETS, search_study
+from mltfr.search.arms import search_study
 from mltfr.search.clock import END_SECONDS, LEAST_SECONDS, Clock, check_time
 from mltfr.search.tune import SPACE, tune, tuned_study, tuning_config
 from mltfr.search.work import launch_here
@@ -115,7 +115,7 @@ def test_tune_has_options_of_its_own(log, tmp_path):
 
 def test_runs_of_a_search_are_sent_to_no_tracker(log):
     request = small_request(log, settings={**SETTINGS, "trackers": ["mlflow"]})
-    study = search_study(request.data, request.settings, PRESETS["good"], request.metric)
+    study = search_study(request)
     assert study.settings["trackers"] == []
     study = tuned_study(request, "sasrec", "none", tuning_config(replace(request, trials=2), SPACE))
     assert study.settings["trackers"] == []

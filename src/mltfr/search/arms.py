@@ -12,9 +12,10 @@ from mltfr.baselines import BASELINES
 from mltfr.config import merge
 from mltfr.interactions import Split
 from mltfr.pipeline.quick_baselines import cost_of
+from mltfr.search.request import Request
 from mltfr.search.rows import FLOOR
 from mltfr.study.cell import Cell
-from mltfr.study.config import DataConfig, StudyConfig
+from mltfr.study.config import StudyConfig
 from mltfr.study.settings import with_settings
 from mltfr.study.space import Range, Value
 
@@ -67,31 +68,15 @@ PRESETS = {
 }
 
 
-def search_study(
-    data: DataConfig,
-    settings: Mapping[str, Any],
-    preset: Preset,
-    metric: str,
-    tokens: Sequence[str] = (),
-    seed: int = 0,
-    threads: int = 1,
-) -> StudyConfig:
-    """Return the study whose grid a search begins with.
-
-    Args:
-        data: the data set, with the names of its items among its settings.
-        settings: settings of all runs.
-        preset: how much is tried.
-        metric: validation metric that decides.
-        tokens: token tables that are tried.
-        seed: seed of all trainings.
-        threads: threads of a process.
+def search_study(request: Request) -> StudyConfig:
+    """Return the study whose grid a search of many recommenders begins with.
 
     Raises:
         ConfigError: something in it is unknown or does not fit together.
     """
-    named = bool(data.settings.get("names", {}).get("file"))
-    tables = {"tokens": {"tables": list(tokens)}}
+    preset, tokens = PRESETS[request.preset], list(request.tokens)
+    named = bool(request.data.settings.get("names", {}).get("file"))
+    tables = {"tokens": {"tables": tokens}}
     bare = {"fusion": {"name": "none"}}
     fusions: dict[str, Any] = {BARE: {**bare, "names": {"use": "none"}}}
     if named:
@@ -101,16 +86,15 @@ def search_study(
     if tokens and preset.mltfr:
         fusions[TABLES] = {**tables, "names": {"use": "none"}}
     baselines = [entry.name for entry in BASELINES if _takes_part(entry.name, preset, named)]
-    settings = merge(settings, {"training": {"metric": metric}, "trackers": []})
     return StudyConfig.parse(
         {
             "title": "search",
-            "metrics": [metric],
-            "seeds": [seed],
-            "threads": threads,
+            "metrics": [request.metric],
+            "seeds": [request.seed],
+            "threads": request.threads,
             "baselines": baselines,
-            "data": {DATA: data.model_dump(exclude_none=True)},
-            "settings": settings,
+            "data": {DATA: request.data.model_dump(exclude_none=True)},
+            "settings": merge(request.settings, {"training": {"metric": request.metric}, "trackers": []}),
             "backbones": {name: {} for name in preset.backbones},
             "fusions": fusions,
         },

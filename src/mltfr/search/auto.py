@@ -58,9 +58,7 @@ def auto(
     """
     check_request(request, DECIDED)
     preset = PRESETS[request.preset]
-    study = search_study(
-        request.data, request.settings, preset, request.metric, request.tokens, request.seed, request.threads
-    )
+    study = search_study(request)
 
     def search(work: Work, plan: Sequence[Cell], baselines: Sequence[Cell], about: str) -> str:
         first = networks(plan, preset)
