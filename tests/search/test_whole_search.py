@@ -105,6 +105,23 @@ def test_stopped_anywhere_it_ends_as_if_it_had_not_been(log, searched, tmp_path)
     assert_frame_equal(board_of(tmp_path / "out"), board_of(searched[0]))
 
 
+def test_the_leaderboard_is_there_on_the_way(log, tmp_path):
+    """When a network begins, everything that has ended before it is on the leaderboard."""
+    ended, boards = ["popularity", "ease", "ease-recent", "markov", "item-knn"], []
+
+    def launch(run, threads, stop, kill):
+        boards.append(pl.read_parquet(tmp_path / "out/leaderboard.parquet"))
+        return failing(run, threads, stop, kill)
+
+    search_here(log, tmp_path / "out", launch=launch, trials=0)
+    assert set(boards[0]["name"]) == set(ended)
+    assert boards[1].filter(name="sasrec")["state"].to_list() == ["paused"]
+    assert boards[2].filter(name="gru4rec")["error"].to_list() == ["RuntimeError: out of memory"]
+    for board in boards:
+        assert board["validation"].drop_nulls().is_sorted(descending=True)
+        assert board["test"].null_count() == len(board)
+
+
 def test_a_finished_one_is_shown_and_another_one_is_refused(log, searched):
     out, outcome, _ = searched
     with pytest.raises(RunError, match=r"holds a search already\. Continue it with --resume"):

@@ -5,7 +5,7 @@
     cells/NAME/            the run folder of everything that was tried, as `mltfr fit` writes it; one that was not
                            trained to its end has a checkpoint instead of a manifest. NAME.json: what it is made from
     best/                  the run that was chosen, with its test score
-    leaderboard.parquet    everything that was tried, best first
+    leaderboard.parquet    everything that was tried, best first; written anew whenever something ends
     report.html            what was found
 """
 

@@ -1,4 +1,4 @@
-"""What a search shows while it runs: a line for everything that has ended, with its place so far."""
+"""What a search shows while it runs: a line for everything that has ended, and the leaderboard so far."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mltfr.search.folder import LEADERBOARD
 from mltfr.search.journal import Journal
-from mltfr.search.rows import TRIAL, Row, name_of
+from mltfr.search.rows import TRIAL, Row, name_of, write_board
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
@@ -20,7 +21,7 @@ from mltfr.study.schedule import Schedule
 
 
 class SearchProgress(StudyProgress):
-    """Writes processes into the journal, and reports what has ended.
+    """Writes processes into the journal, and reports what has ended, in the leaderboard too.
 
     Args:
         progress: shows the lines and the steps.
@@ -89,3 +90,8 @@ class SearchProgress(StudyProgress):
         self._step(f"trial {record['trial']}: {said}; {chosen}")
         if record["value"] is None:
             self.after_a_failure()
+
+    def _step(self, text: str) -> None:
+        """Report what has ended, and write the leaderboard so far: a search that is killed leaves it."""
+        super()._step(text)
+        write_board(self.board(), self.journal.folder / LEADERBOARD)
