@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from threading import Event
 
@@ -11,8 +12,11 @@ import pytest
 from mltfr.errors import ConfigError, DataError, RunError, TokenTableError
 from mltfr.search.arms import search_study
 from mltfr.search.clock import END_SECONDS, LEAST_SECONDS, Clock, check_time
+from mltfr.search.journal import JOURNAL
 from mltfr.search.tune import SPACE, tune, tuned_study, tuning_config
 from mltfr.search.work import launch_here
+from mltfr.storage.files import read_json_lines, write_json_lines
+from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training import Interrupted
 from support.small_search import SETTINGS, search_here, small_request, write_log
 
@@ -54,6 +58,58 @@ def test_a_finished_search_says_where_more_time_would_go(quick, log):
     more = search_here(log, quick[0], resume=True, preset="quick", seconds=200.0)
     assert more.lines[:-1] == quick[1].lines
     assert "finished already; for more time choose another --out" in more.lines[-1]
+
+
+def of_before(kind, /, **changes):
+    """Return what makes a journal one that another version wrote: a field of a line of a kind is missing or new."""
+
+    def change(out):
+        lines = [unsealed(line) for line in read_json_lines(out / JOURNAL)]
+        for line in lines:
+            if line["kind"] == kind:
+                line.update({key: value for key, value in changes.items() if value is not None})
+                for key in [key for key, value in changes.items() if value is None]:
+                    del line[key]
+        write_json_lines(out / JOURNAL, map(sealed, lines))
+
+    return change
+
+
+def without_data(out):
+    text = (out / "search.toml").read_text()
+    (out / "search.toml").write_text(text.replace("[data.log", "[sets.log"))
+
+
+def without_columns(out):
+    pl.read_parquet(out / "leaderboard.parquet").drop("error").write_parquet(out / "leaderboard.parquet")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (of_before("begun", log=None), r"search\.jsonl: .*\(it lacks 'log'\)"),
+        (of_before("process", kind="run"), r"search\.jsonl: .*\(it has a line 'run'\)"),
+        (of_before("process", code=None), r"search\.jsonl: .*\(it lacks 'code'\)"),
+        (of_before("found", recommended=None), r"search\.jsonl: .*\(it lacks 'recommended'\)"),
+        (without_data, r"search\.toml: .*\(it lacks 'data'\)"),
+        (without_columns, r"leaderboard\.parquet: .*\(it lacks 'error'\)"),
+    ],
+)
+def test_a_search_of_another_version_is_refused_in_a_line(quick, log, tmp_path, change, message):
+    out = shutil.copytree(quick[0], tmp_path / "out")
+    change(out)
+    remedy = r" Remove it, and continue with --resume, which keeps what is trained; or choose another --out\.$"
+    with pytest.raises(RunError, match=message + r"\." + remedy) as caught:
+        search_here(log, out, resume=True, preset="quick", seconds=100.0)
+    assert caught.value.exit_code == 2
+
+
+def test_what_a_journal_of_another_version_leaves_is_kept(quick, log, tmp_path):
+    """As the refusal says: without the journal, what is trained is not trained again."""
+    out = shutil.copytree(quick[0], tmp_path / "out")
+    (out / JOURNAL).unlink()
+    again = search_here(log, out, resume=True, preset="quick", seconds=100.0, launch=None)
+    assert again.lines[0] == quick[1].lines[0]
 
 
 def test_a_search_goes_on_after_its_log_was_moved(log, tmp_path):

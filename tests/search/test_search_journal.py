@@ -45,7 +45,7 @@ def test_kills_one_after_the_other_do_not_exceed_the_time(tmp_path):
         journal = Journal(tmp_path, Clock(100.0))
         with journal.beating():
             time.sleep(0.05)
-            journal.add("something")
+            journal.add("planned", networks=2)
             at_a_kill, spent = journal.file.read_bytes(), time.monotonic() - begun
         journal.file.write_bytes(at_a_kill)
         assert after_a_kill(tmp_path).clock.before > spent  # not less, whenever it was

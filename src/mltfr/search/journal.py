@@ -17,8 +17,20 @@ from mltfr.storage.sealed import sealed, unsealed
 from mltfr.study.job import REFUSED
 
 JOURNAL = "search.jsonl"
+REMEDY = "Remove it, and continue with --resume, which keeps what is trained; or choose another --out."
 BEAT = 2.0
 """Seconds after which a command at work writes down how long it has been; so many of it count as spent in advance."""
+
+LINES = {
+    "begun": ("preset", "trials", "log", "files"),
+    "planned": ("networks",),
+    "process": ("run", "seconds", "code", "error"),
+    "beat": ("running",),
+    "found": ("lines", "seconds", "recommended"),
+    "killed": (),
+    "ended": (),
+}
+"""What a line of each kind tells, beside the time that is spent; those of other versions may tell other things."""
 
 
 class Told(NamedTuple):
@@ -50,7 +62,7 @@ class Journal:
         clock: the time of the search; what earlier commands took becomes part of it.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged, or of another version.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -59,8 +71,8 @@ class Journal:
         self.running: dict[str, float] = {}
         self.lock, self.at_work = Lock(), False
         if self.file.exists():
-            with damaged(self.file, RunError, "Remove it, and continue with --resume."):
-                self.records = [unsealed(record) for record in read_json_lines(self.file)]
+            with damaged(self.file, RunError, REMEDY):
+                self.records = [_known(unsealed(record)) for record in read_json_lines(self.file)]
                 clock.before = max((float(record["spent"]) for record in self.records), default=0.0)
                 if self.records and self.records[-1]["kind"] == "beat":
                     beat = self.records.pop()
@@ -145,3 +157,16 @@ class Journal:
             running = {place: round(now - began, 3) for place, began in list(self.running.items())}
             beat = [{"kind": "beat", "spent": round(self.clock.spent + BEAT, 3), "running": running}]
         write_json_lines(self.file, map(sealed, [*self.records, *beat]))
+
+
+def _known(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a line that tells what its kind has to tell.
+
+    Raises:
+        KeyError, ValueError: it does not, or its kind is unknown.
+    """
+    if record["kind"] not in LINES:
+        raise ValueError(f"it has a line '{record['kind']}'")
+    for field in ("spent", *LINES[record["kind"]]):
+        record[field]
+    return record

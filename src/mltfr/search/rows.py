@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from mltfr.config import flatten
+from mltfr.errors import RunError
 from mltfr.pipeline.artifact import LOG, METRICS
-from mltfr.search.journal import Journal
+from mltfr.search.journal import REMEDY, Journal
 from mltfr.storage.files import atomic_file, read_json
-from mltfr.storage.folder import MANIFEST
+from mltfr.storage.folder import MANIFEST, damaged
 from mltfr.storage.parse import parse_json
 from mltfr.study.cell import Cell
 from mltfr.study.folder import CELLS, StudyFolder
@@ -170,11 +172,16 @@ def write_board(rows: Sequence[Row], path: Path) -> None:
 
 
 def read_board(path: Path) -> list[Row]:
-    """Return the rows of a leaderboard that was written."""
-    return [
-        Row(
-            row["name"], row["kind"], row["state"], row["validation"], row["run"], row["epochs"],
-            row["seconds"], row["parameters"], row["settings"], row["error"], row["milliseconds"], row["test"],
-        )
-        for row in pl.read_parquet(path).iter_rows(named=True)
-    ]  # fmt: skip
+    """Return the rows of a leaderboard that was written.
+
+    Raises:
+        RunError: it is damaged, or of another version.
+    """
+    with damaged(path, RunError, REMEDY, (PolarsError,)):
+        return [
+            Row(
+                row["name"], row["kind"], row["state"], row["validation"], row["run"], row["epochs"],
+                row["seconds"], row["parameters"], row["settings"], row["error"], row["milliseconds"], row["test"],
+            )
+            for row in pl.read_parquet(path).iter_rows(named=True)
+        ]  # fmt: skip

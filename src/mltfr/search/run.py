@@ -16,13 +16,14 @@ from mltfr.search.clock import Clock, at_the_end
 from mltfr.search.finish import finish
 from mltfr.search.folder import LEADERBOARD, SEARCH, check_search, open_search
 from mltfr.search.inputs import SearchInputs
-from mltfr.search.journal import Journal
+from mltfr.search.journal import REMEDY, Journal
 from mltfr.search.report import write_search_page
 from mltfr.search.request import Outcome, Request
 from mltfr.search.rows import Row, name_of, read_board
 from mltfr.search.work import Aborted, Work
 from mltfr.storage.duration import duration
 from mltfr.storage.files import write_text
+from mltfr.storage.folder import damaged
 from mltfr.storage.progress import show_progress
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
@@ -143,11 +144,15 @@ def _check_same(
         raise RunError(f"{folder}: was begun with a log of other content. Give that one, or choose another --out.")
     before = load_toml(path) | {key: known[key] for key in begun}
     now = study.model_dump(mode="json", exclude_none=True) | begun
-    for of_study in (before, now):
-        del of_study["data"][DATA]["file"]
+    with damaged(path, RunError, REMEDY):
+        for of_study in (before, now):
+            del of_study["data"][DATA]["file"]
     other = next(iter(differences(before, now)), None)
     if other is not None:
-        raise RunError(f"{folder}: holds another search ({other}). Give the same options, or choose another --out.")
+        raise RunError(
+            f"{folder}: holds another search ({other}). Give the same options to the same version, or "
+            "choose another --out."
+        )
 
 
 def _failures(rows: Sequence[Row]) -> dict[str, str]:
