@@ -10,16 +10,17 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from mltfr.report.markdown import markdown_rows
+
 SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 NOT_SET = "not set"
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table."""
-    lines = [list(header)]
-    lines.append(["---"] * len(lines[0]))
-    lines += [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    names = list(header)
+    cells = ([" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in rows)
+    return markdown_rows(names, cells, [False] * len(names))
 
 
 def value(given: Any) -> str:

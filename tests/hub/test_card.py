@@ -43,6 +43,7 @@ def test_it_is_valid_and_its_numbers_are_those_of_the_metrics(
     assert given == found["metrics"]
     shown = rows[""]
     assert shown == ["hr@10", "ndcg@10", "mrr@10"]
+    assert "| | hr@10 | ndcg@10 | mrr@10 |\n| --- | ---: | ---: | ---: |\n" in text.replace("|  |", "| |")
     beside = {
         "this run, test": found["metrics"],
         "popularity, test": found["popularity"],

@@ -13,7 +13,7 @@ from mltfr.hub.licence import TableSource
 from mltfr.hub.remote import HubName, library
 from mltfr.pipeline.data_counts import DataCounts
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.report.markdown import escaped
+from mltfr.report.markdown import escaped, markdown_rows
 from mltfr.storage.terminal import printable
 
 BRANCHES = {"zero_branch": "its fusion's correction set to zero", "constant_branch": "the mean correction in its place"}
@@ -96,7 +96,7 @@ def card(fitted: FittedModel, name: HubName, licence: str, tables: Sequence[Tabl
         name=name.repository,
         items=", ".join(f'"{item}"' for item in first),
         item=first[0],
-        scores="\n".join(_table(("", *(names := _metrics(fitted.metrics))), _scores(fitted, names))),
+        scores=_scores(fitted),
         protocol=_protocol(fitted),
         verdict=f"{_shown(verdict.standing)}\n\n" if verdict is not None and verdict.standing else "",
         data=_data(fitted),
@@ -140,11 +140,15 @@ def _metrics(document: Mapping[str, Any]) -> list[str]:
     return [metric for metric in found if metric.endswith(f"@{middle}")]
 
 
-def _scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[str]]:
+def _scores(fitted: FittedModel) -> str:
+    names = _metrics(fitted.metrics)
+    rows = _rows_of_scores(fitted, names) if names else ()
+    return markdown_rows(("", *names), rows, (False, *(True for _ in names)))
+
+
+def _rows_of_scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[str]]:
     """Yield the rows of scores: the run's own, and those beside which they mean something."""
     document = fitted.metrics
-    if not names:
-        return
 
     def row(what: str, scores: Mapping[str, float]) -> list[str]:
         return [what, *(f"{scores[name]:.4f}" if name in scores else "" for name in names)]
@@ -173,7 +177,7 @@ def _protocol(fitted: FittedModel) -> str:
     hash_ = fitted.metrics.get("protocol_hash", protocol.hash)
     asked = f"{fitted.metrics['examples']:,} examples of {fitted.metrics['users']:,} users"
     rows = [[_shown(key), _shown(str(value))] for key, value in fitted.metrics["protocol"].items()]
-    return f"Protocol `{hash_}`, {asked}:\n\n" + "\n".join(_table(("how it was measured", ""), rows))
+    return f"Protocol `{hash_}`, {asked}:\n\n" + markdown_rows(("how it was measured", ""), rows, (False, False))
 
 
 def _data(fitted: FittedModel) -> str:
@@ -197,7 +201,7 @@ def _tables(tables: Sequence[TableSource], licence: str) -> str:
          _shown(table.control) or "no"]
         for table in tables
     ]  # fmt: skip
-    found = "\n".join(_table(("table", "licence", "from", "replaced by a control"), rows))
+    found = markdown_rows(("table", "licence", "from", "replaced by a control"), rows, (False,) * 4)
     return f"Vectors of these tables' tokens are among the weights, which are under `{licence}`:\n\n{found}"
 
 
@@ -225,13 +229,6 @@ def _made(fitted: FittedModel) -> str:
     told += [f"mltfr {_shown(str(facts['mltfr']))}."] if "mltfr" in facts else []
     told += [f"Made with {_shown(packages)}."] if packages else []
     return " ".join([*told, "`config.toml` holds every setting, `manifest.json` every version and checksum."])
-
-
-def _table(header: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"| {' | '.join('---' for _ in header)} |"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def _shown(text: str) -> str:

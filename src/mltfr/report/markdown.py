@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from mltfr.report.table import Table, TableCell
 
@@ -12,11 +12,21 @@ def markdown(table: Table, level: int = 2) -> str:
     lines = [
         f"{'#' * level} {escaped(table.title)}",
         "",
-        _line([escaped(name) for name in table.header]),
-        _line(["---:" if number else "---" for number in table.numbers]),
-        *(_line([_cell(cell) for cell in row]) for row in table.rows),
+        markdown_rows(map(escaped, table.header), (map(_cell, row) for row in table.rows), table.numbers),
     ]
     return "\n".join([*lines, *(f"\n{escaped(note)}" for note in table.notes)]) + "\n"
+
+
+def markdown_rows(header: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[bool]) -> str:
+    """Return the lines of a table whose cells are Markdown already.
+
+    Args:
+        header: the columns' names.
+        rows: the cells.
+        numbers: of each column, whether it holds numbers, which stand at the right.
+    """
+    lines = [header, ["---:" if number else "---" for number in numbers], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def escaped(text: str) -> str:
@@ -28,7 +38,3 @@ def escaped(text: str) -> str:
 
 def _cell(cell: TableCell) -> str:
     return f"**{escaped(cell.text)}**" if cell.bold and cell.text else escaped(cell.text)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
