@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+import weakref
+from dataclasses import replace
 from threading import Event
 
 import polars as pl
@@ -12,8 +15,10 @@ from polars.testing import assert_frame_equal
 
 from mltfr.errors import ConfigError, RunError
 from mltfr.pipeline import load_artifact
+from mltfr.search import blends, finish
 from mltfr.search.clock import Clock
 from mltfr.search.work import launch_here
+from mltfr.storage.progress import SILENT
 from mltfr.study.job import CRASHED
 from mltfr.study.launch import Ended
 from mltfr.training import Interrupted
@@ -160,6 +165,32 @@ def test_or_ends_where_that_is_asked_for(log, tmp_path):
     assert outcome.aborted
     assert outcome.failures
     assert not (tmp_path / "out/best").exists()
+
+
+def test_at_the_end_one_run_is_loaded_at_a_time(searched, tmp_path, monkeypatch):
+    """Beside the best one, which all others are compared with; members of a blend are loaded again."""
+    out = shutil.copytree(searched[0], tmp_path / "out")
+    (out / "leaderboard.parquet").unlink()
+    loaded, alive = [], []
+
+    def load(folder):
+        alive.append(sum(each() is not None for each in loaded))
+        fitted = load_artifact(folder)
+        loaded.append(weakref.ref(fitted))
+        return fitted
+
+    monkeypatch.setattr(finish, "load_artifact", load)
+    monkeypatch.setattr(blends, "WORTH", -1e9)
+    rows = [row for row in searched[1].rows if row.kind != "blend"]
+    found = finish.finish(out, [replace(row, test=None) for row in rows], "ndcg@10", Clock(600.0), SILENT)
+    assert found.blended is not None
+    assert len(found.blended.members) == 5
+    assert found.blended.members[0] == rows[0].name
+    assert (found.best.name == "blend") is (found.blended.fitted is not None) is (found.blended.gain.low > 0)
+    assert any("A blend of" in line for line in found.lines)
+    assert all(row.milliseconds for row in found.rows[:5])
+    assert len(loaded) > 5
+    assert max(alive) == 1
 
 
 def test_a_training_is_ended_by_the_clock_and_kept(log, tmp_path, monkeypatch):

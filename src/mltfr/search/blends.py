@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mltfr.evaluation import Evaluation, evaluate
-from mltfr.evaluation.mixture import mixture_weights, target_probabilities
+from mltfr.evaluation.mixture import mixture_weights
 from mltfr.evaluation.significance import PairedTest, paired_test, per_user
 from mltfr.pipeline import FittedModel
 from mltfr.pipeline.blend import blend
@@ -33,28 +34,25 @@ class Blended:
     """A blend and what it gains.
 
     Attributes:
-        fitted: the blend, which is not scored on test.
+        fitted: the blend, which is not scored on test; None where it does not pay.
         evaluation: its evaluation on validation.
         members: names of its runs.
         gain: against the best single run, user by user on validation.
         seconds: what it took.
     """
 
-    fitted: FittedModel
+    fitted: FittedModel | None
     evaluation: Evaluation
     members: list[str]
     gain: PairedTest
     seconds: float
 
-    @property
-    def pays(self) -> bool:
-        """Whether the interval of its gain excludes zero."""
-        return self.gain.low > 0
-
 
 def find_blend(
-    runs: Mapping[str, FittedModel],
+    runs: Mapping[str, Path],
+    first: FittedModel,
     best: Evaluation,
+    probabilities: Callable[[str], npt.NDArray[np.float64]],
     metric: str,
     left: Callable[[], float],
     progress: Progress,
@@ -65,26 +63,23 @@ def find_blend(
     targets: the metric has steps, and a search over it fits noise.
 
     Args:
-        runs: fitted runs, the best on validation first; it begins with that one.
-        best: the evaluation on validation of the best one.
+        runs: run folders by name, the best on validation first; it begins with that one.
+        first: the fitted model of the best one.
+        best: its evaluation on validation.
+        probabilities: returns the probability `[N]` of every validation target by a run's name.
         metric: by which the gain is measured.
         left: returns the seconds that are left.
         progress: receives what takes time.
     """
     begun = time.monotonic()
-    first = next(iter(runs.values()), None)
-    if first is None or not len(first.split.validation):
-        return None
     columns: dict[str, npt.NDArray[np.float64]] = {}
-    for name, fitted in runs.items():
+    for name in runs:
         seconds = (time.monotonic() - begun) / max(1, len(columns))
         if columns and left() < (1 + COST * min(MEMBERS, len(columns) + 1)) * seconds:
             break
-        found = target_probabilities([fitted.model.scorer()], fitted.split, fitted.protocol(), progress)
-        columns[name] = found[:, 0]
+        columns[name] = probabilities(name)
     scored = (time.monotonic() - begun) / len(columns)
-    chosen = greedy(np.stack(list(columns.values()), axis=1))
-    names = [list(columns)[place] for place in chosen]
+    names = [list(columns)[place] for place in greedy(np.stack(list(columns.values()), axis=1))]
     if len(names) < 2 or left() < COST * len(names) * scored:
         return None
     heard: list[Evaluation] = []
@@ -93,9 +88,11 @@ def find_blend(
         heard.append(evaluate(blended.scorer(), blended.split, "validation", blended.protocol(), progress=progress))
         return {}
 
-    fitted = blend({name: runs[name] for name in names}, measure=measure, callback=_Quiet(progress))
+    members: dict[str, FittedModel | Path] = {names[0]: first, **{name: runs[name] for name in names[1:]}}
+    fitted = blend(members, measure=measure, callback=_Quiet(progress))
     gain = paired_test(per_user(heard[0], metric), per_user(best, metric))
-    return Blended(fitted, heard[0], names, gain, time.monotonic() - begun)
+    kept = fitted if gain.low > 0 else None  # its interval excludes zero
+    return Blended(kept, heard[0], names, gain, time.monotonic() - begun)
 
 
 def greedy(probabilities: npt.NDArray[np.float64]) -> list[int]:

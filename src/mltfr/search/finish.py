@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from mltfr.evaluation import Evaluation, evaluate
+from mltfr.evaluation.mixture import target_probabilities
 from mltfr.pipeline import FittedModel, load_artifact
 from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
 from mltfr.pipeline.blend import seconds_of_a_request
@@ -74,11 +78,10 @@ class Found:
                 f"{duration(self.cheap.seconds)} instead of {duration(best.seconds)}. It is recommended."
             )
         if self.blended is not None:
-            gain = self.blended.gain
+            gain, kept = self.blended.gain, "is kept" if self.blended.fitted is not None else "is not kept"
             said.append(
-                f"A blend of {', '.join(self.blended.members)} {'is kept' if self.blended.pays else 'is not kept'}: "
-                f"it gains {gain.difference:+.4f} a user on validation over the best single one (95 % interval "
-                f"{gain.low:+.4f} to {gain.high:+.4f})."
+                f"A blend of {', '.join(self.blended.members)} {kept}: it gains {gain.difference:+.4f} a user on "
+                f"validation over the best single one (95 % interval {gain.low:+.4f} to {gain.high:+.4f})."
             )
         return said
 
@@ -98,23 +101,31 @@ def finish(
     """
     finished = [row for row in rows if row.state == "finished"]
     kept = [row for row in finished if kind in (None, row.kind) and (folder / row.run).exists()]
-    candidates = {row.run: load_artifact(folder / row.run) for row in kept[: CANDIDATES if kind is None else 1]}
     best_row = kept[0]
-    fitted = candidates[best_row.run]
-    evaluation = _validate(fitted, progress)
+    runs = {row.name: folder / row.run for row in kept[: CANDIDATES if kind is None else 1]}
+    fitted = first = load_artifact(folder / best_row.run)
+    evaluation = _validate(first, progress)
     timed: dict[str, float] = {}
-    for run, each in candidates.items():
+
+    def time_request(name: str, each: FittedModel) -> None:
         if clock.left > UNTIMED * clock.seconds:
-            timed[run] = 1000 * seconds_of_a_request(each.scorer(), fitted)
-    rows = [replace(row, milliseconds=round(timed[row.run], 3)) if row.run in timed else row for row in rows]
-    names = {row.run: row.name for row in rows}
+            timed[name] = round(1000 * seconds_of_a_request(each.scorer(), each), 3)
+
+    def probabilities(name: str) -> npt.NDArray[np.float64]:
+        """Time a run and return how probable the targets are; beside the best run it alone is loaded."""
+        each = first if runs[name] == folder / kept[0].run else load_artifact(runs[name])
+        time_request(name, each)
+        return target_probabilities([each.model.scorer()], each.split, each.protocol(), progress)[:, 0]
+
     blended = None
-    if len(candidates) > 1:  # else there is nothing to blend
+    if len(runs) > 1:
         progress.message("choosing a blend")
-        named = {names[run]: one for run, one in candidates.items()}
         reserve = AFTER_A_BLEND * at_the_end(clock.seconds)
-        blended = find_blend(named, evaluation, metric, lambda: clock.left - reserve, progress)
-    if blended is not None and blended.pays:
+        blended = find_blend(runs, first, evaluation, probabilities, metric, lambda: clock.left - reserve, progress)
+    else:  # there is nothing to blend
+        time_request(best_row.name, first)
+    rows = [replace(row, milliseconds=timed.get(row.name)) for row in rows]
+    if blended is not None and blended.fitted is not None:
         fitted, evaluation = blended.fitted, blended.evaluation
         parts = [row for row in finished if row.name in blended.members]
         best_row = Row(
@@ -124,7 +135,7 @@ def finish(
         )  # fmt: skip
         rows = [best_row, *rows]
     best_row = next(row for row in rows if row.run == best_row.run)
-    cheap, difference = _cheapest(folder, rows, best_row, evaluation, metric, clock, candidates, progress)
+    cheap, difference = _cheapest(folder, rows, best_row, evaluation, metric, clock, progress)
     document = _write_best(folder / BEST, fitted, progress)
     popularity = document["popularity"][metric]
     tested = {best_row.run: document["metrics"][metric]}
@@ -146,7 +157,6 @@ def _cheapest(
     evaluation: Evaluation,
     metric: str,
     clock: Clock,
-    loaded: Mapping[str, FittedModel],
     progress: Progress,
 ) -> tuple[Row | None, ScoreDifference | None]:
     """Return the cheapest row that is not visibly worse than the best one, and far cheaper, with the difference."""
@@ -157,8 +167,8 @@ def _cheapest(
             continue
         if row.seconds * CHEAPER > best.seconds:
             break
-        fitted = loaded.get(row.run) or load_artifact(folder / row.run)
-        difference = compare_scores(row.name, evaluation, _validate(fitted, progress), metric)
+        validated = _validate(load_artifact(folder / row.run), progress)
+        difference = compare_scores(row.name, evaluation, validated, metric)
         if difference is not None and not difference.better:
             return row, difference
     return None, None
