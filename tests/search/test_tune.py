@@ -14,7 +14,7 @@ from mltfr.errors import ConfigError
 from mltfr.pipeline import load_artifact
 from mltfr.search.tune import parse_space, tune
 from mltfr.search.work import launch_here
-from mltfr.study.job import CRASHED
+from mltfr.study.job import CRASHED, REFUSED, STOPPED
 from mltfr.study.launch import Ended
 from mltfr.study.sampler import Sampler
 from mltfr.study.space import Range
@@ -85,6 +85,38 @@ def test_a_trial_that_crashes_is_recorded_and_the_search_goes_on(log, tmp_path):
     aborted = tune_here(log, tmp_path / "aborted", failing, on_error="abort")
     assert aborted.aborted
     assert not (tmp_path / "aborted/best").exists()
+
+
+def test_a_trial_that_was_killed_is_tried_again_and_one_that_cannot_be_is_not(log, tmp_path):
+    tried = []
+
+    def command(stop_at, ends=None):
+        tried.clear()
+        stop = Event()
+
+        def launch(run, threads, _, kill):
+            tried.append(run.name)
+            if run.name == stop_at:
+                stop.set()
+            return (ends or {}).get(run.name) or launch_here(run, threads, Event(), kill)
+
+        return tune_here(log, tmp_path / "out", launch, resume=ends is None, stop=stop)
+
+    killed, refused = Ended(-9, "killed by signal 9"), Ended(REFUSED, "the loss is no number")
+    with pytest.raises(Interrupted):
+        command("3", {"1": killed, "2": refused, "3": Ended(STOPPED, "")})
+    assert tried == ["0", "1", "2", "3"]  # by the same command it is not
+    board = pl.read_parquet(tmp_path / "out/leaderboard.parquet").filter(state="failed")
+    assert dict(board.select("name", "error").iter_rows()) == {
+        "trial 1": "killed by signal 9", "trial 2": "the loss is no number"
+    }  # fmt: skip
+    with pytest.raises(Interrupted):
+        command("1")
+    assert tried == ["3", "1"]
+    outcome = command(None)
+    assert tried == []
+    assert outcome.failures == {"trial 2": "the loss is no number"}
+    assert sum(row.kind == "trial" and row.value is not None for row in outcome.rows) == 3
 
 
 def test_a_planted_optimum_is_found_within_30_trials_in_9_of_10_seeds():

@@ -121,7 +121,7 @@ class Work:
         tunings = tunings or {}
         schedule = TimedSchedule(
             waiting, 1 if here else self.jobs, clock=None if late else clock, tunings=tunings,
-            trials={group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()},
+            trials={group: tuning.left for group, tuning in tunings.items()},
         )  # fmt: skip
         shown = SearchProgress(self.progress, schedule, self.metric, self.journal, self.rows, self._after_a_failure)
         kept = {cell.name for cell in waiting}

@@ -102,7 +102,7 @@ def run_study(
             cells = select(plan, only)
         schedule = Schedule(cells, jobs or default_jobs(study.threads))
         tunings = _tunings(study, cells, folder, inputs)
-        schedule.trials = {group: tuning.trials - len(tuning.records) for group, tuning in tunings.items()}
+        schedule.trials = {group: tuning.left for group, tuning in tunings.items()}
         kept = {cell.name for cell in plan} if study.keep_runs else needed(plan)
         _mark_finished(schedule, folder, inputs, tunings, kept)
         write_text(folder.path / STUDY, resolved(file, study, plan, inputs))

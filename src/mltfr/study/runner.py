@@ -165,11 +165,11 @@ class Runner:
             self.schedule.trials[tuning.group] = 0
             return
         if ended.code == DONE:
-            tuning.tell_result(job.run)
+            record = tuning.tell_result(job.run)
         else:
-            tuning.tell(None, error=ended.last_error)
+            record = tuning.tell(None, error=ended.last_error, again=ended.code != REFUSED)
         self.schedule.trials[tuning.group] -= 1
-        self.progress.tried(tuning.group, tuning.records[-1])
+        self.progress.tried(tuning.group, record)
 
     def _fail(self, cells: list[Cell], last_error: str) -> None:
         for cell in cells:

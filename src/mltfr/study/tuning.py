@@ -38,7 +38,8 @@ class GroupTuning:
         metric: the validation metric that decides.
         spec: returns the specification of a trial from its settings.
         alone: whether the search is all there is: the run of the best trial is kept, since no cell is trained with
-            its settings, and a trial that crashes counts as failed.
+            its settings, and a trial that crashes counts as failed. One that was killed, or failed for other reasons
+            than its settings, is tried once more, behind the others, by whoever continues the search.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -65,15 +66,22 @@ class GroupTuning:
         self.trials = tuning.trials if self.space else 0
         self.sampler = Sampler(self.space, tuning.seed, STARTUP_ALONE if alone else STARTUP)
         self.records: list[dict[str, Any]] = []
+        self.again: list[dict[str, Any]] = []
         self.proposal: Settings | None = None
         for record in self._read()[: self.trials]:
             self._replay(record)
+        self.again = [record for record in self.records if record.get("again")]
         self._clean_up()
+
+    @property
+    def left(self) -> int:
+        """Trials that are still to come."""
+        return self.trials - len(self.records) + len(self.again)
 
     @property
     def done(self) -> bool:
         """Whether all trials are recorded."""
-        return len(self.records) >= self.trials
+        return self.left <= 0
 
     def next(self) -> JobSpec:
         """Return the specification of the next trial; the same one until `tell`.
@@ -81,43 +89,47 @@ class GroupTuning:
         Raises:
             ConfigError: the sampler's settings do not fit together; `tell` it as a failure.
         """
-        return self.spec(self._applied(self._propose()))
+        return self.spec(self._applied(self._propose() if self._retried is None else self._retried["settings"]))
 
     def prepare(self, spec: JobSpec) -> Path:
         """Return the run folder of the next trial and write its specification; an earlier trial's run is removed."""
-        run = self.folder / str(len(self.records))
+        run = self.folder / str(len(self.records) if self._retried is None else self._retried["trial"])
         if run.exists() and not (spec_file(run).exists() and read_spec(run).fingerprint == spec.fingerprint):
             remove_run(run)
         write_spec(run, spec)
         return run
 
-    def tell_result(self, run: Path) -> None:
-        """Record the trial from its finished run folder."""
+    def tell_result(self, run: Path) -> dict[str, Any]:
+        """Record the trial from its finished run folder, and return the record."""
         found = read_run(run, ())
-        self.tell(found.metrics["metrics"][self.metric], found.epochs, found.manifest["wall_seconds"])
+        return self.tell(found.metrics["metrics"][self.metric], found.epochs, found.manifest["wall_seconds"])
 
-    def tell(self, value: float | None, epochs: int = 0, seconds: float = 0.0, error: str | None = None) -> None:
-        """Record the trial that `next` returned, and tell the sampler.
+    def tell(
+        self, value: float | None, epochs: int = 0, seconds: float = 0.0, error: str | None = None, again: bool = False
+    ) -> dict[str, Any]:
+        """Record the trial that `next` returned, tell the sampler, and return the record.
 
         Args:
             value: validation score; None where the settings did not allow a training.
             epochs: epochs run.
             seconds: what it took.
             error: why there is no value.
+            again: whether it failed for other reasons than its settings.
         """
-        settings = self._propose()
-        record = {
-            "trial": len(self.records),
-            "settings": settings,
-            "value": value,
-            "epochs": epochs,
-            "seconds": seconds,
-            "error": error,
-            "fingerprint": self._fingerprint(settings),
-        }
-        self._learn(record)
+        result = {"value": value, "epochs": epochs, "seconds": seconds, "error": error}
+        if again:
+            result["again"] = True
+        if (record := self._retried) is not None:
+            del self.again[0], record["again"]
+            record |= {**result, "retried": True}  # the sampler has been told that it failed
+        else:
+            settings = self._propose()
+            fingerprint = self._fingerprint(settings)
+            record = {"trial": len(self.records), "settings": settings, **result, "fingerprint": fingerprint}
+            self._learn(record)
         write_json_lines(self.file, map(sealed, self.records))
         self._clean_up()
+        return record
 
     def best(self) -> dict[str, Any] | None:
         """Return the record of the best trial, the earliest of equals; None where none succeeded."""
@@ -151,11 +163,17 @@ class GroupTuning:
             self.proposal = self.sampler.ask() if self.records else self.untuned
         return self.proposal
 
+    @property
+    def _retried(self) -> dict[str, Any] | None:
+        """The record of the trial that is tried once more now; None while others are to come."""
+        return self.again[0] if self.again and len(self.records) >= self.trials else None
+
     def _learn(self, record: dict[str, Any]) -> None:
+        value = None if record.get("retried") else record["value"]
         if self.records:
-            self.sampler.tell(record["value"])
-        elif record["value"] is not None:
-            self.sampler.add(self.untuned, record["value"])
+            self.sampler.tell(value)
+        elif value is not None:
+            self.sampler.add(self.untuned, value)
         self.records.append(record)
         self.proposal = None
 
