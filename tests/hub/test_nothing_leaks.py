@@ -147,6 +147,18 @@ def test_a_card_that_the_hub_refuses_leaves_nothing_behind(runs: dict[str, Recom
     assert hub.repositories == {}
 
 
+def test_the_card_goes_to_the_hub_that_is_set_alone(
+    runs: dict[str, Recommender], hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to_another_hub(*_: object) -> None:
+        raise AssertionError("huggingface-hub before 2.2 asks one hub, whichever is set")
+
+    monkeypatch.setattr("huggingface_hub.ModelCard.validate", to_another_hub)
+    runs["bare"].push_to_hub("me/shop", license="mit")
+    asked = [path for path in hub.paths if path.startswith("POST")]
+    assert asked.index("POST /api/validate-yaml") < asked.index("POST /api/repos/create")
+
+
 @pytest.mark.parametrize("given", ["argument", "variable"])
 def test_a_token_is_in_no_log_and_no_traceback(
     given: str, runs: dict[str, Recommender], hub: FakeHub, monkeypatch: pytest.MonkeyPatch,

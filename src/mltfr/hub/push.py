@@ -82,8 +82,8 @@ def push(
         with hub_errors(hub, name, "uploaded", token):
             if variable := offline_by(hub):
                 raise ConfigError(f"{name}: {variable}=1 forbids uploading it. Unset it.")
-            _check_card(hub, name, text, licence)
             api = hub.HfApi(token=token, library_name="mltfr")
+            _check_card(hub, api, name, text, licence)
             stale = _make_room(hub, api, name, files, private or with_users, with_users)
             operations: list[Any] = [hub.CommitOperationAdd(file, str(folder / file)) for file in files]
             operations += [hub.CommitOperationDelete(file) for file in stale]
@@ -95,19 +95,23 @@ def push(
     return Pushed(str(done.commit_url), str(done.oid), licence, tuple(files), size)
 
 
-def _check_card(hub: Any, name: HubName, text: str, licence: str) -> None:
+def _check_card(hub: Any, api: Any, name: HubName, text: str, licence: str) -> None:
     """Ask the hub whether it takes the card, before anything is made there.
+
+    `ModelCard.validate` of huggingface-hub before 2.2 would send the card to huggingface.co, whatever hub is set.
 
     Raises:
         ConfigError: it does not know the licence.
         FetchError: it refuses the card for something else.
     """
-    try:
-        hub.ModelCard(text).validate()
-    except ValueError as error:
-        if "license" in str(error):
-            raise unknown_licence(licence) from None
-        raise FetchError(f"{name}: the hub refuses the card ({reason_of(error)}). Nothing was uploaded.") from None
+    asked = {"repoType": "model", "content": text}
+    address = f"{api.endpoint}/api/validate-yaml"
+    answer = hub.utils.get_session().post(address, json=asked, headers={"Accept": "text/plain"})
+    if answer.status_code == 400:
+        if "license" in answer.text:
+            raise unknown_licence(licence)
+        raise FetchError(f"{name}: the hub refuses the card ({reason_of(answer.text)}). Nothing was uploaded.")
+    hub.utils.hf_raise_for_status(answer)
 
 
 def _make_room(

@@ -77,8 +77,8 @@ def offline_by(hub: Any) -> str:
     return "HF_HUB_OFFLINE" if hub.constants.HF_HUB_OFFLINE else ""
 
 
-def reason_of(error: Exception) -> str:
-    """Return what an error says, in one line."""
+def reason_of(error: Exception | str) -> str:
+    """Return what an error, or an answer, says, in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
