@@ -100,7 +100,7 @@ def _texts(ids: pl.Series, what: str) -> pl.Series:
         return id_texts(ids, what)
     inner: Any = ids.dtype.inner
     lists = ids.cast(pl.List(inner))
-    id_texts(lists.explode(), what)  # refuses what is no id
+    id_texts(lists.explode(empty_as_null=False), what)  # refuses what is no id
     if inner.is_float():
         lists = lists.list.eval(pl.element().fill_nan(None).cast(pl.Int64))
     elif isinstance(inner, pl.Decimal):

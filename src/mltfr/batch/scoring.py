@@ -88,7 +88,7 @@ class PartScorer:
     def _requests(self, users: pl.DataFrame) -> Requests:
         column = users[CODES] if CODES in users.columns else users[ITEMS]
         lengths = column.list.len().to_numpy().astype(np.int64)          # [U]
-        flat = column.filter(column.list.len() > 0).explode()            # [T]
+        flat = column.filter(column.list.len() > 0).explode(empty_as_null=False)  # [T]
         unknown: Counter[str] = Counter()
         user_ids, strips = users["user_id"], [Strip("user_id"), Strip("items")]
         if column.name == CODES:

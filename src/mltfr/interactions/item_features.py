@@ -109,7 +109,7 @@ def _read_parquet(path: Path) -> tuple[list[str], Floats]:
         lengths = values.list.len()
         if values.null_count() or lengths.n_unique() > 1 or not lengths.max():
             raise DataError(f"{path}: the lists in {lists[0]} must have one length, the width of the vectors.")
-        flat = values.explode().fill_null(float("nan")).to_numpy()
+        flat = values.explode(empty_as_null=False).fill_null(float("nan")).to_numpy()
         return ids.to_list(), flat.reshape(len(ids), -1).astype(np.float32)
     if lists or not numeric:
         raise DataError(f"{path}: found {len(lists)} columns of lists and {len(numeric)} of numbers. {EXPECTED}.")

@@ -74,7 +74,7 @@ def words_of(texts: pl.Series) -> ItemWords:
         some = texts.slice(start, CHUNK)
         found = some.str.replace_all(_POSSESSIVE, "").str.extract_all(WORD)
         row = pl.arange(start, start + len(some), dtype=pl.Int32, eager=True)
-        table = pl.DataFrame({"row": row, "word": found}).explode("word").drop_nulls()
+        table = pl.DataFrame({"row": row, "word": found}).explode("word", empty_as_null=False).drop_nulls()
         words = table["word"].unique(maintain_order=True)
         code = [codes.setdefault(normal(word), len(codes)) for word in words]
         rows.append(table["row"].to_numpy())

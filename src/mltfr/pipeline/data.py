@@ -121,7 +121,7 @@ def load_split(folder: Path, method: str, left_out: dict[str, int], new_items: S
     examples = pl.read_parquet(folder / EXAMPLES)
     check_ids(users["user_id"], "a user")
     lengths = users["items"].list.len().to_numpy().astype(np.int64)
-    flat = users["items"].explode().to_numpy().astype(np.int32)
+    flat = users["items"].explode(empty_as_null=False).to_numpy().astype(np.int32)
     vocabulary, others = load_vocabulary(folder), None
     if new_items:
         outside = flat[(flat == UNKNOWN) | (flat > len(vocabulary))] - len(vocabulary) - 1

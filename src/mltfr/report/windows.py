@@ -30,7 +30,7 @@ def rolled_cells(results: pl.DataFrame) -> pl.DataFrame:
     runs = _runs(results).filter(pl.col("cells").list.len() == pl.col("windows"))
     return runs.select("cells", *(pl.col(name).list.join(" ") for name in TABLE_KEY[1:])).select(
         pl.col("cells").alias("cell"), pl.col("cells").list.first().alias("whole"), *TABLE_KEY[1:]
-    ).explode("cell")  # fmt: skip
+    ).explode("cell", empty_as_null=False)  # fmt: skip
 
 
 def incomplete(results: pl.DataFrame) -> list[str]:

@@ -66,6 +66,5 @@ def _read(path: Path, skip_invalid: bool, colon: bool) -> RawTable:
     items = table.frame.select(pl.col("words").list.first().alias(USER), pl.col("words").list.slice(start).alias(ITEM))
     ends = np.cumsum(items[ITEM].list.len().to_numpy())
     place = table.place
-    return replace(
-        table, frame=items.explode(ITEM), place=lambda row: place(int(np.searchsorted(ends, row, "right")))
-    )
+    flat = items.explode(ITEM, empty_as_null=False)
+    return replace(table, frame=flat, place=lambda row: place(int(np.searchsorted(ends, row, "right"))))

@@ -180,7 +180,7 @@ def read_lines(path: Path) -> pl.Series:
             text = block.decode()
         except UnicodeDecodeError as error:
             raise not_text(path) from error
-        parts.append(pl.Series("line", [text.removesuffix("\n")]).str.split("\n").explode())
+        parts.append(pl.Series("line", [text.removesuffix("\n")]).str.split("\n").explode(empty_as_null=False))
         room.take(len(block))
     lines = pl.concat(parts)
     return lines.set(~lines.str.contains(r"\S"), None)
