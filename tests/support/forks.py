@@ -12,7 +12,7 @@ from pathlib import Path
 SERVER = get_context("forkserver")
 SERVER.set_forkserver_preload([
     "duckdb", "mltfr.cli.main", "mltfr.batch", "mltfr.interactions.prepare", "mltfr.pipeline.models",
-    "mltfr.report.write",
+    "mltfr.report.write", "mltfr.search.auto", "polars.testing", "pytest",
 ])  # fmt: skip
 """It computes nothing: libraries make their threads on use, after the fork."""
 
