@@ -68,6 +68,14 @@ def auto(
     seed: Annotated[int, typer.Option(min=0, help="Seed of draws and trainings.")] = 0,
     jobs: Jobs = None,
     on_error: OnError = "continue",
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Then fit what is chosen anew on all of the log, validation and test too, into OUT/refitted; the time "
+            "of that comes on top.",
+        ),
+    ] = False,
     resume: Resume = False,
     *,
     reading: Reading,
@@ -91,7 +99,7 @@ def auto(
     data, settings = read_request(file, with_options(set_, where, reading), config, item_names, name_columns)
     request = Request(
         data, seconds_of(time_, "--time"), settings, preset, trials, metric, listed(tokens), seed, jobs=jobs,
-        on_error=on_error,
+        on_error=on_error, refit=refit,
     )  # fmt: skip
     with stoppable(to_resume(out)) as stop:
         outcome = search(request, out, resume=resume, stop=stop, began=began)
@@ -155,6 +163,7 @@ def show(outcome: Outcome, metric: str, out: Path) -> None:
         say(f"mltfr: {name} failed: {error}", err=True)
     if outcome.aborted:
         raise typer.Exit(1)
-    say(f"Run written to {out / 'best'}. Next: mltfr recommend {out / 'best'} --out recommendations.csv")
+    run = out / (outcome.refitted or "best")
+    say(f"Run written to {run}. Next: mltfr recommend {run} --out recommendations.csv")
     if outcome.recommended is not None:
         say(f"Recommended instead: mltfr recommend {out / outcome.recommended} --out recommendations.csv")

@@ -148,6 +148,17 @@ class Split:
             return replace(self, vocabulary=vocabulary, target_items=items, others=None)
         return replace(self, vocabulary=vocabulary, histories=Histories(self.histories.offsets, items), others=None)
 
+    def everything(self) -> Self:
+        """Return the split whose training part is all there is, with codes for all items, and nothing held out."""
+        data = self.with_items(self.others.item_ids) if self.others is not None else self
+        items = data.histories.items
+        counts = np.bincount(items[items > 0], minlength=len(data.vocabulary) + 1)
+        none = Examples(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return replace(
+            data, vocabulary=Vocabulary(data.vocabulary.item_ids, counts), train_length=data.histories.lengths,
+            validation=none, test=none, left_out={}, training=None, target_items=None,
+        )  # fmt: skip
+
     def train_histories(self) -> Histories:
         """Return the training histories alone, without held-out items."""
         if self.training is not None:

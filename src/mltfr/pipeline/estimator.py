@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Event
@@ -33,6 +33,7 @@ class Session:
             values.
         fingerprint: hash of all that a checkpoint depends on.
         teacher: what the training learns from beside the targets; None for nothing.
+        ends: epoch after which each round ends, where nothing is held out to choose it by; empty where validation does.
     """
 
     callback: Callback
@@ -43,6 +44,7 @@ class Session:
     parent: FittedModel | None = None
     fingerprint: str = ""
     teacher: Teacher | None = None
+    ends: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,9 @@ class NeuralEstimator:
         checkpoint = session.checkpoint
         if checkpoint is None and session.parent is not None:
             checkpoint = self._warm_start(session.parent, data, tables, shard, session.callback)
+        unseen = None
+        if not session.ends:
+            unseen = unseen_histories(data, config.backbone.max_length, config.seed)  # type: ignore[union-attr]
         trained = train(
             lambda: build_model(config, items, tables.tokens, tables.item_vectors, tables.names),
             build_loss(config, data.vocabulary.counts),
@@ -144,11 +147,12 @@ class NeuralEstimator:
             teacher=session.teacher,
             checkpoints=session.checkpoints,
             checkpoint=checkpoint,
-            unseen=unseen_histories(data, config.backbone.max_length, config.seed),  # type: ignore[union-attr]
+            unseen=unseen,
             fingerprint=session.fingerprint,
             callback=session.callback,
             stop=session.stop,
             enough=session.enough,
+            ends=session.ends,
         )
         model = cast(NeuralModel, trained.model.eval())
         facts = {"rounds": trained.rounds, "best_epoch": trained.best_epoch, "parameters": count_parameters(model)}

@@ -89,7 +89,7 @@ def find_blend(
         return {}
 
     members: dict[str, FittedModel | Path] = {names[0]: first, **{name: runs[name] for name in names[1:]}}
-    fitted = blend(members, measure=measure, callback=_Quiet(progress))
+    fitted = blend(members, measure=measure, callback=Quiet(progress))
     gain = paired_test(per_user(heard[0], metric), per_user(best, metric))
     kept = fitted if gain.low > 0 else None  # its interval excludes zero
     return Blended(kept, heard[0], names, gain, time.monotonic() - begun)
@@ -118,14 +118,16 @@ def _likelihood(probabilities: npt.NDArray[np.float64]) -> float:
     return float(np.log(np.maximum(mixed, np.finfo(np.float64).tiny)).sum())
 
 
-class _Quiet(Callback):
+class Quiet(Callback):
     """Passes steps on, and no lines."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
 
     def start(self, task: str, total: int | None = None, done: int = 0) -> None:
+        """Pass on that a task begins."""
         self.progress.start(task, total, done)
 
     def advance(self, steps: int = 1) -> None:
+        """Pass on that some steps are done."""
         self.progress.advance(steps)

@@ -5,6 +5,7 @@
     cells/NAME/            the run folder of everything that was tried, as `mltfr fit` writes it; one that was not
                            trained to its end has a checkpoint instead of a manifest. NAME.json: what it is made from
     best/                  the run that was chosen, with its test score
+    refitted/              the same recommender, fitted to all of the log, where that was asked for
     leaderboard.parquet    everything that was tried, best first; written anew whenever something ends
     report.html            what was found
 """
@@ -21,7 +22,8 @@ from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.lock import locked, naming_the_holder
 from mltfr.study.folder import CELLS, TUNING, StudyFolder
 
-SEARCH, LEADERBOARD, REPORT, BEST = "search.toml", "leaderboard.parquet", "report.html", "best"
+SEARCH, LEADERBOARD, REPORT = "search.toml", "leaderboard.parquet", "report.html"
+BEST, REFITTED = "best", "refitted"
 
 
 def check_search(path: Path, resume: bool) -> None:

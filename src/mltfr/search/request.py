@@ -29,6 +29,7 @@ class Request:
         threads: threads of a process.
         jobs: processes at once; None for as many as the cores allow.
         on_error: whether the search goes on after a failure, or ends.
+        refit: whether what is chosen is fitted anew on all of the log at the end, behind the time.
     """
 
     data: DataConfig
@@ -42,6 +43,7 @@ class Request:
     threads: int = 1
     jobs: int | None = None
     on_error: OnError = "continue"
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Outcome:
         aborted: whether it ended because of one.
         recommended: the run folder, relative to the search's, of a run that is far cheaper than the best one and within
             noise of it; None where there is none.
+        refitted: the run folder, likewise, of what was refitted; None where nothing was.
     """
 
     rows: list[Row]
@@ -62,3 +65,4 @@ class Outcome:
     failures: dict[str, str] = field(default_factory=dict)
     aborted: bool = False
     recommended: str | None = None
+    refitted: str | None = None

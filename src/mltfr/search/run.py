@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from mltfr.config import differences, dump_toml, load_toml
 from mltfr.errors import RunError
+from mltfr.interactions import Split
 from mltfr.pipeline.inputs import check_files
+from mltfr.pipeline.refit import check_refit
 from mltfr.search.arms import DATA, baselines_in_time
 from mltfr.search.check import check_inputs
 from mltfr.search.clock import Clock, at_the_end
 from mltfr.search.finish import finish
-from mltfr.search.folder import LEADERBOARD, SEARCH, check_search, open_search
+from mltfr.search.folder import LEADERBOARD, REFITTED, SEARCH, check_search, open_search
 from mltfr.search.inputs import SearchInputs
 from mltfr.search.journal import REMEDY, Journal
+from mltfr.search.refit import refit_best
 from mltfr.search.report import write_search_page
 from mltfr.search.request import Outcome, Request
 from mltfr.search.rows import Row, name_of, read_board
@@ -24,7 +28,7 @@ from mltfr.search.work import Aborted, Work
 from mltfr.storage.duration import duration
 from mltfr.storage.files import write_text
 from mltfr.storage.folder import damaged
-from mltfr.storage.progress import show_progress
+from mltfr.storage.progress import Progress, show_progress
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
 from mltfr.study.fingerprint import files_of
@@ -61,9 +65,11 @@ def run_search(
         launch: trains a run in a process.
         kind: kind of the rows among which is chosen; None for all, and a blend of them.
     """
-    clock, metric = Clock(request.seconds, began=began), study.metrics[0]
+    clock, metric, stop = Clock(request.seconds, began=began), study.metrics[0], stop or Event()
     starting = clock.spent
     plan = make_plan(study)
+    if request.refit:
+        check_refit(plan[-1].config)
     check_search(out, resume)
     check_files(plan[-1].config)
     with show_progress() as progress:
@@ -73,10 +79,10 @@ def run_search(
             journal = Journal(folder.path, clock)
             _check_same(folder.path, study, plan, request, inputs, journal)
             if (out / LEADERBOARD).exists() and (found := journal.find("found")) is not None:
-                return _shown_again(out, request, found)
+                return _with_refit(_shown_again(out, request, found), request, out, data, progress, stop)
             baselines, skipped = baselines_in_time([cell for cell in plan if cell.baseline], data, request.seconds)
             jobs = request.jobs or default_jobs(request.threads)
-            work = Work(folder, inputs, clock, journal, metric, jobs, progress, stop or Event(), launch,
+            work = Work(folder, inputs, clock, journal, metric, jobs, progress, stop, launch,
                         starting, request.on_error == "abort")  # fmt: skip
             with journal.beating():
                 try:
@@ -84,7 +90,8 @@ def run_search(
                 except Aborted:
                     rows = work.rows()
                     return Outcome(rows, failures=_failures(rows), aborted=True)
-                return _ended(work, about, request, kind)
+                outcome = _ended(work, about, request, kind)
+            return _with_refit(outcome, request, out, data, progress, stop)
 
 
 def _ended(work: Work, about: str, request: Request, kind: str | None) -> Outcome:
@@ -109,6 +116,16 @@ def _ended(work: Work, about: str, request: Request, kind: str | None) -> Outcom
     recommended = found.cheap.run if found.cheap is not None else None
     work.journal.add("found", lines=lines, seconds=request.seconds, recommended=recommended)
     return Outcome(found.rows, lines, _failures(found.rows), recommended=recommended)
+
+
+def _with_refit(
+    outcome: Outcome, request: Request, folder: Path, data: Split, progress: Progress, stop: Event
+) -> Outcome:
+    """Return what came of a search, with what is chosen fitted anew to all of the log, where that is asked for."""
+    if not request.refit:
+        return outcome
+    said = refit_best(folder, outcome.rows, data, progress, stop)
+    return replace(outcome, lines=[*outcome.lines, said], refitted=REFITTED)
 
 
 def _shown_again(out: Path, request: Request, found: Mapping[str, Any]) -> Outcome:

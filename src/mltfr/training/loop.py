@@ -62,6 +62,8 @@ class Round:
         callback: called on progress.
         stop: when set, the round saves a checkpoint and raises.
         enough: when set, the epoch is cut short, and is the last one; none begins where one is kept already.
+        ends: epoch after which the round ends with the weights of that moment, where nothing is held out to choose by;
+            None where validation chooses.
         kept: best weights of the round before, which every checkpoint holds too; empty where they are not kept.
     """
 
@@ -83,9 +85,10 @@ class Round:
         callback: Callback | None = None,
         stop: Event | None = None,
         enough: Event | None = None,
+        ends: int | None = None,
         kept: dict[str, Tensor] | None = None,
     ) -> None:
-        self.kept = kept or {}
+        self.kept, self.ends = kept or {}, ends
         self.group, self.loss, self.samples, self.validate, self.config = group, loss, samples, validate, config
         self.epochs, self.state, self.seed, self.rounds = epochs, state, seed, rounds
         self.checkpoints, self.unseen, self.fingerprint = checkpoints, unseen, fingerprint
@@ -206,8 +209,13 @@ class Round:
         state, config = self.state, self.config
         epoch, mean = state.epoch + 1, state.loss_sum / state.batch
         record: Record = {"round": state.round, "epoch": epoch, "step": state.step, "loss": mean}
-        last = epoch == self.epochs or self.cut
-        if epoch % config.advanced.validate_every == 0 or last:
+        last = epoch in (self.epochs, self.ends) or self.cut
+        if self.ends is not None and last:
+            self.loss.eval()
+            self.step.apply_pending()
+            state.best, state.best_epoch = 0.0, epoch
+            self.best_weights = copied(self.model.state_dict(), self.best_weights)
+        elif self.ends is None and (epoch % config.advanced.validate_every == 0 or last):
             self.loss.eval()
             self.step.apply_pending()
             metrics = self.validate()

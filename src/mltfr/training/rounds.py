@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -79,6 +79,7 @@ def train(
     callback: Callback | None = None,
     stop: Event | None = None,
     enough: Event | None = None,
+    ends: Sequence[int] = (),
 ) -> Trained:
     """Train a model through all of its fusion's rounds.
 
@@ -104,6 +105,7 @@ def train(
         stop: when set, training saves a checkpoint and raises.
         enough: when set, training ends as after its last epoch, with the best weights so far; a further round is left
             out.
+        ends: epoch after which each round ends, where nothing is held out to choose it by; there are as many rounds.
 
     Raises:
         Interrupted: `stop` was set.
@@ -116,7 +118,7 @@ def train(
     samples = make_samples(config, model, histories, objective)
     callback.message(_samples_in_words(config, model))
     sparse = uses_sparse_updates(config, loss, model.items, taught=teacher is not None)
-    rounds = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
+    rounds = len(ends) or (model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1)
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())
     tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint is not None else None)
     kept = under_prefix(KEPT, tensors or {})
@@ -154,6 +156,7 @@ def train(
             callback=Callbacks([callback, meter]),
             stop=stop,
             enough=enough,
+            ends=ends[number - 1] if ends else None,
             kept=kept,
         )
         if tensors is not None:

@@ -1,0 +1,90 @@
+"""A fitted run's recommender, fitted anew on all of its log, with as many epochs as validation had chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Event
+from typing import Any
+
+from mltfr.errors import ConfigError
+from mltfr.interactions import Split
+from mltfr.pipeline.config import RunConfig
+from mltfr.pipeline.estimator import Session
+from mltfr.pipeline.estimators import make_estimator
+from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.inputs import read_tables
+from mltfr.pipeline.models import BlendModel
+from mltfr.pipeline.names import read_names
+from mltfr.training import Callback
+
+REFIT = "refit"
+"""Field of the manifest of what was refitted."""
+
+
+def check_refit(config: RunConfig) -> None:
+    """Refuse settings whose models cannot be fitted without a validation split.
+
+    Raises:
+        ConfigError: two rounds are weighed on it, a teacher has learned from less, or new items are placed by it.
+    """
+    refused = {
+        "training.keep_rounds": config.training.keep_rounds,
+        "distillation.teacher": bool(config.distillation.teacher),
+        "names.new_items": config.names.new_items,
+    }
+    for key, is_set in refused.items():
+        if is_set:
+            raise ConfigError(f"'{key}' is set, which needs a validation split, and a refit has none. Leave one out.")
+
+
+def refit(fitted: FittedModel, data: Split, callback: Callback, stop: Event | None = None) -> FittedModel:
+    """Return a fitted run's recommender fitted anew on all interactions, without scores of its own.
+
+    A network is trained for as many epochs, of each round, as validation had chosen; nothing is held out.
+
+    Args:
+        fitted: the run; its scores stay beside the refitted model.
+        data: its log with nothing held out, see `Split.everything`.
+        callback: told what takes time.
+        stop: when set, the training ends and `Interrupted` is raised.
+
+    Raises:
+        ConfigError: see `check_refit`; or a blend, whose members are refitted one by one.
+        Interrupted: `stop` was set.
+    """
+    started, config = time.monotonic(), fitted.config
+    check_refit(config)
+    estimator, ends = make_estimator(config), epochs_of_rounds(fitted)
+    tables = read_tables(config, data, callback, read_names(config, data.vocabulary))
+    session = Session(callback, stop, ends=ends)
+    result = estimator.fit(data, tables, session)
+    facts = {**fitted.facts, **tables.facts, **result.facts, REFIT: _told(data, ends)}
+    facts["wall_seconds"] = round(time.monotonic() - started, 1)
+    return FittedModel(config, result.model, data, facts, fitted.metrics, result.history)
+
+
+def refit_blend(blended: FittedModel, members: Sequence[FittedModel], data: Split) -> FittedModel:
+    """Return a blend of refitted members, in its order, with its weights.
+
+    Args:
+        blended: the blend.
+        members: its members, refitted.
+        data: the log with nothing held out.
+    """
+    if not isinstance(blended.model, BlendModel):
+        raise TypeError(f"{blended!r} is no blend")
+    model = blended.model.with_members([member.model for member in members])
+    facts = {**blended.facts, REFIT: _told(data, ())}
+    return replace(blended, model=model, split=data, facts=facts)
+
+
+def epochs_of_rounds(fitted: FittedModel) -> tuple[int, ...]:
+    """Return the best epoch of every round that a network was trained in; nothing of a baseline."""
+    best = {record["round"]: record["epoch"] for record in fitted.history if record.get("best")}
+    return tuple(best[number] for number in sorted(best))
+
+
+def _told(data: Split, ends: Sequence[int]) -> dict[str, Any]:
+    return {"interactions": data.training_interactions, "epochs": list(ends), "scores": "of the run before the refit"}

@@ -1,0 +1,59 @@
+"""What a search has chosen, fitted anew on all of the log: training, validation and test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from mltfr.interactions import Split
+from mltfr.pipeline import load_artifact
+from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
+from mltfr.pipeline.models import BLEND, BlendModel
+from mltfr.pipeline.refit import refit, refit_blend
+from mltfr.search.blends import Quiet
+from mltfr.search.folder import BEST, REFITTED
+from mltfr.search.rows import Row
+from mltfr.storage.duration import duration
+from mltfr.storage.folder import MANIFEST
+from mltfr.storage.progress import Progress
+
+
+def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progress, stop: Event) -> str:
+    """Write the run of the chosen recommender, fitted to all of the log, and return what there is to say.
+
+    Of a blend every member is fitted anew, and its weights stay. One that is there already is kept.
+
+    Args:
+        folder: the search folder, with its best run.
+        rows: the leaderboard.
+        split: the log, split.
+        progress: receives what takes time.
+        stop: when set, a training at work ends without a run.
+
+    Raises:
+        ConfigError: see `check_refit`.
+        Interrupted: `stop` was set.
+    """
+    begun, best, data = time.monotonic(), load_artifact(folder / BEST), split.everything()
+    name = rows[0].name
+    said = (
+        f"{name} was refitted on all {data.training_interactions:,} interactions, validation and test among them"
+        f"{', every member of it, with its weights as they were' if BLEND in best.facts else ''}. Its scores are those "
+        "of the chosen run before the refit: nothing is held out to score this one."
+    )
+    if (folder / REFITTED / MANIFEST).exists():
+        return said
+    quiet = Quiet(progress)
+    progress.message(f"refitting {name} on all interactions, behind the time of the search")
+    if isinstance(best.model, BlendModel):
+        runs = {row.name: folder / row.run for row in rows}
+        names = [member["run"] for member in best.facts[BLEND]["members"]]
+        fitted = refit_blend(best, [refit(load_artifact(runs[each]), data, quiet, stop) for each in names], data)
+    else:
+        fitted = refit(best, data, quiet, stop)
+    remove_run(folder / REFITTED)  # of a command that was killed here
+    with open_run(folder / REFITTED, resume=False):
+        save_artifact(fitted, folder / REFITTED)
+    return f"{said} It took {duration(time.monotonic() - begun)} more."

@@ -1,0 +1,113 @@
+"""What a search has chosen, fitted anew to all of the log."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from threading import Event
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mltfr import Recommender
+from mltfr.errors import ConfigError
+from mltfr.interactions import load_interactions
+from mltfr.pipeline import load_artifact
+from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
+from mltfr.pipeline.blend import blend
+from mltfr.pipeline.inputs import split_log
+from mltfr.pipeline.refit import epochs_of_rounds
+from mltfr.search import refit as module
+from mltfr.search.refit import refit_best
+from mltfr.storage.progress import SILENT
+from support.small_search import search_here, write_log
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A search whose log has an item that training has not seen."""
+    folder = tmp_path_factory.mktemp("refit")
+    log = write_log(folder / "log.csv")
+    frame = pl.read_csv(log, schema_overrides={"item_id": pl.String})
+    last = pl.int_range(pl.len()) == pl.len() - 1
+    frame.with_columns(item_id=pl.when(last).then(pl.lit("late")).otherwise("item_id")).write_csv(log)
+    return log, folder / "out", search_here(log, folder / "out", preset="quick", trials=0, refit=True)
+
+
+def everything(log, fitted):
+    return split_log(fitted.config, load_interactions(log))[1]
+
+
+def test_the_chosen_run_is_refitted_on_everything_and_recommends(searched):
+    log, out, outcome = searched
+    best, refitted = load_artifact(out / "best"), load_artifact(out / "refitted")
+    rows = pl.read_csv(log).height
+    assert refitted.split.training_interactions == rows > best.split.training_interactions
+    assert "late" in refitted.split.vocabulary.codes
+    assert not len(refitted.split.validation)
+    assert not len(refitted.split.test)
+    assert refitted.metrics == best.metrics
+    assert refitted.facts["refit"]["scores"] == "of the run before the refit"
+    assert outcome.refitted == "refitted"
+    assert f"refitted on all {rows:,} interactions" in outcome.lines[-1]
+    lists = Recommender.load(out / "refitted").recommend(k=3)
+    assert set(lists["user_id"]) == set(map(str, refitted.split.user_ids))
+
+
+def chosen(out, folder, fitted):
+    """Make a copy of a search whose choice is another run."""
+    copy = shutil.copytree(out, folder / "out")
+    for run in ("best", "refitted"):
+        remove_run(copy / run)
+    with open_run(copy / "best", resume=False):
+        save_artifact(fitted, copy / "best")
+    return copy
+
+
+def test_a_network_is_trained_as_long_as_validation_had_it(searched, tmp_path):
+    log, out, outcome = searched
+    row = next(row for row in outcome.rows if row.name == "sasrec")
+    fitted = load_artifact(out / row.run)
+    copy = chosen(out, tmp_path, fitted)
+    refit_best(copy, [row], everything(log, fitted), SILENT, Event())
+    refitted = load_artifact(copy / "refitted")
+    (ends,) = epochs_of_rounds(fitted)
+    assert [record["epoch"] for record in refitted.history] == list(range(1, ends + 1))
+    assert not any("validation" in record for record in refitted.history)
+    assert refitted.facts["best_epoch"] == ends
+    assert refitted.model.items == fitted.model.items + 1
+    assert len(Recommender.load(copy / "refitted").recommend(k=3))
+
+
+def test_every_member_of_a_blend_is_refitted_and_weights_stay(searched, tmp_path):
+    log, out, outcome = searched
+    rows = [row for row in outcome.rows if row.name in ("sasrec", "markov")]
+    runs = {row.name: load_artifact(out / row.run) for row in rows}
+    fitted = blend(runs, weights=[0.3, 0.7], measure=lambda *_: {})
+    copy = chosen(out, tmp_path, fitted)
+    refit_best(copy, [replace(rows[0], name="blend", run="best"), *rows], everything(log, fitted), SILENT, Event())
+    refitted = load_artifact(copy / "refitted")
+    assert refitted.model.weights.tolist() == pytest.approx([0.3, 0.7])
+    for before, after in zip(fitted.model.members, refitted.model.members, strict=True):
+        assert type(before) is type(after)
+        assert any(not np.array_equal(before.state_dict()[key], tensor) for key, tensor in after.state_dict().items())
+    assert len(Recommender.load(copy / "refitted").recommend(k=3))
+
+
+def test_a_finished_search_is_refitted_by_resume_and_once(searched, tmp_path, monkeypatch):
+    log, out, _ = searched
+    copy = shutil.copytree(out, tmp_path / "out")
+    more = {"preset": "quick", "trials": 0, "resume": True}
+    remove_run(copy / "refitted")
+    assert search_here(log, copy, **more).refitted is None
+    assert search_here(log, copy, refit=True, **more).refitted == "refitted"
+    monkeypatch.setattr(module, "refit", None)  # not again
+    assert search_here(log, copy, refit=True, **more).refitted == "refitted"
+
+
+def test_what_needs_a_validation_split_is_refused(searched, tmp_path):
+    settings = {"training": {"keep_rounds": True}}
+    with pytest.raises(ConfigError, match=r"'training\.keep_rounds' is set, .* a refit has none\. Leave one out\."):
+        search_here(searched[0], tmp_path / "out", settings=settings, refit=True)
+    assert not (tmp_path / "out").exists()
