@@ -72,6 +72,12 @@ def test_the_lines_of_the_readme_run_and_print_what_stands_below_them(capsys: py
     assert Path("runs/films/manifest.json").exists()
 
 
+def test_the_readme_is_read_in_a_moment() -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= 120, "move what is second-rate to docs/"
+    assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "!", "[!"))] == []
+
+
 def test_the_figures_of_the_readme_are_those_of_the_results() -> None:
     table = (ROOT / "README.md").read_text("utf-8").partition("NDCG@10 on test")[2].partition("\n\n")[0]
     figures = re.findall(r"\.\d{4}", table)
