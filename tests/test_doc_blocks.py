@@ -20,7 +20,10 @@ from mltfr.cli.main import app
 from mltfr.pipeline import resolve
 from support.documented import ROOT, blocks, commands, made, obey, world
 
-PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "tutorials")
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "tutorials"),
+]
 """Tutorials are scripts and tested as such; blocks of Python are run by the tests of the README."""
 BASH = {page: [(code, why) for language, code, why in blocks(page.read_text("utf-8")) if language == "bash"]
         for page in PAGES}  # fmt: skip
