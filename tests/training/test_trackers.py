@@ -103,10 +103,10 @@ def fake_runs(sent: Sent, name: str) -> ModuleType:
         def finish(self, exit_code: int | None = None) -> None:
             self.run["end"] = True if exit_code is None else exit_code == 0
 
-    def init(project: str, name: str, config: dict[str, Any], **how: Any) -> Run:
-        print("chatter")
+    def init(project: str, name: str, config: dict[str, Any], settings: Any = None, embed: bool = True) -> Run:
+        print("chatter")  # and this is what an old trackio takes
         run = sent.begin(project, name)
-        run["settings"], run["how"] = config, how
+        run["settings"] = config
         return Run(run)
 
     class Settings:
