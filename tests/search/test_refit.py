@@ -11,17 +11,18 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, DataError
 from mltfr.interactions import load_interactions
-from mltfr.pipeline import load_artifact
+from mltfr.pipeline import fit, load_artifact, resolve
 from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
 from mltfr.pipeline.blend import blend
 from mltfr.pipeline.inputs import split_log
-from mltfr.pipeline.refit import epochs_of_rounds
+from mltfr.pipeline.refit import epochs_of_rounds, refit
 from mltfr.search import refit as module
 from mltfr.search.refit import refit_best
 from mltfr.storage.progress import SILENT
-from support.small_search import search_here, write_log
+from mltfr.training import Callback
+from support.small_search import SETTINGS, search_here, write_log
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def searched(tmp_path_factory):
     return log, folder / "out", search_here(log, folder / "out", preset="quick", trials=0, refit=True)
 
 
-def everything(log, fitted):
+def split_of(log, fitted):
+    """Return the log, split as a run's."""
     return split_log(fitted.config, load_interactions(log))[1]
 
 
@@ -51,6 +53,8 @@ def test_the_chosen_run_is_refitted_on_everything_and_recommends(searched):
     assert refitted.facts["refit"]["scores"] == "of the run before the refit"
     assert outcome.refitted == "refitted"
     assert f"refitted on all {rows:,} interactions" in outcome.lines[-1]
+    with pytest.raises(DataError, match=r"holds no example: .* refitted on all of its log\..*the run before the refit"):
+        Recommender.load(out / "refitted").evaluate()
     lists = Recommender.load(out / "refitted").recommend(k=3)
     assert set(lists["user_id"]) == set(map(str, refitted.split.user_ids))
 
@@ -70,7 +74,7 @@ def test_a_network_is_trained_as_long_as_validation_had_it(searched, tmp_path):
     row = next(row for row in outcome.rows if row.name == "sasrec")
     fitted = load_artifact(out / row.run)
     copy = chosen(out, tmp_path, fitted)
-    refit_best(copy, [row], everything(log, fitted), SILENT, Event())
+    refit_best(copy, [row], split_of(log, fitted), SILENT, Event())
     refitted = load_artifact(copy / "refitted")
     (ends,) = epochs_of_rounds(fitted)
     assert [record["epoch"] for record in refitted.history] == list(range(1, ends + 1))
@@ -80,13 +84,33 @@ def test_a_network_is_trained_as_long_as_validation_had_it(searched, tmp_path):
     assert len(Recommender.load(copy / "refitted").recommend(k=3))
 
 
+def test_both_rounds_end_where_validation_had_ended_them(searched):
+    """The second one's Fisher information is of the first one's last weights."""
+    tables = {"fusion": {"name": "mltfr"}, "tokens": {"tables": ["synthetic", "synthetic-2"]}}
+    training = {**SETTINGS["training"], "epochs": 3, "first_round_epochs": 3}
+    log = load_interactions(searched[0])
+    config = resolve(file={**SETTINGS, **tables, "training": training}, where="a test")
+    fitted = fit(config, log, measure=lambda *_: {})
+    best = [record.get("best", False) and record["round"] == 1 and record["epoch"] < 3 for record in fitted.history]
+    shorter = [{**record, "best": early} for record, early in zip(fitted.history, best, strict=True)]
+    shorter[-1]["best"] = True
+    refitted = refit(replace(fitted, history=shorter), split_of(searched[0], fitted).everything(), Callback())
+    ends = epochs_of_rounds(replace(fitted, history=shorter))
+    assert len(ends) == refitted.facts["rounds"] == 2
+    assert ends[0] < 3
+    assert [(record["round"], record["epoch"]) for record in refitted.history] == [
+        (number, epoch) for number, last in enumerate(ends, 1) for epoch in range(1, last + 1)
+    ]
+    assert refitted.facts["refit"]["epochs"] == list(ends)
+
+
 def test_every_member_of_a_blend_is_refitted_and_weights_stay(searched, tmp_path):
     log, out, outcome = searched
     rows = [row for row in outcome.rows if row.name in ("sasrec", "markov")]
     runs = {row.name: load_artifact(out / row.run) for row in rows}
     fitted = blend(runs, weights=[0.3, 0.7], measure=lambda *_: {})
     copy = chosen(out, tmp_path, fitted)
-    refit_best(copy, [replace(rows[0], name="blend", run="best"), *rows], everything(log, fitted), SILENT, Event())
+    refit_best(copy, [replace(rows[0], name="blend", run="best"), *rows], split_of(log, fitted), SILENT, Event())
     refitted = load_artifact(copy / "refitted")
     assert refitted.model.weights.tolist() == pytest.approx([0.3, 0.7])
     for before, after in zip(fitted.model.members, refitted.model.members, strict=True):

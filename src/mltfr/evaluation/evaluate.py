@@ -120,7 +120,10 @@ def evaluate(
     data.require_users("Nothing is held out in it; its scores are in metrics.json and README.md.")
     asked = asked_targets(data, split, protocol)
     if not len(asked):
-        raise DataError(f"The {split} split holds no example: every history is too short. Use a longer log.")
+        raise DataError(
+            f"The {split} split holds no example: every history is too short, or the run was refitted on all of its "
+            "log. Use a longer log, or the run before the refit."
+        )
     progress.start("evaluating", len(asked))
     targets, group, lengths = asked.targets, asked.group, asked.lengths  # [T], [T], [E]
     histories = asked.histories(data, np.arange(len(lengths)))
