@@ -99,6 +99,9 @@ def test_reload_and_drain_under_load(tmp_path: Path) -> None:
         asking = [threading.Thread(target=ask) for _ in range(4)]
         for thread in asking:
             thread.start()
+        until = monotonic() + 30
+        while not runs and monotonic() < until:  # the old run has answered
+            sleep(0.01)
         link("mltfr", folder)
         process.process.send_signal(signal.SIGHUP)
         assert process.event("reload")["outcome"] == "switched"
