@@ -16,7 +16,7 @@ from mltfr.serve.app import make_app
 from mltfr.serve.keys import Keys
 from mltfr.serve.options import ServiceOptions
 from mltfr.serve.service import Service
-from support.service import KEY
+from support.service import KEY, client_of
 
 EXAMPLES = 10
 """Of every operation, right and wrong; `benchmarks/serve.py --fuzz` makes thousands, in all phases."""
@@ -51,8 +51,8 @@ def test_requests_made_from_the_document(service, keys) -> None:
 
 
 def test_limits_and_keys_are_documented(run) -> None:
-    service = Service(run, ServiceOptions(max_k=7, max_histories=3))
-    document = make_app(service, Keys([KEY])).openapi()
+    with client_of(run, Keys([KEY]), max_k=7, max_histories=3) as client:
+        document = client.get("/openapi.json", headers={"x-api-key": KEY}).json()
     properties = document["components"]["schemas"]["RecommendRequest"]["properties"]
     assert properties["k"]["maximum"] == 7
     assert properties["users"]["maxItems"] == 3

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterable
 from typing import Any, get_type_hints
 
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError as BodyError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from mltfr.serve.options import ServiceOptions
 from mltfr.serve.problems import CLOSE, Problem
@@ -68,41 +72,62 @@ class JsonRequest(Request):
         return b"".join(chunks)
 
 
-class JsonRoute(APIRoute):
-    """A route that reads its requests as `JsonRequest`.
+class JsonBodies:
+    """ASGI app that hands requests with a JSON body to their endpoints, and all others to FastAPI.
 
-    A body is checked by its model and handed to the endpoint: FastAPI's way there, for endpoints with dependencies,
-    would take longer than all else that the event loop does for a request.
+    A body is checked by its model and handed over. FastAPI's own way there is made for dependencies, and takes longer
+    than all else that the event loop does for a request.
+
+    Args:
+        app: what answers all other requests.
+        routes: the app's routes; those to whose endpoints a body is posted are answered here.
+        answer_error: turns an error of a request into its answer.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
-        handler, endpoint = super().get_route_handler(), self.endpoint
-        model: Any = get_type_hints(endpoint).get("body")
+    def __init__(
+        self, app: FastAPI, routes: Iterable[BaseRoute], answer_error: Callable[[HTTPException | BodyError], Response]
+    ) -> None:
+        self.app, self.answer_error = app, answer_error
+        self.routes: dict[str, tuple[APIRoute, type[BaseModel]]] = {}
+        for route in routes:
+            if isinstance(route, APIRoute) and (model := get_type_hints(route.endpoint).get("body")):
+                self.routes[route.path] = route, model
 
-        async def read(request: Request) -> Response:
-            return await handler(JsonRequest(request.scope, request.receive))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        posted = scope["type"] == "http" and scope["method"] == "POST"
+        found = self.routes.get(path_of(scope)) if posted else None
+        if found is None:
+            await self.app(scope, receive, send)
+            return
+        route, model = found
+        scope["app"], scope["route"] = self.app, route
+        request = JsonRequest(scope, receive)
+        try:
+            response: Response = await route.endpoint(request, await _checked(request, model))
+        except (HTTPException, BodyError) as error:
+            response = self.answer_error(error)
+        await response(scope, receive, send)
 
-        async def read_body(request: Request) -> Response:
-            given = JsonRequest(request.scope, request.receive)
-            response: Response = await endpoint(given, await _checked(given, model))
-            return response
 
-        return read if model is None else read_body
+def path_of(scope: Scope) -> str:
+    """Return the path of a request below the one at which a proxy offers the service."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 async def _checked(request: JsonRequest, model: type[BaseModel]) -> BaseModel:
     """Return the body of a request as its model.
 
     Raises:
-        RequestValidationError: there is none, or it is not what it should be.
+        BodyError: there is none, or it is not what it should be.
     """
     if not await request.body():
-        raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
+        raise BodyError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
     try:
         return model.model_validate(await request.json(), from_attributes=True)
     except ValidationError as error:
-        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
+        raise BodyError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
 
 
 def _number(text: str) -> float | int:

@@ -10,6 +10,7 @@ from time import monotonic
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mltfr.serve.body import path_of
 from mltfr.serve.keys import Keys, Rate
 from mltfr.serve.log import REQUEST, log, log_fault
 from mltfr.serve.metrics import METHODS, UNMATCHED
@@ -87,8 +88,7 @@ class Gate:
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
         """Return why a request is not let in; None if it is."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if not path.startswith(GUARDED):
+        if not path_of(scope).startswith(GUARDED):
             return None
         who = self.keys.who(headers) if self.keys else None
         if self.keys and who is None:

@@ -22,6 +22,8 @@ from mltfr.serve.problems import Problem, later
 from mltfr.serve.schemas import RecommendRequest
 
 FAULT = "The service failed on this request. It goes on; the log says where it failed."
+UNWATCHED = 0.1
+"""Seconds after which a client that waits for its answer is watched: it may go away before."""
 Outcome = bytes | Exception
 
 
@@ -104,18 +106,15 @@ class Service:
         except QueueFull:
             self.metrics.rejected.labels("queue full").inc()
             raise later(503, "Too many requests wait already. Send it again later.") from None
-        gone = asyncio.ensure_future(_gone(request))
         try:
-            either: set[asyncio.Future[Any]] = {future, gone}
-            await asyncio.wait(either, timeout=self.options.timeout, return_when=asyncio.FIRST_COMPLETED)
+            gone = await _await(future, request, self.options.timeout)
         finally:
-            gone.cancel()
             if not future.done():
                 self.queue.remove(job)
                 future.cancel()
         if not future.cancelled():
             return future.result()
-        if gone.done() and not gone.cancelled():
+        if gone:
             self.metrics.rejected.labels("client gone").inc()
             raise ClientGone
         self.metrics.rejected.labels("deadline").inc()
@@ -170,6 +169,23 @@ class Service:
             popular = sum(1 for row in asked.rows if not (row.codes > 0).any())
             if popular:
                 self.metrics.fallbacks.labels("popular").inc(popular)
+
+
+async def _await(future: asyncio.Future[bytes], request: Request, timeout: float) -> bool:
+    """Wait for an answer, for so many seconds at most; return whether the client went away before it.
+
+    Most answers are there before it is worth looking.
+    """
+    await asyncio.wait([future], timeout=min(UNWATCHED, timeout))
+    if future.done() or timeout <= UNWATCHED:
+        return False
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        either: set[asyncio.Future[Any]] = {future, gone}
+        await asyncio.wait(either, timeout=timeout - UNWATCHED, return_when=asyncio.FIRST_COMPLETED)
+        return gone.done() and not future.done()
+    finally:
+        gone.cancel()
 
 
 async def _gone(request: Request) -> None:
