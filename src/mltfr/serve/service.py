@@ -22,8 +22,8 @@ from mltfr.serve.problems import Problem, later
 from mltfr.serve.schemas import RecommendRequest
 
 FAULT = "The service failed on this request. It goes on; the log says where it failed."
-UNWATCHED = 0.1
-"""Seconds after which a client that waits for its answer is watched: it may go away before."""
+PATIENCE = 0.1
+"""Seconds of waiting after which is looked whether a client is still there; most answers come before."""
 Outcome = bytes | Exception
 
 
@@ -176,13 +176,13 @@ async def _await(future: asyncio.Future[bytes], request: Request, timeout: float
 
     Most answers are there before it is worth looking.
     """
-    await asyncio.wait([future], timeout=min(UNWATCHED, timeout))
-    if future.done() or timeout <= UNWATCHED:
+    await asyncio.wait([future], timeout=min(PATIENCE, timeout))
+    if future.done() or timeout <= PATIENCE:
         return False
     gone = asyncio.ensure_future(_gone(request))
     try:
         either: set[asyncio.Future[Any]] = {future, gone}
-        await asyncio.wait(either, timeout=timeout - UNWATCHED, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=timeout - PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         return gone.done() and not future.done()
     finally:
         gone.cancel()
