@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from mltfr.serve.app import make_app
+from mltfr.serve.keys import Keys
 from mltfr.serve.options import ServiceOptions
-from mltfr.serve.service import Service
-from support.service import Client, client_of
+from mltfr.serve.service import PATIENCE, Service
+from support.service import KEY, Client, client_of
 
 TEXT = {"headers": {"content-type": "application/json"}}
 ASKED = {"histories": [["i3", "i9"]], "k": 3}
@@ -61,8 +62,10 @@ def test_a_body_that_is_not_what_it_should_be(client: Client, content: bytes, st
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
-def test_a_body_of_another_type(client: Client, kind: str | None) -> None:
-    problem(client.post("/v1/recommend", headers={"content-type": kind} if kind else {}, content=b"{}"), 415)
+@pytest.mark.parametrize("end", ["", "%0A"])  # the router lets a line end behind a path
+def test_a_body_of_another_type(client: Client, kind: str | None, end: str) -> None:
+    headers = {"content-type": kind} if kind else {}
+    problem(client.post(f"/v1/recommend{end}", headers=headers, content=json.dumps(ASKED)), 415)
     good = client.post("/v1/recommend", headers={"content-type": "Application/JSON; charset=utf-8"},
                        content=json.dumps(ASKED))  # fmt: skip
     assert good.status_code == 200
@@ -76,6 +79,26 @@ def test_paths_and_methods(client: Client) -> None:
         answer = client.ask(method, path)
         problem(answer, 405)
         assert answer.headers["allow"] == allowed
+
+
+def test_a_service_below_a_path_of_its_proxy(run) -> None:
+    with client_of(run, Keys([KEY])) as client:
+
+        async def ask(headers: dict[str, str], path: str) -> httpx.Response:
+            transport = httpx.ASGITransport(client.app, root_path="/below")
+            async with httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers) as http:
+                return await http.post(path, json=ASKED)
+
+        known = {"x-api-key": KEY}
+        assert client.wait(ask(known, "/below/v1/recommend")).status_code == 200
+        problem(client.wait(ask({}, "/below/v1/recommend")), 401)
+        problem(client.wait(ask(known, "/below/v1/recommend/")), 404)
+
+
+def test_a_deadline_before_anybody_looks_for_the_client(run) -> None:
+    with client_of(run, start=False, timeout=PATIENCE / 2) as client:
+        problem(client.post("/v1/recommend", ASKED), 504)
+        assert len(client.service.queue) == 0
 
 
 def test_a_body_without_end(client: Client) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, get_type_hints
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError as BodyError
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -72,26 +72,50 @@ class JsonRequest(Request):
         return b"".join(chunks)
 
 
-class JsonBodies:
-    """ASGI app that hands requests with a JSON body to their endpoints, and all others to FastAPI.
+class JsonRoute(APIRoute):
+    """A route whose endpoint gets the body of a request, read as `JsonRequest` and checked by its model.
 
-    A body is checked by its model and handed over. FastAPI's own way there is made for dependencies, and takes longer
-    than all else that the event loop does for a request.
+    FastAPI's own way there is made for dependencies, and takes longer than all else that the event loop does for a
+    request.
+    """
+
+    @property
+    def model(self) -> type[BaseModel] | None:
+        """The model of the body; None where the endpoint takes none."""
+        return get_type_hints(self.endpoint).get("body")
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        endpoint, model = self.endpoint, self.model
+        if model is None:
+            return super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            given = JsonRequest(request.scope, request.receive)
+            response: Response = await endpoint(given, await _checked(given, model))
+            return response
+
+        return handle
+
+
+class JsonBodies:
+    """ASGI app that hands what is posted to a `JsonRoute` to it at once, and all other requests to FastAPI.
 
     Args:
         app: what answers all other requests.
-        routes: the app's routes; those to whose endpoints a body is posted are answered here.
+        routes: the app's routes.
         answer_error: turns an error of a request into its answer.
     """
 
     def __init__(
-        self, app: FastAPI, routes: Iterable[BaseRoute], answer_error: Callable[[HTTPException | BodyError], Response]
+        self,
+        app: FastAPI,
+        routes: Iterable[BaseRoute],
+        answer_error: Callable[[HTTPException | RequestValidationError], Response],
     ) -> None:
         self.app, self.answer_error = app, answer_error
-        self.routes: dict[str, tuple[APIRoute, type[BaseModel]]] = {}
-        for route in routes:
-            if isinstance(route, APIRoute) and (model := get_type_hints(route.endpoint).get("body")):
-                self.routes[route.path] = route, model
+        found = (route for route in routes if isinstance(route, JsonRoute) and route.model is not None)
+        self.routes = {route.path: (route, route.get_route_handler()) for route in found}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -100,12 +124,10 @@ class JsonBodies:
         if found is None:
             await self.app(scope, receive, send)
             return
-        route, model = found
-        scope["app"], scope["route"] = self.app, route
-        request = JsonRequest(scope, receive)
+        scope["app"], (scope["route"], handle) = self.app, found
         try:
-            response: Response = await route.endpoint(request, await _checked(request, model))
-        except (HTTPException, BodyError) as error:
+            response = await handle(Request(scope, receive))
+        except (HTTPException, RequestValidationError) as error:
             response = self.answer_error(error)
         await response(scope, receive, send)
 
@@ -120,14 +142,14 @@ async def _checked(request: JsonRequest, model: type[BaseModel]) -> BaseModel:
     """Return the body of a request as its model.
 
     Raises:
-        BodyError: there is none, or it is not what it should be.
+        RequestValidationError: there is none, or it is not what it should be.
     """
     if not await request.body():
-        raise BodyError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
+        raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
     try:
         return model.model_validate(await request.json(), from_attributes=True)
     except ValidationError as error:
-        raise BodyError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors()]) from None
 
 
 def _number(text: str) -> float | int:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from mltfr.serve.answers import as_problems, similar_body
+from mltfr.serve.body import JsonRoute
 from mltfr.serve.docs_page import docs_page
 from mltfr.serve.document import documented
 from mltfr.serve.explain_body import explain_body
@@ -36,7 +37,7 @@ JSON = "application/json"
 MOST_FOUND = 100
 """Items that a search returns, at most."""
 OPEN = {"body": False, "key": False}
-guarded = APIRouter(prefix="/v1")
+guarded = APIRouter(prefix="/v1", route_class=JsonRoute)
 public = APIRouter()
 
 

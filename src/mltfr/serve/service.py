@@ -107,7 +107,7 @@ class Service:
             self.metrics.rejected.labels("queue full").inc()
             raise later(503, "Too many requests wait already. Send it again later.") from None
         try:
-            gone = await _await(future, request, self.options.timeout)
+            gone = await _wait_for_answer(future, request, self.options.timeout)
         finally:
             if not future.done():
                 self.queue.remove(job)
@@ -171,7 +171,7 @@ class Service:
                 self.metrics.fallbacks.labels("popular").inc(popular)
 
 
-async def _await(future: asyncio.Future[bytes], request: Request, timeout: float) -> bool:
+async def _wait_for_answer(future: asyncio.Future[bytes], request: Request, timeout: float) -> bool:
     """Wait for an answer, for so many seconds at most; return whether the client went away before it.
 
     Most answers are there before it is worth looking.
