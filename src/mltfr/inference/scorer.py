@@ -15,8 +15,6 @@ from mltfr.model import SequentialModel
 
 BLOCK_ITEMS = 2048
 """Items of one matrix product on a CPU: their vectors, and the scores of a batch, stay in its cache."""
-FEW_SCORES = 1 << 17
-"""Scores up to which one product for all items is faster, by a third: those of ten histories for 12,000 items."""
 
 
 class Scorer(Protocol):
@@ -99,8 +97,7 @@ class ModelScorer:
         """Return the inner products with item vectors, float32 `[B, stop - start]`."""
         with torch.inference_mode():
             vectors = self.vectors[start:stop]                           # [C, D]
-            few = len(queries) * len(vectors) <= FEW_SCORES
-            if len(queries) < 2 or few or self.device.type != "cpu":
+            if len(queries) < 2 or self.device.type != "cpu":
                 return queries @ vectors.T                               # [B, C]
             scores = queries.new_empty(len(queries), len(vectors))       # [B, C]
             with large_products(len(queries)):
