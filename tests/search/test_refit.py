@@ -11,15 +11,19 @@ import polars as pl
 import pytest
 
 from mltfr import Recommender
-from mltfr.errors import ConfigError, DataError
+from mltfr.errors import ConfigError, DataError, RunError
 from mltfr.interactions import load_interactions
+from mltfr.page.run_page import run_page
 from mltfr.pipeline import fit, load_artifact, resolve
 from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
 from mltfr.pipeline.blend import blend
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.refit import epochs_of_rounds, refit
+from mltfr.pipeline.update import weights_checksum
 from mltfr.search import refit as module
 from mltfr.search.refit import refit_best
+from mltfr.serve.info import about
+from mltfr.serve.loaded import LoadedRun
 from mltfr.storage.progress import SILENT
 from mltfr.training import Callback
 from support.small_search import SETTINGS, search_here, write_log
@@ -49,14 +53,60 @@ def test_the_chosen_run_is_refitted_on_everything_and_recommends(searched):
     assert "late" in refitted.split.vocabulary.codes
     assert not len(refitted.split.validation)
     assert not len(refitted.split.test)
-    assert refitted.metrics == best.metrics
-    assert refitted.facts["refit"]["scores"] == "of the run before the refit"
+    assert not refitted.metrics.get("metrics")
+    assert best.metrics["metrics"]
+    assert refitted.facts["refit"]["interactions"] == rows
+    assert refitted.facts["left_out"] == {}
     assert outcome.refitted == "refitted"
     assert f"refitted on all {rows:,} interactions" in outcome.lines[-1]
+    assert about(LoadedRun.load(out / "refitted"))["test"] == {}
     with pytest.raises(DataError, match=r"holds no example: .* refitted on all of its log\..*the run before the refit"):
         Recommender.load(out / "refitted").evaluate()
+    with pytest.raises(RunError, match=r"has no scores, since it learned from all of its log\. Report a run"):
+        run_page(out / "refitted")
     lists = Recommender.load(out / "refitted").recommend(k=3)
     assert set(lists["user_id"]) == set(map(str, refitted.split.user_ids))
+
+
+def test_it_learns_from_what_was_held_out(searched):
+    """Counts of the whole log, and a transition that only test has."""
+    log, out, outcome = searched
+    runs = {row.name: load_artifact(out / row.run) for row in outcome.rows if row.name in ("popularity", "markov")}
+    data = split_of(log, runs["popularity"]).everything()
+    model = refit(runs["popularity"], data, Callback()).model
+    counts = pl.read_csv(log, schema_overrides={"item_id": pl.String})["item_id"].value_counts()
+    scores = model.scorer().scores(model.scorer().queries([np.array([1], np.int32)]), 1, model.items + 1)[0]
+    order = sorted(counts.iter_rows(), key=lambda pair: scores[data.vocabulary.codes[pair[0]] - 1], reverse=True)
+    assert [count for _, count in order] == sorted(counts["count"], reverse=True)
+    late = data.vocabulary.codes["late"]
+    before = next(history for history in data.histories if history[-1] == late)
+    model = refit(runs["markov"], data, Callback()).model
+    scores = model.scorer().scores(model.scorer().queries([before[:-1]]), 1, model.items + 1)[0]
+    assert scores[late - 1] > 0
+
+
+def test_what_is_told_is_what_was_chosen(searched, tmp_path):
+    """A network that was paused may lead the leaderboard."""
+    log, out, outcome = searched
+    copy = shutil.copytree(out, tmp_path / "out")
+    paused = replace(outcome.rows[0], name="a paused one", state="paused", run="runs/none")
+    fitted = load_artifact(copy / "best")
+    said = refit_best(copy, [paused, *outcome.rows], split_of(log, fitted), SILENT, Event())
+    assert said.startswith(f"{outcome.rows[0].name} was refitted")
+
+
+def test_an_error_of_the_refit_hides_no_search(searched, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ConfigError("no memory")
+
+    log, out, outcome = searched
+    copy = shutil.copytree(out, tmp_path / "out")
+    remove_run(copy / "refitted")
+    monkeypatch.setattr(module, "refit", fail)
+    again = search_here(log, copy, preset="quick", trials=0, resume=True, refit=True)
+    assert again.failures["refitted"] == "no memory"
+    assert [row.name for row in again.rows] == [row.name for row in outcome.rows]
+    assert again.refitted is None
 
 
 def chosen(out, folder, fitted):
@@ -115,7 +165,10 @@ def test_every_member_of_a_blend_is_refitted_and_weights_stay(searched, tmp_path
     assert refitted.model.weights.tolist() == pytest.approx([0.3, 0.7])
     for before, after in zip(fitted.model.members, refitted.model.members, strict=True):
         assert type(before) is type(after)
-        assert any(not np.array_equal(before.state_dict()[key], tensor) for key, tensor in after.state_dict().items())
+        assert after.items == before.items + 1
+    told = [member["weights_sha256"] for member in refitted.facts["blend"]["members"]]
+    assert told == [weights_checksum(member) for member in refitted.model.members]
+    assert not refitted.metrics.get("metrics")
     assert len(Recommender.load(copy / "refitted").recommend(k=3))
 
 

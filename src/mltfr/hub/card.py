@@ -13,6 +13,7 @@ from mltfr.hub.licence import TableSource
 from mltfr.hub.remote import HubName, library
 from mltfr.pipeline.data_counts import DataCounts
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import REFIT
 from mltfr.report.markdown import escaped, markdown_rows
 from mltfr.storage.terminal import printable
 
@@ -172,7 +173,8 @@ def _rows_of_scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[
 
 def _protocol(fitted: FittedModel) -> str:
     if not fitted.metrics.get("metrics"):
-        return "The run was not scored."
+        refitted = "It learned from all of its log, and nothing was held out. " if REFIT in fitted.facts else ""
+        return f"{refitted}The run was not scored."
     protocol: EvaluationProtocol = fitted.protocol()
     hash_ = fitted.metrics.get("protocol_hash", protocol.hash)
     asked = f"{fitted.metrics['examples']:,} examples of {fitted.metrics['users']:,} users"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mltfr.errors import RunError
 from mltfr.interactions.item_names import ItemNames
 from mltfr.page.compared import compared
 from mltfr.page.content import Page
@@ -15,6 +16,7 @@ from mltfr.page.repeat import repeat
 from mltfr.page.scores import differences, scores, slices, verdict_lines
 from mltfr.page.training import cost, curves, data
 from mltfr.pipeline.artifact import CONFIG, load_artifact, read_manifest
+from mltfr.pipeline.models import REFIT
 from mltfr.version import __version__
 
 
@@ -36,11 +38,14 @@ def run_page(
 
     Raises:
         ProtocolError: another run differs in protocol, users, targets or candidates.
-        RunError: there is no finished run, or a damaged one.
+        RunError: there is no finished run, a damaged one, or one without scores.
         DataError: none of the names is of an item.
     """
     fitted = load_artifact(folder)
     manifest, document = read_manifest(folder, [CONFIG]), fitted.metrics
+    if "metrics" not in document:
+        why = "it learned from all of its log" if REFIT in fitted.facts else "its log was too short for any"
+        raise RunError(f"{folder}: has no scores, since {why}. Report a run that has some.")
     verdict, more = verdict_lines(fitted.verdict)
     added = differences(fitted.verdict)
     beside = compared(folder, others, fitted.config.judged_by) if others else None

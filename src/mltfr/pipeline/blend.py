@@ -100,7 +100,7 @@ def blend(
             )
         shares = None if given is None else [given[member.run] * member.share for member in members]
         weighed = weigh([member.model for member in members], data, protocol, metric, shares, callback)
-        told = weighed.facts([_told(member) for member in members], chosen=given is None)
+        told = weighed.facts([facts_of_member(member) for member in members], chosen=given is None)
         for line in in_words(told, metric):
             callback.message(line)
         of_the_log = {key: first.facts[key] for key in OF_THE_LOG if key in first.facts}
@@ -185,7 +185,7 @@ def members_of(name: str, fitted: FittedModel, number: int) -> list[Member]:
     ]
 
 
-def _told(member: Member) -> dict[str, Any]:
+def facts_of_member(member: Member) -> dict[str, Any]:
     """Return what the manifest of a blend says of a member."""
     kept = {key: member.facts[key] for key in OF_A_MEMBER if key in member.facts}
     checksum = member.facts.get("weights_sha256") or weights_checksum(member.model)

@@ -19,6 +19,8 @@ from mltfr.prefixes import under_prefix, with_prefix
 
 BLEND, WEIGHTS = "blend", "blend.weights"
 """Names of a blend's tensors: those of member n begin with `blend.n.`."""
+REFIT = "refit"
+"""Field of the manifest of what was fitted anew to all of its log."""
 
 
 class Model(Protocol):

@@ -10,17 +10,16 @@ from typing import Any
 
 from mltfr.errors import ConfigError
 from mltfr.interactions import Split
+from mltfr.memory import explain_out_of_memory
+from mltfr.pipeline.blend import Member, facts_of_member
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.estimator import Session
 from mltfr.pipeline.estimators import make_estimator
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables
-from mltfr.pipeline.models import BlendModel
+from mltfr.pipeline.models import BLEND, REFIT, BlendModel
 from mltfr.pipeline.names import read_names
 from mltfr.training import Callback
-
-REFIT = "refit"
-"""Field of the manifest of what was refitted."""
 
 
 def check_refit(config: RunConfig) -> None:
@@ -45,24 +44,27 @@ def refit(fitted: FittedModel, data: Split, callback: Callback, stop: Event | No
     A network is trained for as many epochs, of each round, as validation had chosen; nothing is held out.
 
     Args:
-        fitted: the run; its scores stay beside the refitted model.
+        fitted: the run. Its scores are not those of the refitted model, which has none.
         data: its log with nothing held out, see `Split.everything`.
         callback: told what takes time.
         stop: when set, the training ends and `Interrupted` is raised.
 
     Raises:
-        ConfigError: see `check_refit`; or a blend, whose members are refitted one by one.
+        ConfigError: see `check_refit`; a blend, whose members are refitted one by one; or the memory is too small.
         Interrupted: `stop` was set.
     """
     started, config = time.monotonic(), fitted.config
     check_refit(config)
     estimator, ends = make_estimator(config), epochs_of_rounds(fitted)
     tables = read_tables(config, data, callback, read_names(config, data.vocabulary))
-    session = Session(callback, stop, ends=ends)
-    result = estimator.fit(data, tables, session)
-    facts = {**fitted.facts, **tables.facts, **result.facts, REFIT: _told(data, ends)}
+    memory = estimator.memory(data)
+    if memory is not None and config.training.check_memory:
+        memory.require()
+    with explain_out_of_memory(memory):
+        result = estimator.fit(data, tables, Session(callback, stop, ends=ends))
+    facts = {**_kept(fitted), **tables.facts, **result.facts, REFIT: _told(data, ends)}
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
-    return FittedModel(config, result.model, data, facts, fitted.metrics, result.history)
+    return FittedModel(config, result.model, data, facts, {}, result.history)
 
 
 def refit_blend(blended: FittedModel, members: Sequence[FittedModel], data: Split) -> FittedModel:
@@ -76,8 +78,12 @@ def refit_blend(blended: FittedModel, members: Sequence[FittedModel], data: Spli
     if not isinstance(blended.model, BlendModel):
         raise TypeError(f"{blended!r} is no blend")
     model = blended.model.with_members([member.model for member in members])
-    facts = {**blended.facts, REFIT: _told(data, ())}
-    return replace(blended, model=model, split=data, facts=facts)
+    told = []
+    for number, (before, each) in enumerate(zip(blended.facts[BLEND]["members"], members, strict=True)):
+        member = Member(before["run"], each.config, each.model, each.facts, number)
+        told.append({**facts_of_member(member), "weight": before["weight"]})
+    facts = {**_kept(blended), BLEND: {**blended.facts[BLEND], "members": told}, REFIT: _told(data, ())}
+    return replace(blended, model=model, split=data, facts=facts, metrics={})
 
 
 def epochs_of_rounds(fitted: FittedModel) -> tuple[int, ...]:
@@ -86,5 +92,11 @@ def epochs_of_rounds(fitted: FittedModel) -> tuple[int, ...]:
     return tuple(best[number] for number in sorted(best))
 
 
+def _kept(fitted: FittedModel) -> dict[str, Any]:
+    """Return what of a run's facts holds of it refitted, too."""
+    facts = {key: value for key, value in fitted.facts.items() if key not in ("estimate", "pace", "weights_sha256")}
+    return {**facts, "left_out": {}}
+
+
 def _told(data: Split, ends: Sequence[int]) -> dict[str, Any]:
-    return {"interactions": data.training_interactions, "epochs": list(ends), "scores": "of the run before the refit"}
+    return {"interactions": data.training_interactions, "epochs": list(ends)}

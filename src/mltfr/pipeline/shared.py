@@ -13,13 +13,13 @@ from typing import Any
 from mltfr.fusion.adapter import AdapterConfig
 from mltfr.pipeline.config import BlendConfig, RunConfig
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.pipeline.models import BLEND
+from mltfr.pipeline.models import BLEND, REFIT
 from mltfr.pipeline.names import FINGERPRINT
 
 FACTS = (
     "mltfr", "python", "packages", "machine", "created", "seed", "source", "data_fingerprint", "filters", "split",
     "left_out", "tables", "item_vectors", "names", FINGERPRINT, "new_items", "teacher", "rounds", "best_epoch",
-    "parameters", "fusion", BLEND, "chain", "estimate", "pace", "wall_seconds",
+    "parameters", "fusion", BLEND, "chain", "estimate", "pace", "wall_seconds", REFIT,
 )  # fmt: skip
 """What of the manifest is shared. Notes about the log, for one, may quote ids."""
 SCORES = (

@@ -18,7 +18,7 @@ from mltfr.pipeline.report_metrics import score_and_judge
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 from mltfr.search.blends import CANDIDATES, Blended, find_blend
 from mltfr.search.clock import Clock, at_the_end
-from mltfr.search.folder import BEST, LEADERBOARD
+from mltfr.search.folder import BEST, LEADERBOARD, REFITTED
 from mltfr.search.rows import FLOOR, Row, in_order, write_board
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
@@ -176,7 +176,8 @@ def _cheapest(
 
 def _write_best(folder: Path, fitted: FittedModel, progress: Progress) -> dict[str, dict[str, float]]:
     """Score test, once, and write the run; return the document of its scores."""
-    remove_run(folder)  # of a command that was killed here
+    for run in (folder, folder.parent / REFITTED):  # of a command that was killed here, or of an earlier choice
+        remove_run(run)
     progress.message("scoring test, once")
     with open_run(folder, resume=False):
         document = score_and_judge(fitted, folder.name, Callback(), alone=True)

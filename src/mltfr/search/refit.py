@@ -37,11 +37,11 @@ def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progre
         Interrupted: `stop` was set.
     """
     begun, best, data = time.monotonic(), load_artifact(folder / BEST), split.everything()
-    name = rows[0].name
+    name = next(row.name for row in rows if row.state == "finished")  # the best one; a paused one may lead
     said = (
         f"{name} was refitted on all {data.training_interactions:,} interactions, validation and test among them"
-        f"{', every member of it, with its weights as they were' if BLEND in best.facts else ''}. Its scores are those "
-        "of the chosen run before the refit: nothing is held out to score this one."
+        f"{', every member of it, with its weights as they were' if BLEND in best.facts else ''}. It has no scores: "
+        "nothing is held out. Those above are of the chosen run before the refit."
     )
     if (folder / REFITTED / MANIFEST).exists():
         return said

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 from mltfr.config import differences, dump_toml, load_toml
-from mltfr.errors import RunError
+from mltfr.errors import MltfrError, RunError
 from mltfr.interactions import Split
 from mltfr.pipeline.inputs import check_files
 from mltfr.pipeline.refit import check_refit
@@ -17,7 +17,7 @@ from mltfr.search.arms import DATA, baselines_in_time
 from mltfr.search.check import check_inputs
 from mltfr.search.clock import Clock, at_the_end
 from mltfr.search.finish import finish
-from mltfr.search.folder import LEADERBOARD, REFITTED, SEARCH, check_search, open_search
+from mltfr.search.folder import BEST, LEADERBOARD, REFITTED, SEARCH, check_search, open_search
 from mltfr.search.inputs import SearchInputs
 from mltfr.search.journal import REMEDY, Journal
 from mltfr.search.refit import refit_best
@@ -27,7 +27,7 @@ from mltfr.search.rows import Row, name_of, read_board
 from mltfr.search.work import Aborted, Work
 from mltfr.storage.duration import duration
 from mltfr.storage.files import write_text
-from mltfr.storage.folder import damaged
+from mltfr.storage.folder import MANIFEST, damaged
 from mltfr.storage.progress import Progress, show_progress
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
@@ -78,7 +78,8 @@ def run_search(
         with open_search(out, resume) as folder:
             journal = Journal(folder.path, clock)
             _check_same(folder.path, study, plan, request, inputs, journal)
-            if (out / LEADERBOARD).exists() and (found := journal.find("found")) is not None:
+            over = (out / LEADERBOARD).exists() and (out / BEST / MANIFEST).exists()
+            if over and (found := journal.find("found")) is not None:
                 return _with_refit(_shown_again(out, request, found), request, out, data, progress, stop)
             baselines, skipped = baselines_in_time([cell for cell in plan if cell.baseline], data, request.seconds)
             jobs = request.jobs or default_jobs(request.threads)
@@ -121,10 +122,16 @@ def _ended(work: Work, about: str, request: Request, kind: str | None) -> Outcom
 def _with_refit(
     outcome: Outcome, request: Request, folder: Path, data: Split, progress: Progress, stop: Event
 ) -> Outcome:
-    """Return what came of a search, with what is chosen fitted anew to all of the log, where that is asked for."""
+    """Return what came of a search, with what is chosen fitted anew to all of the log, where that is asked for.
+
+    An error of the refit is told as a failure: the search is over, and what it found is there.
+    """
     if not request.refit:
         return outcome
-    said = refit_best(folder, outcome.rows, data, progress, stop)
+    try:
+        said = refit_best(folder, outcome.rows, data, progress, stop)
+    except MltfrError as error:
+        return replace(outcome, failures={**outcome.failures, REFITTED: str(error)})
     return replace(outcome, lines=[*outcome.lines, said], refitted=REFITTED)
 
 

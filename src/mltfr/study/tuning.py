@@ -146,11 +146,11 @@ class GroupTuning:
         return self.folder / str(record["trial"])
 
     def _clean_up(self) -> None:
-        """Remove the runs of all trials that are recorded, but for one that is kept."""
+        """Remove the runs of all trials that are recorded, but for one that is kept and those that are tried again."""
         kept = self.best() if self.alone else None
         for record in self.records:
             run = self.run(record)
-            if record is not kept and spec_file(run).exists():
+            if record is not kept and record not in self.again and spec_file(run).exists():
                 remove_run(run)
                 with suppress(OSError):
                     spec_file(run).unlink(missing_ok=True)
