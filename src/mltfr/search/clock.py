@@ -14,8 +14,6 @@ SMALLEST_SHARE = 0.65
 """Share of the time that trainings have at least, whatever the end needs."""
 TOO_LATE = 0.05
 """Share of the time that has to be left for a training to begin."""
-
-
 LEAST_SECONDS = END_SECONDS / (1 - SMALLEST_SHARE)
 """Time of the shortest search: with less, what is kept for the end would be part of what trainings have at least."""
 

@@ -113,7 +113,7 @@ def finish(
 
     def probabilities(name: str) -> npt.NDArray[np.float64]:
         """Time a run and return how probable the targets are; beside the best run it alone is loaded."""
-        each = first if runs[name] == folder / kept[0].run else load_artifact(runs[name])
+        each = first if name == kept[0].name else load_artifact(runs[name])
         time_request(name, each)
         return target_probabilities([each.model.scorer()], each.split, each.protocol(), progress)[:, 0]
 

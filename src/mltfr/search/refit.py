@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from mltfr.interactions import Split
 from mltfr.pipeline import load_artifact
-from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
-from mltfr.pipeline.models import BLEND, BlendModel
+from mltfr.pipeline.artifact import open_run, read_manifest, remove_run, save_artifact
+from mltfr.pipeline.models import BLEND, REFIT, BlendModel
 from mltfr.pipeline.refit import refit, refit_blend
 from mltfr.search.blends import Quiet
 from mltfr.search.folder import BEST, REFITTED
@@ -36,15 +37,11 @@ def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progre
         ConfigError: see `check_refit`.
         Interrupted: `stop` was set.
     """
-    begun, best, data = time.monotonic(), load_artifact(folder / BEST), split.everything()
+    begun, there = time.monotonic(), folder / REFITTED
     name = next(row.name for row in rows if row.state == "finished")  # the best one; a paused one may lead
-    said = (
-        f"{name} was refitted on all {data.training_interactions:,} interactions, validation and test among them"
-        f"{', every member of it, with its weights as they were' if BLEND in best.facts else ''}. It has no scores: "
-        "nothing is held out. Those above are of the chosen run before the refit."
-    )
-    if (folder / REFITTED / MANIFEST).exists():
-        return said
+    if (there / MANIFEST).exists():
+        return _said(name, read_manifest(there, ()))
+    best, data = load_artifact(folder / BEST), split.everything()
     quiet = Quiet(progress)
     progress.message(f"refitting {name} on all interactions, behind the time of the search")
     if isinstance(best.model, BlendModel):
@@ -53,7 +50,16 @@ def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progre
         fitted = refit_blend(best, [refit(load_artifact(runs[each]), data, quiet, stop) for each in names], data)
     else:
         fitted = refit(best, data, quiet, stop)
-    remove_run(folder / REFITTED)  # of a command that was killed here
-    with open_run(folder / REFITTED, resume=False):
-        save_artifact(fitted, folder / REFITTED)
-    return f"{said} It took {duration(time.monotonic() - begun)} more."
+    remove_run(there)  # of a command that was killed here
+    with open_run(there, resume=False):
+        save_artifact(fitted, there)
+    return f"{_said(name, fitted.facts)} It took {duration(time.monotonic() - begun)} more."
+
+
+def _said(name: str, facts: Mapping[str, Any]) -> str:
+    """Return what there is to say of a refitted run, from its manifest."""
+    return (
+        f"{name} was refitted on all {facts[REFIT]['interactions']:,} interactions, validation and test among them"
+        f"{', every member of it, with its weights as they were' if BLEND in facts else ''}. It has no scores: "
+        "nothing is held out. Those above are of the chosen run before the refit."
+    )

@@ -25,8 +25,6 @@ from mltfr.training import Interrupted
 
 KILLED_AFTER = 0.5
 """Share of the time kept for the end after which processes that have not ended are killed."""
-
-
 STARTS, BASELINES = 2.0, 3.0
 """Times of starting a process, and of fitting and validating the slowest baseline, that the end is expected to take."""
 
