@@ -14,7 +14,9 @@ from typing import Any
 
 import tomli_w
 
-from mltfr.study.job import CRASHED, DONE, train
+from mltfr.pipeline.artifact import CHECKPOINT
+from mltfr.storage.lock import locked
+from mltfr.study.job import CRASHED, DONE, LOCK_TIMEOUT, train
 from mltfr.study.launch import Ended
 from mltfr.study.spec import read_spec
 
@@ -68,7 +70,8 @@ class LaunchedHere:
     def __call__(self, run: Path, threads: int, stop: Event, kill: Event) -> Ended:
         run.mkdir(exist_ok=True)
         try:
-            train(run, read_spec(run), stop)
+            with locked(run, LOCK_TIMEOUT, within=[CHECKPOINT]):  # as `attempt`: a killed one may not be gone yet
+                train(run, read_spec(run), stop)
         except Exception:
             return Ended(CRASHED, traceback.format_exc())
         self.runs += 1
