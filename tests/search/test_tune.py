@@ -119,6 +119,63 @@ def test_a_trial_that_was_killed_is_tried_again_and_one_that_cannot_be_is_not(lo
     assert sum(row.kind == "trial" and row.value is not None for row in outcome.rows) == 3
 
 
+def test_a_trial_that_fails_when_tried_again_is_not_tried_a_third_time(log, tmp_path):
+    tried, killed = [], Ended(-9, "killed by signal 9")
+
+    def command(ends, stop_at):
+        tried.clear()
+        stop = Event()
+
+        def launch(run, threads, _, kill):
+            tried.append(run.name)
+            if run.name == stop_at:
+                stop.set()
+            return ends.get(run.name) or launch_here(run, threads, Event(), kill)
+
+        return tune_here(log, tmp_path / "out", launch, resume=(tmp_path / "out").exists(), stop=stop)
+
+    with pytest.raises(Interrupted):
+        command({"1": killed, "2": killed, "3": Ended(STOPPED, "")}, "3")
+    with pytest.raises(Interrupted):
+        command({"1": killed, "2": Ended(STOPPED, "")}, "2")
+    assert tried == ["3", "1", "2"]
+    outcome = command({}, None)
+    assert tried == ["2"]
+    error = outcome.failures["trial 1"]
+    assert error.startswith("killed by signal 9 (tried twice; `mltfr fit` with its settings, which are in")
+
+
+def test_what_a_trial_that_is_tried_again_had_trained_is_kept_until_then(log, tmp_path):
+    found = {}
+
+    def command(killed, stop_at, out=tmp_path / "out"):
+        stop = Event()
+
+        def launch(run, threads, _, kill):
+            found[run.name] = any(run.glob("checkpoint*"))
+            if run.name == stop_at:
+                stop.set()
+                return Ended(STOPPED, "")
+            if run.name in killed:
+                at_once = Event()
+                at_once.set()
+                launch_here(run, threads, at_once, kill)
+                return Ended(-9, "killed by signal 9")
+            return launch_here(run, threads, Event(), kill)
+
+        return tune_here(log, out, launch, resume=out.exists(), stop=stop)
+
+    with pytest.raises(Interrupted):
+        command("12", "3")
+    with pytest.raises(Interrupted):
+        command("", "2")
+    assert found["2"]  # after the records of 3 and 1
+    assert not command("", None).failures
+    over = command("3", None, tmp_path / "over")  # nothing is tried again
+    assert list(over.failures) == ["trial 3"]
+    assert not list((tmp_path / "over").glob("tuning/*/3"))
+
+
 def test_a_planted_optimum_is_found_within_30_trials_in_9_of_10_seeds():
     """It lies at a learning rate of .003, a dropout of .4 and two blocks."""
     space = {"rate": Range(low=1e-4, high=1e-1, log=True), "dropout": Range(low=0.0, high=0.9), "blocks": (1, 2, 3)}

@@ -25,6 +25,8 @@ Settings = dict[str, Value]
 STARTUP_ALONE = 10
 """Trials at random of a search that is all there is: with 5, a categorical setting is given up too early more often; of
 30 seeds of a planted space 26 found its optimum within 30 trials, with 10 it was 28."""
+TRIED_TWICE = "(tried twice; `mltfr fit` with its settings, which are in leaderboard.parquet, tries it once more)"
+"""What the error of a trial says that has failed again when it was tried once more."""
 
 
 class GroupTuning:
@@ -39,7 +41,8 @@ class GroupTuning:
         spec: returns the specification of a trial from its settings.
         alone: whether the search is all there is: the run of the best trial is kept, since no cell is trained with
             its settings, and a trial that crashes counts as failed. One that was killed, or failed for other reasons
-            than its settings, is tried once more, behind the others, by whoever continues the search.
+            than its settings, is tried once more, behind the others, by whoever continues the search, and never a
+            third time.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -117,12 +120,14 @@ class GroupTuning:
             again: whether it failed for other reasons than its settings.
         """
         result = {"value": value, "epochs": epochs, "seconds": seconds, "error": error}
-        if again:
-            result["again"] = True
         if (record := self._retried) is not None:
             del self.again[0], record["again"]
+            if again:
+                result["error"] = f"{error} {TRIED_TWICE}"
             record |= {**result, "retried": True}  # the sampler has been told that it failed
         else:
+            if again:
+                result["again"] = True
             settings = self._propose()
             fingerprint = self._fingerprint(settings)
             record = {"trial": len(self.records), "settings": settings, **result, "fingerprint": fingerprint}
@@ -149,8 +154,8 @@ class GroupTuning:
         """Remove the runs of all trials that are recorded, but for one that is kept and those that are tried again."""
         kept = self.best() if self.alone else None
         for record in self.records:
-            run = self.run(record)
-            if record is not kept and record not in self.again and spec_file(run).exists():
+            run, again = self.run(record), record.get("again") and not self.done
+            if record is not kept and not again and spec_file(run).exists():
                 remove_run(run)
                 with suppress(OSError):
                     spec_file(run).unlink(missing_ok=True)
