@@ -1,7 +1,7 @@
 """Measure a service over HTTP: a fixed rate, several clients, memory, reloads; and fuzz its OpenAPI document.
 
     python benchmarks/serve.py RUN [--only rate clients memory reloads fuzz hey] [--rate 500] [--seconds 60]
-                               [--requests 100000] [--examples 2000] [--out FILE.json]
+                               [--requests 100000] [--examples 2000] [--onnx] [--out FILE.json]
 
 The service is a process of its own on this machine. The client of `rate` sends by the clock, whether or not answers
 have come, so that a stall counts for everybody who would have waited in it; latency is counted from the moment at which
@@ -34,7 +34,7 @@ REJECTED = "checks.negative_data_rejection.expected-statuses = [400, 401, 404, 4
 
 def measure_rate(given: argparse.Namespace, asked: list[bytes]) -> Any:
     """Return latencies at a fixed rate."""
-    with service(given.run) as made:
+    with service(given.run, *given.options) as made:
         asyncio.run(open_loop(made, asked, min(50, given.rate), 2))
         with cpu_of(made, int(given.rate * given.seconds)) as spent:
             found = asyncio.run(open_loop(made, asked, given.rate, given.seconds))
@@ -45,7 +45,7 @@ def measure_clients(given: argparse.Namespace, asked: list[bytes]) -> Any:
     """Return latencies and throughput of 1, 16 and 256 clients, with batches and without."""
     found = []
     for batch in ("64", "1"):
-        with service(given.run, "--max-batch", batch) as made:
+        with service(given.run, "--max-batch", batch, *given.options) as made:
             asyncio.run(closed_loop(made, asked, 4, 200))
             for clients in (1, 16, 256):
                 requests = max(4 * clients, min(5000, given.requests // 20))
@@ -57,7 +57,7 @@ def measure_clients(given: argparse.Namespace, asked: list[bytes]) -> Any:
 
 def measure_memory(given: argparse.Namespace, asked: list[bytes]) -> Any:
     """Return resident memory over many requests."""
-    with service(given.run) as made:
+    with service(given.run, *given.options) as made:
         asyncio.run(closed_loop(made, asked, 16, max(100, given.requests // 10)))
         seen = [round(made.memory(), 1)]
         for _ in range(5):
@@ -72,7 +72,7 @@ def measure_reloads(given: argparse.Namespace, asked: list[bytes]) -> Any:
         link = Path(place) / "run"
         link.symlink_to(given.run.resolve())
         manifest = json.loads((given.run / "manifest.json").read_text())
-        with service(link) as made:
+        with service(link, *given.options) as made:
 
             async def both() -> dict[str, Any]:
                 async def reload() -> None:
@@ -104,7 +104,7 @@ def fuzz(given: argparse.Namespace, asked: list[bytes]) -> Any:
         if key:
             os.environ["MLTFR_API_KEY"] = key
         try:
-            with service(given.run, "--timeout", "60") as made:
+            with service(given.run, "--timeout", "60", *given.options) as made:
                 command = ["schemathesis", "--config-file", str(config), "run", f"{made.url}/openapi.json",
                            "--no-color", "--checks", "all", "--max-examples", str(given.examples), *how]  # fmt: skip
                 done = subprocess.run(command, capture_output=True, text=True)
@@ -119,7 +119,7 @@ def hey(given: argparse.Namespace, asked: list[bytes]) -> Any:
     """Return what `hey` (Debian) measures at the same rate."""
     if shutil.which("hey") is None:
         return "hey is not installed (apt-get install hey)"
-    with service(given.run) as made:
+    with service(given.run, *given.options) as made:
         each = given.rate / CONNECTIONS
         command = ["hey", "-z", f"{given.seconds:g}s", "-c", str(CONNECTIONS), "-q", f"{each:g}", "-m", "POST", "-T",
                    "application/json", "-d", asked[0].decode(), f"{made.url}/v1/recommend"]  # fmt: skip
@@ -136,6 +136,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--examples", type=int, default=2000)
+    parser.add_argument("--onnx", dest="options", action="store_const", const=["--onnx"], default=[])
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     how: dict[str, Callable[[argparse.Namespace, list[bytes]], Any]] = {

@@ -32,6 +32,11 @@ def serve(
         bool, typer.Option("--watch", help="Reload when another run stands in the folder; as SIGHUP does.")
     ] = False,
     add_names: AddNames = None,
+    onnx: Annotated[
+        bool,
+        typer.Option("--onnx", help="Compute small requests by onnxruntime, several times as fast; the start takes "
+                     "seconds longer. Needs mltfr[export]."),
+    ] = False,
     max_batch: Annotated[int, typer.Option(min=1, help="Histories that go through the model together.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused (503).")] = 1024,
     timeout: Annotated[
@@ -105,7 +110,7 @@ def serve(
 
     names = dict(item_names(add_names).table.iter_rows()) if add_names is not None else None
     if check:
-        say(check_run(run, names))
+        say(check_run(run, names, onnx))
         return
     keys = Keys.read(api_key_file)
     check_address(host, keys, no_key)
@@ -114,7 +119,7 @@ def serve(
         interactions=max_interactions, rate=rate, drain=drain, grace=grace,
     )  # fmt: skip
     run_service(
-        run, options, keys, host, port, names=names, watch=watch, threads=threads, cors=cors or [],
+        run, options, keys, host, port, names=names, onnx=onnx, watch=watch, threads=threads, cors=cors or [],
         metrics_port=metrics_port, page=not no_page, root_path=root_path, forwarded_allow_ips=forwarded_allow_ips,
         log_level=log_level,
     )  # fmt: skip

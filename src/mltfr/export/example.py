@@ -20,19 +20,23 @@ Lists = list[list[int]]
 class ExportedModel:
     """The model of a folder.
 
+    Args:
+        folder: the folder.
+        threads: threads of one call of onnxruntime; by default as many as there are cores.
+
     Attributes:
         items: item ids by code; the code 0 is no item.
         k: items that the model returns.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, threads: int = 0) -> None:
         folder = Path(folder)
         about = json.loads((folder / "manifest.json").read_text("utf-8"))
         self.items: list[str] = json.loads((folder / "items.json").read_text("utf-8"))
         self.codes = {item: code for code, item in enumerate(self.items) if code}
         self.k, self.popular, self.remove_seen = about["k"], about["popular"], about["remove_seen"]
         path = folder / "model.onnx"
-        self.run = _onnx(path) if path.exists() else _torch(folder / "model.pt2")
+        self.run = _onnx(path, threads) if path.exists() else _torch(folder / "model.pt2")
 
     def recommend(
         self,
@@ -72,11 +76,13 @@ def _padded(rows: Sequence[list[int]], at_least: int) -> Lists:
     return [row + [0] * (width - len(row)) for row in rows]
 
 
-def _onnx(path: Path) -> Callable[..., Any]:
+def _onnx(path: Path, threads: int) -> Callable[..., Any]:
     import numpy
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]
 
     def run(*inputs: object) -> list[Any]:

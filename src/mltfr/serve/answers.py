@@ -117,10 +117,10 @@ def find(asked: Sequence[Asked], alone: bool) -> list[TopK]:
     part, rules, k = asked[0].part, asked[0].rules, max(each.searched for each in asked)
     histories = [row.codes for each in asked for row in each.rows]
     if alone:
-        single = [part.retriever.top_k([history], k, rules) for history in histories]
+        single = [part.top_k([history], k, rules) for history in histories]
         best = _joined(single) if single else TopK.empty(0, 1)
     else:
-        best = part.retriever.top_k(histories, k, rules)
+        best = part.top_k(histories, k, rules)
     edges = np.cumsum([0, *(len(each.rows) for each in asked)]).tolist()
     return [
         TopK(best.codes[start:stop], best.scores[start:stop], best.counts[start:stop])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,11 @@ from mltfr.batch.users import run_fingerprint
 from mltfr.explain.removal import window_of
 from mltfr.inference import FallbackScorer, Retriever, Rules
 from mltfr.inference.eight_bit import CALLS_BEFORE
+from mltfr.inference.top_k import TopK
+from mltfr.interactions import History
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.serve.graph import GraphSearch
 from mltfr.serve.search import ItemSearch
 
 ALONE = (
@@ -26,11 +29,21 @@ ALONE = (
 
 @dataclass(eq=False)
 class Part:
-    """What answers requests: a model with its users and items, how the best items are found, and items' names by id."""
+    """What answers requests: a model with its users and items, how the best items are found, and items' names by id.
+
+    Attributes:
+        graph: finds them for small requests, where there is one.
+    """
 
     fitted: FittedModel
     retriever: Retriever
     names: Mapping[str, str]
+    graph: GraphSearch | None = None
+
+    def top_k(self, histories: Sequence[History], k: int, rules: Rules) -> TopK:
+        """Return the k best items of every history."""
+        found = self.graph.top_k(histories, k, rules) if self.graph is not None else None
+        return found if found is not None else self.retriever.top_k(histories, k, rules)
 
     @cached_property
     def window(self) -> int | None:
@@ -54,6 +67,7 @@ class LoadedRun:
         fingerprint: the first half of the checksum of its manifest, which lists those of its files.
         fitted: the model with the data it was fitted to.
         names: names of items that are put beside their ids, by id.
+        graph: answers small requests, where there is one.
         loaded: when it was loaded, in seconds since 1970.
     """
 
@@ -61,22 +75,30 @@ class LoadedRun:
     fingerprint: str
     fitted: FittedModel
     names: Mapping[str, str] = field(default_factory=dict)
+    graph: GraphSearch | None = None
     loaded: float = field(default_factory=time)
 
     @classmethod
-    def load(cls, folder: Path, names: Mapping[str, str] | None = None) -> LoadedRun:
+    def load(cls, folder: Path, names: Mapping[str, str] | None = None, onnx: bool = False) -> LoadedRun:
         """Read a run folder, after checking every file.
 
+        Args:
+            folder: the run folder.
+            names: names of items that are put beside their ids, by id.
+            onnx: whether small requests are computed by onnxruntime.
+
         Raises:
-            RunError: there is no finished run, it is damaged, or from another version.
+            RunError: there is no finished run, it is damaged, or from another version; with `onnx`, it has no graph.
+            MissingExtraError: with `onnx`, the extra `export` is not installed.
         """
         fitted = load_artifact(folder)
-        return cls(folder, run_fingerprint(folder)[:32], fitted, names or {})
+        graph = GraphSearch.of(folder) if onnx else None
+        return cls(folder, run_fingerprint(folder)[:32], fitted, names or {}, graph)
 
     @cached_property
     def own(self) -> Part:
         """The run with the items that training has seen."""
-        return Part(self.fitted, Retriever(self.fitted.scorer, self.folder), self.names)
+        return Part(self.fitted, Retriever(self.fitted.scorer, self.folder), self.names, self.graph)
 
     @cached_property
     def wider(self) -> Part:
@@ -96,6 +118,8 @@ class LoadedRun:
     @property
     def notes(self) -> list[str]:
         """What a caller should know of the answers."""
+        if self.graph is not None:
+            return [str(self.graph)]
         return [ALONE] if self.alone else []
 
     def warm_up(self, page: bool = True) -> None:
@@ -114,5 +138,6 @@ class LoadedRun:
             split.rows, split.vocabulary.codes, part.window  # noqa: B018
             first = np.array([1], np.int32)  # of a run that was shared without its users
             known = [next((history for history in split.histories if (history > 0).any()), first)]
+            part.top_k(known, 1, Rules())
             for _ in range(CALLS_BEFORE):
                 part.retriever.top_k(known, 1, Rules())

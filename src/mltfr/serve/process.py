@@ -19,15 +19,17 @@ from mltfr.serve.service import Service
 from mltfr.serve.trial import try_run
 
 
-def check_run(folder: Path, names: Mapping[str, str] | None = None) -> str:
+def check_run(folder: Path, names: Mapping[str, str] | None = None, onnx: bool = False) -> str:
     """Load a run as a service does, try it, and return what was found in a line.
 
     Raises:
         RunError: the run cannot be served.
+        MissingExtraError: with `onnx`, the extra `export` is not installed.
     """
-    run = LoadedRun.load(folder, names)
+    run = LoadedRun.load(folder, names, onnx)
     run.warm_up()
-    return f"{folder}: can be served; {try_run(run)}. Run {run.fingerprint}."
+    graph = "" if run.graph is None else f" with onnxruntime ({run.graph.parity})"
+    return f"{folder}: can be served{graph}; {try_run(run)}. Run {run.fingerprint}."
 
 
 def run_service(
@@ -38,6 +40,7 @@ def run_service(
     port: int,
     *,
     names: Mapping[str, str] | None = None,
+    onnx: bool = False,
     watch: bool = False,
     threads: int | None = None,
     cors: Sequence[str] = (),
@@ -56,6 +59,7 @@ def run_service(
         host: address to listen at.
         port: port to listen at; 0 for a free one.
         names: names of items that are put beside their ids, by id.
+        onnx: whether small requests are computed by onnxruntime.
         watch: whether the run is loaded again when another one stands in the folder.
         threads: threads of one computation.
         cors: origins whose pages may ask.
@@ -67,22 +71,23 @@ def run_service(
 
     Raises:
         RunError: the run cannot be served.
+        MissingExtraError: with `onnx`, the extra `export` is not installed.
         OutputError: the address cannot be had.
     """
     start_log(log_level)
     if threads is not None:
         torch.set_num_threads(threads)
     with bind(host, port) as listener:
-        run = LoadedRun.load(folder, names)
+        run = LoadedRun.load(folder, names, onnx)
         run.warm_up(page)
         service = Service(run, options)
         if metrics_port is not None:
             listen_for_metrics(host, metrics_port, service)
         app = make_app(service, keys, cors, metrics=metrics_port is None, page=page)
-        reloader = Reloader(service, folder, names, page)
+        reloader = Reloader(service, folder, names, onnx, page)
         if watch:
             reloader.watch()
         for note in run.notes:
-            log(logging.WARNING, "note", text=note)
+            log(logging.WARNING if run.alone else logging.INFO, "note", text=note)
         serve(app, service, listener, reloader.request, root_path, forwarded_allow_ips)
         reloader.stop()

@@ -23,13 +23,19 @@ class Reloader:
         service: what answers.
         folder: the run folder, or a link to it.
         names: names of items, see `LoadedRun`.
+        onnx: whether small requests are computed by onnxruntime.
         page: whether there is a page, whose search is prepared.
     """
 
     def __init__(
-        self, service: Service, folder: Path, names: Mapping[str, str] | None = None, page: bool = True
+        self,
+        service: Service,
+        folder: Path,
+        names: Mapping[str, str] | None = None,
+        onnx: bool = False,
+        page: bool = True,
     ) -> None:
-        self.service, self.folder, self.names, self.page = service, folder, names, page
+        self.service, self.folder, self.names, self.onnx, self.page = service, folder, names, onnx, page
         self._lock = Lock()
         self._stop = Event()
 
@@ -49,7 +55,7 @@ class Reloader:
                 if run_fingerprint(folder).startswith(self.service.run.fingerprint):
                     outcome = "unchanged"
                 else:
-                    run = LoadedRun.load(folder, self.names)
+                    run = LoadedRun.load(folder, self.names, self.onnx)
                     run.warm_up(self.page)
                     passed = try_run(run)
                     self.service.switch(run)
