@@ -12,6 +12,8 @@ import pytest
 
 from mltfr import Recommender
 from mltfr.errors import ConfigError, DataError, RunError
+from mltfr.hub.card import card
+from mltfr.hub.remote import HubName
 from mltfr.interactions import load_interactions
 from mltfr.page.run_page import run_page
 from mltfr.pipeline import fit, load_artifact, resolve
@@ -19,6 +21,7 @@ from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
 from mltfr.pipeline.blend import blend
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.refit import epochs_of_rounds, refit
+from mltfr.pipeline.shared import to_share
 from mltfr.pipeline.update import weights_checksum
 from mltfr.search import refit as module
 from mltfr.search.refit import refit_best
@@ -59,13 +62,40 @@ def test_the_chosen_run_is_refitted_on_everything_and_recommends(searched):
     assert refitted.facts["left_out"] == {}
     assert outcome.refitted == "refitted"
     assert f"refitted on all {rows:,} interactions" in outcome.lines[-1]
-    assert about(LoadedRun.load(out / "refitted"))["test"] == {}
+    served = about(LoadedRun.load(out / "refitted"))
+    assert served["test"] == {}
+    assert served["refit"] == refitted.facts["refit"]
+    assert about(LoadedRun.load(out / "best"))["refit"] is None
     with pytest.raises(DataError, match=r"holds no example: .* refitted on all of its log\..*the run before the refit"):
         Recommender.load(out / "refitted").evaluate()
     with pytest.raises(RunError, match=r"has no scores, since it learned from all of its log\. Report a run"):
         run_page(out / "refitted")
     lists = Recommender.load(out / "refitted").recommend(k=3)
     assert set(lists["user_id"]) == set(map(str, refitted.split.user_ids))
+
+
+def test_the_scores_before_are_kept_and_named_so(searched):
+    """Nobody takes them for those of the refitted run: neither the card, nor what is served."""
+    out = searched[1]
+    best, refitted = load_artifact(out / "best"), load_artifact(out / "refitted")
+    told = refitted.facts["refit"]
+    assert told["chosen_by"] == "ndcg@10"
+    before = told["scores_before"]
+    assert before["metrics"] == best.metrics["metrics"]
+    assert before["validation"] == best.metrics["validation"]["metrics"]
+    assert before["popularity"] == best.metrics["popularity"]
+    assert (before["run"], before["split"]) == ("best", "test")
+    assert refitted.metrics == {}
+    shared = to_share(refitted)
+    text = card(shared, HubName("a/b"), "mit", (), with_users=False)
+    score = f"{best.metrics['metrics']['ndcg@10']:.4f}"
+    (line,) = (line for line in text.split("\n") if line.startswith("| the run before it was refitted, test |"))
+    assert score in line
+    assert "| the run before it was refitted, validation, on which it was chosen |" in text
+    assert "this run, " not in text
+    assert f"The scores above are of the run before it was refitted, by protocol `{before['protocol_hash']}`." in text
+    assert "results:" not in text.split("---")[1]
+    assert "the run before" not in card(to_share(best), HubName("a/b"), "mit", (), with_users=False)
 
 
 def test_it_learns_from_what_was_held_out(searched):
@@ -91,7 +121,7 @@ def test_what_is_told_is_what_was_chosen(searched, tmp_path):
     copy = shutil.copytree(out, tmp_path / "out")
     paused = replace(outcome.rows[0], name="a paused one", state="paused", run="runs/none")
     fitted = load_artifact(copy / "best")
-    said = refit_best(copy, [paused, *outcome.rows], split_of(log, fitted), SILENT, Event())
+    said = refit_best(copy, [paused, *outcome.rows], "ndcg@10", split_of(log, fitted), SILENT, Event())
     assert said.startswith(f"{outcome.rows[0].name} was refitted")
 
 
@@ -124,7 +154,7 @@ def test_a_network_is_trained_as_long_as_validation_had_it(searched, tmp_path):
     row = next(row for row in outcome.rows if row.name == "sasrec")
     fitted = load_artifact(out / row.run)
     copy = chosen(out, tmp_path, fitted)
-    refit_best(copy, [row], split_of(log, fitted), SILENT, Event())
+    refit_best(copy, [row], "ndcg@10", split_of(log, fitted), SILENT, Event())
     refitted = load_artifact(copy / "refitted")
     (ends,) = epochs_of_rounds(fitted)
     assert [record["epoch"] for record in refitted.history] == list(range(1, ends + 1))
@@ -160,7 +190,8 @@ def test_every_member_of_a_blend_is_refitted_and_weights_stay(searched, tmp_path
     runs = {row.name: load_artifact(out / row.run) for row in rows}
     fitted = blend(runs, weights=[0.3, 0.7], measure=lambda *_: {})
     copy = chosen(out, tmp_path, fitted)
-    refit_best(copy, [replace(rows[0], name="blend", run="best"), *rows], split_of(log, fitted), SILENT, Event())
+    ranked = [replace(rows[0], name="blend", run="best"), *rows]
+    refit_best(copy, ranked, "ndcg@10", split_of(log, fitted), SILENT, Event())
     refitted = load_artifact(copy / "refitted")
     assert refitted.model.weights.tolist() == pytest.approx([0.3, 0.7])
     for before, after in zip(fitted.model.members, refitted.model.members, strict=True):

@@ -142,20 +142,28 @@ def _metrics(document: Mapping[str, Any]) -> list[str]:
 
 
 def _scores(fitted: FittedModel) -> str:
-    names = _metrics(fitted.metrics)
-    rows = _rows_of_scores(fitted, names) if names else ()
+    document = _before(fitted) or fitted.metrics
+    names = _metrics(document)
+    rows = _rows_of_scores(fitted, document, names) if names else ()
     return markdown_rows(("", *names), rows, (False, *(True for _ in names)))
 
 
-def _rows_of_scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the rows of scores: the run's own, and those beside which they mean something."""
-    document = fitted.metrics
+def _before(fitted: FittedModel) -> dict[str, Any]:
+    """Return the scores of the run before it was refitted, as a document of scores; nothing of any other run."""
+    found: dict[str, Any] = fitted.facts.get(REFIT, {}).get("scores_before", {})
+    return {**found, **({"validation": {"metrics": found["validation"]}} if "validation" in found else {})}
+
+
+def _rows_of_scores(fitted: FittedModel, document: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the rows of scores: the run's own, or of the run before its refit, and what gives them a meaning."""
 
     def row(what: str, scores: Mapping[str, float]) -> list[str]:
         return [what, *(f"{scores[name]:.4f}" if name in scores else "" for name in names)]
 
-    split = str(document.get("split", "test"))
-    yield row(f"this run, {split}", document["metrics"])
+    split, whose = str(document.get("split", "test")), "this run"
+    if REFIT in fitted.facts:
+        whose = "the run before it was refitted"
+    yield row(f"{whose}, {split}", document["metrics"])
     if "zero_branch" in document and fitted.config.fusions != "none":
         yield row(f"zero branch, {split}: {BRANCHES['zero_branch']}", document["zero_branch"])
     if "best_member" in document:
@@ -165,7 +173,7 @@ def _rows_of_scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[
     for baseline, scores in {**beside, **document.get("baselines", {})}.items():
         yield row(f"{_shown(baseline)}, {split}", scores["test"])
     if "metrics" in (validation := document.get("validation", {})):
-        yield row("this run, validation, on which it was chosen", validation["metrics"])
+        yield row(f"{whose}, validation, on which it was chosen", validation["metrics"])
         for branch, told in BRANCHES.items():
             if branch in validation:
                 yield row(f"{branch.replace('_', ' ')}, validation: {told}", validation[branch])
@@ -173,8 +181,12 @@ def _rows_of_scores(fitted: FittedModel, names: Sequence[str]) -> Iterator[list[
 
 def _protocol(fitted: FittedModel) -> str:
     if not fitted.metrics.get("metrics"):
-        refitted = "It learned from all of its log, and nothing was held out. " if REFIT in fitted.facts else ""
-        return f"{refitted}The run was not scored."
+        if REFIT not in fitted.facts:
+            return "The run was not scored."
+        before = _before(fitted)
+        measured = f", by protocol `{_code(str(before['protocol_hash']))}`" if "protocol_hash" in before else ""
+        told = f" The scores above are of the run before it was refitted{measured}." * bool(before.get("metrics"))
+        return f"It learned from all of its log, and nothing was held out. The run was not scored.{told}"
     protocol: EvaluationProtocol = fitted.protocol()
     hash_ = fitted.metrics.get("protocol_hash", protocol.hash)
     asked = f"{fitted.metrics['examples']:,} examples of {fitted.metrics['users']:,} users"

@@ -21,6 +21,9 @@ from mltfr.pipeline.models import BLEND, REFIT, BlendModel
 from mltfr.pipeline.names import read_names
 from mltfr.training import Callback
 
+BEFORE = ("run", "split", "users", "examples", "protocol_hash", "metrics", "popularity")
+"""What the manifest keeps of the scores of the run before the refit."""
+
 
 def check_refit(config: RunConfig) -> None:
     """Refuse settings whose models cannot be fitted without a validation split.
@@ -44,7 +47,7 @@ def refit(fitted: FittedModel, data: Split, callback: Callback, stop: Event | No
     A network is trained for as many epochs, of each round, as validation had chosen; nothing is held out.
 
     Args:
-        fitted: the run. Its scores are not those of the refitted model, which has none.
+        fitted: the run. Its scores are not those of the refitted model, which has none; they are kept among its facts.
         data: its log with nothing held out, see `Split.everything`.
         callback: told what takes time.
         stop: when set, the training ends and `Interrupted` is raised.
@@ -62,7 +65,7 @@ def refit(fitted: FittedModel, data: Split, callback: Callback, stop: Event | No
         memory.require()
     with explain_out_of_memory(memory):
         result = estimator.fit(data, tables, Session(callback, stop, ends=ends))
-    facts = {**_kept(fitted), **tables.facts, **result.facts, REFIT: _told(data, ends)}
+    facts = {**_kept(fitted), **tables.facts, **result.facts, REFIT: _told(fitted, data, ends)}
     facts["wall_seconds"] = round(time.monotonic() - started, 1)
     return FittedModel(config, result.model, data, facts, {}, result.history)
 
@@ -82,7 +85,7 @@ def refit_blend(blended: FittedModel, members: Sequence[FittedModel], data: Spli
     for number, (before, each) in enumerate(zip(blended.facts[BLEND]["members"], members, strict=True)):
         member = Member(before["run"], each.config, each.model, each.facts, number)
         told.append({**facts_of_member(member), "weight": before["weight"]})
-    facts = {**_kept(blended), BLEND: {**blended.facts[BLEND], "members": told}, REFIT: _told(data, ())}
+    facts = {**_kept(blended), BLEND: {**blended.facts[BLEND], "members": told}, REFIT: _told(blended, data, ())}
     return replace(blended, model=model, split=data, facts=facts, metrics={})
 
 
@@ -98,5 +101,10 @@ def _kept(fitted: FittedModel) -> dict[str, Any]:
     return {**facts, "left_out": {}}
 
 
-def _told(data: Split, ends: Sequence[int]) -> dict[str, Any]:
-    return {"interactions": data.training_interactions, "epochs": list(ends)}
+def _told(fitted: FittedModel, data: Split, ends: Sequence[int]) -> dict[str, Any]:
+    """Return what the manifest says of a refit, with the scores of the run before it, under a name of their own."""
+    scores = {key: fitted.metrics[key] for key in BEFORE if key in fitted.metrics}
+    validation = fitted.metrics.get("validation", {}).get("metrics")
+    if validation is not None:
+        scores["validation"] = validation
+    return {"interactions": data.training_interactions, "epochs": list(ends), "scores_before": scores}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -21,7 +22,7 @@ from mltfr.storage.folder import MANIFEST
 from mltfr.storage.progress import Progress
 
 
-def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progress, stop: Event) -> str:
+def refit_best(folder: Path, rows: Sequence[Row], metric: str, split: Split, progress: Progress, stop: Event) -> str:
     """Write the run of the chosen recommender, fitted to all of the log, and return what there is to say.
 
     Of a blend every member is fitted anew, and its weights stay. One that is there already is kept.
@@ -29,6 +30,7 @@ def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progre
     Args:
         folder: the search folder, with its best run.
         rows: the leaderboard.
+        metric: what has decided, on validation.
         split: the log, split.
         progress: receives what takes time.
         stop: when set, a training at work ends without a run.
@@ -50,9 +52,10 @@ def refit_best(folder: Path, rows: Sequence[Row], split: Split, progress: Progre
         fitted = refit_blend(best, [refit(load_artifact(runs[each]), data, quiet, stop) for each in names], data)
     else:
         fitted = refit(best, data, quiet, stop)
+    facts = {**fitted.facts, REFIT: {**fitted.facts[REFIT], "chosen_by": metric}}
     remove_run(there)  # of a command that was killed here
     with open_run(there, resume=False):
-        save_artifact(fitted, there)
+        save_artifact(replace(fitted, facts=facts), there)
     return f"{_said(name, fitted.facts)} It took {duration(time.monotonic() - begun)} more."
 
 

@@ -129,7 +129,7 @@ def _with_refit(
     if not request.refit:
         return outcome
     try:
-        said = refit_best(folder, outcome.rows, data, progress, stop)
+        said = refit_best(folder, outcome.rows, request.metric, data, progress, stop)
     except MltfrError as error:
         return replace(outcome, failures={**outcome.failures, REFITTED: str(error)})
     return replace(outcome, lines=[*outcome.lines, said], refitted=REFITTED)

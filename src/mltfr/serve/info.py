@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mltfr.errors import ConfigError
-from mltfr.pipeline.models import BLEND
+from mltfr.pipeline.models import BLEND, REFIT
 from mltfr.serve.loaded import LoadedRun
 from mltfr.serve.service import Service
 from mltfr.tokens.catalogue import CATALOGUE
@@ -54,6 +54,7 @@ def about(run: LoadedRun) -> dict[str, Any]:
         "protocol": metrics.get("protocol"),
         "protocol_hash": metrics.get("protocol_hash"),
         "test": score,
+        "refit": facts.get(REFIT),  # with the scores of the run before; its own are none
         "tables": [_table(table) for table in _tables(facts)],
     }
 
