@@ -15,6 +15,9 @@ from mltfr.errors import ConfigError, DataError, RunError
 from mltfr.hub.card import card
 from mltfr.hub.remote import HubName
 from mltfr.interactions import load_interactions
+from mltfr.memory import TrainingMemory
+from mltfr.page.fusion import fusion
+from mltfr.page.render import render
 from mltfr.page.run_page import run_page
 from mltfr.pipeline import fit, load_artifact, resolve
 from mltfr.pipeline.artifact import open_run, remove_run, save_artifact
@@ -30,6 +33,7 @@ from mltfr.serve.loaded import LoadedRun
 from mltfr.storage.progress import SILENT
 from mltfr.training import Callback
 from support.small_search import SETTINGS, search_here, write_log
+from support.valid_html import faults
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +72,8 @@ def test_the_chosen_run_is_refitted_on_everything_and_recommends(searched):
     assert about(LoadedRun.load(out / "best"))["refit"] is None
     with pytest.raises(DataError, match=r"holds no example: .* refitted on all of its log\..*the run before the refit"):
         Recommender.load(out / "refitted").evaluate()
-    with pytest.raises(RunError, match=r"has no scores, since it learned from all of its log\. Report a run"):
-        run_page(out / "refitted")
+    with pytest.raises(RunError, match=r"has no scores, since it learned from all of its log\. Compare a run"):
+        run_page(out / "refitted", others=[out / "best"])
     lists = Recommender.load(out / "refitted").recommend(k=3)
     assert set(lists["user_id"]) == set(map(str, refitted.split.user_ids))
 
@@ -96,6 +100,30 @@ def test_the_scores_before_are_kept_and_named_so(searched):
     assert f"The scores above are of the run before it was refitted, by protocol `{before['protocol_hash']}`." in text
     assert "results:" not in text.split("---")[1]
     assert "the run before" not in card(to_share(best), HubName("a/b"), "mit", (), with_users=False)
+
+
+def test_its_page_says_that_it_has_no_scores_and_where_those_before_are(searched):
+    out = searched[1]
+    best, page = load_artifact(out / "best"), run_page(out / "refitted")
+    assert page.verdict.startswith("This run has no scores: it was fitted on all ")
+    assert page.more == (
+        "Those of the run before it was refitted (best) are in that run's metrics.json, and below. That run was "
+        "chosen by ndcg@10 on validation.",
+    )
+    sections = {section.name: section for section in page.sections}
+    assert list(sections) == ["scores", "data", "training", "fusion", "examples", "cost", "repeat"]
+    (table,) = sections["scores"].tables
+    column = [column.name for column in table.columns].index("ndcg@10")
+    assert [(row[0], row[1], row[column]) for row in table.rows] == [
+        ("the run before it was refitted", "test", best.metrics["metrics"]["ndcg@10"]),
+        ("popularity, fitted to what that run was", "test", best.metrics["popularity"]["ndcg@10"]),
+        ("the run before it was refitted", "validation", best.metrics["validation"]["metrics"]["ndcg@10"]),
+    ]
+    (table,) = sections["data"].tables
+    assert table.rows[0][1] == load_artifact(out / "refitted").split.training_interactions
+    assert page.foot.endswith("the run's own, but for the scores before the refit.")
+    assert sections["repeat"].commands == ("mltfr auto log.csv --out SEARCH --resume --refit",)
+    assert faults(render(page)) == []
 
 
 def test_it_learns_from_what_was_held_out(searched):
@@ -161,6 +189,9 @@ def test_a_network_is_trained_as_long_as_validation_had_it(searched, tmp_path):
     assert not any("validation" in record for record in refitted.history)
     assert refitted.facts["best_epoch"] == ends
     assert refitted.model.items == fitted.model.items + 1
+    page = {section.name: section for section in run_page(copy / "refitted", count=0).sections}
+    assert page["training"].absent == ("There are as many epochs as validation had chosen before.",)
+    assert "as many as validation had chosen before the refit" in dict(page["cost"].facts)["epochs"]
     assert len(Recommender.load(copy / "refitted").recommend(k=3))
 
 
@@ -174,7 +205,9 @@ def test_both_rounds_end_where_validation_had_ended_them(searched):
     best = [record.get("best", False) and record["round"] == 1 and record["epoch"] < 3 for record in fitted.history]
     shorter = [{**record, "best": early} for record, early in zip(fitted.history, best, strict=True)]
     shorter[-1]["best"] = True
-    refitted = refit(replace(fitted, history=shorter), split_of(searched[0], fitted).everything(), Callback())
+    before = {**fitted.facts, "estimate": {"peak_bytes": 1}, "pace": {}}
+    data = split_of(searched[0], fitted).everything()
+    refitted = refit(replace(fitted, history=shorter, facts=before), data, Callback())
     ends = epochs_of_rounds(replace(fitted, history=shorter))
     assert len(ends) == refitted.facts["rounds"] == 2
     assert ends[0] < 3
@@ -182,6 +215,9 @@ def test_both_rounds_end_where_validation_had_ended_them(searched):
         (number, epoch) for number, last in enumerate(ends, 1) for epoch in range(1, last + 1)
     ]
     assert refitted.facts["refit"]["epochs"] == list(ends)
+    assert "estimate" not in refitted.facts  # they are of the training before
+    assert "pace" not in refitted.facts
+    assert fusion(refitted).figures[1].table.name == "router-by-length"
 
 
 def test_every_member_of_a_blend_is_refitted_and_weights_stay(searched, tmp_path):
@@ -212,6 +248,18 @@ def test_a_finished_search_is_refitted_by_resume_and_once(searched, tmp_path, mo
     assert search_here(log, copy, refit=True, **more).refitted == "refitted"
     monkeypatch.setattr(module, "refit", None)  # not again
     assert search_here(log, copy, refit=True, **more).refitted == "refitted"
+
+
+def test_a_refit_that_needs_more_memory_than_there_is_is_refused_before_it_trains(searched, monkeypatch):
+    log, out, outcome = searched
+    fitted = load_artifact(out / next(row.run for row in outcome.rows if row.name == "sasrec"))
+    data = split_of(log, fitted).everything()
+    monkeypatch.setattr(TrainingMemory, "available", 1000)
+    with pytest.raises(ConfigError, match=r"need 2.. MB more memory, and 0 MB are available, for 31 items\."):
+        refit(fitted, data, Callback())
+    unchecked = fitted.config.training.model_copy(update={"check_memory": False})
+    free = replace(fitted, config=fitted.config.model_copy(update={"training": unchecked}))
+    assert refit(free, data, Callback()).model.items == 31
 
 
 def test_what_needs_a_validation_split_is_refused(searched, tmp_path):

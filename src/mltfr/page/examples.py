@@ -16,6 +16,7 @@ from mltfr.interactions.collate import has_known_item
 from mltfr.interactions.item_names import ItemNames, item_names
 from mltfr.page.content import Example, Section
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import REFIT
 from mltfr.pipeline.names import FINGERPRINT, are_at_hand, read_names
 
 TITLE, LIST, SHOWN = "Examples", 10, 12
@@ -23,6 +24,7 @@ TITLE, LIST, SHOWN = "Examples", 10, 12
 UNSEEN = "an item that training has not seen"
 LEFT_OUT = "Left out as asked (--no-examples): no user and no held-out item stands in this file."
 NO_USERS = "The run was shared without its users and their histories, so there is nobody to show."
+NOTHING_NEXT = "Nothing was held out, so there is no next choice to put beside a list: mltfr recommend writes lists."
 BY_CHANCE = "Scores of the published arithmetic depend on chance and on the histories beside them: no list is shown."
 
 
@@ -43,7 +45,9 @@ def examples(fitted: FittedModel, count: int, names: ItemNames | None) -> Sectio
     tested = fitted.for_test()
     split, asked = tested.split, tested.split.test
     if not len(asked):
-        return Section("examples", TITLE, absent=("There is no test example.",))
+        return Section(
+            "examples", TITLE, absent=(NOTHING_NEXT if REFIT in fitted.facts else "There is no test example.",)
+        )
     told, called = _names(fitted, names)
     _, first = np.unique(asked.user, return_index=True)
     rows = first[np.unique(np.linspace(0, len(first) - 1, min(count, len(first))).astype(np.int64))]

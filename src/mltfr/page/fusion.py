@@ -67,7 +67,7 @@ def _by_length(found: LookedAt) -> Figure:
         "Router share by length of the history",
         (Column("length"), Column("histories", ",d"), *(Column(name, ".4f") for name in found.tables)),
         tuple(rows),
-        (f"Means at the newest position of {found.histories:,} test histories, evenly spaced.",),
+        (f"Means at the newest position of {found.histories:,} histories, evenly spaced.",),
     )
     drawn = [
         (f"{name}: {table_name}", share, f"{share:.4f}")
@@ -90,7 +90,7 @@ def _kept(fitted: FittedModel, found: LookedAt) -> list[Figure]:
             f"Tokens kept most often of {name}",
             (Column("word"), Column("row", "d"), Column("share of histories", ".3f")),
             tuple(rows),
-            (f"At the newest position of {found.histories:,} test histories, evenly spaced.",),
+            (f"At the newest position of {found.histories:,} histories, evenly spaced.",),
         )
         drawn = [(word, share, f"{share:.3f}") for word, _, share in rows]
         figures.append(Figure(bars(table.title, drawn, strong=()), table))

@@ -10,12 +10,13 @@ import numpy as np
 
 from mltfr.evaluation.slices import length_slices
 from mltfr.explain.kept import kept_of, words_of
-from mltfr.interactions import History
+from mltfr.interactions import Examples, History
 from mltfr.interactions.collate import has_known_item
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import REFIT
 
 HISTORIES = 512
-"""Histories that are looked at, evenly spaced among the test examples: as many however many users there are."""
+"""Histories that are looked at, evenly spaced among test examples, or a refit's users: as many for many users."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def look(fitted: FittedModel, most: int = HISTORIES) -> LookedAt | None:
 
 
 def _some(fitted: FittedModel, most: int) -> list[History]:
-    """Return histories of test examples, evenly spaced, without items that training has not seen."""
+    """Return histories of test examples, or of a refit's users, evenly spaced, without items unseen in training."""
     examples, split = fitted.split.test, fitted.split
+    if REFIT in fitted.facts:  # nothing is held out: all that users did
+        rows = np.unique(np.linspace(0, len(split.histories) - 1, min(most, len(split.histories))).astype(np.int64))
+        examples = Examples(rows, split.histories.lengths[rows])
     rows = np.unique(np.linspace(0, len(examples) - 1, min(most, len(examples))).astype(np.int64))
     found = [split.histories[int(examples.user[row])][: int(examples.cut[row])] for row in rows]
     known = [history[history > 0] for history in found]

@@ -9,6 +9,7 @@ from mltfr.config import flatten
 from mltfr.page.content import Column, Section, Table
 from mltfr.pipeline import resolve
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import REFIT
 from mltfr.pipeline.shared import settings_to_share
 
 QUOTING = ("filters.where",)
@@ -26,7 +27,12 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], quotes: bool) -> Se
     facts, source = fitted.facts, str(fitted.facts.get("source", "LOG"))
     files = manifest["files"]
     commands, paragraphs = [f"mltfr fit {source} --config RUN/config.toml --out AGAIN"], []
-    if fitted.config.backbone.name == "blend":
+    if REFIT in facts:
+        commands = [f"mltfr auto {source} --out SEARCH --resume --refit"]
+        paragraphs.append(
+            "The run is a refit: the command of its search, with --resume --refit, makes it where it is missing."
+        )
+    elif fitted.config.backbone.name == "blend":
         members = " ".join(one["run"] for one in facts.get("blend", {}).get("members", ()))
         commands = [f"mltfr blend {members} --out AGAIN"]
     elif facts.get("chain"):
@@ -41,7 +47,7 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], quotes: bool) -> Se
         ("settings", f"config.toml, SHA-256 {files['config.toml']}"),
         ("weights", f"weights.safetensors, SHA-256 {files['weights.safetensors']}"),
         ("manifest", f"checksum {manifest.get('checksum', 'unknown')}"),
-        ("protocol", str(fitted.metrics.get("protocol_hash", "unknown"))),
+        ("protocol", "" if REFIT in facts else str(fitted.metrics.get("protocol_hash", "unknown"))),
     ]
     tables = [_settings(fitted, quotes)] if fitted.config.backbone.name != "blend" else []
     return Section(

@@ -12,6 +12,7 @@ from mltfr.page.compared import compared
 from mltfr.page.content import Page
 from mltfr.page.examples import examples
 from mltfr.page.fusion import fusion
+from mltfr.page.refit import refit_lines, scores_before
 from mltfr.page.repeat import repeat
 from mltfr.page.scores import differences, scores, slices, verdict_lines
 from mltfr.page.training import cost, curves, data
@@ -38,20 +39,24 @@ def run_page(
 
     Raises:
         ProtocolError: another run differs in protocol, users, targets or candidates.
-        RunError: there is no finished run, a damaged one, or one without scores.
+        RunError: there is no finished run, a damaged one, or one without scores that is no refit or is compared.
         DataError: none of the names is of an item.
     """
     fitted = load_artifact(folder)
     manifest, document = read_manifest(folder, [CONFIG]), fitted.metrics
-    if "metrics" not in document:
-        why = "it learned from all of its log" if REFIT in fitted.facts else "its log was too short for any"
-        raise RunError(f"{folder}: has no scores, since {why}. Report a run that has some.")
-    verdict, more = verdict_lines(fitted.verdict)
+    refitted = REFIT in fitted.facts
+    if "metrics" not in document and (others or not refitted):
+        why = "it learned from all of its log" if refitted else "its log was too short for any"
+        raise RunError(
+            f"{folder}: has no scores, since {why}. {'Compare' if others else 'Report'} a run that has some."
+        )
+    verdict, more = verdict_lines(fitted.verdict) if not refitted else refit_lines(fitted.facts[REFIT])
     added = differences(fitted.verdict)
     beside = compared(folder, others, fitted.config.judged_by) if others else None
     if fitted.verdict is None and beside is not None:
         verdict, more = beside.paragraphs[0], beside.paragraphs[1:]
         beside = replace(beside, paragraphs=())
+    own = ", but for the scores before the refit" if refitted else ""
     counts = f"{fitted.split.users}, {len(fitted.split.vocabulary):,} items"
     return Page(
         title=title or folder.resolve().name,
@@ -60,14 +65,14 @@ def run_page(
         more=more,
         sections=(
             *(section for section in (added, beside) if section is not None),
-            scores(fitted, document),
+            scores(fitted, document) if not refitted else scores_before(fitted.facts[REFIT]),
             data(fitted, document, quotes=count > 0),
-            curves(fitted.history),
+            curves(fitted.history, refitted),
             fusion(fitted),
-            slices(document, fitted.config.judged_by),
+            *([slices(document, fitted.config.judged_by)] if not refitted else []),
             examples(fitted, count, names),
             cost(fitted),
             repeat(fitted, manifest, quotes=count > 0),
         ),
-        foot=f"Written by mltfr {__version__} from the run folder alone; every number is the run's own.",
+        foot=f"Written by mltfr {__version__} from the run folder alone; every number is the run's own{own}.",
     )

@@ -10,6 +10,7 @@ from mltfr.page.content import Column, Figure, Section, Table, Value
 from mltfr.page.svg import Line, lines
 from mltfr.pipeline.data_counts import DataCounts
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.models import REFIT
 from mltfr.storage.duration import duration
 
 Records = Sequence[Mapping[str, Any]]
@@ -30,10 +31,15 @@ def data(fitted: FittedModel, document: Mapping[str, Any], quotes: bool) -> Sect
     where = fitted.config.filters.where
     if where:
         facts.append(("rows taken", where if quotes else "those that meet a condition, which is not shown here"))
-    facts.append(("split", document["protocol"]["split"]))
+    refitted = fitted.facts.get(REFIT)
+    facts.append(("split", document["protocol"]["split"] if refitted is None else "none: nothing was held out"))
     if quotes:
         facts += [("reading", note) for note in fitted.facts.get("notes", ())]
     facts += _names(document.get("names"))
+    if refitted is not None:
+        items = len(fitted.split.vocabulary)
+        row = ("training", refitted["interactions"], len(fitted.split.user_ids) or None, items)
+        return Section("data", "Trained on", facts=tuple(facts), tables=(_rows([row]),))
     if "counts" not in document:
         absent = ("A run of an earlier version: how many rows every step left was not kept.",)
         return Section("data", "Trained on", facts=tuple(facts), absent=absent)
@@ -45,17 +51,21 @@ def data(fitted: FittedModel, document: Mapping[str, Any], quotes: bool) -> Sect
     rows.append(("training", counts.training.interactions, counts.training.users, counts.training.items))
     rows += [(name, part.targets, part.users, None) for name, part in
              (("validation", counts.validation), ("test", counts.test)) if part.targets]  # fmt: skip
-    table = Table(
-        "data",
-        "Rows, users and items",
-        (Column("part"), Column("rows", ",d"), Column("users", ",d"), Column("items", ",d")),
-        tuple(rows),
-    )
-    return Section("data", "Trained on", tuple(counts.remarks()), tuple(facts), tables=(table,))
+    return Section("data", "Trained on", tuple(counts.remarks()), tuple(facts), tables=(_rows(rows),))
 
 
-def curves(history: Records) -> Section:
-    """Return how loss and validation went, epoch by epoch, round by round."""
+def _rows(rows: Sequence[tuple[Value, ...]]) -> Table:
+    columns = (Column("part"), Column("rows", ",d"), Column("users", ",d"), Column("items", ",d"))
+    return Table("data", "Rows, users and items", columns, tuple(rows))
+
+
+def curves(history: Records, refitted: bool = False) -> Section:
+    """Return how loss and validation went, epoch by epoch, round by round.
+
+    Args:
+        history: a record an epoch.
+        refitted: whether the number of epochs is that of a run before.
+    """
     title = "Training"
     if not history:
         return Section("training", title, absent=("Nothing was trained by epochs, so there are no curves.",))
@@ -65,7 +75,8 @@ def curves(history: Records) -> Section:
     if names:
         values = {name: [one.get("validation", {}).get(name) for one in history] for name in names}
         figures.insert(0, _curve(history, x, borders, "validation", "Validation", values))
-    absent = () if names else ("There was no validation, so the epoch was not chosen by one.",)
+    none = "There was no validation, so the epoch was not chosen by one."
+    absent = () if names else (none if not refitted else "There are as many epochs as validation had chosen before.",)
     return Section("training", title, figures=tuple(figures), absent=absent)
 
 
@@ -78,8 +89,11 @@ def cost(fitted: FittedModel) -> Section:
         rounds = len({one["round"] for one in history})
         seconds = sum(one["seconds"] for one in history)
         of_rounds = f"{len(history)} in {rounds} round{'s' * (rounds > 1)}"
-        facts.append(("epochs", f"{of_rounds}; epoch {found.get('best_epoch')} of the last one was best"))
-        facts.append(("an epoch", f"{seconds / len(history):.1f} s with its validation"))
+        chosen = f"epoch {found.get('best_epoch')} of the last one was best"
+        if refitted := REFIT in found:
+            chosen = "as many as validation had chosen before the refit"
+        facts.append(("epochs", f"{of_rounds}; {chosen}"))
+        facts.append(("an epoch", f"{seconds / len(history):.1f} s{'' if refitted else ' with its validation'}"))
     parameters = found.get("parameters")
     if isinstance(parameters, Mapping):
         facts.append(("parameters", f"{parameters['total']:,}, of these {parameters['fusion']:,} of the fusion"))
