@@ -73,7 +73,7 @@ def auto(
         typer.Option(
             "--refit",
             help="Then fit what is chosen anew on all of the log, validation and test too, into OUT/refitted; the time "
-            "of that comes on top.",
+            "of that comes on top, and where it is stopped it begins again with --resume.",
         ),
     ] = False,
     resume: Resume = False,
