@@ -12,7 +12,7 @@ from hub.conftest import BARE
 from mltfr import Recommender
 from mltfr.hub.card import card
 from mltfr.hub.licence import TableSource
-from mltfr.hub.remote import HubName
+from mltfr.hub.remote import HubName, reason_of
 from mltfr.interactions import load_interactions
 from mltfr.pipeline.shared import to_share
 from mltfr.training import Callback
@@ -108,3 +108,9 @@ def test_untrusted_text_is_text(hub: FakeHub, tmp_path: Path) -> None:
     assert "\\[c](http:evil)\\<img\\>" in page
     assert not re.search(r"(?<!\\)\[c\]|(?<!\\)<img", page)
     assert text.count("```") % 2 == 0
+
+
+def test_a_refusal_without_words_is_told_as_one() -> None:
+    assert reason_of(" \n") == "no reason was given"
+    assert reason_of(TimeoutError()) == "TimeoutError"
+    assert reason_of("not\nso") == "not so"

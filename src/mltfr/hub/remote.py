@@ -79,7 +79,8 @@ def offline_by(hub: Any) -> str:
 
 def reason_of(error: Exception | str) -> str:
     """Return what an error, or an answer, says, in one line."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    nothing = "no reason was given" if isinstance(error, str) else type(error).__name__
+    return " ".join(str(error).split())[:300] or nothing
 
 
 @contextmanager
