@@ -210,14 +210,14 @@ class Round:
         epoch, mean = state.epoch + 1, state.loss_sum / state.batch
         record: Record = {"round": state.round, "epoch": epoch, "step": state.step, "loss": mean}
         last = epoch in (self.epochs, self.ends) or self.cut
-        if self.ends is not None and last:
+        due = last or (self.ends is None and epoch % config.advanced.validate_every == 0)
+        if due:
             self.loss.eval()
             self.step.apply_pending()
+        if due and self.ends is not None:
             state.best, state.best_epoch = 0.0, epoch
             self.best_weights = copied(self.model.state_dict(), self.best_weights)
-        elif self.ends is None and (epoch % config.advanced.validate_every == 0 or last):
-            self.loss.eval()
-            self.step.apply_pending()
+        elif due:
             metrics = self.validate()
             score = metrics[config.metric]
             record["validation"] = {name: metrics[name] for name in dict.fromkeys((config.metric, "hr@10"))}
