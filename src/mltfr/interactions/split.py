@@ -149,7 +149,10 @@ class Split:
         return replace(self, vocabulary=vocabulary, histories=Histories(self.histories.offsets, items), others=None)
 
     def everything(self) -> Self:
-        """Return the split whose training part is all there is, with codes for all items, and nothing held out."""
+        """Return the split whose training part is all there is, and nothing held out.
+
+        It has codes for all items that are known of, see `others`; what else is `UNKNOWN` stays so, uncounted.
+        """
         data = self.with_items(self.others.item_ids) if self.others is not None else self
         items = data.histories.items
         counts = np.bincount(items[items > 0], minlength=len(data.vocabulary) + 1)
