@@ -80,13 +80,28 @@ def test_a_service_says_that_it_computes_so_and_answers_the_same(run: LoadedRun,
     fast.warm_up()
     with client_of(run) as one, client_of(fast) as other:
         expected, found = one.recommend(**asked)["results"], other.recommend(**asked)["results"]
-        (note,) = other.get("/v1/info").json()["notes"]
+        about = other.get("/v1/info").json()
     for each, true in zip(found, expected, strict=True):
         scores = [[item.pop("score") for item in row["items"]] for row in (each, true)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-4)
         assert each == true
+    (note,) = about["notes"]
     assert "onnxruntime answers requests of up to 8 histories" in note
+    assert about["limits"]["max_batch"] == MAX_HISTORIES
     assert str(graph.parity) in note
+
+
+def test_what_waits_goes_in_batches_that_the_graph_takes(
+    run: LoadedRun, graph: GraphSearch, monkeypatch
+) -> None:
+    fast, sizes, search = replace(run, graph=graph), [], graph.top_k
+    monkeypatch.setattr(graph, "top_k", lambda found, *how: sizes.append(len(found)) or search(found, *how))
+    asked = [("POST", "/v1/recommend", {"json": {"histories": [["i3", "i9"]], "k": 3}})] * 40
+    with client_of(fast) as client:
+        assert {answer.status_code for answer in client.together(asked)} == {200}
+    assert sum(sizes) == 40
+    assert max(sizes) <= MAX_HISTORIES
+    assert (fast.together(64), fast.together(4), run.together(64)) == (MAX_HISTORIES, 4, 64)
 
 
 def test_a_reloaded_run_gets_a_graph_of_its_own(run, graph, exported, tmp_path: Path) -> None:

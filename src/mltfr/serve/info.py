@@ -27,7 +27,7 @@ def info(service: Service) -> dict[str, Any]:
         "mltfr": __version__,
         **about(run),
         "new_interactions": len(service.interactions),
-        "limits": options if not run.alone else {**options, "max_batch": 1},
+        "limits": {**options, "max_batch": run.together(service.options.max_batch)},
         "notes": run.notes,
     }
 

@@ -18,7 +18,7 @@ from mltfr.inference.top_k import TopK
 from mltfr.interactions import History
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.serve.graph import GraphSearch
+from mltfr.serve.graph import MAX_HISTORIES, GraphSearch
 from mltfr.serve.search import ItemSearch
 
 ALONE = (
@@ -114,6 +114,15 @@ class LoadedRun:
     def alone(self) -> bool:
         """Whether scores depend on which histories go through the model together, so that each has to go alone."""
         return self.fitted.config.depends_on_batch
+
+    def together(self, most: int) -> int:
+        """Return how many histories of several requests go through the model together, where `most` are allowed.
+
+        What onnxruntime answers does not wait for a larger batch, which torch would take longer for.
+        """
+        if self.alone:
+            return 1
+        return most if self.graph is None else min(most, MAX_HISTORIES)
 
     @property
     def notes(self) -> list[str]:

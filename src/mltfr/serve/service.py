@@ -122,7 +122,7 @@ class Service:
         raise Problem(504, f"There was no answer within {seconds}. Ask for less, or send it again later.")
 
     def _work(self) -> None:
-        while jobs := self.queue.take(1 if self._run.alone else self.options.max_batch):
+        while jobs := self.queue.take(self._run.together(self.options.max_batch)):
             run, begun = self._run, monotonic()
             outcomes: dict[Job, Outcome] = {}
             try:
