@@ -34,8 +34,8 @@ def serve(
     add_names: AddNames = None,
     onnx: Annotated[
         bool,
-        typer.Option("--onnx", help="Compute small requests by onnxruntime: half the time of a lone one, and a start "
-                     "of half a minute. Needs mltfr[export]."),
+        typer.Option("--onnx", help="Compute small requests by onnxruntime, a lone one in a third of the time; "
+                     "the start takes half a minute. Needs mltfr[export]."),
     ] = False,
     max_batch: Annotated[int, typer.Option(min=1, help="Histories that go through the model together.")] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused (503).")] = 1024,
