@@ -15,6 +15,7 @@ from mltfr import Recommender
 from mltfr.page.content import Column, Table
 from mltfr.pipeline import load_artifact, save_artifact
 from mltfr.pipeline.shared import to_share
+from mltfr.storage.files import sha256
 from support.command_line import refused, run
 from support.read_page import assert_numbers_of, read, table_with
 from support.valid_html import faults
@@ -48,6 +49,7 @@ def test_the_verdict_comes_first_in_the_words_of_the_run(html: Path, runs: Path)
     assert text.index("Fusion mltfr") < text.index("What it adds") < text.index("Scores")
     for section in ("Trained on", "Training", "For whom", "Examples", "Cost", "How to repeat it"):
         assert section in text
+    assert f"manifest.json, SHA-256 {sha256(runs / 'mltfr' / 'manifest.json')}" in text
 
 
 def test_curves_and_router_shares_are_those_of_the_log(html: Path, runs: Path) -> None:

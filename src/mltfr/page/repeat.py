@@ -16,12 +16,13 @@ QUOTING = ("filters.where",)
 """Settings that may quote ids."""
 
 
-def repeat(fitted: FittedModel, manifest: Mapping[str, Any], quotes: bool) -> Section:
+def repeat(fitted: FittedModel, manifest: Mapping[str, Any], fingerprint: str, quotes: bool) -> Section:
     """Return how a run is repeated.
 
     Args:
         fitted: the run.
         manifest: its manifest, with the checksums of its files.
+        fingerprint: the checksum of the manifest.
         quotes: whether to show settings that may quote ids.
     """
     facts, source = fitted.facts, str(fitted.facts.get("source", "LOG"))
@@ -46,7 +47,7 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], quotes: bool) -> Se
         ("log", f"{source}, fingerprint {facts.get('data_fingerprint', 'unknown')}"),
         ("settings", f"config.toml, SHA-256 {files['config.toml']}"),
         ("weights", f"weights.safetensors, SHA-256 {files['weights.safetensors']}"),
-        ("manifest", f"checksum {manifest.get('checksum', 'unknown')}"),
+        ("manifest", f"manifest.json, SHA-256 {fingerprint}"),
         ("protocol", "" if REFIT in facts else str(fitted.metrics.get("protocol_hash", "unknown"))),
     ]
     tables = [_settings(fitted, quotes)] if fitted.config.backbone.name != "blend" else []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mltfr.batch.users import run_fingerprint
 from mltfr.errors import RunError
 from mltfr.interactions.item_names import ItemNames
 from mltfr.page.compared import compared
@@ -72,7 +73,7 @@ def run_page(
             *([slices(document, fitted.config.judged_by)] if not refitted else []),
             examples(fitted, count, names),
             cost(fitted),
-            repeat(fitted, manifest, quotes=count > 0),
+            repeat(fitted, manifest, run_fingerprint(folder), quotes=count > 0),
         ),
         foot=f"Written by mltfr {__version__} from the run folder alone; every number is the run's own{own}.",
     )
