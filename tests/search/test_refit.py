@@ -255,7 +255,7 @@ def test_a_refit_that_needs_more_memory_than_there_is_is_refused_before_it_train
     fitted = load_artifact(out / next(row.run for row in outcome.rows if row.name == "sasrec"))
     data = split_of(log, fitted).everything()
     monkeypatch.setattr(TrainingMemory, "available", 1000)
-    with pytest.raises(ConfigError, match=r"need 2.. MB more memory, and 0 MB are available, for 31 items\."):
+    with pytest.raises(ConfigError, match=r"^A refit would need 2.. MB more memory, and 0 MB are available\. Free"):
         refit(fitted, data, Callback())
     unchecked = fitted.config.training.model_copy(update={"check_memory": False})
     free = replace(fitted, config=fitted.config.model_copy(update={"training": unchecked}))

@@ -19,6 +19,7 @@ from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import read_tables
 from mltfr.pipeline.models import BLEND, REFIT, BlendModel
 from mltfr.pipeline.names import read_names
+from mltfr.storage.main_memory import readable
 from mltfr.training import Callback
 
 BEFORE = ("run", "split", "users", "examples", "protocol_hash", "metrics", "popularity")
@@ -61,8 +62,12 @@ def refit(fitted: FittedModel, data: Split, callback: Callback, stop: Event | No
     estimator, ends = make_estimator(config), epochs_of_rounds(fitted)
     tables = read_tables(config, data, callback, read_names(config, data.vocabulary))
     memory = estimator.memory(data)
-    if memory is not None and config.training.check_memory:
-        memory.require()
+    available = memory.available if memory is not None and config.training.check_memory else None
+    if memory is not None and available is not None and memory.needed > available:
+        raise ConfigError(
+            f"A refit would need {readable(memory.needed)} more memory, and {readable(available)} are available. Free "
+            "some and refit again; the run itself stays as it is."
+        )
     with explain_out_of_memory(memory):
         result = estimator.fit(data, tables, Session(callback, stop, ends=ends))
     facts = {**_kept(fitted), **tables.facts, **result.facts, REFIT: _told(fitted, data, ends)}
