@@ -11,8 +11,8 @@ from mltfr.search import journal as module
 from mltfr.search.clock import Clock
 from mltfr.search.journal import Journal
 from mltfr.search.work import launch_here
+from mltfr.storage.child import Ended
 from mltfr.study.job import CRASHED, DONE, REFUSED, STOPPED
-from mltfr.study.launch import Ended
 from mltfr.training import Interrupted
 from support.small_search import search_here, write_log
 

@@ -14,8 +14,8 @@ from mltfr.errors import ConfigError
 from mltfr.pipeline import load_artifact
 from mltfr.search.tune import parse_space, tune
 from mltfr.search.work import launch_here
+from mltfr.storage.child import Ended
 from mltfr.study.job import CRASHED, REFUSED, STOPPED
-from mltfr.study.launch import Ended
 from mltfr.study.sampler import Sampler
 from mltfr.study.space import Range
 from mltfr.study.tuning import STARTUP_ALONE

@@ -18,9 +18,9 @@ from mltfr.pipeline import load_artifact
 from mltfr.search import blends, finish
 from mltfr.search.clock import Clock
 from mltfr.search.work import launch_here
+from mltfr.storage.child import Ended
 from mltfr.storage.progress import SILENT
 from mltfr.study.job import CRASHED
-from mltfr.study.launch import Ended
 from mltfr.training import Interrupted
 from support.small_search import board_of, search_here, write_log
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -15,26 +21,30 @@ from mltfr.export import formats
 from mltfr.inference import Rules
 from mltfr.interactions import UNKNOWN
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
+from mltfr.pipeline import load_artifact
+from mltfr.pipeline.fitted import FittedModel
 from mltfr.serve import graph as module
+from mltfr.serve import loaded
 from mltfr.serve.graph import MAX_HISTORIES, GraphSearch
 from mltfr.serve.loaded import LoadedRun
 from mltfr.serve.process import check_run
 from mltfr.serve.reload import Reloader
+from mltfr.storage.child import Ended
 from support.service import RUNS, client_of
 
-pytestmark = pytest.mark.slow  # the run is exported first, in a process of its own
+slow = pytest.mark.slow  # the run is exported first, in a process of its own
 
 
 @pytest.fixture(scope="module")
 def graph() -> GraphSearch:
-    return GraphSearch.of(RUNS / "mltfr")
+    return GraphSearch.of(RUNS / "mltfr", load_artifact(RUNS / "mltfr"))
 
 
 @pytest.fixture
 def exported(graph: GraphSearch, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Have every run's graph be the one that is there already; return the folders that are asked for one."""
     asked: list[Path] = []
-    monkeypatch.setattr(GraphSearch, "of", lambda folder: asked.append(folder) or graph)
+    monkeypatch.setattr(GraphSearch, "of", lambda folder, fitted: asked.append(folder) or graph)
     return asked
 
 
@@ -44,11 +54,12 @@ def asked_for(count: int, items: int, seed: int) -> list[np.ndarray]:
     return [random.choice(codes, random.choice([0, 1, 2, 6, 40])) for _ in range(count)]
 
 
+@slow
 @pytest.mark.parametrize("remove_seen", [True, False])
 @pytest.mark.parametrize("deny", [(), (3, 8, 9)])
 @pytest.mark.parametrize("k", [1, 5, 30])
 def test_it_finds_what_torch_finds(run: LoadedRun, graph: GraphSearch, remove_seen, deny, k) -> None:
-    rules, items = Rules(remove_seen, None, deny), len(run.fitted.split.vocabulary)
+    rules, items, compared = Rules(remove_seen, None, deny), len(run.fitted.split.vocabulary), 0
     for count in range(MAX_HISTORIES + 1):
         histories = asked_for(count, items, seed=10 * count + k)
         found, expected = graph.top_k(histories, k, rules), run.own.retriever.top_k(histories, k, rules)
@@ -56,14 +67,17 @@ def test_it_finds_what_torch_finds(run: LoadedRun, graph: GraphSearch, remove_se
         assert found.counts.tolist() == expected.counts.tolist()
         assert (found.codes.dtype, found.scores.dtype) == (expected.codes.dtype, expected.scores.dtype)
         np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
-        listed = np.where(expected.codes > 0, expected.scores, -1e6)
-        apart = abs(np.diff(listed, axis=1, prepend=np.inf))  # to the item before
-        clear = np.minimum(apart, np.roll(apart, -1, axis=1)) > 2e-4  # no neighbour's score is as good as equal
-        clear[:, -1] = False  # who comes next is not known
+        longer = run.own.retriever.top_k(histories, k + 1, rules)
+        listed = np.where(longer.codes > 0, longer.scores, -1e6)
+        apart = abs(np.diff(listed, axis=1, prepend=np.inf, append=-np.inf))[:, : found.codes.shape[1] + 1]
+        clear = np.minimum(apart[:, :-1], apart[:, 1:]) > 2e-4  # no neighbour's score is as good as equal
         assert (found.codes == expected.codes)[clear].all()
+        compared += int(clear.sum())
         assert not np.isin(found.codes, deny).any()
+    assert compared > 9 * k
 
 
+@slow
 def test_what_it_does_not_answer_is_left_to_torch(run: LoadedRun, graph: GraphSearch) -> None:
     items, either = len(run.fitted.split.vocabulary), replace(run, graph=graph).own
     for count, rules in ((MAX_HISTORIES + 1, Rules()), (2, Rules(allow=[2, 3, 5]))):
@@ -73,6 +87,7 @@ def test_what_it_does_not_answer_is_left_to_torch(run: LoadedRun, graph: GraphSe
         assert found.codes.tolist() == expected.codes.tolist()
 
 
+@slow
 def test_a_service_says_that_it_computes_so_and_answers_the_same(run: LoadedRun, graph: GraphSearch) -> None:
     ids = run.fitted.split.vocabulary.item_ids
     asked = {"users": [run.fitted.split.user_ids[2]], "histories": [["i3", "i9", "nope"], []], "k": 4, "deny": [ids[0]]}
@@ -91,19 +106,22 @@ def test_a_service_says_that_it_computes_so_and_answers_the_same(run: LoadedRun,
     assert str(graph.parity) in note
 
 
-def test_what_waits_goes_in_batches_that_the_graph_takes(
-    run: LoadedRun, graph: GraphSearch, monkeypatch
-) -> None:
+@slow
+def test_what_waits_goes_in_batches_that_the_graph_takes(run: LoadedRun, graph: GraphSearch, monkeypatch) -> None:
     fast, sizes, search = replace(run, graph=graph), [], graph.top_k
     monkeypatch.setattr(graph, "top_k", lambda found, *how: sizes.append(len(found)) or search(found, *how))
     asked = [("POST", "/v1/recommend", {"json": {"histories": [["i3", "i9"]], "k": 3}})] * 40
-    with client_of(fast) as client:
-        assert {answer.status_code for answer in client.together(asked)} == {200}
-    assert sum(sizes) == 40
-    assert max(sizes) <= MAX_HISTORIES
+    with client_of(fast, start=False) as client, ThreadPoolExecutor() as pool:
+        answers = pool.submit(client.together, asked)
+        while len(client.service.queue) < len(asked):
+            sleep(0.01)
+        client.service.start()
+        assert {answer.status_code for answer in answers.result()} == {200}
+    assert sizes == [MAX_HISTORIES] * 5
     assert (fast.together(64), fast.together(4), run.together(64)) == (MAX_HISTORIES, 4, 64)
 
 
+@slow
 def test_a_reloaded_run_gets_a_graph_of_its_own(run, graph, exported, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(RUNS / "bare", folder)
@@ -115,6 +133,7 @@ def test_a_reloaded_run_gets_a_graph_of_its_own(run, graph, exported, tmp_path: 
     assert exported == [folder]
 
 
+@slow
 def test_check_says_how_it_compares(graph: GraphSearch, exported: list[Path]) -> None:
     assert f"can be served with onnxruntime ({graph.parity});" in check_run(RUNS / "mltfr", onnx=True)
 
@@ -122,20 +141,57 @@ def test_check_says_how_it_compares(graph: GraphSearch, exported: list[Path]) ->
 def test_what_has_no_graph_is_refused(tmp_path: Path) -> None:
     log = synthetic(SyntheticConfig(users=30, items=12, topics=2, mean_length=5), seed=0).log
     Recommender("popularity").fit(log).save(tmp_path / "popular")
-    with pytest.raises(RunError, match=r"popular: cannot be served with --onnx\. 'popularity' is a baseline: it is no"):
+    with pytest.raises(RunError, match=r"popular: has no graph, since it is a baseline, .* Leave --onnx out\.$"):
         LoadedRun.load(tmp_path / "popular", onnx=True)
 
 
 def test_without_its_packages_it_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "NEEDED", ("no_such_package",))
-    monkeypatch.delattr(module.subprocess, "run")
+    monkeypatch.setattr(module, "run_module", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mltfr\[export\]'"):
         LoadedRun.load(RUNS / "bare", onnx=True)
 
 
-def test_a_run_that_changes_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch, graph: GraphSearch) -> None:
-    seen = iter(["before", "after"])
-    monkeypatch.setattr(module, "run_fingerprint", lambda _: next(seen))
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: module.subprocess.CompletedProcess([], 0, "", ""))
-    with pytest.raises(RunError, match="another run was written there while it was exported"):
-        GraphSearch.of(RUNS / "bare")
+def test_an_export_that_fails_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "run_module", lambda *_: Ended(2, "It does not answer as the run does. Try --format x"))
+    with pytest.raises(RunError, match=r"for --onnx \(It does not answer as the run does\)\. Leave --onnx out\.$"):
+        LoadedRun.load(RUNS / "bare", onnx=True)
+
+
+def test_a_run_that_is_replaced_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(RUNS / "bare", tmp_path / "run")
+
+    def load(folder: Path) -> FittedModel:
+        fitted = load_artifact(folder)
+        shutil.rmtree(folder)
+        shutil.copytree(RUNS / "mltfr", folder)
+        return fitted
+
+    monkeypatch.setattr(loaded, "load_artifact", load)
+    with pytest.raises(RunError, match=r"run: another run was written there while it was loaded\. Start again, or"):
+        LoadedRun.load(tmp_path / "run")
+
+
+@slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the process in /proc")
+def test_an_export_ends_with_the_service_that_began_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mltfr", "serve", str(RUNS / "mltfr"), "--onnx", "--port", "0"]
+    service = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL)
+    while not (exports := _running(b"mltfr.export.job", bytes(tmp_path))):
+        assert service.poll() is None
+        sleep(0.05)
+    service.terminate()
+    service.wait()
+    while any(Path("/proc", each).exists() for each in exports):
+        sleep(0.05)
+    assert list(tmp_path.glob("mltfr-*")) == []
+
+
+def _running(*words: bytes) -> list[str]:
+    """Return the processes in whose command lines all of these words stand."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            text = line.read_bytes()
+            found += [line.parent.name] if all(word in text for word in words) else []
+    return found

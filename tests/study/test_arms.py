@@ -15,11 +15,11 @@ from mltfr.pipeline import load_artifact
 from mltfr.pipeline.blend import blend
 from mltfr.pipeline.config import BlendConfig
 from mltfr.pipeline.report_metrics import score
+from mltfr.storage.child import Ended
 from mltfr.study import load_study, make_plan, run_study
 from mltfr.study.config import StudyConfig, check_files
 from mltfr.study.folder import KEPT
 from mltfr.study.job import train
-from mltfr.study.launch import Ended
 from mltfr.study.selection import select
 from mltfr.study.spec import read_spec
 from support.small_study import small, write

@@ -15,9 +15,9 @@ from typing import Any
 import tomli_w
 
 from mltfr.pipeline.artifact import CHECKPOINT
+from mltfr.storage.child import Ended
 from mltfr.storage.lock import locked
 from mltfr.study.job import CRASHED, DONE, LOCK_TIMEOUT, train
-from mltfr.study.launch import Ended
 from mltfr.study.spec import read_spec
 
 TEXT = """

@@ -37,7 +37,9 @@ def serve(
         typer.Option("--onnx", help="Compute small requests by onnxruntime, a lone one in a third of the time; "
                      "the start takes half a minute. Needs mltfr[export]."),
     ] = False,
-    max_batch: Annotated[int, typer.Option(min=1, help="Histories that go through the model together.")] = 64,
+    max_batch: Annotated[
+        int, typer.Option(min=1, help="Histories that go through the model together; 8 at most with --onnx.")
+    ] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused (503).")] = 1024,
     timeout: Annotated[
         float, typer.Option(min=0.01, help="Seconds until a request is given up (504).", show_default="2")

@@ -11,10 +11,11 @@ from typing import Any
 from mltfr.cluster.connection import connected, require_shared
 from mltfr.cluster.status import POLL, start_status_actor, stop_on_request
 from mltfr.errors import ConfigError
+from mltfr.storage.child import Ended
 from mltfr.study import Outcome, run_study
 from mltfr.study.config import load_study
 from mltfr.study.job import CRASHED
-from mltfr.study.launch import Ended, Launch, launch
+from mltfr.study.launch import Launch, launch
 
 MAX_RETRIES = 3
 """Times that a task is started again whose worker was lost; its run continues from its checkpoint."""

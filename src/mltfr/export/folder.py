@@ -23,6 +23,7 @@ from runpy import run_path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mltfr.errors import MltfrError, OutputError
 from mltfr.export import example
@@ -98,7 +99,7 @@ def write_export(
     destination = folder.absolute()
     with output_errors(folder), atomic_folder(destination.parent) as made:
         facts = _write_model(graph, fitted, format, made.path)
-        parity = measure_parity(fitted, ExportedModel(made.path), progress)
+        parity = measure_parity(fitted, ExportedModel(made.path, torch.get_num_threads()), progress)
         if not parity.holds:
             raise MltfrError(_mismatch(parity, format))
         write_json(made.path / PARITY, {**parity.to_json(), **facts})

@@ -99,13 +99,17 @@ def graph_of(fitted: FittedModel, k: int) -> ExportGraph:
     Raises:
         ConfigError: it is the published arithmetic, a baseline, or a blend with one of these.
     """
-    networks, weights = _networks(fitted)
+    networks, weights = networks_of(fitted)
     counts = torch.as_tensor(fitted.split.vocabulary.counts)
     return ExportGraph(networks, weights, counts, min(k, len(counts) - 1))
 
 
-def _networks(fitted: FittedModel) -> tuple[list[NeuralModel], list[float]]:
-    """Return the networks that count, with their weights."""
+def networks_of(fitted: FittedModel) -> tuple[list[NeuralModel], list[float]]:
+    """Return the networks of a fitted model that count, with their weights.
+
+    Raises:
+        ConfigError: as `graph_of`.
+    """
     title, model = fitted.config.title, fitted.model
     if fitted.config.depends_on_batch:
         raise ConfigError(

@@ -16,7 +16,7 @@ from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import REFIT
 
 HISTORIES = 512
-"""Histories that are looked at, evenly spaced among test examples, or a refit's users: as many for many users."""
+"""Histories that are looked at, evenly spaced among test examples, or a refit's users."""
 
 
 @dataclass(frozen=True)

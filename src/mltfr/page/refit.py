@@ -37,12 +37,13 @@ def scores_before(told: Mapping[str, Any]) -> Section:
     split = before.get("split", "test")
     rows = [("the run before it was refitted", split, before["metrics"])]
     if "popularity" in before:
-        rows.append(("popularity, fitted to what that run was", "test", before["popularity"]))
+        rows.append(("popularity, fitted to what that run was", split, before["popularity"]))
     if "validation" in before:
         rows.append(("the run before it was refitted", "validation", before["validation"]))
     names = list(before["metrics"])
     cells: list[tuple[Value, ...]] = [(name, on, *(found.get(each) for each in names)) for name, on, found in rows]
-    measured = f"{before['users']:,} users, {before['examples']:,} examples, protocol {before['protocol_hash']}."
+    counts = f"{before['users']:,} users, {before['examples']:,} examples"
+    measured = f"On {split}: {counts}, protocol {before['protocol_hash']}."
     columns = (Column("recommender"), Column("split"), *(Column(name, ".4f") for name in names))
     table = Table("scores-before", "Of the run before it was refitted", columns, tuple(cells), (measured,))
     return Section("scores", title, ("None of these is of this run, which learned from what they were measured on.",),

@@ -10,12 +10,12 @@ from typing import Any
 from mltfr.search.folder import LEADERBOARD
 from mltfr.search.journal import Journal
 from mltfr.search.rows import TRIAL, Row, name_of, write_board
+from mltfr.storage.child import Ended
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import CELLS
 from mltfr.study.job import DONE, PAUSED, STOPPED
-from mltfr.study.launch import Ended
 from mltfr.study.progress import StudyProgress
 from mltfr.study.schedule import Schedule
 

@@ -12,12 +12,13 @@ from mltfr.search.inputs import SearchInputs
 from mltfr.search.journal import Journal
 from mltfr.search.progress import SearchProgress
 from mltfr.search.rows import FLOOR, Row, board, in_order, scores_of
+from mltfr.storage.child import Ended
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import StudyFolder
 from mltfr.study.job import attempt, epochs_of
-from mltfr.study.launch import Ended, Launch
+from mltfr.study.launch import Launch
 from mltfr.study.runner import Runner
 from mltfr.study.schedule import Schedule
 from mltfr.study.tuning import GroupTuning

@@ -1,34 +1,37 @@
 """Small requests by the run's exported graph in onnxruntime, which takes a fraction of the time that torch does.
 
-Most of what a request of one history costs in torch is not arithmetic but the way to it, operation by operation,
-and the interpreter is held all along. onnxruntime goes that way once, and lets go of the interpreter. From some
-histories on torch is as fast: it reads histories as long as they are, the graph its whole window.
+A small request spends most of its time in Python and in calls of operators. onnxruntime runs the whole graph in one
+call, and lets go of the interpreter meanwhile. With many histories torch is as fast: it reads them as long as they
+are, the graph its whole window.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Self
 
 import numpy as np
 
-from mltfr.batch.users import run_fingerprint
-from mltfr.errors import RunError
+from mltfr.errors import ConfigError, RunError
 from mltfr.export.example import ExportedModel
+from mltfr.export.folder import PARITY
 from mltfr.export.formats import check_format
+from mltfr.export.graph import networks_of
+from mltfr.export.job import GRAPH
 from mltfr.export.parity import Parity
 from mltfr.inference import Rules
 from mltfr.inference.top_k import TopK
 from mltfr.interactions import UNKNOWN, History
-from mltfr.storage.parse import parse_json
+from mltfr.pipeline.fitted import FittedModel
+from mltfr.storage.child import run_module
+from mltfr.storage.files import read_json
 
 MAX_HISTORIES = 8
-"""Histories in one call up to which the graph is asked: half as long as in torch there, a sixth for one history."""
+"""Histories in one call up to which the graph is asked: half as long as in torch there, a seventh for one history."""
 MAX_K = 128
 """Items that the graph finds for a history: those of a list, and the denied ones beside them."""
 
@@ -45,35 +48,39 @@ class GraphSearch:
         self.exported, self.parity = exported, parity
 
     @classmethod
-    def of(cls, folder: Path) -> Self:
+    def of(cls, folder: Path, fitted: FittedModel) -> Self:
         """Export a run and compare its answers, in a process of its own, whose memory is free again afterwards.
 
+        Args:
+            folder: the run folder.
+            fitted: what it holds.
+
         Raises:
+            ConfigError: torch is too old.
             MissingExtraError: the extra `export` is not installed.
-            RunError: the run has no graph (a baseline, preset `reference`), or one that does not answer as the run
-                does; or another run stands in the folder now.
+            RunError: the run has no graph, or one that does not answer as the run does.
         """
         check_format("onnx")
-        run = run_fingerprint(folder)
+        try:
+            networks_of(fitted)
+        except ConfigError as error:
+            raise RunError(
+                f"{folder}: has no graph, since it is a baseline, a blend with one, or of preset `reference`. "
+                "Leave --onnx out."
+            ) from error
         with TemporaryDirectory(prefix="mltfr-") as place:
-            graph = Path(place) / "graph"
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "mltfr", "export", folder, "--out", graph, "-k", str(MAX_K), "--json"],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
-            )  # fmt: skip
-            if done.returncode:
-                lines = done.stderr.strip().splitlines() or [f"The process of the export ended with {done.returncode}."]
-                reason = lines[-1].removeprefix("mltfr: ")
-                raise RunError(f"{folder}: cannot be served with --onnx. {reason}")
-            if run_fingerprint(folder) != run:
-                raise RunError(f"{folder}: another run was written there while it was exported. Load it again.")
-            return cls(ExportedModel(graph, threads=1), Parity(**parse_json(done.stdout)))
+            words = [str(folder.absolute()), place, str(MAX_K)]
+            code, reason = run_module("mltfr.export.job", words, 1, Event(), Event())
+            if code:
+                raise RunError(f"{folder}: has no graph for --onnx ({reason.partition('. ')[0]}). Leave --onnx out.")
+            told, names = read_json(Path(place, GRAPH, PARITY)), {field.name for field in fields(Parity)}
+            parity = Parity(**{name: value for name, value in told.items() if name in names})
+            return cls(ExportedModel(Path(place, GRAPH), threads=1), parity)
 
     def __str__(self) -> str:
         return (
             f"onnxruntime answers requests of up to {MAX_HISTORIES} histories for up to {self.exported.k} items, "
-            f"without `allow`; torch all others. Compared at the start: {self.parity}."
+            f"without `allow` and new items; torch all others. Compared at the start: {self.parity}."
         )
 
     def top_k(self, histories: Sequence[History], k: int, rules: Rules) -> TopK | None:

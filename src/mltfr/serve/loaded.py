@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from time import time
 import numpy as np
 
 from mltfr.batch.users import run_fingerprint
+from mltfr.errors import RunError
 from mltfr.explain.removal import window_of
 from mltfr.inference import FallbackScorer, Retriever, Rules
 from mltfr.inference.eight_bit import CALLS_BEFORE
@@ -19,7 +21,9 @@ from mltfr.interactions import History
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.serve.graph import MAX_HISTORIES, GraphSearch
+from mltfr.serve.log import log
 from mltfr.serve.search import ItemSearch
+from mltfr.storage.folder import MANIFEST
 
 ALONE = (
     "Preset `reference`: as published, scores depend on the batch and on noise drawn at evaluation. "
@@ -88,12 +92,18 @@ class LoadedRun:
             onnx: whether small requests are computed by onnxruntime.
 
         Raises:
-            RunError: there is no finished run, it is damaged, or from another version; with `onnx`, it has no graph.
+            RunError: there is no finished run, it is damaged, from another version, or replaced meanwhile; or, with
+                `onnx`, it has no graph.
+            ConfigError: with `onnx`, torch is too old.
             MissingExtraError: with `onnx`, the extra `export` is not installed.
         """
+        before = run_fingerprint(folder) if (folder / MANIFEST).is_file() else None
         fitted = load_artifact(folder)
-        graph = GraphSearch.of(folder) if onnx else None
-        return cls(folder, run_fingerprint(folder)[:32], fitted, names or {}, graph)
+        graph = GraphSearch.of(folder, fitted) if onnx else None
+        fingerprint = run_fingerprint(folder)
+        if fingerprint != before:
+            raise RunError(f"{folder}: another run was written there while it was loaded. Start again, or reload.")
+        return cls(folder, fingerprint[:32], fitted, names or {}, graph)
 
     @cached_property
     def own(self) -> Part:
@@ -130,6 +140,11 @@ class LoadedRun:
         if self.graph is not None:
             return [str(self.graph)]
         return [ALONE] if self.alone else []
+
+    def log_notes(self) -> None:
+        """Log what a caller should know of the answers."""
+        for note in self.notes:
+            log(logging.WARNING if self.alone else logging.INFO, "note", text=note)
 
     def warm_up(self, page: bool = True) -> None:
         """Make what follows from the weights, and answer a few requests, so that the first one waits for nothing.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from mltfr.serve.app import make_app
 from mltfr.serve.keys import Keys
 from mltfr.serve.loaded import LoadedRun
-from mltfr.serve.log import log, start_log
+from mltfr.serve.log import start_log
 from mltfr.serve.options import ServiceOptions
 from mltfr.serve.reload import Reloader
 from mltfr.serve.server import bind, listen_for_metrics, serve
@@ -24,6 +23,7 @@ def check_run(folder: Path, names: Mapping[str, str] | None = None, onnx: bool =
 
     Raises:
         RunError: the run cannot be served.
+        ConfigError: with `onnx`, torch is too old.
         MissingExtraError: with `onnx`, the extra `export` is not installed.
     """
     run = LoadedRun.load(folder, names, onnx)
@@ -71,6 +71,7 @@ def run_service(
 
     Raises:
         RunError: the run cannot be served.
+        ConfigError: with `onnx`, torch is too old.
         MissingExtraError: with `onnx`, the extra `export` is not installed.
         OutputError: the address cannot be had.
     """
@@ -87,7 +88,6 @@ def run_service(
         reloader = Reloader(service, folder, names, onnx, page)
         if watch:
             reloader.watch()
-        for note in run.notes:
-            log(logging.WARNING if run.alone else logging.INFO, "note", text=note)
+        run.log_notes()
         serve(app, service, listener, reloader.request, root_path, forwarded_allow_ips)
         reloader.stop()

@@ -61,6 +61,7 @@ class Reloader:
                     self.service.switch(run)
                     outcome = "switched"
                     log(logging.INFO, "trial passed", examples=passed.examples)
+                    run.log_notes()
             except (MltfrError, OSError) as error:
                 log(logging.ERROR, "reload refused", reason=str(error))
             except Exception as error:

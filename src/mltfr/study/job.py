@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from mltfr.pipeline.artifact import CHECKPOINT, remove_run
 from mltfr.pipeline.blend import blend
 from mltfr.pipeline.config import BlendConfig, RunConfig
 from mltfr.pipeline.report_metrics import score, score_validation
+from mltfr.storage.child import when_stdin_closes
 from mltfr.storage.files import atomic_file
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
@@ -213,18 +213,11 @@ def main(run: Path) -> int:
     It stops, with a checkpoint, on Ctrl-C, on SIGTERM, and once stdin is closed: by its parent, or by its end.
     """
     with stop_request() as stop:
-        threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
+        when_stdin_closes(stop.set)
         code, error = attempt(run, stop)
     if error:
         print(error, file=sys.stderr)  # noqa: T201
     return code
-
-
-def _stop_with_stdin(stop: Event) -> None:
-    """Request a stop once stdin is closed."""
-    while os.read(0, 1024):  # not sys.stdin, whose lock would be in the way at the end
-        pass
-    stop.set()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mltfr.storage.child import Ended
 from mltfr.storage.duration import duration
 from mltfr.storage.progress import Progress
 from mltfr.study.cell import Cell, Group
-from mltfr.study.launch import Ended
 from mltfr.study.results import read_run
 from mltfr.study.schedule import Schedule
 

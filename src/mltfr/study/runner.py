@@ -9,11 +9,12 @@ from pathlib import Path
 from threading import Event
 
 from mltfr.errors import ConfigError
+from mltfr.storage.child import Ended
 from mltfr.study.cell import Cell, Group
 from mltfr.study.folder import StudyFolder, clean_up
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.job import DONE, PAUSED, REFUSED, STOPPED
-from mltfr.study.launch import Ended, Launch
+from mltfr.study.launch import Launch
 from mltfr.study.progress import StudyProgress
 from mltfr.study.schedule import Schedule
 from mltfr.study.spec import write_spec
