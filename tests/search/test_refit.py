@@ -83,7 +83,7 @@ def test_the_scores_before_are_kept_and_named_so(searched):
     out = searched[1]
     best, refitted = load_artifact(out / "best"), load_artifact(out / "refitted")
     told = refitted.facts["refit"]
-    assert told["chosen_by"] == "ndcg@10"
+    assert told["judged_by"] == "ndcg@10"
     before = told["scores_before"]
     assert before["metrics"] == best.metrics["metrics"]
     assert before["validation"] == best.metrics["validation"]["metrics"]

@@ -18,7 +18,7 @@ def refit_lines(told: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         f"This run has no scores: it was fitted on all {told['interactions']:,} interactions of its log, and nothing "
         "was held out to score it by."
     )
-    chosen = f" That run was chosen by {told['chosen_by']} on validation." if "chosen_by" in told else ""
+    chosen = f" That run was chosen by {told['judged_by']} on validation." if "judged_by" in told else ""
     before = told.get("scores_before", {})
     name = f" ({before['run']})" if before.get("run") else ""
     where = f"Those of the run before it was refitted{name} are in that run's metrics.json"

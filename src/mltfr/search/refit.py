@@ -52,7 +52,7 @@ def refit_best(folder: Path, rows: Sequence[Row], metric: str, split: Split, pro
         fitted = refit_blend(best, [refit(load_artifact(runs[each]), data, quiet, stop) for each in names], data)
     else:
         fitted = refit(best, data, quiet, stop)
-    facts = {**fitted.facts, REFIT: {**fitted.facts[REFIT], "chosen_by": metric}}
+    facts = {**fitted.facts, REFIT: {**fitted.facts[REFIT], "judged_by": metric}}
     remove_run(there)  # of a command that was killed here
     with open_run(there, resume=False):
         save_artifact(replace(fitted, facts=facts), there)
