@@ -87,59 +87,47 @@ def test_a_trial_that_crashes_is_recorded_and_the_search_goes_on(log, tmp_path):
     assert not (tmp_path / "aborted/best").exists()
 
 
+def tune_until(log, out, tried, stop_at, ends=None):
+    """Begin or continue a search and stop it at a trial; `tried` gets its trials, `ends` says how some of them end."""
+    tried.clear()
+    stop = Event()
+
+    def launch(run, threads, _, kill):
+        tried.append(run.name)
+        if run.name == stop_at:
+            stop.set()
+        return (ends or {}).get(run.name) or launch_here(run, threads, Event(), kill)
+
+    return tune_here(log, out, launch, resume=out.exists(), stop=stop)
+
+
 def test_a_trial_that_was_killed_is_tried_again_and_one_that_cannot_be_is_not(log, tmp_path):
-    tried = []
-
-    def command(stop_at, ends=None):
-        tried.clear()
-        stop = Event()
-
-        def launch(run, threads, _, kill):
-            tried.append(run.name)
-            if run.name == stop_at:
-                stop.set()
-            return (ends or {}).get(run.name) or launch_here(run, threads, Event(), kill)
-
-        return tune_here(log, tmp_path / "out", launch, resume=ends is None, stop=stop)
-
+    tried, out = [], tmp_path / "out"
     killed, refused = Ended(-9, "killed by signal 9"), Ended(REFUSED, "the loss is no number")
     with pytest.raises(Interrupted):
-        command("3", {"1": killed, "2": refused, "3": Ended(STOPPED, "")})
+        tune_until(log, out, tried, "3", {"1": killed, "2": refused, "3": Ended(STOPPED, "")})
     assert tried == ["0", "1", "2", "3"]  # by the same command it is not
-    board = pl.read_parquet(tmp_path / "out/leaderboard.parquet").filter(state="failed")
+    board = pl.read_parquet(out / "leaderboard.parquet").filter(state="failed")
     assert dict(board.select("name", "error").iter_rows()) == {
         "trial 1": "killed by signal 9", "trial 2": "the loss is no number"
     }  # fmt: skip
     with pytest.raises(Interrupted):
-        command("1")
+        tune_until(log, out, tried, "1")
     assert tried == ["3", "1"]
-    outcome = command(None)
+    outcome = tune_until(log, out, tried, None)
     assert tried == []
     assert outcome.failures == {"trial 2": "the loss is no number"}
     assert sum(row.kind == "trial" and row.value is not None for row in outcome.rows) == 3
 
 
 def test_a_trial_that_fails_when_tried_again_is_not_tried_a_third_time(log, tmp_path):
-    tried, killed = [], Ended(-9, "killed by signal 9")
-
-    def command(ends, stop_at):
-        tried.clear()
-        stop = Event()
-
-        def launch(run, threads, _, kill):
-            tried.append(run.name)
-            if run.name == stop_at:
-                stop.set()
-            return ends.get(run.name) or launch_here(run, threads, Event(), kill)
-
-        return tune_here(log, tmp_path / "out", launch, resume=(tmp_path / "out").exists(), stop=stop)
-
+    tried, out, killed = [], tmp_path / "out", Ended(-9, "killed by signal 9")
     with pytest.raises(Interrupted):
-        command({"1": killed, "2": killed, "3": Ended(STOPPED, "")}, "3")
+        tune_until(log, out, tried, "3", {"1": killed, "2": killed, "3": Ended(STOPPED, "")})
     with pytest.raises(Interrupted):
-        command({"1": killed, "2": Ended(STOPPED, "")}, "2")
+        tune_until(log, out, tried, "2", {"1": killed, "2": Ended(STOPPED, "")})
     assert tried == ["3", "1", "2"]
-    outcome = command({}, None)
+    outcome = tune_until(log, out, tried, None)
     assert tried == ["2"]
     error = outcome.failures["trial 1"]
     assert error.startswith("killed by signal 9 (tried twice; `mltfr fit` with its settings, which are in")
