@@ -67,8 +67,7 @@ def _some(fitted: FittedModel, most: int) -> list[History]:
     """Return histories of test examples, or of a refit's users, evenly spaced, without items unseen in training."""
     examples, split = fitted.split.test, fitted.split
     if REFIT in fitted.facts:  # nothing is held out: all that users did
-        rows = np.unique(np.linspace(0, len(split.histories) - 1, min(most, len(split.histories))).astype(np.int64))
-        examples = Examples(rows, split.histories.lengths[rows])
+        examples = Examples(np.arange(len(split.histories)), split.histories.lengths)
     rows = np.unique(np.linspace(0, len(examples) - 1, min(most, len(examples))).astype(np.int64))
     found = [split.histories[int(examples.user[row])][: int(examples.cut[row])] for row in rows]
     known = [history[history > 0] for history in found]
