@@ -162,6 +162,7 @@ class LoadedRun:
             split.rows, split.vocabulary.codes, part.window  # noqa: B018
             first = np.array([1], np.int32)  # of a run that was shared without its users
             known = [next((history for history in split.histories if (history > 0).any()), first)]
-            part.top_k(known, 1, Rules())
+            if part.graph is not None:
+                part.graph.top_k(known, 1, Rules())
             for _ in range(CALLS_BEFORE):
                 part.retriever.top_k(known, 1, Rules())
