@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from mltfr import Recommender
 from mltfr.backbones import BACKBONES
 from mltfr.errors import ConfigError
+from mltfr.export import graph
+from mltfr.export.graph import SIZES_FROM_DATA, graph_of, torch_version
 from mltfr.training import Callback
 from support.command_line import refused
 from support.exported import LOG, fitted, printed, stir
 
 NEEDED = 1e-4
+"""What scores may differ by."""
+OF_ONE_LENGTH = ("bsarec", "fmlp-rec", "gru4rec", "linrec")
+"""Backbones of which a trace holds for one length."""
 OF_SASREC = ("cl4srec", "duorec")
 """Backbones whose network is SASRec's: what differs is how they are trained."""
-"""What scores may differ by."""
 
 
 def same(recommender: Recommender, folder: Path, format: str) -> None:
@@ -31,6 +37,19 @@ def same(recommender: Recommender, folder: Path, format: str) -> None:
 @pytest.mark.parametrize("backbone", [name for name in BACKBONES.names() if name not in OF_SASREC])
 def test_every_backbone_answers_the_same(backbone: str, fusion: str, tmp_path: Path) -> None:
     same(fitted(backbone, fusion), tmp_path / "exported", "onnx" if fusion == "mltfr" else "torch")
+    manifest = json.loads((tmp_path / "exported" / "manifest.json").read_text())
+    if fusion == "mltfr":
+        operators = {node.op_type for node in onnx.load(tmp_path / "exported" / "model.onnx").graph.node}
+        assert ("ReduceMax" in operators) != manifest["padded_to_max_length"]  # of the lengths
+    assert manifest["padded_to_max_length"] == (backbone in OF_ONE_LENGTH or torch_version() < SIZES_FROM_DATA)
+
+
+def test_what_torch_cannot_trace_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = fitted().fitted
+    for version, padded in (("2.12.1", True), ("2.13.0rc1", False), ("2.13.0a0+git", False), ("3.0", False)):
+        monkeypatch.setattr(graph.torch, "__version__", version)
+        assert graph_of(mine, 5).fixed == padded
+    assert graph_of(fitted("bert4rec", more={"backbone": {"max_length": 2}}).fitted, 5).fixed  # one code and the mask
 
 
 @pytest.mark.slow

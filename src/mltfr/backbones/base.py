@@ -43,6 +43,9 @@ class Backbone(nn.Module, ABC):
     """Whether it is trained by masking items and read at an appended mask token (BERT4Rec)."""
     uses_item_bias: bool = False
     """Whether an item's score has a learned bias of its own; a setting may decide it."""
+    traced_for_all_lengths: ClassVar[bool] = False
+    """Whether one trace of it holds for histories of all lengths, so that an exported graph need not pad them: nothing
+    is decided by the length, no loop runs over it, and no matrix of one size is cut to it."""
     objective: ClassVar[str] = "none"
     """Name of the training objective that its paper adds; taken where the config names none."""
 

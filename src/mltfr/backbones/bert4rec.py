@@ -42,6 +42,7 @@ class BERT4Rec(Backbone):
 
     is_causal = False
     uses_mask_token = True
+    traced_for_all_lengths = True
     uses_item_bias = True
 
     def __init__(self, config: BERT4RecConfig) -> None:

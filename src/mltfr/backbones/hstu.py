@@ -107,6 +107,7 @@ class HSTU(Backbone):
     """A stack of transduction units: pointwise, gated, causal attention."""
 
     is_causal = True
+    traced_for_all_lengths = True
 
     def __init__(self, config: HSTUConfig) -> None:
         super().__init__(config)

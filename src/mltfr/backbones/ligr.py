@@ -98,6 +98,7 @@ class LiGR(Backbone):
     """Causal self-attention with gated residuals; as published, nothing is normalised after the last block."""
 
     is_causal = True
+    traced_for_all_lengths = True
 
     def __init__(self, config: LiGRConfig) -> None:
         super().__init__(config)

@@ -62,6 +62,7 @@ class SASRec(Backbone):
     """Causal self-attention: each position reads itself and the items before it."""
 
     is_causal = True
+    traced_for_all_lengths = True
 
     def __init__(self, config: SASRecSettings) -> None:
         super().__init__(config)

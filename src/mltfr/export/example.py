@@ -27,6 +27,8 @@ class ExportedModel:
     Attributes:
         items: item ids by code; the code 0 is no item.
         k: items that the model returns.
+        run: the graph, from lists or arrays of `histories`, `lengths` and `excluded` to arrays of `items` and `scores`;
+            to tensors with model.pt2.
     """
 
     def __init__(self, folder: str | Path, threads: int = 0) -> None:
@@ -67,7 +69,7 @@ class ExportedModel:
             return [], []
         rows, lengths = _padded(histories, 1), [len(history) for history in histories]
         items, scores = self.run(rows, lengths, _padded(excluded, 0))
-        return items, scores
+        return items.tolist(), scores.tolist()
 
 
 def _padded(rows: Sequence[list[int]], at_least: int) -> Lists:
@@ -86,8 +88,9 @@ def _onnx(path: Path, threads: int) -> Callable[..., Any]:
     names = [given.name for given in session.get_inputs()]
 
     def run(*inputs: object) -> list[Any]:
-        arrays = [numpy.array(given, numpy.int64) for given in inputs]
-        return [found.tolist() for found in session.run(None, dict(zip(names, arrays, strict=True)))]
+        arrays = [numpy.asarray(given, numpy.int64) for given in inputs]
+        found: list[Any] = session.run(None, dict(zip(names, arrays, strict=True)))
+        return found
 
     return run
 
@@ -99,7 +102,7 @@ def _torch(path: Path) -> Callable[..., Any]:
 
     def run(*inputs: object) -> list[Any]:
         with torch.inference_mode():
-            return [found.tolist() for found in model(*(torch.tensor(given, dtype=torch.int64) for given in inputs))]
+            return list(model(*(torch.as_tensor(given, dtype=torch.int64) for given in inputs)))
 
     return run
 

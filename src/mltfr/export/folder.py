@@ -134,6 +134,7 @@ def _about(
         "items": len(counts) - 1,
         "k": graph.k,
         "max_length": max(network.window for network in graph.networks),  # type: ignore[type-var]
+        "padded_to_max_length": graph.fixed,
         "remove_seen": fitted.config.evaluation.remove_seen,
         "popular": (np.argsort(-counts[1:], kind="stable")[:POPULAR] + 1).tolist(),
         "data_fingerprint": fitted.facts.get("data_fingerprint"),

@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from mltfr.errors import ConfigError, MissingExtraError, one_of
-from mltfr.export.graph import INPUTS, OUTPUTS, ExportGraph
+from mltfr.export.graph import INPUTS, OUTPUTS, ExportGraph, torch_version
 from mltfr.kernels import plain_twins
 
 MODEL = {"onnx": "model.onnx", "torch": "model.pt2"}
@@ -39,8 +39,7 @@ def check_format(format: str) -> None:
     """
     if format not in MODEL:
         raise ConfigError(f"Unknown format '{format}'. {one_of(format, MODEL)}")
-    found = tuple(int(part) for part in torch.__version__.split(".")[:2])
-    if found < (2, 9):
+    if torch_version() < (2, 9):
         raise ConfigError(
             f"An export needs torch 2.9 or newer, and this is {torch.__version__}. Install it: pip install 'torch>=2.9'"
         )

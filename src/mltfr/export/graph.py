@@ -2,14 +2,16 @@
 
     histories [B, L], lengths [B], excluded [B, E]  ->  items [B, k], scores [B, k]
 
-A graph is traced once and holds for every batch, so nothing in it may depend on how long a history is: it reads a
-window of constant length, as wide as the network can, right-aligned, with padding in front that changes no score.
+A graph is traced once and holds for every batch. It reads a window, right-aligned, with padding in front that changes
+no score: as long as the longest history of the batch; or always as wide as the network can read, where a trace of the
+backbone does not hold for all lengths, or torch cannot trace a size that follows from the inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,8 @@ from mltfr.errors import ConfigError
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import BLEND, BlendModel, Model, NeuralModel
 
+SIZES_FROM_DATA = (2, 13)
+"""Version of torch from which on a graph's sizes may follow from its inputs."""
 INPUTS, OUTPUTS = ("histories", "lengths", "excluded"), ("items", "scores")
 
 
@@ -26,21 +30,35 @@ class NetworkGraph(nn.Module):
 
     Args:
         model: the network, which stays as it is.
+
+    Attributes:
+        window: codes of a history that it reads, at most.
+        fixed: whether every history is padded to so many, and not to the longest one of its batch.
     """
 
     def __init__(self, model: NeuralModel) -> None:
         super().__init__()
         self.model = deepcopy(model).cpu().eval()
         self.window = model.backbone.max_length - int(model.mask_token is not None)
+        able = model.backbone.traced_for_all_lengths and torch_version() >= SIZES_FROM_DATA
+        self.fixed = not able or self.window < 2
         with torch.no_grad():
             self.prepared = self.model.prepare()
 
     def forward(self, histories: Tensor, lengths: Tensor) -> Tensor:  # [B, L], [B] -> [B, I + 1]
         """Return the scores of all codes; that of padding, 0, means nothing."""
-        at = torch.arange(-self.window, 0) + lengths.unsqueeze(1)                # [B, W], negative before the first
+        width = self.window if self.fixed else self._longest(lengths)
+        at = torch.arange(-width, 0) + lengths.unsqueeze(1)                      # [B, W], negative before the first
         read = histories.gather(1, at.clamp(min=0))                              # [B, W]
         hidden = self.model.user_embedding(torch.where(at >= 0, read, 0), self.prepared)     # [B, D]
         return hidden @ self.model.scoring_matrix(self.prepared).T
+
+    def _longest(self, lengths: Tensor) -> int:
+        """Return the width of the window: the longest length, but at least 2, since a trace takes 1 for a constant."""
+        width: Any = lengths.max().clamp(2, self.window).item()
+        torch._check(width >= 2)  # type: ignore[no-untyped-call]
+        torch._check(width <= self.window)  # type: ignore[no-untyped-call]
+        return width
 
 
 class ExportGraph(nn.Module):
@@ -60,6 +78,11 @@ class ExportGraph(nn.Module):
         self.networks = nn.ModuleList(NetworkGraph(network) for network in networks)
         self.weights, self.k = tuple(weights), k
         self.register_buffer("counts", counts.float())
+
+    @property
+    def fixed(self) -> bool:
+        """Whether some network pads every history to its whole window."""
+        return any(network.fixed for network in self.networks)
 
     def forward(self, histories: Tensor, lengths: Tensor, excluded: Tensor) -> tuple[Tensor, Tensor]:
         """Return the k best items that are not excluded, best first, and their scores.
@@ -87,6 +110,11 @@ class ExportGraph(nn.Module):
             return found[0]
         mean = sum(weight * scores[:, 1:].softmax(1) for weight, scores in zip(self.weights, found, strict=True))
         return nn.functional.pad(torch.as_tensor(mean), (1, 0))
+
+
+def torch_version() -> tuple[int, ...]:
+    """Return the first two numbers of torch's version, of a pre-release too."""
+    return tuple(int(part) for part in torch.__version__.split(".")[:2])
 
 
 def graph_of(fitted: FittedModel, k: int) -> ExportGraph:

@@ -33,7 +33,9 @@ from mltfr.storage.progress import SILENT, Progress
 USERS = 1000
 """Held-out examples that are compared, at most, evenly spaced."""
 BATCHES = (1, 2, 7, 64)
-"""Histories that go through the exported model together."""
+"""Held-out histories that go through the exported model together."""
+OF_ONE_LENGTH = 8
+"""Made-up histories of each length, which go through it together, since it may read as many codes as they have."""
 ABSOLUTE, RELATIVE = 1e-4, 1e-5
 """What two scores may differ by: the larger one of a logit, and of a probability ten times the second."""
 CUTOFF = 10
@@ -98,8 +100,8 @@ def measure_parity(fitted: FittedModel, exported: ExportedModel, progress: Progr
     progress.start("comparing", len(histories) + len(made_up))
     probabilities = not isinstance(fitted.model, NeuralModel) and len(exported.items) > 1
     compared = [
-        _compare(scorer, exported, histories, rules, probabilities, progress),
-        _compare(scorer, exported, made_up, Rules(deny=denied), probabilities, progress),
+        _compare(scorer, exported, histories, BATCHES, rules, probabilities, progress),
+        _compare(scorer, exported, made_up, (OF_ONE_LENGTH,), Rules(deny=denied), probabilities, progress),
     ]
     metric, found = f"ndcg@{min(CUTOFF, exported.k)}", {}
     if asked is not None:
@@ -129,11 +131,12 @@ def _compare(
     scorer: Scorer,
     exported: ExportedModel,
     histories: Sequence[History],
+    sizes: Sequence[int],
     rules: Rules,
     probabilities: bool,
     progress: Progress,
 ) -> _Compared:
-    theirs, their_scores = _answers(exported, histories, rules, progress)
+    theirs, their_scores = _answers(exported, histories, sizes, rules, progress)
     ours = np.zeros_like(theirs)
     same = np.zeros(len(theirs), np.bool_)
     difference, allowed = 0.0, np.inf
@@ -161,12 +164,12 @@ def _tolerance(best: Scores, probabilities: bool) -> Scores:  # [B, k] -> [B, 1]
 
 
 def _answers(
-    exported: ExportedModel, histories: Sequence[History], rules: Rules, progress: Progress
+    exported: ExportedModel, histories: Sequence[History], sizes: Sequence[int], rules: Rules, progress: Progress
 ) -> tuple[Codes, Scores]:
     """Return the exported model's codes and scores, `[U, k]` each, in batches of several sizes."""
     codes: list[list[int]] = []
     scores: list[list[float]] = []
-    for some in _batches(len(histories)):
+    for some in _batches(len(histories), sizes):
         given = [[code for code in histories[number].tolist() if code > 0] for number in some]
         seen = given if rules.remove_seen else [[] for _ in given]
         try:
@@ -180,9 +183,9 @@ def _answers(
     return np.array(codes, np.int64).reshape(shape), np.array(scores, np.float32).reshape(shape)
 
 
-def _batches(count: int) -> Iterator[range]:
+def _batches(count: int, sizes: Sequence[int]) -> Iterator[range]:
     start = 0
-    for size in cycle(BATCHES):
+    for size in cycle(sizes):
         if start >= count:
             return
         yield range(start, min(start + size, count))
@@ -206,8 +209,8 @@ def _made_up(fitted: FittedModel) -> tuple[list[History], list[int]]:
     """Return histories of all lengths that may matter, and codes that are no candidates."""
     random, items = np.random.default_rng(0), len(fitted.split.vocabulary)
     longest = max(config.backbone.max_length for config in fitted.config.singles)  # type: ignore[union-attr]
-    lengths = sorted({0, 1, 2, max(1, longest - 1), longest, longest + 3})
-    histories = [random.integers(1, items + 1, length).astype(np.int32) for length in lengths for _ in range(8)]
+    lengths = np.repeat(sorted({0, 1, 2, max(1, longest - 1), longest, longest + 3}), OF_ONE_LENGTH)
+    histories = [random.integers(1, items + 1, length).astype(np.int32) for length in lengths]
     denied = random.choice(items, min(3, items - 1), replace=False) + 1
     return histories, denied.tolist()
 

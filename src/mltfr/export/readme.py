@@ -49,14 +49,14 @@ code 0 is no item. All sizes may change from call to call: B histories, L column
 | `items` | `[B, {k}]` int64 | codes of the best items, best first; 0 where there are fewer |
 | `scores` | `[B, {k}]` float32 | their scores: {unit}; minus infinity where there are fewer |
 
-- The last {window} codes of a history are read; giving more is no mistake.
+- The last {window} codes of a history are read; giving more is no mistake. {pace}
 - Items of the history come again unless they are excluded. In the run's evaluation they {seen}.
 - Ids that `items.json` lacks have no code: leave them out, as `example.py` does. A history without any code (length 0)
   gets the items that were most frequent in training, whose scores are their counts.
 
 ## What was checked
 
-{parity}: {users} held-out histories ({split}) and {made_up} made-up ones, in batches of 1, 2, 7 and 64. {metric}
+{parity}: {users} held-out histories ({split}), in batches of 1, 2, 7 and 64, and {made_up} made-up ones. {metric}
 `parity.json` has all figures, and `manifest.json` the checksum of every file.
 """
 
@@ -82,6 +82,9 @@ def readme(fitted: FittedModel, graph: ExportGraph, parity: Parity, facts: Mappi
         unit="logits, which compare within a list" if len(graph.networks) == 1 else "the mean of the blended "
         "networks' probabilities",
         window=max(network.window for network in graph.networks),  # type: ignore[type-var]
+        pace="Shorter ones are padded to that length, so they take as long."
+        if graph.fixed
+        else "A call reads as many as its longest history has: short ones are faster.",
         seen="were left out, which `example.py` does too" if removed else "were candidates, as in `example.py`",
         parity=str(parity)[0].upper() + str(parity)[1:],
         users=f"{parity.users:,}",
