@@ -1,8 +1,7 @@
 """Small requests by the run's exported graph in onnxruntime, which takes a fraction of the time that torch does.
 
 A small request spends most of its time in Python and in calls of operators. onnxruntime runs the whole graph in one
-call, and lets go of the interpreter meanwhile. With many histories torch is as fast: it reads them as long as they
-are, the graph its whole window.
+call, and lets go of the interpreter meanwhile. With many histories torch is as fast.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from mltfr.export.parity import Parity
 from mltfr.inference import Rules
 from mltfr.inference.top_k import TopK
 from mltfr.interactions import UNKNOWN, History
+from mltfr.interactions.collate import Codes
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.storage.child import run_module
 from mltfr.storage.files import read_json
@@ -91,11 +91,20 @@ class GraphSearch:
         k = min(k, len(self.exported.items) - 1)
         if k > self.exported.k or rules.allow is not None or len(histories) > MAX_HISTORIES:
             return None
-        given = [history[history != UNKNOWN].tolist() for history in histories]
-        excluded = [[*rules.deny, *codes] if rules.remove_seen else list(rules.deny) for codes in given]
-        codes, scores = self.exported.answer(given, excluded)
-        result = TopK.empty(len(histories), k)
-        if given:
-            result.codes[:], result.scores[:] = np.array(codes)[:, :k], np.array(scores)[:, :k]
-            result.counts[:] = (result.codes > 0).sum(1)
-        return result
+        if not histories:
+            return TopK.empty(0, k)
+        given, lengths = _left_aligned([history[history != UNKNOWN] for history in histories])  # [B, L], [B]
+        excluded = np.tile(np.array(rules.deny, np.int64), (len(given), 1))  # [B, E]
+        if rules.remove_seen:
+            excluded = np.concatenate([excluded, given], axis=1)
+        codes, scores = (found[:, :k] for found in self.exported.run(given, lengths, excluded))
+        return TopK(codes, scores, np.count_nonzero(codes, axis=1))
+
+
+def _left_aligned(histories: Sequence[History]) -> tuple[Codes, Codes]:
+    """Return codes int64 `[B, L]` from column 0 on, with zeros behind them, and how many each history has, `[B]`."""
+    lengths = np.array([len(history) for history in histories])
+    rows = np.zeros((len(histories), max(1, lengths.max())), np.int64)
+    for row, history in zip(rows, histories, strict=True):
+        row[: len(history)] = history
+    return rows, lengths
