@@ -15,7 +15,7 @@ from mltfr.interactions.ids import Strip, id_of, id_texts
 from mltfr.interactions.load import say
 from mltfr.interactions.log import InteractionLog
 from mltfr.interactions.raw import USER
-from mltfr.interactions.readers.frame import as_column, is_table, one_line, open_table, read
+from mltfr.interactions.readers.frame import Column, as_column, is_table, one_line, open_table, read
 
 HISTORY = "items"
 """Name of a table's column of lists."""
@@ -34,6 +34,35 @@ def id_list(values: Any, what: str, of: str, strip: Strip, *, ordered: bool = Fa
     Raises:
         DataError: it is no list of ids, or one is missing or of another type.
     """
+    plain = type(values) is list and _plain(values)  # most are, and all other questions take longer to answer
+    column = values if plain else _column(values, what, of, ordered)
+    if isinstance(column, pl.Series):
+        with one_line(what):
+            texts = id_texts(column, what).to_list()
+    elif plain or (type(values) is not list and _plain(column)):
+        texts = column
+    else:
+        with one_line(what):
+            texts = [id_of(value, f"{what}: place {place}", strip) for place, value in enumerate(column)]
+    found = [strip.text(text or "") for text in texts]
+    if "" in found:
+        place = found.index("")
+        expected = f"expected a list of {of} ids"
+        raise DataError(f"{what}: place {place} (the first is 0) holds no id but {_shown(column[place])}; {expected}.")
+    return found
+
+
+def _plain(values: list[Any]) -> bool:
+    """Return whether all values are ASCII texts, which are ids as they stand unless white space is all they hold."""
+    return set(map(type, values)) <= {str} and all(map(str.isascii, values))
+
+
+def _column(values: Any, what: str, of: str, ordered: bool) -> Column:
+    """Return what holds ids, in their order.
+
+    Raises:
+        DataError: it is no list of ids.
+    """
     expected = f"expected a list of {of} ids"
     if isinstance(values, str | bytes):
         raise DataError(f"{what} is the text {values!r}; {expected}.")
@@ -44,18 +73,7 @@ def id_list(values: Any, what: str, of: str, strip: Strip, *, ordered: bool = Fa
     if not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         raise DataError(f"{what} is {_shown(values)}; {expected}.")
     with one_line(what):
-        column = as_column(list(values) if isinstance(values, Set) else values)
-        if isinstance(column, pl.Series):
-            texts = id_texts(column, what).to_list()
-        elif set(map(type, column)) <= {str} and all(map(str.isascii, column)):
-            texts = column
-        else:
-            texts = [id_of(value, f"{what}: place {place}", strip) for place, value in enumerate(column)]
-    found = [strip.text(text or "") for text in texts]
-    if "" in found:
-        place = found.index("")
-        raise DataError(f"{what}: place {place} (the first is 0) holds no id but {_shown(column[place])}; {expected}.")
-    return found
+        return as_column(list(values) if isinstance(values, Set) else values)
 
 
 def histories_of(given: Any, strip: Strip) -> Iterator[tuple[str, list[str]]]:
