@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -129,18 +130,44 @@ def test_lines_about_requests_are_held_until_something_else_is_written(capsys, s
     log(logging.INFO, "request", id="one")
     assert not capsys.readouterr().err
     write_log()
-    assert [json.loads(line)["id"] for line in capsys.readouterr().err.splitlines()] == ["one"]
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (line["id"], line["level"]) == ("one", "info")
+    assert abs(datetime.fromisoformat(line["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    log(logging.DEBUG, "request", id="below the level")
     for number in range(HELD + 1):
         log(logging.INFO, "request", id=number)
-    assert len(capsys.readouterr().err.splitlines()) == HELD
+    assert [json.loads(line)["id"] for line in capsys.readouterr().err.splitlines()] == list(range(HELD))
     log(logging.WARNING, "request", id="refused")
+    assert [json.loads(line)["id"] for line in capsys.readouterr().err.splitlines()] == [HELD, "refused"]
+    log(logging.INFO, "request", id="two")
     log(logging.INFO, "listening")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line.get("id", line["event"]) for line in lines] == [HELD, "refused", "listening"]
+    assert [line.get("id", line["event"]) for line in lines] == ["two", "listening"]
     closed = io.StringIO()
     closed.close()
     logging.getLogger(NAME).handlers[0].stream = closed
     log(logging.WARNING, "nobody reads this")  # and nobody is hurt
+
+
+def test_lines_that_come_while_others_are_written_are_written_later(service_log, monkeypatch) -> None:
+    class Busy(io.StringIO):
+        def write(self, text: str) -> int:
+            if "meanwhile" not in text:
+                log(logging.INFO, "request", id="meanwhile")
+            return super().write(text)
+
+    monkeypatch.setattr("sys.stderr", stream := Busy())
+    service_log("info")
+    log(logging.INFO, "request", id="first")
+    for _ in range(2):
+        write_log()
+    assert [json.loads(line)["id"] for line in stream.getvalue().splitlines()] == ["first", "meanwhile"]
+
+
+def test_somebody_elses_handler_gets_every_line(caplog) -> None:
+    with caplog.at_level(logging.INFO, NAME):
+        log(logging.INFO, "request", id="one")
+    assert [record.fields for record in caplog.records] == [{"id": "one"}]
 
 
 def test_every_request_without_an_id_gets_one_of_its_own(run) -> None:

@@ -1,7 +1,8 @@
 """The log of a service: one JSON document a line on stderr, without ids, histories or keys.
 
 Lines about requests that went well are written together, by whoever calls `write_log` a few times a second: a write
-lets go of the interpreter, and the event loop would wait for it after every request while the model works.
+lets go of the interpreter, and the event loop would wait for it after every request while the model works. These lines
+do not go through `logging`, which looks up the calling frame for each: docs/decisions/service.md has the cost.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from time import time
 from typing import Any, TextIO
 
 NAME = "mltfr.serve"
@@ -21,6 +24,7 @@ REQUEST = "request"
 HELD = 1000
 """Lines about requests that are held, at most."""
 _logger = logging.getLogger(NAME)
+_dumps = json.JSONEncoder(default=str).encode
 
 
 def log(level: int, event: str, **fields: Any) -> None:
@@ -31,8 +35,13 @@ def log(level: int, event: str, **fields: Any) -> None:
         event: what happened, in a word or two.
         fields: what else is known of it; nothing that came with a request.
     """
-    if _logger.isEnabledFor(level):
+    if not _logger.isEnabledFor(level):
+        return
+    handler = next((each for each in _logger.handlers if isinstance(each, _Held)), None)
+    if handler is None or event != REQUEST or level > logging.INFO:
         _logger.log(level, event, extra={"fields": fields})
+    else:
+        handler.hold(_line(time(), level, event, fields))
 
 
 def log_fault(event: str, error: BaseException, **fields: Any) -> None:
@@ -65,22 +74,28 @@ def write_log() -> None:
 
 
 class _Held(logging.StreamHandler[TextIO]):
-    """Writes to a stream; what requests that went well leave behind is held until something else is written."""
+    """Writes to a stream, and before each line what requests that went well have left behind."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._lines: list[str] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hold a line, and write what is held unless it can wait."""
-        self._lines.append(self.format(record))
-        if record.msg != REQUEST or record.levelno > logging.INFO or len(self._lines) >= HELD:
+    def hold(self, line: str) -> None:
+        """Write a line with the next one, or when many are held."""
+        self._lines.append(line)
+        if len(self._lines) >= HELD:
             self.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what is held, and a line."""
+        self._lines.append(self.format(record))
+        self.flush()
 
     def flush(self) -> None:
         """Write what is held; it is lost where it cannot be written, and the service goes on."""
         with self.lock or nullcontext(), suppress(OSError, ValueError):
-            lines, self._lines = self._lines, []
+            lines = self._lines.copy()
+            del self._lines[: len(lines)]  # another thread may have added some
             if lines:
                 self.stream.write("".join(f"{line}\n" for line in lines))
             super().flush()
@@ -89,8 +104,12 @@ class _Held(logging.StreamHandler[TextIO]):
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line of JSON."""
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        fields = getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = record.exc_info[0].__name__
-        return json.dumps({**line, **getattr(record, "fields", {})}, default=str)
+            fields = {"error": record.exc_info[0].__name__, **fields}
+        return _line(record.created, record.levelno, record.getMessage(), fields)
+
+
+def _line(seconds: float, level: int, event: str, fields: Mapping[str, Any]) -> str:
+    at = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return _dumps({"time": at, "level": logging.getLevelName(level).lower(), "event": event, **fields})
