@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import json
 import os
 import shutil
@@ -22,11 +23,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from harness.machine import load_average, machine
-from harness.service import CONNECTIONS, bodies, closed_loop, cpu_of, open_loop, service
+from harness.service import bodies, closed_loop, cpu_of, open_loop, percentiles, service
 
+HEYS = 16
+"""Processes of `hey` that ask together."""
 MEASURED = ("rate", "clients", "memory", "reloads", "fuzz", "hey")
 REJECTED = "checks.negative_data_rejection.expected-statuses = [400, 401, 404, 405, 408, 409, 413, 415, 422, 429]"
 """Answers to requests that are not as the document says: what schemathesis expects, and 408 and 413."""
@@ -116,15 +120,27 @@ def fuzz(given: argparse.Namespace, asked: list[bytes]) -> Any:
 
 
 def hey(given: argparse.Namespace, asked: list[bytes]) -> Any:
-    """Return what `hey` (Debian) measures at the same rate."""
+    """Return what `hey` (Debian) measures at the same rate.
+
+    The connections of one `hey` send in step, all at once; so there are several, each with one connection, which begin
+    one after the other.
+    """
     if shutil.which("hey") is None:
         return "hey is not installed (apt-get install hey)"
+    each = given.rate / HEYS
+    command = ["hey", "-z", f"{given.seconds:g}s", "-c", "1", "-q", f"{each:g}", "-cpus", "1", "-o", "csv",
+               "-m", "POST", "-T", "application/json", "-d"]  # fmt: skip
     with service(given.run, *given.options) as made:
-        each = given.rate / CONNECTIONS
-        command = ["hey", "-z", f"{given.seconds:g}s", "-c", str(CONNECTIONS), "-q", f"{each:g}", "-m", "POST", "-T",
-                   "application/json", "-d", asked[0].decode(), f"{made.url}/v1/recommend"]  # fmt: skip
-        text = subprocess.run(command, capture_output=True, text=True).stdout
-    return [line.strip() for line in text.splitlines() if "% in" in line or "Requests/sec" in line or "[" in line[:4]]
+        asyncio.run(open_loop(made, asked, min(50, given.rate), 2))
+        running = []
+        for number in range(HEYS):
+            words = [*command, asked[number].decode(), f"{made.url}/v1/recommend"]
+            running.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            sleep(1 / given.rate)
+        rows = [row for process in running for row in csv.DictReader(process.communicate()[0].splitlines())]
+    seconds = [float(row["response-time"]) for row in rows if row["status-code"] == "200"]
+    return {"processes": HEYS, "sent": len(rows), "lost": len(rows) - len(seconds), **percentiles(seconds),
+            "answered_per_second": round(len(seconds) / given.seconds, 1)}  # fmt: skip
 
 
 def main() -> int:
