@@ -29,7 +29,7 @@ from typing import Any
 from harness.machine import load_average, machine
 from harness.service import bodies, closed_loop, cpu_of, open_loop, percentiles, service
 
-HEYS = 16
+HEYS = 8
 """Processes of `hey` that ask together."""
 MEASURED = ("rate", "clients", "memory", "reloads", "fuzz", "hey")
 REJECTED = "checks.negative_data_rejection.expected-statuses = [400, 401, 404, 405, 408, 409, 413, 415, 422, 429]"
