@@ -34,15 +34,13 @@ def id_list(values: Any, what: str, of: str, strip: Strip, *, ordered: bool = Fa
     Raises:
         DataError: it is no list of ids, or one is missing or of another type.
     """
-    plain = type(values) is list and _plain(values)  # most are, and all other questions take longer to answer
-    column = values if plain else _column(values, what, of, ordered)
-    if isinstance(column, pl.Series):
-        with one_line(what):
+    column = values if type(values) is list else _column(values, what, of, ordered)  # a list is one as it stands
+    with one_line(what):
+        if isinstance(column, pl.Series):
             texts = id_texts(column, what).to_list()
-    elif plain or (type(values) is not list and _plain(column)):
-        texts = column
-    else:
-        with one_line(what):
+        elif set(map(type, column)) <= {str} and all(map(str.isascii, column)):
+            texts = column
+        else:
             texts = [id_of(value, f"{what}: place {place}", strip) for place, value in enumerate(column)]
     found = [strip.text(text or "") for text in texts]
     if "" in found:
@@ -50,11 +48,6 @@ def id_list(values: Any, what: str, of: str, strip: Strip, *, ordered: bool = Fa
         expected = f"expected a list of {of} ids"
         raise DataError(f"{what}: place {place} (the first is 0) holds no id but {_shown(column[place])}; {expected}.")
     return found
-
-
-def _plain(values: list[Any]) -> bool:
-    """Return whether all values are ASCII texts, which are ids as they stand unless white space is all they hold."""
-    return set(map(type, values)) <= {str} and all(map(str.isascii, values))
 
 
 def _column(values: Any, what: str, of: str, ordered: bool) -> Column:
