@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from support.forks import SERVER
+from support.forks import forked
 from support.small_search import board_of, search_here, write_log
 
 SETTINGS = {
@@ -47,8 +47,7 @@ def work(log: Path, out: Path, counted: Path, moment: int) -> None:
 
 def ended(*given: Any) -> int:
     """Search in another process and return how it ended."""
-    process = SERVER.Process(target=work, args=given, daemon=True)
-    process.start()
+    process = forked(work, *given)
     process.join(300)
     assert process.exitcode is not None
     return process.exitcode

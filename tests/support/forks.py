@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 SERVER = get_context("forkserver")
 SERVER.set_forkserver_preload([
@@ -15,6 +17,17 @@ SERVER.set_forkserver_preload([
     "mltfr.report.write", "mltfr.search.auto", "polars.testing", "pytest",
 ])  # fmt: skip
 """It computes nothing: libraries make their threads on use, after the fork."""
+
+
+def forked(call: Callable[..., object], *arguments: Any, environment: Mapping[str, str] | None = None) -> BaseProcess:
+    """Call a function in a process of its own, with this environment or that of now; return the process.
+
+    The server keeps the environment that the first test had that needed it.
+    """
+    given = dict(os.environ if environment is None else environment)
+    process = SERVER.Process(target=_call, args=(given, call, arguments), daemon=True)
+    process.start()
+    return process
 
 
 class Forked:
@@ -29,9 +42,7 @@ class Forked:
     def __init__(self, *arguments: str | Path, said: Path, environment: Mapping[str, str] | None = None) -> None:
         self._files = said / "stdout", said / "stderr"
         variables = {**os.environ, "OMP_NUM_THREADS": "1", "MLTFR_OFFLINE": "1", **(environment or {})}
-        given = list(map(str, arguments)), variables, self._files
-        self._process = SERVER.Process(target=_work, args=given, daemon=True)
-        self._process.start()
+        self._process = forked(_work, list(map(str, arguments)), self._files, environment=variables)
 
     def is_alive(self) -> bool:
         """Return whether it is at work."""
@@ -63,13 +74,17 @@ def together(*arguments: str | Path, said: Path) -> list[tuple[int, str, str]]:
     return [process.ended() for process in processes]
 
 
-def _work(arguments: list[str], environment: dict[str, str], files: tuple[Path, Path]) -> None:
-    from mltfr.cli.main import main
-
+def _call(environment: dict[str, str], call: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", *sys.path)]
+    call(*arguments)
+
+
+def _work(arguments: list[str], files: tuple[Path, Path]) -> None:
+    from mltfr.cli.main import main
+
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.path[:0] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", *sys.path)]
     sys.argv = ["mltfr", *arguments]
     main()
