@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from mltfr import Recommender
 from mltfr.explain.effects import IS_A_CONTROL, RANDOM_TABLES, RENORMALISED, variant_effects
 from mltfr.explain.kept import kept_of
-from mltfr.explain.variants import Variant, mltfr_members, with_variants
+from mltfr.explain.variants import Variant, _distinct, asking_once, mltfr_members, with_variants
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shortlist import Choice
 from mltfr.inference import ModelScorer
@@ -94,7 +94,7 @@ def by_hand(network: NeuralModel, fusion: MltfrFusion, part: str, module: torch.
 def test_a_table_is_left_out_by_its_router_weight_and_the_others_are_renormalised(fitted: Recommender) -> None:
     network, fusion = network_of(fitted)
     codes, history = np.array([2, 9]), np.array([3, 5, 4], np.int32)
-    effects = variant_effects(network, history, codes, [Variant(table="east"), Variant(table="west")])
+    effects = variant_effects(network.scorer(), history, codes, [Variant(table="east"), Variant(table="west")])
     whole = by_hand(network, fusion, "router", fusion.router, codes)
     for place, effect in zip((1, 0), effects.tolist(), strict=True):
         without = by_hand(network, fusion, "router", Alone(place), codes)
@@ -109,13 +109,13 @@ def test_a_token_is_masked_where_it_is_kept_and_many_are_in_one_batch(fitted: Re
     assert {name for name, _ in kept} == set(TABLES)
     assert len(kept) == 6
     variants = [Variant(token=token) for token in kept]
-    together = variant_effects(network, history, codes, variants)
-    alone = np.concatenate([variant_effects(network, history, codes, [each]) for each in variants])
+    together = variant_effects(network.scorer(), history, codes, variants)
+    alone = np.concatenate([variant_effects(network.scorer(), history, codes, [each]) for each in variants])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert (np.abs(together).max(1) > 1e-5).all()
     other = next(row for row in range(30) if ("east", row) not in kept and row not in shortlist(network))
     for nothing in (Variant(token=("east", other)), Variant()):
-        assert np.abs(variant_effects(network, history, codes, [nothing])).max() < 1e-6
+        assert np.abs(variant_effects(network.scorer(), history, codes, [nothing])).max() < 1e-6
 
 
 def shortlist(network: NeuralModel) -> list[int]:
@@ -130,7 +130,7 @@ def test_masking_is_attention_on_the_other_tokens(fitted: Recommender) -> None:
     core, place = fusion.experts.of(table).core, fusion.filters.of(table).shortlist.ids.tolist().index(token)
     calls: list[tuple[tuple[Any, ...], torch.Tensor]] = []
     hook = core.register_forward_hook(lambda _, inputs, output: calls.append((inputs, output)))
-    variant_effects(network, history, codes, [Variant(token=(table, token))])
+    variant_effects(network.scorer(), history, codes, [Variant(token=(table, token))])
     hook.remove()
     (x, key, value, choice), output = calls[0]
     last = len(x) - 1                                                    # of the variant
@@ -147,9 +147,29 @@ def test_what_is_left_out_beside_new_items_leaves_their_factor_in(fitted: Recomm
     new = NewItems(("new-1",), vectors, words, 0.3, 4.0)
     model = replace(fitted.fitted, new_items=new).with_new_items().model
     history = [np.array([1, 2, 3], np.int32)]
-    both = model.scorer(), with_variants(model, [Variant()]).scorer()
+    both = model.scorer(), with_variants(model.scorer(), [Variant()])
     scores = [scorer.scores(scorer.queries(history), 1, scorer.items + 1) for scorer in both]
     torch.testing.assert_close(scores[1], scores[0])
+
+
+def test_filters_are_asked_once_by_equal_beginnings(fitted: Recommender) -> None:
+    network, fusion = network_of(fitted)
+    histories = [np.array(each, np.int32) for each in ([3, 5, 4], [3, 5, 9], [3, 5, 4], [5, 4])]
+    asked: list[int] = []
+    hook = fusion.filters.of("east").register_forward_hook(lambda _, inputs, __: asked.append(len(inputs[0])))
+    plain = network.scorer()
+    found = [each.scores(each.queries(histories), 1, 21) for each in (plain, asking_once(plain))]
+    hook.remove()
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=0)
+    assert asked == ([11, 6] if fusion.is_causal else [4, 3])  # 3; 3, 5; 3, 5, 4; 3, 5, 9; 5; 5, 4
+
+
+def test_rows_with_one_key_are_not_taken_for_equal() -> None:
+    same = torch.tensor([[np.cos(1.0), 0.0], [0.0, 1.0]], dtype=torch.float64)  # both keys are cos 1
+    for given, expected in ((same, [0, 1]), (same[[0, 0]], [0, 0]), (same[[1, 0, 1]], [0, 1, 2])):
+        first, places = _distinct(given)
+        torch.testing.assert_close(given[first][places], given)
+        assert places.tolist() == expected
 
 
 def test_words_stand_beside_what_the_controls_say(fitted: Recommender) -> None:

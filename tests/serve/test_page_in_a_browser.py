@@ -201,9 +201,9 @@ def test_new_items_are_found_and_recommended_as_such(browser, with_new) -> None:
         assert page.locator("#found > li", has=page.get_by_text("not seen in training")).count() == 1
         assert page.locator("#history .badge").all_text_contents() == ["new"]
         page.get_by_label("Items of the history may come again").check()
-        page.locator("#own button[aria-expanded]").first.wait_for()
-        new = page.locator("#own > li", has=page.get_by_text("A <b>new</b> thing"))
-        assert "new" in new.locator(".badge").all_text_contents()
+        new = page.locator("#own > li[data-item='new-1']")  # the list before is without the history
+        new.locator(".badge").get_by_text("new", exact=True).wait_for()
+        assert "A <b>new</b> thing" in new.inner_text()
         ids = [label.split()[0] for label in page.locator("#own .what bdi:first-child").all_text_contents()]
         assert same in ids
         assert window.heard == []

@@ -14,12 +14,11 @@ from mltfr.explain.kept import NewestPositions, kept_of, words_of
 from mltfr.explain.removal import Mask, ReadHistory, score
 from mltfr.explain.variants import Variant, mltfr_members, with_variants, without_names
 from mltfr.fusion import FUSIONS
-from mltfr.inference import FallbackScorer
+from mltfr.inference import FallbackScorer, Scorer
 from mltfr.inference.top_k import BLOCK_SCORES
 from mltfr.interactions import History
 from mltfr.interactions.collate import Codes
 from mltfr.pipeline.fitted import FittedModel
-from mltfr.pipeline.models import Model
 
 ZERO_BRANCH = "its correction is zero (zero branch)"
 RENORMALISED = "its router weight is zero, the others renormalised"
@@ -91,7 +90,7 @@ def fusion_effects(
     seen = NewestPositions({}, [{}]) if of_items else kept_of(model, [history.window])
     (kept,) = seen.tokens
     variants = [*(Variant(table=name) for name in tables), *(Variant(token=token) for token in kept)]
-    values = variant_effects(model, history.window, codes, variants, alone=of_items)     # [V, C]
+    values = variant_effects(scorer.scorer, history.window, codes, variants, alone=of_items)     # [V, C]
     for name, row in zip(tables, values, strict=False):
         effects.append(tuple(Effect(f"table {name}", value, RENORMALISED) for value in row.tolist()))
     words = words_of(fitted.config, fitted.facts) if kept else {}
@@ -105,36 +104,34 @@ def fusion_effects(
 
 
 def variant_effects(
-    model: Model, window: History, codes: Codes, variants: Sequence[Variant], alone: bool = False
+    scorer: Scorer, window: History, codes: Codes, variants: Sequence[Variant], alone: bool = False
 ) -> Values:
-    """Return the scores of C items minus those of variants of the model, float32 `[V, C]`.
+    """Return the scores of C items minus those of variants of a model, float32 `[V, C]`.
 
     The model as it is is scored in the same batch, so that rounding cancels.
 
     Args:
-        model: the fitted model.
+        scorer: of the fitted model.
         window: what is read of the history.
         codes: item codes, int64 `[C]`.
         variants: what is left out.
         alone: whether every variant needs item vectors of its own.
     """
     effects = np.empty((len(variants), len(codes)), np.float32)
-    items = model.scorer().items
-    at_once = 1 if alone else max(1, BLOCK_SCORES // items - 1)
+    at_once = 1 if alone else max(1, BLOCK_SCORES // scorer.items - 1)
     for start in range(0, len(variants), at_once):
         some = list(variants[start : start + at_once])
         if alone:
-            each = [_scores(with_variants(model, [one]), window, codes, 1) for one in (Variant(), *some)]
+            each = [_scores(with_variants(scorer, [one]), window, codes, 1) for one in (Variant(), *some)]
             scores = np.concatenate(each)
         else:
-            scores = _scores(with_variants(model, [Variant(), *some]), window, codes, 1 + len(some))     # [v, C]
+            scores = _scores(with_variants(scorer, [Variant(), *some]), window, codes, 1 + len(some))     # [v, C]
         effects[start : start + len(some)] = scores[0] - scores[1:]
     return effects
 
 
-def _scores(model: Model, window: History, codes: Codes, rows: int) -> Values:
+def _scores(scorer: Scorer, window: History, codes: Codes, rows: int) -> Values:
     """Return the scores of C items for a batch of one history as often as there are rows, `[R, C]`."""
-    scorer = model.scorer()
     with torch.inference_mode():
         queries = scorer.queries([window] * rows)
         return np.concatenate([scorer.scores(queries, code, code + 1).cpu().numpy() for code in codes.tolist()], axis=1)

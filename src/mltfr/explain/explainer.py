@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from mltfr.explain.explanation import Contribution, Effect, Explanation, Removed
 from mltfr.explain.orders import OWN, null_orders, own_order, prefixes
 from mltfr.explain.removal import Mask, ReadHistory, score, window_of
 from mltfr.explain.smallest_set import Set, candidate_sets, singles, smallest_set
+from mltfr.explain.variants import asking_once
 from mltfr.inference import FallbackScorer, Rules, Scorer, top_k
 from mltfr.interactions import UNKNOWN, History
 from mltfr.interactions.collate import Codes, has_known_item
@@ -54,12 +56,12 @@ class Explainer:
                 "histories beside them, so leaving an item out says nothing. Explain a run of preset 'default'."
             )
 
-    @property
+    @cached_property
     def fallback(self) -> FallbackScorer:
-        """The scorer with its fallback."""
+        """The scorer with its fallback, for histories that begin alike."""
         if not isinstance(self.scorer, FallbackScorer):
             raise TypeError(f"{type(self.scorer).__name__} has no fallback.")
-        return self.scorer
+        return FallbackScorer(asking_once(self.scorer.scorer), self.scorer.fallback)
 
     def explain(
         self, user_id: str, codes: History, rules: Rules, k: int, items: Codes | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
+from mltfr.storage.parse import adapter_of
 
 Method = Literal["leave one out", "exact parts", "popularity"]
 """How contributions were found: by scoring the history without the item, as summands, or there are none."""
@@ -138,5 +138,5 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as plain lists, texts and finite numbers."""
-        document: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        document: dict[str, Any] = adapter_of(type(self)).dump_python(self, mode="json")
         return document

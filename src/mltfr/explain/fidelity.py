@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
 from mltfr.errors import DataError
 from mltfr.evaluation.bootstrap import bootstrap_means
@@ -30,6 +29,7 @@ from mltfr.explain.removal import ReadHistory, score, window_of
 from mltfr.inference import Rules, top_k
 from mltfr.interactions import History
 from mltfr.interactions.collate import Codes
+from mltfr.storage.parse import adapter_of
 from mltfr.storage.progress import SILENT, Progress
 
 POS, NEG, DEL, INS, NDCG = METRICS = ("pos", "neg", "del", "ins", "ndcg")
@@ -81,7 +81,7 @@ class Fidelity:
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as plain lists and texts."""
-        document: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        document: dict[str, Any] = adapter_of(type(self)).dump_python(self, mode="json")
         return document
 
 

@@ -7,7 +7,8 @@ not get an older one in place of a removed one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,15 +70,27 @@ class ReadHistory:
 
     def places(self, code: int) -> tuple[int, ...]:
         """Return where an item stands, 1 the oldest place."""
-        return tuple((np.flatnonzero(self.codes == code) + 1).tolist())
+        return tuple(self._places[code])
 
     def without(self, codes: Collection[int]) -> History:
         """Return what is read, without all occurrences of some items."""
-        return self.window[~np.isin(self.window, list(codes))]
+        return self.window[~self._are(codes)]
 
     def only(self, codes: Collection[int]) -> History:
         """Return what is read of some items alone."""
-        return self.window[np.isin(self.window, list(codes))]
+        return self.window[self._are(codes)]
+
+    @cached_property
+    def _places(self) -> Mapping[int, list[int]]:
+        places = defaultdict[int, list[int]](list)
+        for place, code in enumerate(self.codes.tolist(), 1):
+            places[code].append(place)
+        return places
+
+    def _are(self, codes: Collection[int]) -> Mask:
+        """Return which places that are read hold one of a few items."""
+        few = np.fromiter(codes, np.int64, len(codes))
+        return (self.window[:, None] == few).any(1)
 
 
 @dataclass(frozen=True)
@@ -119,8 +132,10 @@ def score(scorer: FallbackScorer, histories: Sequence[History], codes: Codes, fo
                 found[empty] = scorer.fallback.scores(popular, 1, scorer.items + 1).cpu()
             own = found[:, columns]                                      # [B, C]
             found.masked_fill_(blocked, -torch.inf)
-            for column, code in enumerate(codes.tolist()):
-                mark = own[:, column, None]                              # [B, 1]
-                before = (found[:, : code - 1] >= mark).sum(1) + (found[:, code:] > mark).sum(1)
-                ranks[batch.index, column] = (before + 1).numpy()
+        for row, marks, others in zip(batch.index, own.numpy(), found.numpy(), strict=True):      # [C], [I]
+            near = np.flatnonzero(others >= marks.min())                 # nothing else stands before one of the items
+            near_scores, places = others[near], np.searchsorted(near, codes - 1)
+            for column, (place, mark) in enumerate(zip(places, marks, strict=True)):
+                before, behind = near_scores[:place] >= mark, near_scores[place:] > mark
+                ranks[row, column] = 1 + np.count_nonzero(before) + np.count_nonzero(behind)
     return Scored(scores, ranks)

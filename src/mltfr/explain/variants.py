@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shortlist import Choice, TokenSelector
 from mltfr.fusion.tables import ByTable
+from mltfr.inference import BlendScorer, ModelScorer, Scorer
+from mltfr.inference.blend import ProbabilityScorer
 from mltfr.pipeline.constant_branch import with_fusion
 from mltfr.pipeline.models import BlendModel, Model, NeuralModel
 
@@ -45,8 +51,26 @@ class PartialRouter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [P, D] -> [P, N]
         """Return the weights; all zero where no expert is left."""
-        weights = self.router(x) * _by_variant(self.keep, len(x))               # [P, N]
+        weights = self.router(x) * _by_variant(self.keep, len(x), x.device)            # [P, N]
         return weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
+
+
+class AskedOnce(TokenSelector):
+    """A filter, of one table, that is asked once by queries that are equal: those of equal beginnings of histories."""
+
+    def __init__(self, inner: TokenSelector) -> None:
+        super().__init__(inner.shortlist)
+        self.inner = inner
+
+    def tokens(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
+        """Return the shortlist as the filter's queries meet it."""
+        return self.inner.tokens(vectors)
+
+    def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:
+        """Return what the filter keeps."""
+        first, same = _distinct(query)                                          # [q], [Q]
+        choice: Choice = self.inner(query[first], tokens, users[first], batch)
+        return choice.of(same)
 
 
 class MaskedTokens(TokenSelector):
@@ -68,7 +92,7 @@ class MaskedTokens(TokenSelector):
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:
         """Return what the filter keeps, the masked token with no weight."""
         choice: Choice = self.inner(query, tokens, users, batch)
-        hidden = choice.kept.rows == _by_variant(self.masked, len(query)).unsqueeze(1)          # [Q, K]
+        hidden = choice.kept.rows == _by_variant(self.masked, len(query), query.device).unsqueeze(1)    # [Q, K]
         return choice._replace(log_weight=choice.log_weight.masked_fill(hidden, -torch.inf))
 
 
@@ -87,29 +111,28 @@ def mltfr_members(model: Model) -> list[tuple[NeuralModel, MltfrFusion, float]]:
     return []
 
 
-def with_variants(model: Model, variants: list[Variant]) -> Model:
-    """Return a model that shares all weights, and takes the rows of a batch for variants of one history.
+def asking_once(scorer: Scorer) -> Scorer:
+    """Return a scorer that shares all weights, whose filters are asked once by queries that are equal."""
+    return _changed(scorer, lambda _, each: AskedOnce(each))
+
+
+def with_variants(scorer: Scorer, variants: Sequence[Variant]) -> Scorer:
+    """Return a scorer that shares all weights, and takes the rows of a batch for variants of one history.
 
     Args:
-        model: a fitted model in evaluation mode.
+        scorer: of a fitted model.
         variants: V of them; a batch has as many rows, all of the same history.
     """
-    if isinstance(model, BlendModel):
-        return model.with_members([with_variants(member, variants) for member in model.members])
-    if not isinstance(model, NeuralModel) or not isinstance(model.fusion, MltfrFusion):
-        return model
-    fusion, names = model.fusion, list(model.fusion.widths)
-    device = model.item_embedding.weight.device
-    keep = torch.tensor([[float(each.table != name) for name in names] for each in variants], device=device)
-    filters = dict[str, TokenSelector]()
-    for name in names:
-        ids = {int(token): place for place, token in enumerate(fusion.filters.of(name).shortlist.ids.tolist())}
-        places = [ids.get(v.token[1], -1) if v.token is not None and v.token[0] == name else -1 for v in variants]
-        filters[name] = MaskedTokens(fusion.filters.of(name), torch.tensor(places, device=device))
-    other = copy(fusion)
-    parts = {"router": PartialRouter(fusion.router, keep), "filters": ByTable(filters)}
-    other._modules = {**fusion._modules, **parts}
-    return with_fusion(model, other.eval())
+
+    def masked(name: str, each: TokenSelector) -> MaskedTokens:
+        places = {token: place for place, token in enumerate(each.shortlist.ids.tolist())}
+        tokens = [v.token[1] if v.token is not None and v.token[0] == name else None for v in variants]
+        return MaskedTokens(each, torch.tensor([-1 if token is None else places.get(token, -1) for token in tokens]))
+
+    def without_tables(router: nn.Module, names: Sequence[str]) -> PartialRouter:
+        return PartialRouter(router, torch.tensor([[float(each.table != name) for name in names] for each in variants]))
+
+    return _changed(scorer, masked, without_tables, anew=True)
 
 
 def without_names(model: Model) -> Model | None:
@@ -128,6 +151,48 @@ def without_names(model: Model) -> Model | None:
     return other
 
 
-def _by_variant(values: Tensor, rows: int) -> Tensor:  # [V, ...] -> [rows, ...]
+def _changed(
+    scorer: Scorer,
+    of_filter: Callable[[str, TokenSelector], TokenSelector],
+    of_router: Callable[[nn.Module, Sequence[str]], nn.Module] = lambda router, _: router,
+    anew: bool = False,
+) -> Scorer:
+    """Return a scorer that shares all weights, with other filters and another router in every fusion.
+
+    Args:
+        scorer: of a fitted model.
+        of_filter: returns what takes the place of the filter of a table.
+        of_router: returns what takes the place of the router over some tables.
+        anew: whether item vectors that a fusion corrects are made anew.
+    """
+    if isinstance(scorer, BlendScorer):
+        blend, change = copy(scorer), partial(_changed, of_filter=of_filter, of_router=of_router, anew=anew)
+        blend.members = [(cast(ProbabilityScorer, change(member)), weight) for member, weight in scorer.members]
+        return blend
+    if not isinstance(scorer, ModelScorer) or not isinstance(scorer.model.fusion, MltfrFusion):
+        return scorer
+    fusion = copy(scorer.model.fusion)
+    filters = {name: of_filter(name, fusion.filters.of(name)) for name in fusion.widths}
+    parts = {"router": of_router(fusion.router, list(fusion.widths)), "filters": ByTable(filters)}
+    fusion._modules = {**fusion._modules, **parts}
+    model = with_fusion(scorer.model, fusion.eval())
+    if anew and model.corrects_items:
+        return ModelScorer(model, scorer.device)
+    other = copy(scorer)
+    other.model = model
+    return other
+
+
+def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:  # [Q, D] -> [q], [Q]
+    """Return the first of all rows that are equal, and for every row the place of its equal among them."""
+    values = rows.cpu().double().numpy()
+    keys = (values * np.cos(np.arange(values.shape[1]))).sum(1)                 # [Q], equal where rows are
+    _, first, same = np.unique(keys, return_index=True, return_inverse=True)
+    if not np.array_equal(values[first[same]], values):  # other rows have equal keys, too: each asks for itself
+        first = same = np.arange(len(values))
+    return torch.from_numpy(first).to(rows.device), torch.from_numpy(same).to(rows.device)
+
+
+def _by_variant(values: Tensor, rows: int, device: torch.device) -> Tensor:  # [V, ...] -> [rows, ...]
     """Return what every row's variant has; rows of one variant lie together, as many of each."""
-    return values.repeat_interleave(rows // len(values), 0)
+    return values.repeat_interleave(rows // len(values), 0).to(device)

@@ -7,7 +7,7 @@ matters for the scores.
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,10 @@ from mltfr.fusion import Fusion, FusionInputs
 from mltfr.fusion.constant import ConstantConfig, ConstantFusion
 from mltfr.interactions import Histories
 from mltfr.interactions.collate import pad_right_aligned
+from mltfr.model import SequentialModel
 from mltfr.pipeline.models import BlendModel, Model, NeuralModel
+
+M = TypeVar("M", bound=SequentialModel)
 
 HISTORIES, AT_ONCE = 2048, 256
 """Training histories that the mean is taken over, at all their positions, and those of one batch."""
@@ -100,7 +103,7 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
     return with_fusion(model, constant)
 
 
-def with_fusion(model: NeuralModel, fusion: Fusion) -> NeuralModel:
+def with_fusion(model: M, fusion: Fusion) -> M:
     """Return a model of the same parts but for the fusion; it shares all weights."""
     other = copy(model)
     other._modules = {**model._modules, "fusion": fusion}

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from mltfr.evaluation import Evaluation
 from mltfr.pipeline.branches import Branches
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 from mltfr.pipeline.training_end import End
+from mltfr.storage.parse import adapter_of
 
 TEST, VALIDATION = "test", "validation"
 Scores = Mapping[str, Evaluation]
@@ -58,11 +58,11 @@ class RunVerdict:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Return what `to_json` wrote."""
-        return TypeAdapter(cls).validate_python(dict(document))
+        return adapter_of(cls).validate_python(dict(document))
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in `metrics.json`."""
-        document: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        document: dict[str, Any] = adapter_of(type(self)).dump_python(self, mode="json")
         return document
 
     def __str__(self) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -19,6 +18,7 @@ from torch import Tensor
 from mltfr.errors import OutputError, RunError
 from mltfr.storage.files import atomic_file, read_json, remove_partial, sha256, write_text
 from mltfr.storage.folder import damaged
+from mltfr.storage.parse import adapter_of
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training.callbacks import Record
 
@@ -189,7 +189,7 @@ def load_checkpoint(checkpoints: Checkpoints, fingerprint: str) -> Checkpoint | 
     try:
         if odd := {f.name for f in fields(TrainerState)} ^ set(state):
             raise ValueError(f"unknown or missing: {', '.join(sorted(odd))}")
-        return Checkpoint(tensors, TypeAdapter(TrainerState).validate_json(json.dumps(state), strict=True))
+        return Checkpoint(tensors, adapter_of(TrainerState).validate_json(json.dumps(state), strict=True))
     except ValueError as error:  # pydantic's is one
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{checkpoints.folder / STATE}: damaged ({reason}). {REMEDY}") from error
