@@ -6,7 +6,8 @@
 The service is a process of its own on this machine. The client of `rate` sends by the clock, whether or not answers
 have come, so that a stall counts for everybody who would have waited in it; latency is counted from the moment at which
 a request was due. Every body is checked. What is written down names the machine and its load; where others work on it
-too, the processor time of a request, of the service and of the client, says more than how long it took.
+too, the processor time of a request, of the service and of the client, says more than how long it took. The share of
+time that the host took from this machine meanwhile stands beside it.
 """
 
 from __future__ import annotations
