@@ -30,7 +30,7 @@ from typing import Any
 from harness.machine import load_average, machine
 from harness.service import bodies, closed_loop, cpu_of, open_loop, percentiles, service
 
-HEYS = 8
+HEYS = 4
 """Processes of `hey` that ask together."""
 MEASURED = ("rate", "clients", "memory", "reloads", "fuzz", "hey")
 REJECTED = "checks.negative_data_rejection.expected-statuses = [400, 401, 404, 405, 408, 409, 413, 415, 422, 429]"
@@ -121,27 +121,30 @@ def fuzz(given: argparse.Namespace, asked: list[bytes]) -> Any:
 
 
 def hey(given: argparse.Namespace, asked: list[bytes]) -> Any:
-    """Return what `hey` (Debian) measures at the same rate.
+    """Return what `hey` (Debian) and the client of `rate` measure in the same minute, each with half of the requests.
 
     The connections of one `hey` send in step, all at once; so there are several, each with one connection, which begin
     one after the other.
     """
     if shutil.which("hey") is None:
         return "hey is not installed (apt-get install hey)"
-    each = given.rate / HEYS
-    command = ["hey", "-z", f"{given.seconds:g}s", "-c", "1", "-q", f"{each:g}", "-cpus", "1", "-o", "csv",
+    half = given.rate / 2
+    command = ["hey", "-z", f"{given.seconds:g}s", "-c", "1", "-q", f"{half / HEYS:g}", "-cpus", "1", "-o", "csv",
                "-m", "POST", "-T", "application/json", "-d"]  # fmt: skip
     with service(given.run, *given.options) as made:
         asyncio.run(open_loop(made, asked, min(50, given.rate), 2))
         running = []
-        for number in range(HEYS):
-            words = [*command, asked[number].decode(), f"{made.url}/v1/recommend"]
-            running.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
-            sleep(1 / given.rate)
+        with cpu_of(made, int(given.rate * given.seconds)) as spent:
+            for number in range(HEYS):
+                words = [*command, asked[number].decode(), f"{made.url}/v1/recommend"]
+                running.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+                sleep(1 / half)
+            found = asyncio.run(open_loop(made, asked, half, given.seconds))
         rows = [row for process in running for row in csv.DictReader(process.communicate()[0].splitlines())]
     seconds = [float(row["response-time"]) for row in rows if row["status-code"] == "200"]
-    return {"processes": HEYS, "sent": len(rows), "lost": len(rows) - len(seconds), **percentiles(seconds),
-            "answered_per_second": round(len(seconds) / given.seconds, 1)}  # fmt: skip
+    of_hey = {"processes": HEYS, "sent": len(rows), "lost": len(rows) - len(seconds), **percentiles(seconds),
+              "answered_per_second": round(len(seconds) / given.seconds, 1)}  # fmt: skip
+    return {"hey": of_hey, "by the clock": found, "stolen_percent": spent["stolen_percent"]}
 
 
 def main() -> int:
