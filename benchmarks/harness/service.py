@@ -22,7 +22,7 @@ import polars as pl
 CONNECTIONS = 64
 K, LENGTH = 10, 20
 STEAL = 7
-"""Place of what the host gave to others in the line of `/proc/stat`."""
+"""Place of the steal time among the times in `/proc/stat`."""
 SERVE = [sys.executable, "-c", "from mltfr.cli.main import main; main()", "serve"]
 
 
@@ -86,17 +86,22 @@ def bodies(run: Path, count: int = 2000) -> list[bytes]:
 
 @contextmanager
 def cpu_of(made: Service, requests: int) -> Iterator[dict[str, float]]:
-    """Yield what takes the processor time of the service and of this process inside, in milliseconds a request.
-
-    Beside it stands the percentage of the time of all cores that the host gave to other machines.
-    """
+    """Yield what takes the processor time of the service and of this process inside, in milliseconds a request."""
     spent: dict[str, float] = {}
-    service, client, before = made.cpu(), 1000 * process_time(), _clock_ticks()
+    service, client = made.cpu(), 1000 * process_time()
     yield spent
     spent["service_cpu_ms"] = round((made.cpu() - service) / requests, 3)
     spent["client_cpu_ms"] = round((1000 * process_time() - client) / requests, 3)
+
+
+@contextmanager
+def steal_time() -> Iterator[dict[str, float]]:
+    """Yield what takes the percentage of the time of all cores that the host gave to other machines meanwhile."""
+    stolen: dict[str, float] = {}
+    before = _clock_ticks()
+    yield stolen
     passed = [after - each for after, each in zip(_clock_ticks(), before, strict=True)]
-    spent["stolen_percent"] = round(100 * passed[STEAL] / sum(passed), 1)
+    stolen["stolen_percent"] = round(100 * passed[STEAL] / max(1, sum(passed)), 1)
 
 
 def _clock_ticks() -> list[int]:

@@ -13,8 +13,9 @@ from scipy.sparse import csr_array
 
 from mltfr import Recommender
 from mltfr.explain.effects import IS_A_CONTROL, RANDOM_TABLES, RENORMALISED, variant_effects
+from mltfr.explain.explainer import Explainer
 from mltfr.explain.kept import kept_of
-from mltfr.explain.variants import Variant, _distinct, asking_once, mltfr_members, with_variants
+from mltfr.explain.variants import AskedOnce, Variant, asking_once, mltfr_members, with_variants
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shortlist import Choice
 from mltfr.inference import ModelScorer
@@ -147,12 +148,13 @@ def test_what_is_left_out_beside_new_items_leaves_their_factor_in(fitted: Recomm
     new = NewItems(("new-1",), vectors, words, 0.3, 4.0)
     model = replace(fitted.fitted, new_items=new).with_new_items().model
     history = [np.array([1, 2, 3], np.int32)]
-    both = model.scorer(), with_variants(model.scorer(), [Variant()])
-    scores = [scorer.scores(scorer.queries(history), 1, scorer.items + 1) for scorer in both]
+    variants = [with_variants(model.scorer(), [each]) for each in (Variant(), Variant(table="east"))]
+    scores = [each.scores(each.queries(history), 1, each.items + 1) for each in (model.scorer(), *variants)]
     torch.testing.assert_close(scores[1], scores[0])
+    assert (scores[2] - scores[0]).abs().max() > 1e-6
 
 
-def test_filters_are_asked_once_by_equal_beginnings(fitted: Recommender) -> None:
+def test_equal_queries_ask_a_filter_once(fitted: Recommender) -> None:
     network, fusion = network_of(fitted)
     histories = [np.array(each, np.int32) for each in ([3, 5, 4], [3, 5, 9], [3, 5, 4], [5, 4])]
     asked: list[int] = []
@@ -164,12 +166,11 @@ def test_filters_are_asked_once_by_equal_beginnings(fitted: Recommender) -> None
     assert asked == ([11, 6] if fusion.is_causal else [4, 3])  # 3; 3, 5; 3, 5, 4; 3, 5, 9; 5; 5, 4
 
 
-def test_rows_with_one_key_are_not_taken_for_equal() -> None:
-    same = torch.tensor([[np.cos(1.0), 0.0], [0.0, 1.0]], dtype=torch.float64)  # both keys are cos 1
-    for given, expected in ((same, [0, 1]), (same[[0, 0]], [0, 0]), (same[[1, 0, 1]], [0, 1, 2])):
-        first, places = _distinct(given)
-        torch.testing.assert_close(given[first][places], given)
-        assert places.tolist() == expected
+def test_explanations_ask_filters_once(fitted: Recommender) -> None:
+    scorer = Explainer(fitted.fitted, fitted.fitted.scorer()).fallback.scorer
+    assert isinstance(scorer, ModelScorer)
+    assert isinstance(scorer.model.fusion, MltfrFusion)
+    assert {type(each) for each in scorer.model.fusion.filters.each()} == {AskedOnce}
 
 
 def test_words_stand_beside_what_the_controls_say(fitted: Recommender) -> None:
@@ -195,6 +196,8 @@ def test_every_member_of_a_blend_looks_at_what_it_reads() -> None:
         assert each.tokens
         assert all((token.text is not None) == words for token in each.tokens)
         assert sum(each.router.values()) == pytest.approx(1)
+        assert max(abs(effect.value) for effect in each.effects if "table" in effect.part) > 1e-6
+        assert max(abs(token.effect) for token in each.tokens) > 1e-6
 
 
 def test_rows_of_a_control_have_no_words() -> None:
@@ -214,11 +217,14 @@ def test_tokens_have_no_words_where_the_tables_are_not_at_hand(
 
 
 def test_a_fusion_at_the_items_tells_its_tables_and_no_tokens() -> None:
-    each = fit("mltfr", "sasrec", "fusion.site=items").explain(["u1"], k=1)[0]
+    recommender = fit("mltfr", "sasrec", "fusion.site=items")
+    each = recommender.explain(["u1"], k=1)[0]
     assert (each.tokens, each.router) == ((), {})
     tables = [effect for effect in each.effects if effect.part.startswith("table")]
     assert [effect.part for effect in tables] == ["table east", "table west"]
     assert all(effect.value for effect in tables)
+    scorer = recommender.fitted.model.scorer()  # its item vectors are made, and nothing asks
+    assert asking_once(scorer) is scorer
 
 
 def test_names_have_an_effect_where_they_stay() -> None:

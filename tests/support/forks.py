@@ -1,4 +1,4 @@
-"""The command line in processes of its own that start at once: forks of a server that has imported what it needs."""
+"""The command line, or a function, in a process of its own that starts at once: a fork of a server with its imports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVER.set_forkserver_preload([
 def forked(call: Callable[..., object], *arguments: Any, environment: Mapping[str, str] | None = None) -> BaseProcess:
     """Call a function in a process of its own, with this environment or that of now; return the process.
 
-    The server keeps the environment that the first test had that needed it.
+    The server has the environment of the test that started it, so it is replaced before the call.
     """
     given = dict(os.environ if environment is None else environment)
     process = SERVER.Process(target=_call, args=(given, call, arguments), daemon=True)

@@ -58,7 +58,7 @@ class Explainer:
 
     @cached_property
     def fallback(self) -> FallbackScorer:
-        """The scorer with its fallback, for histories that begin alike."""
+        """The scorer with its fallback, whose filters equal queries ask once."""
         if not isinstance(self.scorer, FallbackScorer):
             raise TypeError(f"{type(self.scorer).__name__} has no fallback.")
         return FallbackScorer(asking_once(self.scorer.scorer), self.scorer.fallback)

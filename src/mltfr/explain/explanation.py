@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mltfr.storage.parse import adapter_of
+from mltfr.storage.adapter import adapter_of
 
 Method = Literal["leave one out", "exact parts", "popularity"]
 """How contributions were found: by scoring the history without the item, as summands, or there are none."""

@@ -29,7 +29,7 @@ from mltfr.explain.removal import ReadHistory, score, window_of
 from mltfr.inference import Rules, top_k
 from mltfr.interactions import History
 from mltfr.interactions.collate import Codes
-from mltfr.storage.parse import adapter_of
+from mltfr.storage.adapter import adapter_of
 from mltfr.storage.progress import SILENT, Progress
 
 POS, NEG, DEL, INS, NDCG = METRICS = ("pos", "neg", "del", "ins", "ndcg")

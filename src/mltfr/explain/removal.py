@@ -7,7 +7,6 @@ not get an older one in place of a removed one.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,27 +69,26 @@ class ReadHistory:
 
     def places(self, code: int) -> tuple[int, ...]:
         """Return where an item stands, 1 the oldest place."""
-        return tuple(self._places[code])
+        return tuple(self._places.get(code, ()))
 
     def without(self, codes: Collection[int]) -> History:
         """Return what is read, without all occurrences of some items."""
-        return self.window[~self._are(codes)]
+        return self.window[~self._hold(codes)]
 
     def only(self, codes: Collection[int]) -> History:
         """Return what is read of some items alone."""
-        return self.window[self._are(codes)]
+        return self.window[self._hold(codes)]
 
     @cached_property
     def _places(self) -> Mapping[int, list[int]]:
-        places = defaultdict[int, list[int]](list)
+        places: dict[int, list[int]] = {}
         for place, code in enumerate(self.codes.tolist(), 1):
-            places[code].append(place)
+            places.setdefault(code, []).append(place)
         return places
 
-    def _are(self, codes: Collection[int]) -> Mask:
-        """Return which places that are read hold one of a few items."""
-        few = np.fromiter(codes, np.int64, len(codes))
-        return (self.window[:, None] == few).any(1)
+    def _hold(self, codes: Collection[int]) -> Mask:
+        """Return which places that are read hold one of some items."""
+        return (self.window[:, None] == np.fromiter(codes, np.int64, len(codes))).any(1)
 
 
 @dataclass(frozen=True)
@@ -133,9 +131,9 @@ def score(scorer: FallbackScorer, histories: Sequence[History], codes: Codes, fo
             own = found[:, columns]                                      # [B, C]
             found.masked_fill_(blocked, -torch.inf)
         for row, marks, others in zip(batch.index, own.numpy(), found.numpy(), strict=True):      # [C], [I]
-            near = np.flatnonzero(others >= marks.min())                 # nothing else stands before one of the items
-            near_scores, places = others[near], np.searchsorted(near, codes - 1)
-            for column, (place, mark) in enumerate(zip(places, marks, strict=True)):
-                before, behind = near_scores[:place] >= mark, near_scores[place:] > mark
+            high = np.flatnonzero(others >= marks.min(initial=np.inf))   # only these can rank before one of the items
+            high_scores, starts = others[high], np.searchsorted(high, codes - 1)
+            for column, (start, mark) in enumerate(zip(starts, marks, strict=True)):
+                before, behind = high_scores[:start] >= mark, high_scores[start:] > mark
                 ranks[row, column] = 1 + np.count_nonzero(before) + np.count_nonzero(behind)
     return Scored(scores, ranks)

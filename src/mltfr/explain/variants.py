@@ -56,7 +56,7 @@ class PartialRouter(nn.Module):
 
 
 class AskedOnce(TokenSelector):
-    """A filter, of one table, that is asked once by queries that are equal: those of equal beginnings of histories."""
+    """A filter, of one table, that equal queries ask once: histories without one item share prefixes."""
 
     def __init__(self, inner: TokenSelector) -> None:
         super().__init__(inner.shortlist)
@@ -132,7 +132,7 @@ def with_variants(scorer: Scorer, variants: Sequence[Variant]) -> Scorer:
     def without_tables(router: nn.Module, names: Sequence[str]) -> PartialRouter:
         return PartialRouter(router, torch.tensor([[float(each.table != name) for name in names] for each in variants]))
 
-    return _changed(scorer, masked, without_tables, anew=True)
+    return _changed(scorer, masked, without_tables, of_items=True)
 
 
 def without_names(model: Model) -> Model | None:
@@ -155,7 +155,7 @@ def _changed(
     scorer: Scorer,
     of_filter: Callable[[str, TokenSelector], TokenSelector],
     of_router: Callable[[nn.Module, Sequence[str]], nn.Module] = lambda router, _: router,
-    anew: bool = False,
+    of_items: bool = False,
 ) -> Scorer:
     """Return a scorer that shares all weights, with other filters and another router in every fusion.
 
@@ -163,33 +163,33 @@ def _changed(
         scorer: of a fitted model.
         of_filter: returns what takes the place of the filter of a table.
         of_router: returns what takes the place of the router over some tables.
-        anew: whether item vectors that a fusion corrects are made anew.
+        of_items: whether fusions that correct item vectors are changed, too, and these made anew.
     """
     if isinstance(scorer, BlendScorer):
-        blend, change = copy(scorer), partial(_changed, of_filter=of_filter, of_router=of_router, anew=anew)
+        blend, change = copy(scorer), partial(_changed, of_filter=of_filter, of_router=of_router, of_items=of_items)
         blend.members = [(cast(ProbabilityScorer, change(member)), weight) for member, weight in scorer.members]
         return blend
     if not isinstance(scorer, ModelScorer) or not isinstance(scorer.model.fusion, MltfrFusion):
+        return scorer
+    if scorer.model.corrects_items and not of_items:
         return scorer
     fusion = copy(scorer.model.fusion)
     filters = {name: of_filter(name, fusion.filters.of(name)) for name in fusion.widths}
     parts = {"router": of_router(fusion.router, list(fusion.widths)), "filters": ByTable(filters)}
     fusion._modules = {**fusion._modules, **parts}
     model = with_fusion(scorer.model, fusion.eval())
-    if anew and model.corrects_items:
-        return ModelScorer(model, scorer.device)
+    if model.corrects_items:
+        return ModelScorer(model, scorer.device, fused=scorer.fused)
     other = copy(scorer)
     other.model = model
     return other
 
 
 def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:  # [Q, D] -> [q], [Q]
-    """Return the first of all rows that are equal, and for every row the place of its equal among them."""
-    values = rows.cpu().double().numpy()
-    keys = (values * np.cos(np.arange(values.shape[1]))).sum(1)                 # [Q], equal where rows are
-    _, first, same = np.unique(keys, return_index=True, return_inverse=True)
-    if not np.array_equal(values[first[same]], values):  # other rows have equal keys, too: each asks for itself
-        first = same = np.arange(len(values))
+    """Return the first of all rows that are equal to the bit, and for every row which of them it is equal to."""
+    content = rows.cpu().contiguous().view(torch.uint8).numpy()                 # [Q, bytes of a row]
+    whole = content.view(np.dtype((np.void, content.shape[1])))[:, 0]           # [Q]
+    _, first, same = np.unique(whole, return_index=True, return_inverse=True)
     return torch.from_numpy(first).to(rows.device), torch.from_numpy(same).to(rows.device)
 
 

@@ -19,7 +19,7 @@ from mltfr.interactions.collate import pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.pipeline.models import BlendModel, Model, NeuralModel
 
-M = TypeVar("M", bound=SequentialModel)
+ModelT = TypeVar("ModelT", bound=SequentialModel)
 
 HISTORIES, AT_ONCE = 2048, 256
 """Training histories that the mean is taken over, at all their positions, and those of one batch."""
@@ -103,7 +103,7 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
     return with_fusion(model, constant)
 
 
-def with_fusion(model: M, fusion: Fusion) -> M:
+def with_fusion(model: ModelT, fusion: Fusion) -> ModelT:
     """Return a model of the same parts but for the fusion; it shares all weights."""
     other = copy(model)
     other._modules = {**model._modules, "fusion": fusion}

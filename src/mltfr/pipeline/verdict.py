@@ -13,7 +13,7 @@ from mltfr.pipeline.branches import Branches
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
 from mltfr.pipeline.training_end import End
-from mltfr.storage.parse import adapter_of
+from mltfr.storage.adapter import adapter_of
 
 TEST, VALIDATION = "test", "validation"
 Scores = Mapping[str, Evaluation]

@@ -6,10 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
 
 MAX_LEVELS = 64
 """Levels to which lists, objects and tables may be nested; what people write has a dozen at most."""
@@ -24,11 +21,6 @@ _LONG_KEY = re.compile(rf"""
 """, re.VERBOSE)  # fmt: skip
 """What a TOML text consists of, so that a long key is found outside of texts and comments alone. No possessive group
 has a choice in it: Python up to 3.11.4 matches those wrongly (its issue 106052)."""
-
-
-def adapter_of(kind: type) -> TypeAdapter[Any]:
-    """Return what makes objects of a class of plain values and the reverse; each is made once, which takes a while."""
-    return _adapter(kind)
 
 
 def parse_json(
@@ -86,7 +78,6 @@ def parse_toml(text: str) -> dict[str, Any]:
     return document
 
 
-_adapter = cache(TypeAdapter)
 _DEEP = f"it is nested deeper than {MAX_LEVELS} levels"
 
 

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mltfr.errors import OutputError, RunError
+from mltfr.storage.adapter import adapter_of
 from mltfr.storage.files import atomic_file, read_json, remove_partial, sha256, write_text
 from mltfr.storage.folder import damaged
-from mltfr.storage.parse import adapter_of
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.training.callbacks import Record
 
