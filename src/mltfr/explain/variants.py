@@ -55,8 +55,8 @@ class PartialRouter(nn.Module):
         return weights / weights.sum(1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
 
 
-class AskedOnce(TokenSelector):
-    """A filter, of one table, that equal queries ask once: histories without one item share prefixes."""
+class AroundFilter(TokenSelector):
+    """A filter, of one table, around another whose shortlist it has."""
 
     def __init__(self, inner: TokenSelector) -> None:
         super().__init__(inner.shortlist)
@@ -66,6 +66,10 @@ class AskedOnce(TokenSelector):
         """Return the shortlist as the filter's queries meet it."""
         return self.inner.tokens(vectors)
 
+
+class AskedOnce(AroundFilter):
+    """A filter, of one table, that equal queries ask once: histories without one item share prefixes."""
+
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:
         """Return what the filter keeps."""
         first, same = _distinct(query)                                          # [q], [Q]
@@ -73,7 +77,7 @@ class AskedOnce(TokenSelector):
         return choice.of(same)
 
 
-class MaskedTokens(TokenSelector):
+class MaskedTokens(AroundFilter):
     """A filter, of one table, whose kept tokens are masked in the attention: one token in each of V variants.
 
     Args:
@@ -82,12 +86,8 @@ class MaskedTokens(TokenSelector):
     """
 
     def __init__(self, inner: TokenSelector, masked: Tensor) -> None:
-        super().__init__(inner.shortlist)
-        self.inner, self.masked = inner, masked
-
-    def tokens(self, vectors: Tensor) -> Tensor:  # [M, W] -> [M, D]
-        """Return the shortlist as the filter's queries meet it."""
-        return self.inner.tokens(vectors)
+        super().__init__(inner)
+        self.masked = masked
 
     def forward(self, query: Tensor, tokens: Tensor, users: Tensor, batch: int) -> Choice:
         """Return what the filter keeps, the masked token with no weight."""
