@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from threading import Thread
+from contextlib import contextmanager
+from threading import Event, Thread
 
 import polars as pl
 import pytest
@@ -30,6 +31,22 @@ def kill_once(condition, find):
     thread = Thread(target=work, daemon=True)
     thread.start()
     return thread, killed
+
+
+@contextmanager
+def seen(find):
+    """Yield the set of all processes that `find` has returned so far, asked twice a second."""
+    found, over = set(), Event()
+
+    def work():
+        while not over.wait(0.5):
+            found.update(find())
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    yield found
+    over.set()
+    thread.join()
 
 
 def test_workers_of_a_local_cluster_are_told_how_their_threads_wait(ray_cluster):
@@ -71,14 +88,16 @@ def test_a_fit_that_loses_a_worker_ends_like_that_of_one_process(capsys, log, al
 
 
 def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys, log, tmp_path):
-    """The first process alone reads the checkpoint, while the other one waits for it."""
+    """The first process alone reads the checkpoint, while the other one waits for it; nothing is begun again."""
     import ray
 
     state = tmp_path / "run/checkpoint/state.json"
     state.parent.mkdir(parents=True)
     state.write_text("{}")
     options = [*OPTIONS, "--engine", "ray", "--workers", "2", "--resume"]
-    run("fit", log, "--out", tmp_path / "run", *options, code=2)
+    with seen(lambda: descendants("RayTrainWorker")) as workers:
+        run("fit", log, "--out", tmp_path / "run", *options, code=2)
+    assert len(workers) == 2
     errors = capsys.readouterr().err.splitlines()
     assert [line for line in errors if line.startswith("mltfr: ")] == errors[-1:]
     assert "state.json: damaged" in errors[-1]

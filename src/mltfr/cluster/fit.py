@@ -21,7 +21,7 @@ from mltfr.storage.files import output_errors, read_json
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.lock import locked
 from mltfr.storage.scratch import scratch_folder
-from mltfr.training import Callback, Console, Interrupted, LostProcessError
+from mltfr.training import Callback, Console, Interrupted, LostProcessError, leave_process_group
 
 MAX_FAILURES = 3
 """Times that lost workers are replaced within one command."""
@@ -160,9 +160,11 @@ def _work(config: Mapping[str, Any]) -> None:
     except Interrupted:
         return
     except LostProcessError:
-        raise
+        if ray.get(status.error.remote()) is None:  # the process that found an error has left
+            raise
     except MltfrError as error:  # raising it would make Ray retry
         ray.get(status.fail.remote(type(error).__name__, str(error)))
+        leave_process_group()
 
 
 @contextmanager

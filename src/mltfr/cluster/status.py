@@ -156,7 +156,7 @@ def warnings_sent(status: Any) -> Iterator[None]:
 def stop_on_request(status: Any) -> Iterator[Event]:
     """Return an event, in a worker, that is set once the command requests a stop.
 
-    A worker may wait in vain for another one that has failed: it is ended `GRACE` seconds after that error.
+    On GPUs, a worker may wait in vain for another one that has failed: it is ended `GRACE` seconds after that error.
     """
     import ray
 

@@ -4,7 +4,7 @@ from mltfr.training.callbacks import Callback, Callbacks, Console, JsonLines, Te
 from mltfr.training.checkpoint import CHECKPOINT_FORMAT, Checkpoint, Checkpoints, load_checkpoint
 from mltfr.training.config import AdvancedTrainingConfig, TrainingConfig
 from mltfr.training.device import launched
-from mltfr.training.distributed import LostProcessError, ProcessGroup, make_process_group
+from mltfr.training.distributed import LostProcessError, ProcessGroup, leave_process_group, make_process_group
 from mltfr.training.interrupts import Interrupted, stop_request
 from mltfr.training.rounds import Trained, add_consensus, train
 from mltfr.training.trackers import TRACKERS, MLflowTracker, Tracker, TrackioTracker, WandbTracker, make_trackers
@@ -33,6 +33,7 @@ __all__ = [
     "add_consensus",
     "grown",
     "launched",
+    "leave_process_group",
     "load_checkpoint",
     "make_process_group",
     "make_trackers",

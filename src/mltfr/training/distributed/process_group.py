@@ -168,12 +168,15 @@ def make_process_group(config: TrainingConfig) -> ProcessGroup:
     if size > 1 and not distributed.is_initialized():  # Ray Train does it itself
         with _communication():
             distributed.init_process_group("nccl" if group.device.type == "cuda" else "gloo", timeout=TIMEOUT)
-        atexit.register(_leave)
+        atexit.register(leave_process_group)
     return group
 
 
-def _leave() -> None:
-    """Join the communication library's threads: a process that ends while they run can be aborted."""
+def leave_process_group() -> None:
+    """End this process's connections, if it has any: on processors, others that wait for it get a `LostProcessError`.
+
+    It joins the communication library's threads, too: a process that ends while they run can be aborted.
+    """
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
