@@ -133,7 +133,7 @@ def _about(
         "outputs": dict(zip(OUTPUTS, ("int64", "float32"), strict=True)),
         "items": len(counts) - 1,
         "k": graph.k,
-        "max_length": max(network.window for network in graph.networks),  # type: ignore[type-var]
+        "max_length": graph.window,
         "padded_to_max_length": graph.fixed,
         "remove_seen": fitted.config.evaluation.remove_seen,
         "popular": (np.argsort(-counts[1:], kind="stable")[:POPULAR] + 1).tolist(),

@@ -84,6 +84,11 @@ class ExportGraph(nn.Module):
         """Whether some network pads every history to its whole window."""
         return any(network.fixed for network in self.networks)
 
+    @property
+    def window(self) -> int:
+        """Codes of a history that are read, at most: by the network that reads most."""
+        return max(int(network.window) for network in self.networks)  # type: ignore[arg-type]
+
     def forward(self, histories: Tensor, lengths: Tensor, excluded: Tensor) -> tuple[Tensor, Tensor]:
         """Return the k best items that are not excluded, best first, and their scores.
 

@@ -81,7 +81,7 @@ def readme(fitted: FittedModel, graph: ExportGraph, parity: Parity, facts: Mappi
         file=MODEL[facts["format"]],
         unit="logits, which compare within a list" if len(graph.networks) == 1 else "the mean of the blended "
         "networks' probabilities",
-        window=max(network.window for network in graph.networks),  # type: ignore[type-var]
+        window=graph.window,
         pace="Shorter ones are padded to that length, so they take as long."
         if graph.fixed
         else "A call reads as many as its longest history has: short ones are faster.",
