@@ -24,6 +24,9 @@ FILTER = {"fusion": {"filter": {"shortlist": 16, "keep": 2}}}
 FUSIONS: dict[str, Any] = {"none": {}, "mltfr": FILTER, "random": FILTER, "shuffled": FILTER, "constant": {}}
 
 
+MADE_UP: dict[str, Any] = small()["data"]["made-up"]
+
+
 def plan(**changes: Any) -> list[Any]:
     return make_plan(StudyConfig.parse(small(**{"fusions": FUSIONS, "seeds": [3, 4], "draws": 3, **changes})))
 
@@ -69,6 +72,23 @@ def test_names_are_drawn_as_tables_are() -> None:
     cells = plan(fusions=fusions, draws=2)
     drawn = {cell.group.fusion: real_cell(cell, cells).group.fusion for cell in cells if cell.group.draw}
     assert drawn == {"random": "names", "both": "mltfr"}
+
+
+def test_without_names_what_is_set_of_them_makes_no_difference() -> None:
+    """A fusion with names stands for the one without where a data set has none."""
+    named, bare = {"made-up": {**MADE_UP, "settings": {"names": {"file": "ids"}}}}, {"bare": MADE_UP}
+    fusions = {
+        "none": {"names": {"use": "none"}}, "mltfr": {"names": {"use": "none"}},
+        "mltfr-names": {"fusion": {"name": "mltfr"}}, "random-names": {"fusion": {"name": "random"}},
+    }  # fmt: skip
+    for data in (bare | named, named | bare):
+        cells = plan(fusions=fusions, draws=2, data=data)
+        drawn = {cell.group.data: real_cell(cell, cells).group.fusion for cell in cells if cell.group.draw}
+        assert drawn == {"bare": "mltfr", "made-up": "mltfr-names"}
+    fusions = {name: fusions[name] for name in ("none", "mltfr", "random-names")}
+    for data in (bare | named, named | bare):
+        with pytest.raises(ConfigError, match="on 'made-up' no fusion differs from 'random-names'"):
+            plan(fusions=fusions, draws=2, data=data)
 
 
 @pytest.mark.parametrize(

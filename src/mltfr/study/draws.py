@@ -53,23 +53,24 @@ def check_draws(study: StudyConfig, cells: Sequence[Cell]) -> None:
     """
     if study.draws == 1:
         return
-    drawn = {cell.group.fusion: cell for cell in cells if not cell.group.draw and is_drawn(cell.config)}
+    drawn = [cell for cell in cells if not cell.group.draw and cell.seed == study.seeds[0] and is_drawn(cell.config)]
     if not drawn:
         raise ConfigError(
             f"draws is {study.draws}, but no fusion of the study reads random vectors. Add one, such as "
             "[fusions.random], or remove draws."
         )
-    for label, cell in drawn.items():
+    for cell in drawn:
         if real_cell(cell, cells) is None:
             control = FUSIONS.get(cell.config.fusion.name).cls
             real = next(e.name for e in FUSIONS if e.cls.control == "none" and issubclass(control, e.cls))
             raise ConfigError(
-                f"draws is {study.draws}, but no fusion differs from '{label}' in the vectors alone, so its draws have "
-                f"nothing to be ranked with. Add [fusions.{real}] with the same settings, or remove draws."
+                f"draws is {study.draws}, but on '{cell.group.data}' no fusion differs from '{cell.group.fusion}' in "
+                f"the vectors alone, so its draws have nothing to be ranked with. Add [fusions.{real}] with the "
+                "same settings, or remove draws."
             )
 
 
 def _but_for_vectors(config: RunConfig) -> dict[str, Any]:
     values = config.model_dump(mode="json")
     values["fusion"]["name"] = values["names"]["control"] = values["tokens"]["control_seed"] = None
-    return values
+    return values if config.names.are_used else {**values, "names": None}

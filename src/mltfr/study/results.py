@@ -100,10 +100,11 @@ def gather(folder: StudyFolder, cells: Sequence[Cell]) -> int:
             continue
         found = read_run(run)
         common = {**_describe(cell, found), **(_borders(run) if cell.group.window else {})}
-        if (draw := common.pop("draw")) and (real := real_cell(cell, cells)):
-            of_draw = {"draw": draw, "real": real.group.fusion}
-            draws += [{**common, **of_draw, "metric": name, "value": value}
-                      for name, value in found.metrics["metrics"].items()]  # fmt: skip
+        if draw := common.pop("draw"):
+            if real := real_cell(cell, cells):  # or there would be no plan
+                of_draw = {"draw": draw, "real": real.group.fusion}
+                draws += [{**common, **of_draw, "metric": name, "value": value}
+                          for name, value in found.metrics["metrics"].items()]  # fmt: skip
             continue
         scores = {
             "test": found.metrics["metrics"],
