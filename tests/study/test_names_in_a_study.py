@@ -24,14 +24,14 @@ ARMS = {
 }
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
+@pytest.fixture(params=["names.csv", "names"])  # what a file is made of does not depend on what it is called
+def study(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Return a study with the names of its items beside it."""
     words = synthetic_words(SyntheticConfig()).words
     names = [f"i{item:04d},{words[item % 7]} {words[7 + item % 5]}" for item in range(40)]
-    (tmp_path / "names.csv").write_text("\n".join(["item_id,title", *names]) + "\n")
+    (tmp_path / request.param).write_text("\n".join(["item_id,title", *names]) + "\n")
     return write(tmp_path, fusions=ARMS, data__made_up=None, baselines=["popularity"],
-                 **{"data__made-up__settings": {"names": {"file": "names.csv"}}})  # fmt: skip
+                 **{"data__made-up__settings": {"names": {"file": request.param}}})  # fmt: skip
 
 
 def test_arms_read_the_tables_of_the_study_where_they_read_names(study: Path) -> None:
@@ -40,7 +40,7 @@ def test_arms_read_the_tables_of_the_study_where_they_read_names(study: Path) ->
         "": "", "none": "", "named": "one", "random-rows": "one", "words": "",
     }  # fmt: skip
     for label in ARMS:
-        assert cells[label].config.names.file == str((study.parent / "names.csv").resolve())
+        assert Path(cells[label].config.names.file).parent == study.parent.resolve()
         assert cells[label].config.names.are_used == (label != "none")
     assert cells["named"].config.tokens.tables == ("synthetic-2",)
     assert not cells[""].config.names.file  # a baseline
@@ -55,6 +55,6 @@ def test_a_cell_is_trained_with_its_names_and_no_others(study: Path, tmp_path: P
     assert [table["name"] for table in spec.inputs["tables"]] == ["synthetic-2"]
     train(tmp_path / "run", spec, Event())
     assert json.loads((tmp_path / "run/metrics.json").read_text())["names"]["named"] == 40
-    (study.parent / "names.csv").write_text("item_id,title\ni0001,other\n")
+    Path(cells["named"].config.names.file).write_text("item_id,title\ni0001,other\n")
     with pytest.raises(RunError, match=r"files\.names\.file was .* and is "):
         train(tmp_path / "other", spec, Event())

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mltfr.config import differences, flatten
+from mltfr.names.config import IDS
 from mltfr.pipeline import RunConfig
 from mltfr.storage.files import sha256
 from mltfr.storage.folder import MANIFEST
@@ -28,6 +29,8 @@ IRRELEVANT = (
     "config.training.tensorboard",
 )
 """Inputs that do not change the result."""
+FILES = ("vectors", "names.file", "distillation.teacher")
+"""Settings that name files, whatever these are called; other texts, of plug-ins, do if they end like one."""
 
 
 def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], threads: int) -> Inputs:
@@ -56,10 +59,13 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
 
 def files_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the checksums of the files that a run's settings name: its fusion's, names, and its teacher's manifest."""
-    texts = {**flatten(settings["fusion"]), "names.file": settings.get("names", {}).get("file", "")}
+    texts = dict(flatten(settings["fusion"]))
+    if (names := settings.get("names", {}).get("file", "")) != IDS:
+        texts["names.file"] = names
     if teacher := settings.get("distillation", {}).get("teacher"):
         texts["distillation.teacher"] = f"{teacher}/{MANIFEST}"
-    paths = {key: Path(text).absolute() for key, text in texts.items() if isinstance(text, str) and Path(text).suffix}
+    named = {key: text for key, text in texts.items() if isinstance(text, str) and (key in FILES or Path(text).suffix)}
+    paths = {key: Path(text).absolute() for key, text in named.items()}
     return {key: _content(path) for key, path in paths.items() if path.is_file()}
 
 
