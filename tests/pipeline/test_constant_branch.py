@@ -8,6 +8,7 @@ import torch
 
 from mltfr import Recommender
 from mltfr.fusion.constant import ConstantFusion
+from mltfr.interactions import Histories, evenly_spaced
 from mltfr.pipeline.constant_branch import constant_branch, with_constant_delta
 from mltfr.pipeline.models import BlendModel
 from mltfr.training import Callback
@@ -53,6 +54,16 @@ def test_it_adds_the_mean_of_what_the_fusion_adds(fitted: Recommender) -> None:
         assert torch.equal(value, before[name]), name
     shared = dict(other.named_parameters())
     assert all(shared[name] is value for name, value in model.named_parameters() if not name.startswith("fusion."))
+
+
+def test_of_many_histories_it_reads_some_from_the_first_to_the_last(
+    fitted: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, histories = fitted.fitted.model, fitted.fitted.split.train_histories()
+    some = Histories.from_sequences([histories[row].tolist() for row in evenly_spaced(len(histories), 40)])
+    expected = with_constant_delta(model, some)
+    monkeypatch.setattr("mltfr.pipeline.constant_branch.HISTORIES", 40)
+    torch.testing.assert_close(with_constant_delta(model, histories).fusion.output, expected.fusion.output)
 
 
 def test_it_stands_beside_the_validation_score_and_in_the_verdict(fitted: Recommender) -> None:

@@ -24,7 +24,7 @@ from mltfr.export.example import ExportedModel
 from mltfr.inference import Rules, Scorer
 from mltfr.inference.select import best_keys, unpack
 from mltfr.inference.top_k import scoring_batches
-from mltfr.interactions import History
+from mltfr.interactions import History, evenly_spaced
 from mltfr.interactions.collate import Codes
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import NeuralModel
@@ -197,12 +197,8 @@ def _held_out(fitted: FittedModel) -> tuple[str, AskedTargets | None, Codes]:
     for name in reversed(get_args(SplitName)):
         asked = asked_targets(fitted.split, name, fitted.protocol())
         if len(asked):
-            return name, asked, _spaced(len(asked.lengths))
-    return "users", None, _spaced(len(fitted.split.histories))
-
-
-def _spaced(count: int) -> Codes:
-    return np.unique(np.linspace(0, count - 1, min(count, USERS)).astype(np.int64))
+            return name, asked, evenly_spaced(len(asked.lengths), USERS)
+    return "users", None, evenly_spaced(len(fitted.split.histories), USERS)
 
 
 def _made_up(fitted: FittedModel) -> tuple[list[History], list[int]]:

@@ -12,6 +12,7 @@ from mltfr.interactions.prepare import prepare
 from mltfr.interactions.prepared import PreparedSet
 from mltfr.interactions.reading import ReadingConfig
 from mltfr.interactions.sources import FORMATS
+from mltfr.interactions.spaced import evenly_spaced
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig, split
 from mltfr.interactions.statistics import Statistics, describe
@@ -37,6 +38,7 @@ __all__ = [
     "Vocabulary",
     "apply_filters",
     "describe",
+    "evenly_spaced",
     "extend",
     "length_sorted_batches",
     "load_interactions",

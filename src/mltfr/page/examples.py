@@ -12,6 +12,7 @@ import numpy as np
 from mltfr.errors import MltfrError, MltfrWarning
 from mltfr.explain.explainable import names_by_id
 from mltfr.inference import Rules, top_k
+from mltfr.interactions import evenly_spaced
 from mltfr.interactions.collate import has_known_item
 from mltfr.interactions.item_names import ItemNames, item_names
 from mltfr.page.content import Example, Section
@@ -50,7 +51,7 @@ def examples(fitted: FittedModel, count: int, names: ItemNames | None) -> Sectio
         )
     told, called = _names(fitted, names)
     _, first = np.unique(asked.user, return_index=True)
-    rows = first[np.unique(np.linspace(0, len(first) - 1, min(count, len(first))).astype(np.int64))]
+    rows = first[evenly_spaced(len(first), count)]
     histories = [split.histories[int(asked.user[row])][: int(asked.cut[row])] for row in rows]
     best = top_k(tested.scorer(), histories, LIST, Rules(tested.config.evaluation.remove_seen))
     targets, known = split.targets(asked)[rows], has_known_item(histories)

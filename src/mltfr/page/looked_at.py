@@ -10,7 +10,7 @@ import numpy as np
 
 from mltfr.evaluation.slices import length_slices
 from mltfr.explain.kept import kept_of, words_of
-from mltfr.interactions import Examples, History
+from mltfr.interactions import Examples, History, evenly_spaced
 from mltfr.interactions.collate import has_known_item
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.models import REFIT
@@ -68,7 +68,7 @@ def _some(fitted: FittedModel, most: int) -> list[History]:
     examples, split = fitted.split.test, fitted.split
     if REFIT in fitted.facts:  # nothing is held out: all that users did
         examples = Examples(np.arange(len(split.histories)), split.histories.lengths)
-    rows = np.unique(np.linspace(0, len(examples) - 1, min(most, len(examples))).astype(np.int64))
+    rows = evenly_spaced(len(examples), most)
     found = [split.histories[int(examples.user[row])][: int(examples.cut[row])] for row in rows]
     known = [history[history > 0] for history in found]
     return [history for history, knows in zip(known, has_known_item(known), strict=True) if knows]

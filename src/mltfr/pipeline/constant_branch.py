@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mltfr.fusion import Fusion, FusionInputs
 from mltfr.fusion.constant import ConstantConfig, ConstantFusion
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, evenly_spaced
 from mltfr.interactions.collate import pad_right_aligned
 from mltfr.model import SequentialModel
 from mltfr.pipeline.models import BlendModel, Model, NeuralModel
@@ -79,7 +79,7 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
 
     Args:
         model: a fitted network with a fusion, in evaluation mode.
-        histories: training histories; the mean is taken over `HISTORIES` of them, evenly spread.
+        histories: training histories; the mean is taken over `HISTORIES` of them, evenly spaced.
     """
     fusion = model.fusion
     if fusion is None:
@@ -88,8 +88,7 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
     listening = MeanDelta(fusion, hidden).eval()
     heard = with_fusion(model, listening)
     room = model.backbone.max_length - int(model.mask_token is not None)
-    step = max(1, len(histories) // HISTORIES)
-    chosen = [histories[row] for row in range(0, len(histories), step)][:HISTORIES]
+    chosen = [histories[row] for row in evenly_spaced(len(histories), HISTORIES)]
     with torch.inference_mode():
         for start in range(0, len(chosen), AT_ONCE):
             batch = torch.from_numpy(pad_right_aligned(chosen[start : start + AT_ONCE], room)).to(device)  # [B, L]

@@ -24,7 +24,7 @@ from mltfr.baselines.name_knn import NameKNN
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.evaluation.asked import asked_targets
 from mltfr.evaluation.mixture import mixture_weights
-from mltfr.interactions import Split
+from mltfr.interactions import Split, evenly_spaced
 from mltfr.interactions.collate import known_items
 from mltfr.pipeline.models import NeuralModel
 
@@ -74,7 +74,7 @@ def weigh(
     at = [n for n, code in enumerate(asked.targets) if code > 0 and not (protocol.remove_seen and code in histories[n])]
     if not at:
         return Weighed(0.5, 1.0)
-    at = [at[n] for n in np.unique(np.linspace(0, len(at) - 1, min(len(at), EXAMPLES)).astype(int))]
+    at = [at[n] for n in evenly_spaced(len(at), EXAMPLES)]
     network = model.with_items(torch.cat([new, as_new])).scorer()
 
     def batches() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
