@@ -10,8 +10,8 @@ import pytest
 from mltfr.errors import ConfigError
 from mltfr.names.config import NamesConfig
 from mltfr.study import load_study, make_plan
-from mltfr.study.config import StudyConfig, check_files
-from mltfr.study.nameless import baselines_left_out, nameless_notes
+from mltfr.study.config import StudyConfig
+from mltfr.study.nameless import baselines_left_out, check_name_files, nameless_notes
 from mltfr.study.plan import left_out
 
 STUDY = """
@@ -94,15 +94,23 @@ def test_a_baseline_made_of_names_is_left_out_in_blends_too() -> None:
 def test_names_are_given_with_an_option(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(STUDY)
     (tmp_path / "log.csv").touch()
-    study = load_study(tmp_path / "study.toml")
-    with pytest.raises(ConfigError, match=r"named.settings.names.file: there is no .*/names.csv. .*--item-names n"):
-        check_files(study, ["named"])
-    check_files(study, ["nameless"])
+    cells = make_plan(load_study(tmp_path / "study.toml"))
+    with pytest.raises(ConfigError, match=r"names / default: names.file: there is no .*/names.csv. .*--item-names n"):
+        check_name_files(cells)
+    check_name_files(cell for cell in cells if cell.group.data == "nameless" or cell.label in ("none", "markov"))
     names = {"named": tmp_path / "log.csv", "nameless": Path("ids")}
     study = load_study(tmp_path / "study.toml", names=names)
-    check_files(study, ["named", "nameless"])
+    check_name_files(make_plan(study))
     assert study.data["named"].settings["names"]["file"] == str(tmp_path / "log.csv")
     assert study.data["nameless"].settings["names"]["file"] == "ids"
     assert not left_out(study)
     with pytest.raises(ConfigError, match="--item-names other=ids: the study has no such data set"):
         load_study(tmp_path / "study.toml", names={"other": Path("ids")})
+
+
+def test_the_names_of_one_fusion_have_to_be_there_too(tmp_path: Path) -> None:
+    values = tomllib.loads(STUDY)
+    values["data"]["named"]["settings"]["names"]["file"] = "ids"
+    values["fusions"]["permuted"]["names"]["file"] = str(tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"sasrec / permuted / default: names.file: there is no .*/gone"):
+        check_name_files(make_plan(StudyConfig.parse(values)))

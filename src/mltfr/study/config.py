@@ -103,8 +103,9 @@ class StudyConfig(Config):
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0, 1, 2), min_length=1)
     """Seeds; every backbone with every fusion runs once with each."""
     draws: int = Field(1, ge=1)
-    """Draws of every control that reads random vectors or names (`random`, `shuffled`, `names.control`), the first by
-    `tokens.control_seed`, each of the others by the next number; the report ranks the real ones among them."""
+    """Draws of every control that reads random vectors or names (`random`, `shuffled`, `names.control` random or
+    permuted), the first by `tokens.control_seed`, each of the others by the next number; the report ranks the real ones
+    among them."""
     draw_seeds: Literal["first", "all"] = "first"
     """Seeds that the further draws run with: the first one, or all."""
     baselines: tuple[str, ...] = ()
@@ -269,7 +270,7 @@ def _tables(value: Any) -> list[dict[str, Any]]:
 
 
 def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
-    """Check that the interaction logs of some data sets are there, with names, and the run folders of teachers.
+    """Check that the interaction logs of some data sets are there, and the run folders of teachers.
 
     Raises:
         ConfigError: one is not.
@@ -280,12 +281,6 @@ def check_files(study: StudyConfig, labels: Iterable[str]) -> None:
             raise ConfigError(
                 f"data.{label}.file: there is no {file}. Give the path relative to the study file, or with "
                 f"--data {label}=FILE, or leave that data set out with --only data=LABEL,LABEL."
-            )
-        own = merge(study.settings, study.data[label].settings).get("names", {}).get("file", "")
-        if own not in ("", IDS) and not Path(own).exists():
-            raise ConfigError(
-                f"data.{label}.settings.names.file: there is no {own}. Give the path relative to the study file, or "
-                f"with --item-names {label}=FILE."
             )
     for label, settings in study.fusions.items():
         teacher = settings.get("distillation", {}).get("teacher")

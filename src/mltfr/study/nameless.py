@@ -1,14 +1,16 @@
-"""A data set without names: fusions that differ in names alone are one and run once, baselines made of them do not."""
+"""Names that are not there: fusions that differ in names alone are one then, and baselines made of them do not run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from mltfr.baselines import BASELINES
 from mltfr.config import merge
-from mltfr.names.config import OF_WORDS
+from mltfr.errors import ConfigError
+from mltfr.names.config import IDS, OF_WORDS
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
 
@@ -49,6 +51,21 @@ def words_of(study: StudyConfig, label: str) -> dict[str, Any]:
     """Return the settings of a data set that say which words its items have."""
     names = merge(study.settings, study.data[label].settings).get("names", {})
     return {key: names[key] for key in OF_WORDS if key in names}
+
+
+def check_name_files(cells: Iterable[Cell]) -> None:
+    """Check that the files are there which cells read the names of their items from.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    for cell in cells:
+        names = cell.config.names
+        if names.are_used and names.file != IDS and not Path(names.file).exists():
+            raise ConfigError(
+                f"{cell.group}: names.file: there is no {names.file}. Give the path relative to the study file, or "
+                f"that of a data set with --item-names {cell.group.data}=FILE."
+            )
 
 
 def nameless_notes(instead: Instead, baselines: Mapping[str, list[str]]) -> list[str]:

@@ -18,7 +18,7 @@ from mltfr.study.config import StudyConfig, check_files, load_study
 from mltfr.study.folder import STUDY, StudyFolder, clean_up_all, open_study
 from mltfr.study.inputs import StudyInputs
 from mltfr.study.launch import Launch, launch
-from mltfr.study.nameless import baselines_left_out, nameless_notes
+from mltfr.study.nameless import baselines_left_out, check_name_files, nameless_notes
 from mltfr.study.notes import data_notes, notes_on, resolved, samples_notes
 from mltfr.study.outlook import look_ahead
 from mltfr.study.plan import left_out, make_plan
@@ -94,6 +94,7 @@ def run_study(
     cells = select(plan, only)
     labels = list(dict.fromkeys(cell.group.data for cell in cells))
     check_files(study, labels)
+    check_name_files(cells)
     stop = stop or Event()
     with open_study(out, resume) as folder, show_progress() as progress:
         inputs = StudyInputs(study, labels, progress)
