@@ -83,6 +83,18 @@ def test_rows_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_wrong_with_a_line_of_json_is_said(tmp_path: Path) -> None:
+    names = {"1": "Heat", "2": "I, Robot", '"x3"': "x"}
+    lines = [f'{{"item_id": {item}, "title": "{name}"}}' for item, name in names.items()]
+    (tmp_path / "n.jsonl").write_text("\n".join([*lines, "x"]))
+    found, (line,) = read(tmp_path / "n.jsonl")
+    assert found.table.rows() == [("1", "Heat"), ("2", "I, Robot")]
+    assert "rows that cannot be read were left out: 2; the first, line 4: found 'x'. Every line must hold" in line
+    (tmp_path / "n.jsonl").write_text("\n".join(lines))
+    (line,) = read(tmp_path / "n.jsonl")[1]
+    assert "left out: 1; the first, line 3: item_id is a string (x3). It is a number in 2 rows; ids of one" in line
+
+
 def test_a_table_without_a_header_is_refused(tmp_path: Path) -> None:
     (tmp_path / "n.csv").write_text("1,Heat\n2,Cold\n")
     with pytest.raises(DataError, match=r"first line is '1,Heat'. Expected item_id and name.*: put a first line"):

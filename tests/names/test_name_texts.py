@@ -64,13 +64,14 @@ def test_columns_that_are_named_are_read_whatever_they_hold(tmp_path: Path) -> N
         item_texts(tmp_path / "m.csv", ["titel"])
 
 
-TAGS = pl.DataFrame({"item_id": [1, 2], "tags": [["red", "shoe"], None], "name": [None, "a &amp; &lt;br /&gt;b"]})
+TAGS = pl.DataFrame({"item_id": [1, 2], "tags": [["red", None, "shoe"], None], "name": [None, "a &amp; &lt;br /&gt;b"]})
 
 
 def test_lists_missing_values_and_entities(tmp_path: Path) -> None:
     TAGS.write_parquet(tmp_path / "tags.parquet")
     TAGS.write_ndjson(tmp_path / "tags.jsonl")
-    for source in (TAGS, tmp_path / "tags.parquet", tmp_path / "tags.jsonl", TAGS.lazy(), TAGS.to_arrow()):
+    files = (tmp_path / "tags.parquet", tmp_path / "tags.jsonl")
+    for source in (TAGS, *files, TAGS.lazy(), TAGS.to_arrow(), TAGS.to_pandas(), pd.DataFrame(TAGS.to_dicts())):
         assert item_texts(source).table.rows() == [("1", "red shoe"), ("2", "a &  b")]
 
 

@@ -146,7 +146,9 @@ def first_names(table: RawTable, names: pl.Series, expected: str) -> pl.DataFram
     first = named.unique(ITEM, keep="first", maintain_order=True)
     notes = [*table.notes, *strip.notes]
     if table.skipped:
-        notes.append(f"rows that cannot be read were left out: {table.skipped:,} (a comma in a name needs quotes).")
+        why = table.first_skipped.replace(f": {USER} is", f": {ITEM} is")  # the users' column has the ids of items here
+        why = f"; the first, {why}" if why else " (a comma in a name needs quotes)."
+        notes.append(f"rows that cannot be read were left out: {table.skipped:,}{why}")
     if left_out := int(blank.sum()):
         notes.append(f"rows that name no item were left out: {left_out:,}.")
     if several := len(named) - len(first):

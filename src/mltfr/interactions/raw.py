@@ -85,6 +85,7 @@ class RawTable:
         notes: what was done to the rows that people should know and that is no error, a sentence each.
         clock: what is known of the times from reading them.
         columns: the columns that were taken, where the format has some.
+        first_skipped: where the first of the rows stood that were dropped, and what was wrong with it, if it is known.
     """
 
     name: str
@@ -95,6 +96,7 @@ class RawTable:
     clock: Clock = UNKNOWN_CLOCK
     repeats: int = 0
     columns: tuple[ColumnsTaken, ...] = ()
+    first_skipped: str = ""
 
     def reject(self, bad: pl.Series, found: Callable[[int], str], expected: str, skip_invalid: bool) -> Self:
         """Return the table without the bad rows, or raise where they may not be skipped.
@@ -112,7 +114,10 @@ class RawTable:
         frame = rejected.drop(self.frame, bad, found)
         if rejected.count and not skip_invalid:
             raise rejected.error(self.name, self.place)
-        return replace(self, frame=frame, skipped=self.skipped + rejected.count)
+        first = f"{self.place(rejected.row)}: {rejected.found}. {expected}" if rejected.count else ""
+        return replace(
+            self, frame=frame, skipped=self.skipped + rejected.count, first_skipped=self.first_skipped or first
+        )
 
 
 def invalid_row(name: str, place: str, found: str, expected: str, count: int | None = None) -> DataError:

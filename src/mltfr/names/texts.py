@@ -144,7 +144,8 @@ def item_texts(source: Any, columns: Sequence[str] = (), item_column: str | None
     """
     if isinstance(source, ItemTexts):
         return source
-    table = read_item_table(source, TextColumns(item=item_column, texts=tuple(columns)), EXPECTED)
+    columns = tuple(dict.fromkeys(columns))
+    table = read_item_table(source, TextColumns(item=item_column, texts=columns), EXPECTED)
     taken = [further(name) for name in columns] or [each for each in table.frame.columns if each.startswith(_FURTHER)]
     joined = pl.select(pl.concat_str([_texts(table.frame[name]) for name in taken], separator=" ", ignore_nulls=True))
     names = first_names(table, joined.to_series(), EXPECTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -194,11 +195,25 @@ def _texts(values: Column, role: str, what: str, skip_invalid: bool) -> list[pl.
     if set(map(type, values)) <= {str, type(None)}:
         return [pl.Series(role, values, dtype=pl.String)]
     if not is_id(role):
-        return [pl.Series(role, [None if kind_of(value) is None else str(value) for value in values], dtype=pl.String)]
+        texts = [None if kind_of(value) is None else _as_text(value) for value in values]
+        return [pl.Series(role, texts, dtype=pl.String)]
     kinds = kinds_of(values, role)
     texts = [id_of(v, what) if kind == "number" else v if kind == "string" else None if kind is None else shown(v)
              for v, kind in zip(values, kinds, strict=True)]  # fmt: skip
     return [pl.Series(role, texts, dtype=pl.String), kinds]
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as a text: a list or a structure as JSON, without what is missing in it."""
+    return json.dumps(_present(value)) if isinstance(value, list | tuple | Mapping | np.ndarray) else str(value)
+
+
+def _present(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _present(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [each for each in map(_present, value) if each is not None]
+    return None if kind_of(value) is None else str(value)
 
 
 @contextmanager
