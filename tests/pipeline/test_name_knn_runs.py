@@ -109,7 +109,8 @@ def test_its_cost_follows_the_words_in_common(neighbours: Recommender) -> None:
     words = neighbours.fitted.model._weights
     seconds, cells = quick_baselines.cost_of("name-knn", data, protocol, words)
     assert cells == words.nnz == 3 * ITEMS
-    alone, _ = quick_baselines.cost_of("popularity", data, protocol)
+    alone, _ = quick_baselines.cost_of("popularity", data, protocol, words)  # which reads no names
+    assert (alone, 0) == quick_baselines.cost_of("popularity", data, protocol)
     length = float(data.train_length.mean())
     examples = len(data.validation) + len(data.test)
     having = ITEMS + ITEMS // TOPICS + 1                                 # of "the", a topic and a word of its own

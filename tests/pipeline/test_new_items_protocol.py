@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,9 +41,11 @@ def data() -> tuple[InteractionLog, dict[str, str]]:
     return as_log(rows), texts
 
 
-def fit(texts: dict[str, str], log: InteractionLog, out: Path | None = None) -> Recommender:
+def fit(
+    texts: dict[str, str], log: InteractionLog, out: Path | None = None, more: Mapping[str, Any] = MappingProxyType({})
+) -> Recommender:
     TokenStore().put(synthetic_table(MADE_UP, "made-up"))
-    given: dict[str, Any] = {"tokens": "made-up", "item_names": texts, "new_items": True, "settings": SETTINGS}
+    given: dict[str, Any] = {"tokens": "made-up", "item_names": texts, "new_items": True, "settings": SETTINGS | more}
     made = Recommender("sasrec", "none", epochs=3, **given)
     return made.fit(log, out, callback=Callback())
 
@@ -67,6 +71,22 @@ def test_names_find_what_nobody_had(run: tuple[Recommender, Path]) -> None:
     assert found["run"] >= max(found[WORDS], found[VECTORS])
     assert found[RANDOM] == pytest.approx(10 / (ITEMS - 4), rel=0.1)  # what is seen already is no candidate
     assert run[0].metrics["unknown_targets"] == 0
+
+
+def test_it_is_compared_with_what_can_find_them(run: tuple[Recommender, Path]) -> None:
+    verdict = run[0].fitted.verdict
+    assert verdict is not None
+    assert verdict.baseline is not None
+    assert verdict.baseline.name == "name-knn"
+    assert "name-knn, the quick baseline that can rank these items: test ndcg@10" in str(verdict)
+    assert run[0].metrics["baselines"]["item-knn"]["test"]["ndcg@10"] == 0
+
+
+def test_the_baselines_beside_a_control_read_what_the_items_are_called(run: tuple[Recommender, Path]) -> None:
+    log, texts = data()
+    found = fit(texts, log, more={"names.control": "permuted"}).metrics["baselines"]
+    assert found["name-knn"] == run[0].metrics["baselines"]["name-knn"]
+    assert found[WORDS] != run[0].metrics["baselines"][WORDS], "a part of the run reads what it reads"
 
 
 def test_names_of_other_items_find_nothing(run: tuple[Recommender, Path]) -> None:

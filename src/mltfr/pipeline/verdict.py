@@ -8,7 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from mltfr.baselines import BASELINES
 from mltfr.evaluation import Evaluation
+from mltfr.interactions.splits.new_items import NEW_ITEMS
 from mltfr.pipeline.branches import Branches
 from mltfr.pipeline.config import RunConfig
 from mltfr.pipeline.score_difference import ScoreDifference, compare_scores
@@ -39,6 +41,7 @@ class RunVerdict:
         users: users of the test split.
         examples: its examples; the scores are means over them.
         histories_only: whether it is one on the new rows of an update that trained nothing.
+        new_items: whether the items to be found are none of training's, so that few baselines can rank them.
     """
 
     backbone: str
@@ -54,6 +57,7 @@ class RunVerdict:
     users: int = 0
     examples: int = 0
     histories_only: bool = False
+    new_items: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -88,8 +92,11 @@ class RunVerdict:
         other = self.baseline
         if other is None:
             return ""
-        kept = "the baseline that the run before was compared with"
-        chosen = kept if self.histories_only else "the best quick baseline on validation"
+        chosen = "the best quick baseline on validation"
+        if self.histories_only:
+            chosen = "the baseline that the run before was compared with"
+        elif self.new_items:
+            chosen = "the quick baseline that can rank these items"
         chosen = "" if other.name == "popularity" else f", {chosen}"
         return f"{_standing(other)} {other.name}{chosen}: {self._numbers(other)}."
 
@@ -125,7 +132,7 @@ class RunVerdict:
             steps.append(f"--backbone {other.name}, as long as nothing beats it")
         if self.member is not None and not self.member.better:
             alone = f"{self.member.name} alone" if self.backbone == "blend" else "training.keep_rounds = false"
-            steps.append(f"{alone}, which takes half the time or less")
+            steps.append(f"{alone}, which costs no more")
         if steps:
             return f"Next, try {'; '.join(steps)}."
         if self.end is None and self.backbone != "blend":
@@ -162,6 +169,8 @@ def make_verdict(
 ) -> RunVerdict:
     """Return the verdict of a run; the baseline is chosen on validation, and compared on test.
 
+    Of items that training does not have, only a baseline that reads names can find one.
+
     Args:
         config: the run's settings.
         run: its evaluations.
@@ -173,6 +182,9 @@ def make_verdict(
         member: a blend's best member on validation, by name, and its evaluation on test.
     """
     metric, test = config.judged_by, run[TEST]
+    new_items = config.split.method == NEW_ITEMS
+    if new_items:
+        baselines = {name: scores for name, scores in baselines.items() if BASELINES.get(name).cls.reads_names}
     known = {name: scores[VALIDATION].metrics[metric] for name, scores in baselines.items() if VALIDATION in scores}
     best = chosen if chosen in baselines else max(known, key=known.__getitem__, default=None)
     return RunVerdict(
@@ -189,4 +201,5 @@ def make_verdict(
         users=len(np.unique(test.user)),
         examples=len(test.user),
         histories_only=chosen is not None,
+        new_items=new_items,
     )
