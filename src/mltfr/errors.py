@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from shlex import quote
 
 MAX_MESSAGE = 4000
 """Characters of an error's text; what it quotes may be longer, and is cut then."""
@@ -96,6 +97,11 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return a sentence, with a space before it, that names the closest allowed name; empty if none is close."""
     name = closest(given, allowed)
     return f" Did you mean '{name}'?" if name is not None else ""
+
+
+def word(path: object) -> str:
+    """Return a path as one word of a command line that is printed to be copied."""
+    return quote(str(path))
 
 
 def one_of(given: str, allowed: Iterable[str]) -> str:

@@ -33,6 +33,13 @@ def test_any_part_of_json_lines(tmp_path, monkeypatch):
     assert JsonUsers(tmp_path / "other").fingerprint() != users.fingerprint()
 
 
+@pytest.mark.parametrize("text", ['[{"user_id": "u1", "items": ["a"]}]', "[\n  {}\n]\n"])
+def test_a_json_array_is_said_to_be_one(tmp_path, text):
+    (tmp_path / "my histories.json").write_text(text)
+    with pytest.raises(DataError, match=r"a JSON array; .* jq -c '\.\[\]' '.*my histories\.json' > '.*ies\.jsonl'$"):
+        JsonUsers(tmp_path / "my histories.json")
+
+
 FORMS = {
     "gzip": lambda text: gzip.compress(text.encode()),
     "gzip of several members": lambda text: b"".join(gzip.compress(line.encode()) for line in text.splitlines(True)),

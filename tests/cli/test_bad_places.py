@@ -46,6 +46,14 @@ def test_sources_of_tables(tmp_path: Path, store: Path, case: str) -> None:
     assert re.search(message, error)
 
 
+def test_a_command_to_copy_holds_a_name_with_blanks_as_one_word(tmp_path: Path, store: Path) -> None:
+    assert "Make one: mltfr fit FILE --out 'my run'" in refused(tmp_path, store, "evaluate", "my run")
+    log = tmp_path / "my log.csv"
+    log.write_text("".join(f"u{row % 3},i{row},{1_700_000_000 + row}\n" for row in range(9)))
+    assert f"mltfr data describe '{log}' --columns" in refused(tmp_path, store, "data", "describe", log)
+    assert f"mltfr fit '{log}' --out RUN" in refused(tmp_path, store, "evaluate", log)
+
+
 def test_names_of_tables(tmp_path: Path, store: Path) -> None:
     assert "Did you mean 'smollm2-135m'?" in refused(tmp_path, store, "tokens", "get", "smolm2-135m")
     assert "MLTFR_OFFLINE=1 forbids" in refused(tmp_path, store, "tokens", "get", "wordllama")

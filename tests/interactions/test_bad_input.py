@@ -104,7 +104,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "truncated parquet": (PARQUET[:-100], r"not a readable Parquet file .*Copy or write it again"),
     "truncated parquet in gzip": (gzip.compress(PARQUET)[:-20], r"truncated|not a readable Parquet file"),
     "one word": (b"hello\n", r"line 1 is 'hello', of no known format"),
-    "JSON array": (b'[{"user_id": 1}]\n', r"a JSON array. Expected JSON Lines"),
+    "JSON array": (b'[{"user_id": 1}]\n', r"a JSON array. Expected JSON Lines, .* jq -c '\.\[\]' .* > .*\.jsonl"),
 }
 
 

@@ -12,8 +12,10 @@ from mltfr.errors import OutputError, RunError
 from mltfr.storage.files import (
     atomic_file,
     check_new,
+    completed,
     home,
     partial_folder,
+    partial_name,
     read_json,
     read_json_lines,
     remove_partial,
@@ -26,6 +28,13 @@ def break_off(destination: Path, error: Exception) -> None:
     with atomic_file(destination) as temporary:
         temporary.write_text("half")
         raise error
+
+
+def test_a_name_of_what_is_not_complete_is_told_from_others(tmp_path: Path) -> None:
+    for path in (tmp_path / "lists.csv", tmp_path / ".hidden", Path("run")):
+        assert completed(partial_name(path)) == str(path)
+    for path in (tmp_path / "other.partial", tmp_path, Path("a"), 3):
+        assert completed(path) == str(path)
 
 
 def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

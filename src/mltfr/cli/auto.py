@@ -10,6 +10,7 @@ import typer
 
 from mltfr.cli.options import NameColumns, Reading, Where, reads_a_log, with_options
 from mltfr.cli.output import say, stoppable, to_resume
+from mltfr.errors import word
 
 if TYPE_CHECKING:
     from mltfr.search.request import Outcome
@@ -164,6 +165,6 @@ def show(outcome: Outcome, metric: str, out: Path) -> None:
     if outcome.aborted:
         raise typer.Exit(1)
     run = out / (outcome.refitted or "best")
-    say(f"Run written to {run}. Next: mltfr recommend {run} --out recommendations.csv")
+    say(f"Run written to {run}. Next: mltfr recommend {word(run)} --out recommendations.csv")
     if outcome.recommended is not None:
-        say(f"Recommended instead: mltfr recommend {out / outcome.recommended} --out recommendations.csv")
+        say(f"Recommended instead: mltfr recommend {word(out / outcome.recommended)} --out recommendations.csv")

@@ -10,6 +10,7 @@ import typer
 
 from mltfr.cli.options import NameColumns, Reading, Where, reads_a_log, with_options
 from mltfr.cli.output import say, stoppable, to_resume
+from mltfr.errors import word
 
 
 @reads_a_log
@@ -73,7 +74,8 @@ def baselines(
         say(f"{name} was left out: {reason}")
     best = _best(scores, metric)
     chosen = f"Best on validation: {best}. " if best else ""
-    say(f"{chosen}Runs written to {out}. Next: mltfr recommend {out / (best or next(iter(scores)))} --out lists.csv")
+    asked = word(out / (best or next(iter(scores))))
+    say(f"{chosen}Runs written to {out}. Next: mltfr recommend {asked} --out lists.csv")
 
 
 def _show(scores: Mapping[str, Mapping[str, Any]], metric: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mltfr.cli.output import say
+from mltfr.errors import word
 
 
 def blend(
@@ -54,4 +55,4 @@ def blend(
     if blended.metrics:
         print_scores(blended.metrics)
         say(blended.verdict)
-    say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")
+    say(f"Run written to {out}. Next: mltfr recommend {word(out)} --out recommendations.csv")

@@ -10,6 +10,7 @@ import typer
 
 from mltfr.cli.options import Json, Reading, Where, reads_a_log, with_options
 from mltfr.cli.output import say
+from mltfr.errors import word
 
 if TYPE_CHECKING:
     from mltfr.interactions.statistics import PreparedStatistics, Statistics
@@ -125,7 +126,7 @@ def prepare(
     say(count_prepared(prepared), err=True)
     users, items = len(prepared.split.user_ids), len(prepared.split.vocabulary)
     say(f"{users:,} users, {items:,} items, {len(prepared):,} interactions prepared in {out}. "
-               f"Next: mltfr fit {out} --out RUN")
+               f"Next: mltfr fit {word(out)} --out RUN")
 
 
 @app.command()

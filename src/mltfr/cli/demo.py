@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mltfr.cli.output import say
+from mltfr.errors import word
 
 if TYPE_CHECKING:
     from mltfr.interactions import InteractionLog, PreparedSet
@@ -172,4 +173,4 @@ def _show(bare: Any, full: Any, frame: Any, out: Path) -> None:
     say(f"Ten recommendations for user {user}: {', '.join(best['item_id'])}")
     say(f"Runs: {out / 'bare'} and {out / 'mltfr'}. All users' recommendations: {out / 'recommendations.csv'}.")
     say(f"Report, to be opened in a browser: {out / REPORT}")
-    say(f"Next: mltfr evaluate {out / 'mltfr'}, or mltfr fit YOUR_LOG.csv --out runs/mine")
+    say(f"Next: mltfr evaluate {word(out / 'mltfr')}, or mltfr fit YOUR_LOG.csv --out runs/mine")

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from mltfr.cli.options import Address, Engine, NameColumns, Reading, Where, Workers, reads_a_log, with_options
 from mltfr.cli.output import say, stoppable, to_resume
+from mltfr.errors import word
 
 
 class FitCommand(TyperCommand):
@@ -223,7 +224,7 @@ def fit(
         from mltfr.pipeline.verdict import RunVerdict
 
         say(RunVerdict.from_json(metrics["verdict"]))
-    say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")
+    say(f"Run written to {out}. Next: mltfr recommend {word(out)} --out recommendations.csv")
 
 
 def _trackers(given: str) -> list[str]:

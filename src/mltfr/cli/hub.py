@@ -9,6 +9,7 @@ import typer
 
 from mltfr.cli.options import Json, Run
 from mltfr.cli.output import say
+from mltfr.errors import word
 
 
 def push(
@@ -112,4 +113,4 @@ def pull(
         return
     told = f"with {users:,} users" if users else "without users"
     say(f"Pulled {asked.repository} at commit {found.commit}, {told}, to {out}.")
-    say(f"Next: mltfr recommend {out}{'' if users else ' --histories FILE'} --out recommendations.csv")
+    say(f"Next: mltfr recommend {word(out)}{'' if users else ' --histories FILE'} --out recommendations.csv")

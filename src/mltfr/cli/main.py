@@ -120,7 +120,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has enough
         code = _drop_stdout(1)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        from mltfr.storage.files import completed
+
+        where = f"{completed(error.filename)}: " if error.filename else ""
         code = _drop_stdout(_fail(f"{where}{error.strerror or error}. Check the disk and the permissions.", 2))
     sys.exit(code)
 

@@ -9,6 +9,7 @@ import typer
 
 from mltfr.cli.options import Reading, Run, reads_a_log
 from mltfr.cli.output import say, stoppable, to_resume
+from mltfr.errors import word
 
 
 @reads_a_log
@@ -60,4 +61,4 @@ def update(
     if updated.metrics:
         print_scores(updated.metrics)
         say(updated.verdict)
-    say(f"Run written to {out}. Next: mltfr recommend {out} --out recommendations.csv")
+    say(f"Run written to {out}. Next: mltfr recommend {word(out)} --out recommendations.csv")

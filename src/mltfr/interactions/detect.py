@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mltfr.errors import DataError
+from mltfr.errors import DataError, word
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.parts import has_parts, refuse_split
 from mltfr.interactions.readers.headerless import is_table
@@ -60,7 +60,11 @@ def _of_lines(path: Path, lines: list[str], columns: Columns, before: Preamble) 
     if first.lstrip().startswith("{"):
         return "jsonl"
     if re.match(r"\s*\[\s*(\{|$)", first):
-        raise DataError(f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: jq -c .[]")
+        written = word(path.with_suffix(".jsonl"))
+        raise DataError(
+            f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: "
+            f"jq -c '.[]' {word(path)} > {written}"
+        )
     if is_typed_header(first) or is_typed_header(re.split(r"[\t,]", first)[0]):  # its reader says what is wrong with it
         return "recbole"
     if usual_layout(path, columns, before) is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mltfr.errors import word
 from mltfr.interactions.prepared import FILES, MARKER, WORK, is_prepared, is_unfinished
 from mltfr.storage.files import check_new, output_errors
 from mltfr.storage.folder import MANIFEST
@@ -55,7 +56,9 @@ def _clear(work: Path) -> None:
 
 
 def _check_new(folder: Path) -> None:
-    use = f"a finished prepared set. Use it: mltfr fit {folder} --out RUN. Or choose" if is_prepared(folder) else ""
-    refusal = f"holds {use or 'something finished. Choose'} another --out, or remove it first."
+    use = "something finished. Choose"
+    if is_prepared(folder):
+        use = f"a finished prepared set. Use it: mltfr fit {word(folder)} --out RUN. Or choose"
+    refusal = f"holds {use} another --out, or remove it first."
     known = {MANIFEST: refusal} | ({WORK: None} if is_unfinished(folder) else {})
     check_new(folder, "an unfinished prepared set", known=known)

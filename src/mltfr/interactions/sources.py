@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mltfr.errors import DataError, one_of
+from mltfr.errors import DataError, one_of, word
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.detect import detect
 from mltfr.interactions.parts import has_parts, refuse_split, text_parts
@@ -116,7 +116,7 @@ def refuse_runs(path: Path) -> None:
         if any(file.name in own for file in files if file.parent == folder):
             raise DataError(
                 f"{folder}: is a run of mltfr, and no interaction log. Give the log itself ({manifest.get('source')}). "
-                f"To look at the run: mltfr evaluate {folder}"
+                f"To look at the run: mltfr evaluate {word(folder)}"
             )
 
 

@@ -31,7 +31,7 @@ import polars as pl
 from safetensors.torch import load_file, save_file
 
 from mltfr.config import differences, dump_toml, load_toml
-from mltfr.errors import ConfigError, RunError
+from mltfr.errors import ConfigError, RunError, word
 from mltfr.inference.index import FACTS, INDEX
 from mltfr.interactions import Vocabulary
 from mltfr.names.new_items import NewItems
@@ -74,7 +74,8 @@ def check_new(folder: Path, resume: bool) -> None:
         RunError: `folder` holds a finished or an interrupted run and `resume` is not asked for, or something else; or
             another process is at work in it.
     """
-    refusal = f"holds a finished run. Look at it: mltfr evaluate {folder}. Or choose another --out, or remove it first."
+    look = f"mltfr evaluate {word(folder)}"
+    refusal = f"holds a finished run. Look at it: {look}. Or choose another --out, or remove it first."
     known: dict[str, str | None] = {MANIFEST: None if resume else refusal}
     if _is_interrupted(folder):
         refusal = "holds an interrupted run. Continue it with --resume, or remove it first."
@@ -205,9 +206,10 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
         RunError: there is no finished run, it is of another format, or a file is missing or damaged.
     """
     if not folder.exists():
-        raise RunError(f"{folder}: no such folder. Make one: mltfr fit FILE --out {folder}")
+        raise RunError(f"{folder}: no such folder. Make one: mltfr fit FILE --out {word(folder)}")
     if folder.is_file():
-        raise RunError(f"{folder}: is a file, and no run folder. To fit a run to it: mltfr fit {folder} --out RUN")
+        log = word(folder)
+        raise RunError(f"{folder}: is a file, and no run folder. To fit a run to it: mltfr fit {log} --out RUN")
     if not (folder / MANIFEST).is_file():
         if (folder / CHECKPOINT).is_dir():
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")

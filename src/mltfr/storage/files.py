@@ -169,6 +169,13 @@ def is_partial(path: Path) -> bool:
     return _PARTIAL.fullmatch(path.name) is not None
 
 
+def completed(path: object) -> str:
+    """Return what a path with a name of `partial_name` is to become, as a text; any other path as it is."""
+    folder, name = os.path.split(str(path))
+    found = _PARTIAL.fullmatch(name)
+    return os.path.join(folder, found[1][:-1]) if found is not None and found[1] else str(path)
+
+
 def remove_partial(folder: Path) -> None:
     """Remove the temporary files and folders of killed processes; whatever cannot be removed stays.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from mltfr.errors import word
 from mltfr.interactions.catalogue import get_data
 from mltfr.pipeline.artifact import CONFIG
 from mltfr.pipeline.restore import WEIGHTS
@@ -80,7 +81,7 @@ def find_winners(study: StudyConfig, folder: Path) -> list[Winner]:
 
 def _command(data: DataConfig, run: Path, made_of_others: bool) -> str | None:
     if (run / WEIGHTS).exists():
-        return f"mltfr recommend {shlex.quote(str(run))} --out recommendations.csv"
+        return f"mltfr recommend {word(run)} --out recommendations.csv"
     if data.name == SYNTHETIC or made_of_others:
         return None
     files = data.files if data.name is None else [str(get_data(data.name))]

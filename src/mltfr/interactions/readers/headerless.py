@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mltfr.errors import DataError
+from mltfr.errors import DataError, word
 from mltfr.interactions.readers.layout import DELIMITERS, Layout
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -117,7 +117,7 @@ def _kind(column: Sequence[str], place: int, graded: bool) -> str:
 def _headerless(path: Path, first: str, kinds: Sequence[str]) -> HeaderlessError:
     other = " If its lines are histories, pass --format sequence." if len(first.split()) > 1 else ""
     names = ",".join(_names(kinds))
-    remedy = f"Name its columns in their order, as in: mltfr data describe {path} --columns {names}.{other}"
+    remedy = f"Name its columns in their order, as in: mltfr data describe {word(path)} --columns {names}.{other}"
     return HeaderlessError(path, first, remedy)
 
 
