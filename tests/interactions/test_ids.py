@@ -16,7 +16,7 @@ import pytest
 
 from mltfr.errors import DataError, MltfrWarning
 from mltfr.interactions import load_interactions
-from mltfr.interactions.ids import WHITE_SPACE, Strip, id_of, id_texts, kind_of
+from mltfr.interactions.ids import WHITE_SPACE, DecimalIds, Strip, id_of, id_texts, kind_of
 from mltfr.interactions.prepare import prepare
 
 
@@ -96,6 +96,25 @@ def test_nothing_is_said_of_clean_ids() -> None:
     strip.look(clean)
     assert strip.strip(clean) is clean
     assert strip.notes == ()
+
+
+def test_ids_like_4_beside_ids_like_4_0_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    rows = [f"{user},{item},{time}" for user in ("4", "4.0") for time, item in enumerate(["1.0", "2.00", "x.0"])]
+    file.write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    for read in (load_interactions, lambda file: prepare(file, tmp_path / "set")):
+        with pytest.warns(MltfrWarning) as said:
+            read(file)
+        assert [str(warning.message).partition(": ")[2] for warning in said] == [
+            "values of user_id that are written like '4.0', others like '4', which are different ids: 3."
+        ]
+
+
+@pytest.mark.parametrize("ids", [["4", "5"], ["4.0", "5.0"], ["4.0", "x"], ["4.5", "4"], ["a4.0", "4"]])
+def test_nothing_is_said_of_ids_that_are_written_alike(ids: list[str]) -> None:
+    said = DecimalIds("x")
+    said.look(pl.Series(ids))
+    assert said.notes == ()
 
 
 SPACED = "user_id,item_id,timestamp\nu1,i1 ,1\nu1,i2,2\nu1,i3,3\n u2,i1,4\nu2 ,i2,5\nu2,i3,6\n"

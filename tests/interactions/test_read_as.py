@@ -22,6 +22,7 @@ CLICKS = pl.DataFrame(
     }
 )
 UTC_ONLY = "they are shown in UTC, and dates of filters and splits are UTC"
+ONE_UNIT = "If so, write all of them in one unit, or all of the one come before all of the other"
 
 
 def as_csv(path: Path) -> None:
@@ -118,6 +119,9 @@ def test_a_given_split_is_told(tmp_path: Path) -> None:
         ([1711843200, 1711843201], f"seconds since 1970; {UTC_ONLY}"),
         ([1711843200_000, 1711843201_000], f"milliseconds since 1970; {UTC_ONLY}"),
         ([1, 2], "numbers of no known unit, as they are"),
+        ([5, 1711843200], "numbers of no known unit, as they are"),
+        ([1711843200, 1711843201_000], "numbers as they are: the earliest may be seconds since 1970, and the latest "
+         f"milliseconds. {ONE_UNIT}"),
         ([date(2024, 3, 31), date(2024, 4, 1)], f"dates without an offset, taken for UTC; {UTC_ONLY}"),
         (["2024-03-31", "2024-04-01T10:00"], f"dates without an offset, taken for UTC; {UTC_ONLY}"),
         (["2024-03-31T10:00:00+02:00", "31 Mar 2024 10:00 UTC"], f"dates with an offset; {UTC_ONLY}"),
@@ -156,6 +160,7 @@ def test_a_given_form_of_times_is_told() -> None:
     [
         ReadAs(),
         ReadAs((ColumnsTaken("u", ("i",)),), TimesRead(None)),
+        ReadAs((ColumnsTaken("u", ("i",)),), TimesRead(None, units=("s", "us"))),
         ReadAs((ColumnsTaken("u", ("a", "b"), "t", ("c",), ("d", "e"), "f.csv"),), TimesRead("ms", "dates", 1, 2)),
     ],
 )

@@ -67,7 +67,8 @@ def threshold(border: Border, log: OrderedLog, name: str) -> int | float:
         if unit is None:
             raise DataError(
                 f"{log.source}: '{name}' is the date {border!r}, but the log's times go from {shown_span(log)}, and "
-                "neither seconds, milliseconds, microseconds nor nanoseconds since 1970 fit. Give it as such a number."
+                "neither seconds, milliseconds, microseconds nor nanoseconds since 1970 fit. Give a number like "
+                "these; or if they are dates, say how they are written: --time-format '%Y%m%d'."
             )
         if log.clock.unit == "s" and isinstance(first, float):
             return float(seconds_of(pl.Series([math.ceil(exact / 1_000)]))[0])

@@ -11,9 +11,18 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.columns import part
-from mltfr.interactions.ids import Strip
+from mltfr.interactions.ids import DecimalIds, Strip
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, RawTable, Rejected
-from mltfr.interactions.timestamps import EXPECTED, FORMAT, ParsedTimes, TimeReader, found_time, shown_value
+from mltfr.interactions.timestamps import (
+    CORRECT,
+    DECIMAL_COMMA,
+    EXPECTED,
+    FORMAT,
+    ParsedTimes,
+    TimeReader,
+    found_time,
+    shown_value,
+)
 
 SameTime = Literal["refuse", "keep"]
 ONCE = "An interaction with its time must stand once; where that is no mistake, set filters.same_time=keep."
@@ -49,18 +58,22 @@ class RowChecks:
     """
 
     def __init__(self, how: Checking) -> None:
-        expected = EXPECTED if how.time_format is None else f"timestamp must be written as {how.time_format!r}."
+        expected, remedy = EXPECTED, FORMAT
+        if how.time_format is not None:
+            expected, remedy = f"timestamp must be written as {how.time_format!r}.", CORRECT
         self.how = how
         user, item = (f"Name the column of the {role}s with --{role}-column." for role in ("user", "item"))
-        self.rejected = {USER: Rejected(_IDS, user), ITEM: Rejected(_IDS, item), TIME: Rejected(expected, FORMAT)}
+        self.rejected = {USER: Rejected(_IDS, user), ITEM: Rejected(_IDS, item), TIME: Rejected(expected, remedy)}
         self.reader = TimeReader(how.time_format)
         self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
         self.stripped_parts = Strip("the parts of item_id")
+        self.decimal = {column: DecimalIds(f"values of {column}") for column in (USER, ITEM)}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the ids."""
-        return tuple(note for strip in (*self.stripped.values(), self.stripped_parts) for note in strip.notes)
+        """What was done to the ids, and what looks odd in them."""
+        told: tuple[Strip | DecimalIds, ...] = (*self.stripped.values(), self.stripped_parts, *self.decimal.values())
+        return tuple(note for each in told for note in each.notes)
 
     @property
     def skipped(self) -> int:
@@ -77,6 +90,7 @@ class RowChecks:
         piece = joined(piece)
         for column in (USER, ITEM):
             blank = self.stripped[column].look(piece[column])
+            self.decimal[column].look(piece[column])
             piece = self.rejected[column].drop(piece, blank, partial(_empty, column))
         return piece, self.reader.look(piece[TIME]) if TIME in piece.columns else None
 
@@ -103,6 +117,8 @@ class RowChecks:
             raise DataError(f"{name}: {problem}")
         if times.found == found_time(None):
             times.remedy = "Name the column of the times with --timestamp-column, or leave it out."
+        elif times.found.endswith(DECIMAL_COMMA):
+            times.remedy = "Write a point in place of the comma."
         share = 1 if self.how.skip_invalid else UNUSABLE
         for rejected in sorted(self.rejected.values(), key=lambda rejected: not rejected.takes(share)):
             if rejected.takes(share) or (rejected.count and not self.how.skip_invalid):

@@ -49,8 +49,13 @@ class Clock:
         """
         if self.unit is not None or first is None or last is None:
             return self.unit
-        one, other = (_unit_of_size(abs(time) / self.scale) for time in (first, last))
+        one, other = self.units_of(first, last)
         return one if one == other else None
+
+    def units_of(self, first: float, last: float) -> tuple[Unit | None, Unit | None]:
+        """Return the units that two numbers would be of by their size, None for one that is a counter's."""
+        one, other = (_unit_of_size(abs(time) / self.scale) for time in (first, last))
+        return one, other
 
 
 UNKNOWN_CLOCK = Clock()

@@ -38,6 +38,8 @@ _REWRITTEN = (
     (r"^([A-Za-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})", "${2} ${1} ${3}"),
     (r"(?:[tT]|,?\s+|:)(\d{1,2}:\d\d)", "T${1}"),
 )  # fmt: skip
+_OF_A_DAY = frozenset("HIklMSfpPTRrXzn")
+"""Directives of strftime that say nothing of the day."""
 _SAMPLE = 8
 _YEAR_1000 = -30_610_224_000
 _FRACTION = r"(:\d\d)[.,](\d{1,9})(\D|$)"
@@ -83,10 +85,16 @@ def read_formatted(text: pl.Series, pattern: str) -> Moments:
     """Return the moments of a column that is written as a pattern of strftime says.
 
     Raises:
-        DataError: the pattern is none.
+        DataError: the pattern is none, or has no date.
     """
     if "%Z" in pattern:
         raise DataError(f"The time format {pattern!r} has %Z, the name of a zone. Write UTC in its place, or use %z.")
+    directives = re.findall(r"%[-_0#:.\d]*([A-Za-z+])", pattern)
+    if directives and _OF_A_DAY.issuperset(directives):
+        raise DataError(
+            f"The time format {pattern!r} has no date, so that times of different days could not be told apart. "
+            "Example: '%d/%m/%Y %H:%M'."
+        )
     text, nanos = text.str.strip_chars(), None
     plain = re.sub(r"[.,]%\d?f|%\.\d?f", "", pattern)
     if plain != pattern:

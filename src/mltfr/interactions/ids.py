@@ -24,6 +24,8 @@ EXPECTED = "Ids are texts or whole numbers."
 _EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
 _LONGEST = 10**38
 _NOT_WHOLE, _CONVERT = "not a whole number", "convert the column"
+_FIRST = 100_000
+"""Ids that are looked at for whole numbers, so that a long log of texts is not searched for one."""
 _ODD = r"^\s|\s$|^$"  # faster than to strip a clean column
 
 
@@ -98,6 +100,38 @@ def id_texts(values: pl.Series, what: str, skip_invalid: bool = False) -> pl.Ser
     elif not (kind.is_integer() or kind in (pl.String, pl.Null) or isinstance(kind, pl.Categorical | pl.Enum)):
         raise DataError(f"{what} has type {kind}. {EXPECTED[:-1]}; convert the column.")
     return values.cast(pl.String)
+
+
+class DecimalIds:
+    """Notices ids of one column, over all its pieces, that stand there both like 4 and like 4.0, which are two ids.
+
+    Args:
+        name: what they are called in the note ("values of user_id").
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count, self.example = 0, ""
+        self.whole, self._left = False, _FIRST
+
+    def look(self, ids: pl.Series) -> None:
+        """Take a piece of the column into account."""
+        self.whole |= bool(ids.head(self._left).str.contains(r"^\d+$").any())
+        self._left = max(0, self._left - len(ids))
+        decimal = ids.str.ends_with(".0")
+        if decimal.any():
+            found = ids.filter(decimal.fill_null(False) & ids.str.contains(r"^\d+\.0$"))
+            self.count += len(found)
+            self.example = self.example or (found[0] if len(found) else "")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """That there are both, a sentence; nothing if there are not."""
+        if not (self.count and self.whole):
+            return ()
+        whole = self.example.removesuffix(".0")
+        return (f"{self.name} that are written like {self.example!r}, others like {whole!r}, which are different ids: "
+                f"{self.count:,}.",)  # fmt: skip
 
 
 class Strip:

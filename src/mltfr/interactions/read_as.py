@@ -62,14 +62,22 @@ class TimesRead:
         form: how dates are written: "dates", "day first", "month first" or a pattern of strftime; None for numbers.
         without_offset: dates without an offset or a zone, which were taken for UTC.
         with_offset: dates with one.
+        units: what the earliest and the latest number would be in by their size, where these are two units.
     """
 
     unit: Unit | None
     form: str | None = None
     without_offset: int = 0
     with_offset: int = 0
+    units: tuple[Unit, ...] = ()
 
     def __str__(self) -> str:
+        if self.units:
+            earliest, latest = (_UNITS[unit] for unit in self.units)
+            return (
+                f"numbers as they are: the earliest may be {earliest} since 1970, and the latest {latest}. If so, "
+                "write all of them in one unit, or all of the one come before all of the other"
+            )
         if self.form is None:
             return f"{_UNITS[self.unit]} since 1970; {_UTC}" if self.unit else "numbers of no known unit, as they are"
         written = _WRITTEN.get(self.form, f"dates as '{self.form}'")
@@ -98,7 +106,9 @@ class ReadAs:
         if not log.has_timestamps:
             return cls(tuple(columns))
         clock = log.clock
-        return cls(tuple(columns), TimesRead(log.unit, clock.form, clock.without_offset, clock.with_offset))
+        units = [] if log.unit else [unit for unit in clock.units_of(*log.span()) if unit is not None]
+        two = tuple(units) if len(units) == 2 else ()
+        return cls(tuple(columns), TimesRead(log.unit, clock.form, clock.without_offset, clock.with_offset, two))
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any] | None) -> Self | None:
@@ -106,6 +116,7 @@ class ReadAs:
         if document is None:
             return None
         times = None if document["times"] is None else TimesRead(**document["times"])
+        times = times and replace(times, units=tuple(times.units))
         return cls(tuple(map(ColumnsTaken.of_json, document["columns"])), times)
 
     def to_json(self) -> dict[str, Any]:
@@ -155,4 +166,5 @@ def columns_of_files(tables: Iterable[tuple[str, Sequence[ColumnsTaken]]]) -> tu
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} columns)" if len(names) > SHOWN else "")
+    more = f", ... ({len(names)} columns)" if len(names) > SHOWN else ""
+    return ", ".join(name or "one without a name" for name in names[:SHOWN]) + more

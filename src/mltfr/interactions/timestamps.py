@@ -23,6 +23,8 @@ from mltfr.interactions.dates import (
 
 EXPECTED = "timestamp must be an integer, a float, or an ISO date or datetime (2024-05-31T18:00:00), all alike."
 FORMAT = "Say how the times are written: --time-format '%d/%m/%Y %H:%M' (in Python time_format=)."
+CORRECT = "Correct --time-format (in Python time_format=)."
+DECIMAL_COMMA = "with a comma for its decimal point"
 DIGITS = 17
 """Digits with which a float can be written; a number with more is held by none."""
 SECONDS, MICROS = 1, 1_000_000
@@ -237,7 +239,7 @@ def found_time(value: object) -> str:
     if text.lstrip("+-").isdigit() and len(text) > DIGITS:
         return f"{found}, beyond the largest whole number (9223372036854775807)"
     whole, comma, fraction = text.lstrip("+-").partition(",")
-    return f"{found}, with a comma for its decimal point" if comma and (whole + fraction).isdigit() else found
+    return f"{found}, {DECIMAL_COMMA}" if comma and (whole + fraction).isdigit() else found
 
 
 def shown_value(given: pl.Series, row: int) -> object:
