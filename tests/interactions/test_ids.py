@@ -106,8 +106,16 @@ def test_ids_like_4_beside_ids_like_4_0_are_said(tmp_path: Path) -> None:
         with pytest.warns(MltfrWarning) as said:
             read(file)
         assert [str(warning.message).partition(": ")[2] for warning in said] == [
-            "values of user_id that are written like '4.0', others like '4', which are different ids: 3."
+            "values of user_id are written like '4.0' and like '4', which are different ids."
         ]
+
+
+@pytest.mark.parametrize("pieces", [(["x"] * 1001 + ["4.0", "4"],), (["4.0"] * 2000, ["5"]), (["5"], [None], ["4.0"])])
+def test_they_may_be_anywhere(pieces: tuple[list[str], ...]) -> None:
+    said = DecimalIds("x")
+    for piece in pieces:
+        said.look(pl.Series(piece, dtype=pl.String))
+    assert len(said.notes) == 1
 
 
 @pytest.mark.parametrize("ids", [["4", "5"], ["4.0", "5.0"], ["4.0", "x"], ["4.5", "4"], ["a4.0", "4"]])

@@ -170,6 +170,11 @@ def test_it_comes_back_from_a_document(read_as: ReadAs) -> None:
     assert ReadAs.of_json(document) == read_as
 
 
+def test_a_zero_does_not_hide_two_units() -> None:
+    table = pl.DataFrame({"user_id": ["u"] * 3, "item_id": list("abc"), "timestamp": [0, 1711843200, 1711843201_000]})
+    assert "may be seconds since 1970, and the latest milliseconds" in words(load_interactions(table))["times"]
+
+
 def test_many_ways_of_columns_are_not_all_listed() -> None:
     ways = tuple(ColumnsTaken("u", ("i",), file=f"{n}.csv") for n in range(12))
     assert list(ReadAs(ways).words())[7:] == ["columns of 7.csv", "columns of more files", "times"]

@@ -115,6 +115,7 @@ def test_a_time_format_says_how_times_are_written(value, time_format, expected):
     [
         ("%H:%M", r"'%H:%M' has no date, so that times of different days could not be told apart. Example"),
         ("at %-I.%M %p", r"has no date"),
+        ("%R%t%%d", r"has no date"),
         ("%d %H:%M", r"must be written as '%d %H:%M'. Rows like that: 2 of 2. Correct --time-format"),
         ("%Y-%m-%d %Z", r"has %Z, the name of a zone"),
         ("soon", r"must be written as 'soon'. Rows like that: 2 of 2"),

@@ -132,10 +132,15 @@ class DatabaseLog:
         first, last = self._one("SELECT min(time), max(time) FROM log")
         return first, last
 
+    def span_of_moments(self) -> tuple[int | float | None, int | float | None]:
+        """Return the earliest and the latest time that is not 0, which may stand for none; None where all are."""
+        first, last = self._one("SELECT min(time), max(time) FROM log WHERE time <> 0")
+        return first, last
+
     @property
     def unit(self) -> Unit | None:
         """The unit of the source's times; None where they are a counter."""
-        return self.clock.unit_of(*self._one("SELECT min(time), max(time) FROM log WHERE time <> 0"))
+        return self.clock.unit_of(*self.span_of_moments())
 
     def ids(self, name: Literal["user", "item"]) -> pl.Series:
         """Return the ids of users or items by number."""

@@ -38,7 +38,7 @@ _REWRITTEN = (
     (r"^([A-Za-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})", "${2} ${1} ${3}"),
     (r"(?:[tT]|,?\s+|:)(\d{1,2}:\d\d)", "T${1}"),
 )  # fmt: skip
-_OF_A_DAY = frozenset("HIklMSfpPTRrXzn")
+_OF_A_DAY = frozenset("HIklMSfpPTRrXznt")
 """Directives of strftime that say nothing of the day."""
 _SAMPLE = 8
 _YEAR_1000 = -30_610_224_000
@@ -89,7 +89,7 @@ def read_formatted(text: pl.Series, pattern: str) -> Moments:
     """
     if "%Z" in pattern:
         raise DataError(f"The time format {pattern!r} has %Z, the name of a zone. Write UTC in its place, or use %z.")
-    directives = re.findall(r"%[-_0#:.\d]*([A-Za-z+])", pattern)
+    directives = {letter for letter in re.findall(r"%(?:%|[-_0#:.\d]*([A-Za-z+]))", pattern) if letter}
     if directives and _OF_A_DAY.issuperset(directives):
         raise DataError(
             f"The time format {pattern!r} has no date, so that times of different days could not be told apart. "

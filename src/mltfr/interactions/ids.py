@@ -24,8 +24,8 @@ EXPECTED = "Ids are texts or whole numbers."
 _EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
 _LONGEST = 10**38
 _NOT_WHOLE, _CONVERT = "not a whole number", "convert the column"
-_FIRST = 100_000
-"""Ids that are looked at for whole numbers, so that a long log of texts is not searched for one."""
+_FIRST = 1_000
+"""Ids of a piece that are searched for whole numbers, where none is decimal."""
 _ODD = r"^\s|\s$|^$"  # faster than to strip a clean column
 
 
@@ -111,27 +111,26 @@ class DecimalIds:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.count, self.example = 0, ""
-        self.whole, self._left = False, _FIRST
+        self.decimal, self.whole = "", False
 
     def look(self, ids: pl.Series) -> None:
-        """Take a piece of the column into account."""
-        self.whole |= bool(ids.head(self._left).str.contains(r"^\d+$").any())
-        self._left = max(0, self._left - len(ids))
-        decimal = ids.str.ends_with(".0")
-        if decimal.any():
-            found = ids.filter(decimal.fill_null(False) & ids.str.contains(r"^\d+\.0$"))
-            self.count += len(found)
-            self.example = self.example or (found[0] if len(found) else "")
+        """Take a piece into account; without decimals so far, whole numbers are looked for at its head alone."""
+        if not self.decimal:
+            found = ids.filter(ids.str.ends_with(".0").fill_null(False))
+            found = found.filter(found.str.contains(r"^\d+\.0$"))
+            self.decimal = found[0] if len(found) else ""
+        if not self.whole:
+            searched = ids if self.decimal else ids.head(_FIRST)
+            plain = searched.filter(~searched.str.contains(".", literal=True).fill_null(True))
+            self.whole = bool(plain.str.contains(r"^\d+$").any())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """That there are both, a sentence; nothing if there are not."""
-        if not (self.count and self.whole):
+        if not (self.decimal and self.whole):
             return ()
-        whole = self.example.removesuffix(".0")
-        return (f"{self.name} that are written like {self.example!r}, others like {whole!r}, which are different ids: "
-                f"{self.count:,}.",)  # fmt: skip
+        whole = self.decimal.removesuffix(".0")
+        return (f"{self.name} are written like {self.decimal!r} and like {whole!r}, which are different ids.",)
 
 
 class Strip:

@@ -71,6 +71,8 @@ class OrderedLog(Protocol):
         """Return the times of the interactions at some places in the order."""
     def span(self) -> tuple[int | float, int | float]:
         """Return the earliest and the latest time."""
+    def span_of_moments(self) -> tuple[int | float | None, int | float | None]:
+        """Return the earliest and the latest time that is not 0, which may stand for none; None where all are."""
     @property
     def unit(self) -> Unit | None:
         """The unit of the source's times; None where they are a counter."""
@@ -179,11 +181,16 @@ class InteractionLog:
         first, last = self.frame.select(pl.col(TIME).min(), pl.col(TIME).max().alias("last")).row(0)
         return first, last
 
+    def span_of_moments(self) -> tuple[int | float | None, int | float | None]:
+        """Return the earliest and the latest time that is not 0, which may stand for none; None where all are."""
+        times = pl.col(TIME).filter(pl.col(TIME) != 0)
+        first, last = self.frame.select(times.min(), times.max().alias("last")).row(0)
+        return first, last
+
     @property
     def unit(self) -> Unit | None:
         """The unit of the source's times; None where they are a counter."""
-        times = pl.col(TIME).filter(pl.col(TIME) != 0)
-        return self.clock.unit_of(*self.frame.select(times.min(), times.max().alias("last")).row(0))
+        return self.clock.unit_of(*self.span_of_moments())
 
     @cached_property
     def grouped(self) -> Grouped:

@@ -105,10 +105,13 @@ class ReadAs:
         """Return that of a log that was read, before any filter."""
         if not log.has_timestamps:
             return cls(tuple(columns))
-        clock = log.clock
-        units = [] if log.unit else [unit for unit in clock.units_of(*log.span()) if unit is not None]
-        two = tuple(units) if len(units) == 2 else ()
-        return cls(tuple(columns), TimesRead(log.unit, clock.form, clock.without_offset, clock.with_offset, two))
+        clock, (first, last) = log.clock, log.span_of_moments()
+        unit = clock.unit_of(first, last)
+        units: tuple[Unit, ...] = ()
+        if unit is None and first is not None and last is not None:
+            known = tuple(each for each in clock.units_of(first, last) if each is not None)
+            units = known if len(known) == 2 else ()
+        return cls(tuple(columns), TimesRead(unit, clock.form, clock.without_offset, clock.with_offset, units))
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any] | None) -> Self | None:
