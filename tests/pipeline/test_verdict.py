@@ -12,6 +12,7 @@ from mltfr.evaluation import Evaluation, EvaluationProtocol, Ranks, rank_metrics
 from mltfr.evaluation.comparison import Pair
 from mltfr.evaluation.significance import PairedTest, paired_test, per_user
 from mltfr.pipeline import quick_baselines, resolve
+from mltfr.pipeline.branches import Branches
 from mltfr.pipeline.report_metrics import score
 from mltfr.pipeline.score_difference import ScoreDifference
 from mltfr.pipeline.training_end import End, end_of
@@ -165,6 +166,17 @@ def test_words(case):
     verdict = dataclasses.replace(BASE, baseline=ScoreDifference("markov", 0.05, *baseline))
     for text in texts:
         assert text in str(verdict)
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_new_items_are_left_to_what_can_keep_them(case):
+    """Neither a baseline nor a blend keeps items that training has not seen, so neither is advised."""
+    branches = Branches(0.06, ScoreDifference("zero branch", 0.05, *UNDECIDED))
+    baseline = ScoreDifference("name-knn", 0.05, *WORDS[case][0])
+    said = str(dataclasses.replace(BASE, baseline=baseline, branches=branches, new_items=True))
+    assert "name-knn, the quick baseline that can rank these items" in said
+    assert "--backbone" not in said
+    assert "mltfr blend" not in said
 
 
 def test_epochs_of_both_rounds_count_for_what_to_try_next():

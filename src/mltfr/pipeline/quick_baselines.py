@@ -110,7 +110,7 @@ def cost_of(
         pairs = _pairs(lengths, chain.lags)
         cells = min(pairs, float(items) ** 2)
         history = min(history, float(chain.newest))
-    elif name == "name-knn" and words is not None:
+    elif BASELINES.get(name).cls.reads_names and words is not None:
         having = np.bincount(words.indices, minlength=words.shape[1]).astype(np.float32)        # [U], items with a word
         counts = data.vocabulary.counts[1:]
         near = float(counts @ ((words != 0).astype(np.float32) @ having)) / max(1, int(counts.sum()))

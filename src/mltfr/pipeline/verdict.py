@@ -111,7 +111,7 @@ class RunVerdict:
         ways = []
         if not self.named:
             ways.append("members with item names" if blend else "item names (--item-names FILE)")
-        if self.baseline is not None and self.baseline.name != "popularity" and not blend:
+        if self.baseline is not None and self.baseline.name != "popularity" and not (blend or self.new_items):
             ways.append(f"a blend with {self.baseline.name} (mltfr blend)")
         return f"{what} What may help{' more' * branches.is_a_constant}: {', '.join(ways)}.".strip() if ways else what
 
@@ -128,7 +128,7 @@ class RunVerdict:
         other, steps = self.baseline, []
         if self.end is not None and self.end.cut_off and not self.end.in_vain:
             steps.append(f"more epochs (--epochs {self.end.trained * 4})")
-        if other is not None and other.worse:
+        if other is not None and other.worse and not self.new_items:  # which no baseline keeps
             steps.append(f"--backbone {other.name}, as long as nothing beats it")
         if self.member is not None and not self.member.better:
             alone = f"{self.member.name} alone" if self.backbone == "blend" else "training.keep_rounds = false"
@@ -137,6 +137,8 @@ class RunVerdict:
             return f"Next, try {'; '.join(steps)}."
         if self.end is None and self.backbone != "blend":
             return "Next, try a backbone (--backbone sasrec --fusion none): it has to beat this."
+        if other is not None and not other.better and self.new_items:
+            return ""
         if other is not None and not other.better:
             return f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
         if self.branches is not None and not self.branches.gains:
