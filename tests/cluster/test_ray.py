@@ -44,9 +44,11 @@ def seen(find):
 
     thread = Thread(target=work, daemon=True)
     thread.start()
-    yield found
-    over.set()
-    thread.join()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_workers_of_a_local_cluster_are_told_how_their_threads_wait(ray_cluster):
@@ -95,7 +97,8 @@ def test_a_mistake_that_one_worker_finds_is_one_line_and_ends_the_others(capsys,
     state.parent.mkdir(parents=True)
     state.write_text("{}")
     options = [*OPTIONS, "--engine", "ray", "--workers", "2", "--resume"]
-    with seen(lambda: descendants("RayTrainWorker")) as workers:
+    before = set(descendants("RayTrainWorker"))  # of the test before this one, which end now
+    with seen(lambda: set(descendants("RayTrainWorker")) - before) as workers:
         run("fit", log, "--out", tmp_path / "run", *options, code=2)
     assert len(workers) == 2
     errors = capsys.readouterr().err.splitlines()

@@ -90,6 +90,10 @@ def test_json_is_read_as_the_words_in_it(tmp_path: Path, count: int) -> None:
     assert texts.table["name"][0] == "[REC] (2007) Café\nnoir b Zoë"
 
 
+def test_a_column_that_is_named_twice_is_read_once() -> None:
+    assert item_texts(TAGS, ["tags", "tags"]).table.rows() == item_texts(TAGS, ["tags"]).table.rows()
+
+
 def test_lists_of_numbers_are_no_words() -> None:
     pairs = pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int8, 2))
     table = TAGS.with_columns(vector=pl.Series([[0.1, 0.2], [0.3]]), pair=pairs)

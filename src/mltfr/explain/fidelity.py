@@ -27,7 +27,7 @@ from mltfr.explain.explainer import Explainer
 from mltfr.explain.orders import OWN, RANDOM, REMOVED, null_orders, own_order
 from mltfr.explain.removal import ReadHistory, score, window_of
 from mltfr.inference import Rules, top_k
-from mltfr.interactions import History
+from mltfr.interactions import History, evenly_spaced
 from mltfr.interactions.collate import Codes
 from mltfr.storage.adapter import adapter_of
 from mltfr.storage.progress import SILENT, Progress
@@ -109,7 +109,7 @@ def measure_fidelity(
             f"Fidelity removes up to {REMOVED} items, but {len(usable):,} of {len(read):,} users have more than "
             f"{REMOVED} different items that the model reads; expected two at least."
         )
-    chosen = [usable[row] for row in np.unique(np.linspace(0, len(usable) - 1, min(users, len(usable))).astype(int))]
+    chosen = [usable[row] for row in evenly_spaced(len(usable), users)]
     best = top_k(explainer.scorer, [read[row].codes for row in chosen], 1, rules)
     progress.start("removing items", len(chosen))
     found: dict[str, list[Values]] = {}

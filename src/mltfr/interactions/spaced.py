@@ -7,5 +7,5 @@ import numpy.typing as npt
 
 
 def evenly_spaced(count: int, most: int) -> npt.NDArray[np.int64]:
-    """Return places among 0 to `count` - 1, ascending and evenly spaced: the first, the last, `most` in all at most."""
+    """Return `most` places among 0 to `count` - 1 at most, ascending and evenly spaced; two or more reach the last."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)

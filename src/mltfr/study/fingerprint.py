@@ -29,7 +29,7 @@ IRRELEVANT = (
     "config.training.tensorboard",
 )
 """Inputs that do not change the result."""
-FILES = ("vectors", "names.file", "distillation.teacher")
+FILES = ("vectors", "names.file")
 """Settings that name files, whatever these are called; other texts, of plug-ins, do if they end like one."""
 
 
