@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from shlex import quote
+from subprocess import list2cmdline
 
 MAX_MESSAGE = 4000
 """Characters of an error's text; what it quotes may be longer, and is cut then."""
@@ -101,7 +103,7 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
 
 def word(path: object) -> str:
     """Return a path as one word of a command line that is printed to be copied."""
-    return quote(str(path))
+    return list2cmdline([str(path)]) if os.name == "nt" else quote(str(path))
 
 
 def one_of(given: str, allowed: Iterable[str]) -> str:

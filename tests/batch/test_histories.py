@@ -33,11 +33,26 @@ def test_any_part_of_json_lines(tmp_path, monkeypatch):
     assert JsonUsers(tmp_path / "other").fingerprint() != users.fingerprint()
 
 
-@pytest.mark.parametrize("text", ['[{"user_id": "u1", "items": ["a"]}]', "[\n  {}\n]\n"])
-def test_a_json_array_is_said_to_be_one(tmp_path, text):
-    (tmp_path / "my histories.json").write_text(text)
-    with pytest.raises(DataError, match=r"a JSON array; .* jq -c '\.\[\]' '.*my histories\.json' > '.*ies\.jsonl'$"):
-        JsonUsers(tmp_path / "my histories.json")
+ARRAY = '[{"user_id": "u1", "items": ["a"]}]'
+
+
+@pytest.mark.parametrize(("name", "content", "command"), [
+    ("my histories.json", ARRAY.encode(), "jq -c '.[]' '{}my histories.json' > '{}my histories-lines.jsonl'"),
+    ("h.jsonl", b"\n[\n  {}\n]\n", "jq -c '.[]' {}h.jsonl > {}h-lines.jsonl"),
+    ("h.json.gz", gzip.compress(ARRAY.encode()), "gzip -dc {}h.json.gz | jq -c '.[]' > {}h-lines.jsonl"),
+    ("h.jsonl", zstandard.compress(ARRAY.encode()), "zstd -dc {}h.jsonl | jq -c '.[]' > {}h-lines.jsonl"),
+])  # fmt: skip
+def test_a_json_array_is_said_to_be_one_and_converted_into_another_file(tmp_path, name, content, command):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=r"line \d: a JSON array; .*, one object a line; convert it with: ") as error:
+        JsonUsers(tmp_path / name)
+    assert str(error.value).endswith(command.format(f"{tmp_path}/", f"{tmp_path}/") + ".")
+
+
+def test_lines_that_are_arrays_are_none(tmp_path):
+    (tmp_path / "h.jsonl").write_text('["u1", ["a"]]\n')
+    with pytest.raises(DataError, match=r"line 1: found \[.*expected"):
+        JsonUsers(tmp_path / "h.jsonl")
 
 
 FORMS = {

@@ -33,6 +33,7 @@ def break_off(destination: Path, error: Exception) -> None:
 def test_a_name_of_what_is_not_complete_is_told_from_others(tmp_path: Path) -> None:
     for path in (tmp_path / "lists.csv", tmp_path / ".hidden", Path("run")):
         assert completed(partial_name(path)) == str(path)
+        assert completed(partial_name(path) / "weights") == str(path / "weights")
     for path in (tmp_path / "other.partial", tmp_path, Path("a"), 3):
         assert completed(path) == str(path)
 

@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from mltfr.batch.users import Users, duplicate_hashes, first_duplicate
-from mltfr.errors import DataError, word
+from mltfr.errors import DataError
 from mltfr.interactions.ids import WHITE_SPACE, kind_of
+from mltfr.interactions.readers.json_array import is_json_array, to_json_lines
 from mltfr.interactions.readers.text import HEAD, head, open_bytes
 from mltfr.interactions.readers.unpack import BLOCK, readable
 from mltfr.storage.parse import parse_json
@@ -127,11 +128,8 @@ def _decode(path: Path, number: int, offset: int, content: bytes) -> tuple[str, 
     if not line.strip():
         return None
     where = f"{path}, line {number}"
-    if number == 1 and line.lstrip().startswith("["):
-        lines = word(path.with_suffix(".jsonl"))
-        raise DataError(
-            f"{path}: a JSON array; {_EXPECTED}, one object a line. Convert it with: jq -c '.[]' {word(path)} > {lines}"
-        )
+    if is_json_array(line):
+        raise DataError(f"{where}: a JSON array; {_EXPECTED}, one object a line; {to_json_lines(path)}.")
     try:
         row = parse_json(line, object_pairs_hook=_object)
     except ValueError as error:

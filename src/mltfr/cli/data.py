@@ -47,7 +47,7 @@ def get(
     for note in notes(name):
         say(f"{name}: {note}", err=True)
     if names is not None:
-        say(f"{name}: the names of its items are in {names} (mltfr fit ... --item-names {names})", err=True)
+        say(f"{name}: the names of its items are in {names} (mltfr fit ... --item-names {word(names)})", err=True)
     say(path)
 
 

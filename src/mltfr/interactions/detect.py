@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mltfr.errors import DataError, word
+from mltfr.errors import DataError
 from mltfr.interactions.columns import Columns
 from mltfr.interactions.parts import has_parts, refuse_split
 from mltfr.interactions.readers.headerless import is_table
+from mltfr.interactions.readers.json_array import is_json_array, to_json_lines
 from mltfr.interactions.readers.layout import DELIMITERS, preamble, usual_layout
 from mltfr.interactions.readers.parquet import parts_of
 from mltfr.interactions.readers.preamble import Preamble
@@ -59,12 +60,8 @@ def _of_lines(path: Path, lines: list[str], columns: Columns, before: Preamble) 
     first = lines[0]
     if first.lstrip().startswith("{"):
         return "jsonl"
-    if re.match(r"\s*\[\s*(\{|$)", first):
-        written = word(path.with_suffix(".jsonl"))
-        raise DataError(
-            f"{path}: a JSON array. Expected JSON Lines, one object a line; convert it with: "
-            f"jq -c '.[]' {word(path)} > {written}"
-        )
+    if is_json_array(first):
+        raise DataError(f"{path}: a JSON array. Expected JSON Lines, one object a line; {to_json_lines(path)}.")
     if is_typed_header(first) or is_typed_header(re.split(r"[\t,]", first)[0]):  # its reader says what is wrong with it
         return "recbole"
     if usual_layout(path, columns, before) is not None:

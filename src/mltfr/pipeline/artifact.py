@@ -74,8 +74,8 @@ def check_new(folder: Path, resume: bool) -> None:
         RunError: `folder` holds a finished or an interrupted run and `resume` is not asked for, or something else; or
             another process is at work in it.
     """
-    look = f"mltfr evaluate {word(folder)}"
-    refusal = f"holds a finished run. Look at it: {look}. Or choose another --out, or remove it first."
+    look = f"Look at it: mltfr evaluate {word(folder)}"
+    refusal = f"holds a finished run. {look}. Or choose another --out, or remove it first."
     known: dict[str, str | None] = {MANIFEST: None if resume else refusal}
     if _is_interrupted(folder):
         refusal = "holds an interrupted run. Continue it with --resume, or remove it first."
@@ -215,8 +215,8 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
         raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Give a folder of mltfr fit.")
     if names is None and not any((folder / name).exists() for name in (WEIGHTS, *SPLIT_FILES)):
-        again = f"To have them: mltfr fit FILE --config {folder / CONFIG} --out RUN, or keep_runs = true in a study."
-        raise RunError(f"{folder}: keeps neither weights nor data, as the cells of a study. {again}")
+        again = f"mltfr fit FILE --config {word(folder / CONFIG)} --out RUN, or keep_runs = true in a study."
+        raise RunError(f"{folder}: keeps neither weights nor data, as the cells of a study. To have them: {again}")
     return FORMAT.read_manifest(folder, names)
 
 

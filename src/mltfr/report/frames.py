@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from mltfr.errors import RunError
+from mltfr.errors import RunError, word
 from mltfr.storage.files import read_json_lines
 from mltfr.storage.folder import damaged
 from mltfr.storage.foreign import foreign_parquet
@@ -129,7 +129,7 @@ def read_labels(folder: Path) -> Labels:
 
 def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     if not path.is_file():
-        raise RunError(f"{path}: missing. It is written by: mltfr study FILE.toml --out {path.parent}")
+        raise RunError(f"{path}: missing. It is written by: mltfr study FILE.toml --out {word(path.parent)}")
     with foreign_parquet(path, RunError, "Run the study again."):
         frame = pl.read_parquet(path)
     missing = [column for column in columns if column not in frame.columns]

@@ -170,10 +170,9 @@ def is_partial(path: Path) -> bool:
 
 
 def completed(path: object) -> str:
-    """Return what a path with a name of `partial_name` is to become, as a text; any other path as it is."""
-    folder, name = os.path.split(str(path))
-    found = _PARTIAL.fullmatch(name)
-    return os.path.join(folder, found[1][:-1]) if found is not None and found[1] else str(path)
+    """Return what a path below a name of `partial_name` is to become, as a text; any other path as it is."""
+    found = [(part, _PARTIAL.fullmatch(part)) for part in str(path).split(os.sep)]
+    return os.sep.join(part if match is None else (match[1] or "").removesuffix(".") or part for part, match in found)
 
 
 def remove_partial(folder: Path) -> None:
