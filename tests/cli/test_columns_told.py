@@ -59,7 +59,7 @@ def test_what_was_read_of_new_rows_is_told(clicks: Path, tmp_path: Path) -> None
     printed, told = run("evaluate", tmp_path / "run", "--data", new, "--json")
     assert told.splitlines()[0] == columns
     assert json.loads(printed)["read_as"]["times"] == {
-        "unit": "s", "form": "dates", "without_offset": 0, "with_offset": 2,
+        "unit": "s", "form": "dates", "without_offset": 0, "with_offset": 2, "units": [],
     }  # fmt: skip
     _, told = run("update", tmp_path / "run", new, "--out", tmp_path / "updated")
     assert told.splitlines()[0] == columns

@@ -115,8 +115,8 @@ class DecimalIds:
 
     def look(self, ids: pl.Series) -> None:
         """Take a piece into account; without decimals so far, whole numbers are looked for at its head alone."""
-        if not self.decimal:
-            found = ids.filter(ids.str.ends_with(".0").fill_null(False))
+        if not self.decimal and (decimal := ids.str.ends_with(".0")).any():
+            found = ids.filter(decimal)
             found = found.filter(found.str.contains(r"^\d+\.0$"))
             self.decimal = found[0] if len(found) else ""
         if not self.whole:
