@@ -101,9 +101,9 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     return f" Did you mean '{name}'?" if name is not None else ""
 
 
-def word(path: object) -> str:
-    """Return a path as one word of a command line that is printed to be copied."""
-    return list2cmdline([str(path)]) if os.name == "nt" else quote(str(path))
+def word(value: object) -> str:
+    """Return a path, or another value, as one word of a command line that is printed to be copied."""
+    return list2cmdline([str(value)]) if os.name == "nt" else quote(str(value))
 
 
 def one_of(given: str, allowed: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mltfr.cli.options import NameColumns, Reading, Where, reads_a_log, with_options
-from mltfr.cli.output import say, stoppable, to_resume
+from mltfr.cli.output import say, say_written, stoppable, to_resume
 from mltfr.errors import word
 
 if TYPE_CHECKING:
@@ -165,6 +165,6 @@ def show(outcome: Outcome, metric: str, out: Path) -> None:
     if outcome.aborted:
         raise typer.Exit(1)
     run = out / (outcome.refitted or "best")
-    say(f"Run written to {run}. Next: mltfr recommend {word(run)} --out recommendations.csv")
+    say_written(run)
     if outcome.recommended is not None:
         say(f"Recommended instead: mltfr recommend {word(out / outcome.recommended)} --out recommendations.csv")

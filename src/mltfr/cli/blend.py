@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mltfr.cli.output import say
-from mltfr.errors import word
+from mltfr.cli.output import say, say_written
 
 
 def blend(
@@ -55,4 +54,4 @@ def blend(
     if blended.metrics:
         print_scores(blended.metrics)
         say(blended.verdict)
-    say(f"Run written to {out}. Next: mltfr recommend {word(out)} --out recommendations.csv")
+    say_written(out)

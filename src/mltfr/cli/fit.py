@@ -9,8 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from mltfr.cli.options import Address, Engine, NameColumns, Reading, Where, Workers, reads_a_log, with_options
-from mltfr.cli.output import say, stoppable, to_resume
-from mltfr.errors import word
+from mltfr.cli.output import say, say_written, stoppable, to_resume
 
 
 class FitCommand(TyperCommand):
@@ -224,7 +223,7 @@ def fit(
         from mltfr.pipeline.verdict import RunVerdict
 
         say(RunVerdict.from_json(metrics["verdict"]))
-    say(f"Run written to {out}. Next: mltfr recommend {word(out)} --out recommendations.csv")
+    say_written(out)
 
 
 def _trackers(given: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mltfr.errors import word
 from mltfr.storage.terminal import printable
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def stoppable(told: str) -> Iterator[Event]:
             if told:
                 say(told, err=True)
             raise typer.Exit(130) from None
+
+
+def say_written(run: Path) -> None:
+    """Print where a run was written, and the command that most people want next."""
+    say(f"Run written to {run}. Next: mltfr recommend {word(run)} --out recommendations.csv")
 
 
 def to_resume(out: Path) -> str:
@@ -135,9 +141,9 @@ def print_scores(document: Mapping[str, Any]) -> None:
         title += f", {document['examples']:,} examples"
     if "targets" in document:
         title += f", {document['targets']:,} targets"
-    for key, word in (("seen_targets", "in the history"), ("unknown_targets", "not in training")):
+    for key, where in (("seen_targets", "in the history"), ("unknown_targets", "not in training")):
         if document.get(key):  # runs of earlier versions have no seen ones
-            title += f", {document[key]:,} targets {word}"
+            title += f", {document[key]:,} targets {where}"
     print_table(title, columns, rows, caption=describe_protocol(document))
 
 

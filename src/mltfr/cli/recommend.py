@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import warnings
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import typer
 
 from mltfr.cli.options import AddNames, Address, Engine, NewItems, Overwrite, Reading, Run, Workers, reads_a_log
 from mltfr.cli.output import say, stoppable
+from mltfr.errors import word
 
 if TYPE_CHECKING:
     from mltfr.batch import Users
@@ -147,7 +147,7 @@ def recommend(
     nameless = spec.names.missing(model.vocabulary) if spec.names is not None else None
     scorer = PartScorer(model, spec, run)
     size = part_users or PART_USERS
-    command = shlex.join(["mltfr", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+    command = " ".join(map(word, ["mltfr", *(each for each in sys.argv[1:] if each != "--resume"), "--resume"]))
     stopped = f"mltfr: stopped; continue with: {command}" if to_folder else "mltfr: stopped."
     lock = locked_parts(out) if to_folder else nullcontext()
     stdout = csv_on_stdout() if to_stdout else nullcontext()

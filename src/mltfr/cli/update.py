@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from mltfr.cli.options import Reading, Run, reads_a_log
-from mltfr.cli.output import say, stoppable, to_resume
-from mltfr.errors import word
+from mltfr.cli.output import say, say_written, stoppable, to_resume
 
 
 @reads_a_log
@@ -61,4 +60,4 @@ def update(
     if updated.metrics:
         print_scores(updated.metrics)
         say(updated.verdict)
-    say(f"Run written to {out}. Next: mltfr recommend {word(out)} --out recommendations.csv")
+    say_written(out)

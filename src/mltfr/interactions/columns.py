@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from shlex import quote
 from typing import Any
 
-from mltfr.errors import DataError, did_you_mean
+from mltfr.errors import DataError, did_you_mean, word
 from mltfr.interactions.raw import ITEM, TIME, USER
 from mltfr.interactions.read_as import ColumnsTaken
 from mltfr.interactions.where import CORRECT, Where
@@ -243,7 +242,7 @@ def candidates(names: Sequence[str], usual: Sequence[str]) -> list[str]:
 def _question(role: str, found: Sequence[str], values: Values) -> str:
     """Return what is asked where several columns may be that of the users, or of the items."""
     listed = [f"'{name}' ({', '.join(_first(values(name))) or 'no values'})" for name in found]
-    options = " or ".join(f"--{role}-column {quote(name)}" for name in found)
+    options = " or ".join(f"--{role}-column {word(name)}" for name in found)
     return (
         f"{', '.join(listed[:-1])} and {listed[-1]} may each be the column of the {role}s. Say which one is: {options} "
         f"(in Python {role}_column=)."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,4 +84,4 @@ def _command(data: DataConfig, run: Path, made_of_others: bool) -> str | None:
     if data.name == SYNTHETIC or made_of_others:
         return None
     files = data.files if data.name is None else [str(get_data(data.name))]
-    return shlex.join(["mltfr", "fit", *files, "--config", str(run / CONFIG), "--out", "runs/winner"])
+    return " ".join(map(word, ["mltfr", "fit", *files, "--config", run / CONFIG, "--out", "runs/winner"]))
