@@ -47,15 +47,20 @@ class Clock:
             first: the earliest time of the log that is not 0, which may stand for no time; None where all are.
             last: the latest one.
         """
-        if self.unit is not None or first is None or last is None:
-            return self.unit
-        one, other = self.units_of(first, last)
-        return one if one == other else None
+        units = self.units_of(first, last)
+        return units[0] if len(units) == 1 else None
 
-    def units_of(self, first: float, last: float) -> tuple[Unit | None, Unit | None]:
-        """Return the units that two numbers would be of by their size, None for one that is a counter's."""
-        one, other = (_unit_of_size(abs(time) / self.scale) for time in (first, last))
-        return one, other
+    def units_of(self, first: float | None, last: float | None) -> tuple[Unit, ...]:
+        """Return the unit of the source's times, or the two that the first and the last are of by their size.
+
+        There is none where one of them is a counter's. See `unit_of` for the arguments.
+        """
+        if self.unit is not None:
+            return (self.unit,)
+        if first is None or last is None:
+            return ()
+        found = [_unit_of_size(abs(time) / self.scale) for time in (first, last)]
+        return () if None in found else tuple(dict.fromkeys(unit for unit in found if unit is not None))
 
 
 UNKNOWN_CLOCK = Clock()

@@ -105,22 +105,19 @@ class ReadAs:
         """Return that of a log that was read, before any filter."""
         if not log.has_timestamps:
             return cls(tuple(columns))
-        clock, (first, last) = log.clock, log.span_of_moments()
-        unit = clock.unit_of(first, last)
-        units: tuple[Unit, ...] = ()
-        if unit is None and first is not None and last is not None:
-            known = tuple(each for each in clock.units_of(first, last) if each is not None)
-            units = known if len(known) == 2 else ()
-        return cls(tuple(columns), TimesRead(unit, clock.form, clock.without_offset, clock.with_offset, units))
+        clock = log.clock
+        units = clock.units_of(*log.span_of_moments())
+        unit, two = (units[0], ()) if len(units) == 1 else (None, units)
+        return cls(tuple(columns), TimesRead(unit, clock.form, clock.without_offset, clock.with_offset, two))
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any] | None) -> Self | None:
         """Return what `to_json` returned; None of None."""
         if document is None:
             return None
-        times = None if document["times"] is None else TimesRead(**document["times"])
-        times = times and replace(times, units=tuple(times.units))
-        return cls(tuple(map(ColumnsTaken.of_json, document["columns"])), times)
+        times = document["times"]
+        read = None if times is None else TimesRead(**{**times, "units": tuple(times.get("units", ()))})
+        return cls(tuple(map(ColumnsTaken.of_json, document["columns"])), read)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as documents keep it."""
