@@ -160,6 +160,7 @@ def _beside(name: str, texts: ItemTexts | None, fitted: FittedModel) -> Scorer:
 
 def _words(texts: ItemTexts | None, fitted: FittedModel) -> csr_array | None:
     """Return the weights of the words of items, `[I, U]`; None without names. What stands beside a control is none."""
+    if texts is None:
+        return None
     names = fitted.config.names.model_copy(update={"control": "none"})
-    config = fitted.config.model_copy(update={"names": names})
-    return None if texts is None else run_name_words(config, texts, fitted.split.vocabulary)[0]
+    return run_name_words(fitted.config.model_copy(update={"names": names}), texts, fitted.split.vocabulary)[0]

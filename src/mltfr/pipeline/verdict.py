@@ -137,10 +137,9 @@ class RunVerdict:
             return f"Next, try {'; '.join(steps)}."
         if self.end is None and self.backbone != "blend":
             return "Next, try a backbone (--backbone sasrec --fusion none): it has to beat this."
-        if other is not None and not other.better and self.new_items:
-            return ""
         if other is not None and not other.better:
-            return f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
+            take = f"Next, take --backbone {other.name}, which costs seconds, unless another backbone beats it."
+            return "" if self.new_items else take
         if self.branches is not None and not self.branches.gains:
             return ""
         return "Next, see whether it holds for other seeds: mltfr study."

@@ -59,7 +59,7 @@ def inputs_of(config: RunConfig, data: str, tables: Sequence[PreparedTable], thr
 
 def files_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the checksums of the files that a run's settings name: its fusion's, names, and its teacher's manifest."""
-    texts = dict(flatten(settings["fusion"]))
+    texts = flatten(settings["fusion"])
     if (names := settings.get("names", {}).get("file", "")) != IDS:
         texts["names.file"] = names
     if teacher := settings.get("distillation", {}).get("teacher"):
