@@ -72,7 +72,8 @@ COUNTERS = (BIG, [0, *BIG], [-3, *BIG], [0, 5 * 10**7, 5 * 10**10], [1, START * 
 def test_a_counter_has_no_dates(tmp_path, times):
     path = tmp_path / "log.csv"
     pl.DataFrame({"user": "u", "item": [str(t) for t in times], "time": times}).write_csv(path)
-    message = r"'filters.since' is the date '2023-11-14', but the log's times go from .*; or if they are dates, .*%d"
+    message = r"'filters.since' is the date '2023-11-14', but the log's times go from .* Give a number like these; "
+    message += "or if they are dates, say how they are written: --time-format '%Y%m%d'"
     with pytest.raises(DataError, match=message):
         apply_filters(load_interactions(path), FilterConfig(since="2023-11-14"))
     with pytest.raises(DataError, match=message):
