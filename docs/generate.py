@@ -37,7 +37,7 @@ from mltfr.pipeline import resolve
 from mltfr.pipeline.config import RunConfig
 from mltfr.tokens.catalogue import CATALOGUE as TABLES
 from mltfr.tokens.sources import TOKEN_SOURCES
-from settings_tables import allowed, settings_table, table, value
+from settings_tables import allowed, meanings, settings_table, table, value
 
 ROOT = Path(__file__).parents[1]
 FILES = ("docs/install.md", "docs/how-to/parts.md", "docs/licences.md", "docs/reference.md", "docs/reliability.md",
@@ -46,12 +46,13 @@ FILES = ("docs/install.md", "docs/how-to/parts.md", "docs/licences.md", "docs/re
 
 def config_keys() -> str:
     """Return the tables of all sections of a config file, but those of registered parts."""
-    top = [[f"`{n}`", value(f.default), allowed(f), f.description or ""]
+    meaning = meanings(RunConfig)
+    top = [[f"`{n}`", value(f.default), allowed(f), meaning.get(n, "")]
            for n, f in RunConfig.model_fields.items() if not isinstance(f.default, BaseModel)]  # fmt: skip
     parts = ["Top level:", table(("key", "default", "allowed", "meaning"), top)]
     for name in ("reading", "filters", "split", "evaluation", "tokens", "names", "distillation", "training"):
         field = RunConfig.model_fields[name]
-        parts += [f"### `[{name}]`", field.description or "", settings_table(type(field.default), f"{name}.")]
+        parts += [f"### `[{name}]`", meaning.get(name, ""), settings_table(type(field.default), f"{name}.")]
     return "\n\n".join(parts)
 
 

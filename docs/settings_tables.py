@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -59,8 +63,22 @@ def allowed(field: FieldInfo) -> str:
     return ", ".join([text, *limits, *patterns])
 
 
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstrings that stand below the fields of a config model and of those that it is derived from."""
+    found = {}
+    for kind in reversed(model.__mro__):
+        if issubclass(kind, BaseModel) and kind is not BaseModel:
+            (written,) = ast.parse(dedent(inspect.getsource(kind))).body
+            for field, below in pairwise(list(ast.iter_child_nodes(written))):
+                match field, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                        found[name] = inspect.cleandoc(text)
+    return found
+
+
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]]:
     """Yield a row for every setting of a config model; those of nested models get dotted keys."""
+    meaning = meanings(model)
     for name, field in model.model_fields.items():
         kind = field.annotation
         if name == "name":
@@ -69,7 +87,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]]:
             yield from settings(kind, f"{prefix}{name}.")
             continue
         default = "required" if field.is_required() else value(field.get_default(call_default_factory=True))
-        yield [f"`{prefix}{name}`", default, allowed(field), field.description or ""]
+        yield [f"`{prefix}{name}`", default, allowed(field), meaning.get(name, "")]
 
 
 def settings_table(model: type[BaseModel], prefix: str = "") -> str:

@@ -13,11 +13,9 @@ from mltfr.errors import ConfigError, closest, did_you_mean, one_of, shown
 
 
 class Config(BaseModel):
-    """A closed, immutable set of settings; a field's docstring is its help text."""
+    """A closed, immutable set of settings; `docs/reference.md` has the docstrings of its fields."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     elsewhere: ClassVar[str] = ""
     """What somebody may look for who names a setting that is not here, as a sentence."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy  # its parts are imported on use: `stats` takes a second
 
 from mltfr.errors import DataError
 from mltfr.evaluation.bootstrap import bootstrap_differences
@@ -87,7 +87,7 @@ def compare_seeds(
     parts = variance_parts(first, second)
     variance = sum(part for part, _ in parts)
     low = high = difference
-    normal = critical = float(stats.norm.ppf((1 + confidence) / 2))
+    normal = critical = float(scipy.stats.norm.ppf((1 + confidence) / 2))
     if variance > 0:
         samples = bootstrap_differences(first, second, draws, np.random.default_rng(seed))
         ends = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -131,9 +131,9 @@ def crossed_p(difference: Any, parts: Sequence[Part]) -> Any:
     """
     variance = sum(part for part, _ in parts)
     t = np.abs(difference) / np.sqrt(variance)
-    tails = [(part, freedom, 2 * special.stdtr(freedom, -t)) for part, freedom in parts]
+    tails = [(part, freedom, 2 * scipy.special.stdtr(freedom, -t)) for part, freedom in parts]
     single = sum(part for part, freedom, _ in tails if freedom == 1)
-    return np.where(single > 0, 2 * special.stdtr(1, -t), sum(part / variance * tail for part, _, tail in tails))
+    return np.where(single > 0, 2 * scipy.special.stdtr(1, -t), sum(part / variance * tail for part, _, tail in tails))
 
 
 def variance_parts(first: Values, second: Values) -> list[Part]:
@@ -155,8 +155,8 @@ def variance_parts(first: Values, second: Values) -> list[Part]:
 def _critical(parts: Sequence[Part], level: float) -> float:
     """Return the difference in standard errors whose p is `level`."""
     scale = np.sqrt(sum(part for part, _ in parts))
-    most = -special.stdtrit(1, level / 4)
-    return float(optimize.brentq(lambda t: float(crossed_p(t * scale, parts)) - level, 0, most))
+    most = -scipy.special.stdtrit(1, level / 4)
+    return float(scipy.optimize.brentq(lambda t: float(crossed_p(t * scale, parts)) - level, 0, most))
 
 
 def seed_parts(values: Values) -> tuple[float, float]:
@@ -174,7 +174,7 @@ def _p(test: TestName, by_user: Values, parts: Sequence[Part]) -> float:
     if not by_user.any():
         return 1.0
     if test == "wilcoxon":
-        return float(stats.wilcoxon(by_user).pvalue)
+        return float(scipy.stats.wilcoxon(by_user).pvalue)
     if test == "t":
         parts = parts[:1]
     difference = float(by_user.mean())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are imported on use: `stats` takes a second
 
 from mltfr.errors import DataError
 from mltfr.evaluation.bootstrap import bootstrap_means
@@ -65,8 +65,8 @@ def paired_test(
         difference=float(difference.mean()),
         low=float(low),
         high=float(high),
-        t_test=0.0 if constant else float(stats.ttest_1samp(difference, 0.0).pvalue),
-        wilcoxon=float(stats.wilcoxon(difference).pvalue),
+        t_test=0.0 if constant else float(scipy.stats.ttest_1samp(difference, 0.0).pvalue),
+        wilcoxon=float(scipy.stats.wilcoxon(difference).pvalue),
     )
 
 
