@@ -13,7 +13,10 @@ gc.disable()  # until the tests are collected: next to nothing of that is garbag
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: results to the bit need one number of threads
 ASKED = {"MLTFR_NETWORK_TESTS", "MLTFR_TEST_DAMAGES"}
 """The project's variables that the tests themselves read; all others are the user's, and no test may depend on them."""
-OTHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "RAY_ADDRESS", "COLUMNS", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS")
+OTHERS = (
+    "PYTHONDONTWRITEBYTECODE",  # hundreds of processes import the package, and compile it only once
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "RAY_ADDRESS", "COLUMNS", "FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS",
+)
 for _name in [name for name in os.environ if name.startswith("MLTFR_") and name not in ASKED] + list(OTHERS):
     os.environ.pop(_name, None)
 

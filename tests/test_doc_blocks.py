@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 import generate
 from mltfr.cli.main import app
 from mltfr.pipeline import resolve
+from support.command_line import made_command
 from support.documented import ROOT, blocks, commands, made, obey, world
 
 PAGES = [
@@ -79,7 +79,7 @@ def test_the_commands_of_a_page_run(page: Path, made_world: Path, tmp_path: Path
 
 
 HELP = {path: re.findall(r"`(mltfr [^`]+)`", (command.help or "").replace("\n", " ").partition("Usually:")[2])
-        for path, command in generate._walk("mltfr", typer.main.get_command(app))}  # fmt: skip
+        for path, command in generate._walk("mltfr", made_command(app))}  # fmt: skip
 ALONE = {"mltfr demo", "mltfr doctor", "mltfr data list", "mltfr tokens list"}
 """Commands that need nothing behind them: their name is the example."""
 ELSEWHERE = {
@@ -105,7 +105,7 @@ def test_the_help_of_every_command_has_an_example_that_parses(path: str) -> None
     assert examples, f"{path} --help has no line 'Usually: `{path} ...`'"
     words = shlex.split(examples[0])
     assert " ".join(words).startswith(path)
-    command: Any = typer.main.get_command(app)
+    command: Any = made_command(app)
     for word in path.split()[1:]:
         command = command.commands[word]
     command.make_context(path, words[len(path.split()) :], resilient_parsing=True)

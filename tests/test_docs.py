@@ -11,7 +11,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import typer
 
 import colours
 import draw
@@ -19,6 +18,7 @@ import generate
 from mltfr.cli.main import app
 from mltfr.errors import ConfigError
 from mltfr.pipeline import resolve
+from support.command_line import made_command
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
@@ -156,7 +156,7 @@ def test_there_are_commands_to_check() -> None:
 def test_every_command_exists_with_its_options(words: list[str]) -> None:
     while words[0] != "mltfr":
         words = words[1:]
-    command: Any = typer.main.get_command(app)
+    command: Any = made_command(app)
     words = words[1:]
     while words and getattr(command, "commands", None) and not words[0].startswith("-"):
         assert words[0] in command.commands

@@ -79,6 +79,7 @@ class EveryPair(PairContract):
                 "backbone": {"name": backbone, "hidden": 8, "max_length": 6},
                 "fusion": {"name": fusion, **given},
                 "tokens": {"tables": ["synthetic"], "width": 8},
+                "evaluation": {"baselines": False},
                 "training": {
                     "epochs": 2, "batch_size": 32, "advanced": {"fisher_examples": 32},
                 },

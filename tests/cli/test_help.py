@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from mltfr.cli.main import _commands, app
 from mltfr.interactions import FORMATS
 from mltfr.pipeline import RunConfig
-from support.command_line import run
+from support.command_line import made_command, run
 
 TOY = '''
 from mltfr.{room} import {base}, {base}Config, register_{kind}
@@ -121,7 +120,7 @@ def test_importing_and_asking_for_help_load_little(script: str, more: set[str]) 
     assert not (HEAVY | more) & loaded
 
 
-HELPED = [path.removeprefix("mltfr ") for path in _commands("mltfr", typer.main.get_command(app))]
+HELPED = [path.removeprefix("mltfr ") for path in _commands("mltfr", made_command(app))]
 
 
 @pytest.mark.parametrize("command", HELPED)

@@ -32,7 +32,7 @@ FIT = ("--tokens", "alpha,beta", *SMALL, "--epochs", "1")
 """What a quick fit needs beside a log and a folder."""
 
 
-_made = functools.cache(typer.main.get_command)
+made_command = functools.cache(typer.main.get_command)
 """The command with all its options, which Typer makes from their functions anew for every call."""
 
 
@@ -72,7 +72,7 @@ def here(arguments: list[str], environment: dict[str, str], out: TextIO, errors:
         with (
             patch.dict(os.environ, environment),
             patch.object(sys, "argv", ["mltfr", *arguments]),
-            patch.object(typer.main, "get_command", _made),
+            patch.object(typer.main, "get_command", made_command),
             redirect_stdout(out),
             redirect_stderr(errors),
             warnings.catch_warnings(),
