@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,12 @@ class SequentialModel(nn.Module):
     def corrects_items(self) -> bool:
         """Whether the fusion's `delta` is added to item vectors, so that they cost more than a lookup."""
         return self.fusion is not None and self.site == "items"
+
+    def with_fusion(self, fusion: Fusion) -> Self:
+        """Return a model of the same parts but for the fusion; it shares all weights."""
+        other = copy(self)
+        other._modules = {**self._modules, "fusion": fusion}
+        return other
 
     def item_vectors(self, whole: bool = False, fused: bool = True, dropped: bool = True) -> ItemVectors:
         """Return the item vectors as they are now: the one source of all that a history or a score is made of.

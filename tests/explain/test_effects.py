@@ -21,7 +21,6 @@ from mltfr.fusion.mltfr.shortlist import Choice
 from mltfr.inference import ModelScorer
 from mltfr.kernels.gathered import GatherIndex
 from mltfr.names.new_items import NewItems
-from mltfr.pipeline.constant_branch import with_fusion
 from mltfr.pipeline.models import NeuralModel
 from mltfr.tokens import TokenStore, TokenTable
 from mltfr.training import Callback
@@ -87,7 +86,7 @@ def by_hand(network: NeuralModel, fusion: MltfrFusion, part: str, module: torch.
 
     other = copy.copy(fusion)
     other._modules = {**fusion._modules, part: module}
-    scorer = ModelScorer(with_fusion(network, other))
+    scorer = ModelScorer(network.with_fusion(other))
     history = np.array([3, 5, 4], np.int32)
     return scorer.scores(scorer.queries([history]), 1, 21)[0, codes - 1].tolist()
 

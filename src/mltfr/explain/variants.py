@@ -17,7 +17,6 @@ from mltfr.fusion.mltfr.shortlist import Choice, TokenSelector
 from mltfr.fusion.tables import ByTable
 from mltfr.inference import BlendScorer, ModelScorer, Scorer
 from mltfr.inference.blend import ProbabilityScorer
-from mltfr.pipeline.constant_branch import with_fusion
 from mltfr.pipeline.models import BlendModel, Model, NeuralModel
 
 Token = tuple[str, int]
@@ -177,7 +176,7 @@ def _changed(
     filters = {name: of_filter(name, fusion.filters.of(name)) for name in fusion.widths}
     parts = {"router": of_router(fusion.router, list(fusion.widths)), "filters": ByTable(filters)}
     fusion._modules = {**fusion._modules, **parts}
-    model = with_fusion(scorer.model, fusion.eval())
+    model = scorer.model.with_fusion(fusion.eval())
     if model.corrects_items:
         return ModelScorer(model, scorer.device, fused=scorer.fused)
     other = copy(scorer)

@@ -6,8 +6,7 @@ matters for the scores.
 
 from __future__ import annotations
 
-from copy import copy
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +15,7 @@ from mltfr.fusion import Fusion, FusionInputs
 from mltfr.fusion.constant import ConstantConfig, ConstantFusion
 from mltfr.interactions import Histories, evenly_spaced
 from mltfr.interactions.collate import pad_right_aligned
-from mltfr.model import SequentialModel
 from mltfr.pipeline.models import BlendModel, Model, NeuralModel
-
-ModelT = TypeVar("ModelT", bound=SequentialModel)
 
 HISTORIES, AT_ONCE = 2048, 256
 """Training histories that the mean is taken over, at all their positions, and those of one batch."""
@@ -86,7 +82,7 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
         raise ValueError("The model has no fusion, so there is no delta to take the mean of.")
     device, hidden = model.item_embedding.weight.device, model.backbone.hidden
     listening = MeanDelta(fusion, hidden).eval()
-    heard = with_fusion(model, listening)
+    heard = model.with_fusion(listening)
     room = model.backbone.max_length - int(model.mask_token is not None)
     chosen = [histories[row] for row in evenly_spaced(len(histories), HISTORIES)]
     with torch.inference_mode():
@@ -99,11 +95,4 @@ def with_constant_delta(model: NeuralModel, histories: Histories) -> NeuralModel
         constant = ConstantFusion(ConstantConfig(), FusionInputs(hidden, model.backbone.is_causal)).to(device).eval()
         with torch.no_grad():
             constant.output.copy_(listening.mean())
-    return with_fusion(model, constant)
-
-
-def with_fusion(model: ModelT, fusion: Fusion) -> ModelT:
-    """Return a model of the same parts but for the fusion; it shares all weights."""
-    other = copy(model)
-    other._modules = {**model._modules, "fusion": fusion}
-    return other
+    return model.with_fusion(constant)
