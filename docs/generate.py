@@ -47,12 +47,12 @@ FILES = ("docs/install.md", "docs/how-to/parts.md", "docs/licences.md", "docs/re
 def config_keys() -> str:
     """Return the tables of all sections of a config file, but those of registered parts."""
     meaning = meanings(RunConfig)
-    top = [[f"`{n}`", value(f.default), allowed(f), meaning.get(n, "")]
+    top = [[f"`{n}`", value(f.default), allowed(f), meaning[n]]
            for n, f in RunConfig.model_fields.items() if not isinstance(f.default, BaseModel)]  # fmt: skip
     parts = ["Top level:", table(("key", "default", "allowed", "meaning"), top)]
     for name in ("reading", "filters", "split", "evaluation", "tokens", "names", "distillation", "training"):
         field = RunConfig.model_fields[name]
-        parts += [f"### `[{name}]`", meaning.get(name, ""), settings_table(type(field.default), f"{name}.")]
+        parts += [f"### `[{name}]`", meaning[name], settings_table(type(field.default), f"{name}.")]
     return "\n\n".join(parts)
 
 

@@ -64,16 +64,19 @@ def allowed(field: FieldInfo) -> str:
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstrings that stand below the fields of a config model and of those that it is derived from."""
+    """Return the docstrings that stand below the fields of a config model, and of those that it is derived from.
+
+    A field that is declared again without one keeps its text. Generic models have no source of their own.
+    """
     found = {}
     for kind in reversed(model.__mro__):
         if issubclass(kind, BaseModel) and kind is not BaseModel:
             (written,) = ast.parse(dedent(inspect.getsource(kind))).body
-            for field, below in pairwise(list(ast.iter_child_nodes(written))):
+            for field, below in pairwise(written.body):
                 match field, below:
                     case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                         found[name] = inspect.cleandoc(text)
-    return found
+    return {name: found[name] for name in model.model_fields if name in found}
 
 
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]]:
@@ -87,7 +90,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]]:
             yield from settings(kind, f"{prefix}{name}.")
             continue
         default = "required" if field.is_required() else value(field.get_default(call_default_factory=True))
-        yield [f"`{prefix}{name}`", default, allowed(field), meaning.get(name, "")]
+        yield [f"`{prefix}{name}`", default, allowed(field), meaning[name]]
 
 
 def settings_table(model: type[BaseModel], prefix: str = "") -> str:

@@ -16,8 +16,10 @@ import colours
 import draw
 import generate
 from mltfr.cli.main import app
+from mltfr.config import Config
 from mltfr.errors import ConfigError
 from mltfr.pipeline import resolve
+from settings_tables import meanings
 from support.command_line import made_command
 
 ROOT = Path(__file__).parents[1]
@@ -131,6 +133,27 @@ def test_verbatim_paragraphs_of_a_help_text_become_code_blocks() -> None:
 def test_every_setting_has_a_description() -> None:
     text = (ROOT / "docs" / "reference.md").read_text("utf-8")
     assert not re.findall(r"^\| `.*\|\s*\|$", text, re.MULTILINE)
+
+
+def test_a_setting_means_what_stands_below_it() -> None:
+    class First(Config):
+        """Of a model."""
+
+        a: int = 1
+        """Of a."""
+        b: int = 2  # a remark
+        # another one
+        """Of b,
+        in two lines."""
+        c: int = 3
+
+    class Second(First):
+        b: int = 4
+        """Of b again."""
+        d: int = 5
+
+    assert meanings(First) == {"a": "Of a.", "b": "Of b,\nin two lines."}
+    assert meanings(Second) == {"a": "Of a.", "b": "Of b again."}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

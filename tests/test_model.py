@@ -61,6 +61,19 @@ def test_no_fusion_equals_the_bare_backbone_to_the_bit(items: Tensor) -> None:
     assert torch.equal(sasrec(none).encode(items), sasrec().encode(items))
 
 
+@pytest.mark.parametrize("first", [None, Spy()], ids=["bare", "fused"])
+def test_another_fusion_takes_the_place_of_the_one_that_is_there(items: Tensor, first: Fusion | None) -> None:
+    model, fusion = sasrec(first), Spy()
+    before = model.encode(items)
+    other = model.with_fusion(fusion)
+    assert torch.equal(other.encode(items), sasrec(Spy()).encode(items))
+    assert fusion.seen is not None
+    assert other.fusion is fusion
+    assert other.item_embedding is model.item_embedding
+    assert model.fusion is first
+    assert torch.equal(model.encode(items), before)
+
+
 @pytest.mark.parametrize("site", [0, 1])
 def test_delta_is_added_after_the_block_at_the_site(items: Tensor, site: int) -> None:
     model = sasrec(Spy(), site)

@@ -81,9 +81,10 @@ class SequentialModel(nn.Module):
         return self.fusion is not None and self.site == "items"
 
     def with_fusion(self, fusion: Fusion) -> Self:
-        """Return a model of the same parts but for the fusion; it shares all weights."""
+        """Return a model of the same parts but for the fusion; it shares all other weights."""
         other = copy(self)
-        other._modules = {**self._modules, "fusion": fusion}
+        other._modules = dict(self._modules)
+        other.fusion = fusion
         return other
 
     def item_vectors(self, whole: bool = False, fused: bool = True, dropped: bool = True) -> ItemVectors:

@@ -60,7 +60,7 @@ def run_tests(mutation: Mutation, folder: str) -> int:
     source = Path(folder) / "src"
     shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     (source / "mltfr" / mutation.file).write_text(mutation.made_in(source), "utf-8")
-    os.environ |= {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    os.environ["PYTHONPATH"] = str(source)
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(source))
     sys.path = [path for path in sys.path if Path(path).resolve() != ROOT / "src"]

@@ -13,8 +13,9 @@ from mltfr.errors import ConfigError, closest, did_you_mean, one_of, shown
 
 
 class Config(BaseModel):
-    """A closed, immutable set of settings; `docs/reference.md` has the docstrings of its fields."""
+    """A closed, immutable set of settings; a field's docstring says what it means."""
 
+    # without `use_attribute_docstrings`: pydantic would parse the sources of all settings whenever they are imported
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     elsewhere: ClassVar[str] = ""

@@ -87,7 +87,7 @@ def compare_seeds(
     parts = variance_parts(first, second)
     variance = sum(part for part, _ in parts)
     low = high = difference
-    normal = critical = float(scipy.stats.norm.ppf((1 + confidence) / 2))
+    normal = critical = float(scipy.special.ndtri((1 + confidence) / 2))
     if variance > 0:
         samples = bootstrap_differences(first, second, draws, np.random.default_rng(seed))
         ends = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -8,6 +8,7 @@ import numpy as np
 
 from mltfr.evaluation import Evaluation
 from mltfr.evaluation.bootstrap import is_real
+from mltfr.evaluation.significance import paired_test, per_user
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,5 @@ def compare_scores(name: str, run: Evaluation | None, other: Evaluation | None, 
     """Return the paired comparison; None where one of them is, or a single user allows none."""
     if run is None or other is None or len(np.unique(run.user)) < 2:
         return None
-    from mltfr.evaluation.significance import paired_test, per_user  # slow to import
-
     test = paired_test(per_user(run, metric), per_user(other, metric))
     return ScoreDifference(name, other.metrics[metric], test.difference, test.low, test.high, test.t_test)
