@@ -20,8 +20,7 @@ Batch = tuple[Tensor, Tensor, Tensor]
 class LossContract:
     """What every loss must satisfy. A subclass sets `name`, and `settings` where it needs some.
 
-    A loss that samples draws from torch's global generator, of the CPU here; every
-    evaluation starts from one seed.
+    A loss that samples draws from torch's global generator, of the CPU here; every evaluation starts from one seed.
     """
 
     name: ClassVar[str]
