@@ -36,14 +36,14 @@ def same(recommender: Recommender, folder: Path, format: str) -> None:
 @pytest.fixture
 def traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trace the one recommender of a test for its first export, since its graph is the same in both formats."""
-    programs: list[ExportedProgram] = []
+    trace, programs = formats.trace, list[ExportedProgram]()
 
-    def trace(graph: ExportGraph) -> ExportedProgram:
-        programs.extend([] if programs else [formats_trace(graph)])
+    def trace_once(graph: ExportGraph) -> ExportedProgram:
+        if not programs:
+            programs.append(trace(graph))
         return programs[0]
 
-    formats_trace = formats.trace
-    monkeypatch.setattr(formats, "trace", trace)
+    monkeypatch.setattr(formats, "trace", trace_once)
 
 
 @pytest.mark.slow
