@@ -10,7 +10,7 @@ import torch
 
 from mltfr import Recommender
 from mltfr.errors import DataError, RunError
-from mltfr.pipeline import load_artifact
+from mltfr.pipeline import fit, load_artifact
 from mltfr.pipeline.update import update
 from mltfr.tokens import TokenStore, TokenTable
 from mltfr.training import Callback, Interrupted
@@ -123,6 +123,15 @@ def test_an_interrupted_update_ends_with_the_same_weights(arguments, tmp_path):
     assert resumed.metrics["metrics"] == whole.metrics["metrics"]
     assert not same_weights(resumed, parent)
     assert resumed.facts["rounds"] == parent.facts["rounds"]
+
+
+def test_a_run_that_had_no_time_for_round_2_goes_on_in_round_1():
+    first = StopAt(1)
+    parent = fit(Recommender(tokens=["alpha"], settings=MLTFR).config, BEFORE, callback=first, enough=first.stop)
+    assert parent.facts["rounds"] == 1
+    updated, _ = update(parent, AFTER, epochs=2)
+    assert [(record["round"], record["epoch"]) for record in updated.history] == [(1, 1), (1, 2), (1, 3)]
+    assert updated.facts["rounds"] == 1
 
 
 def test_a_finished_update_is_shown_and_another_one_refused(parent, tmp_path):

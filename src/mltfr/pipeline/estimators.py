@@ -153,6 +153,7 @@ class NeuralEstimator:
             stop=session.stop,
             enough=session.enough,
             ends=session.ends,
+            rounds=int(session.parent.facts["rounds"]) if session.parent is not None else None,
         )
         model = cast(NeuralModel, trained.model.eval())
         facts = {"rounds": trained.rounds, "best_epoch": trained.best_epoch, "parameters": count_parameters(model)}

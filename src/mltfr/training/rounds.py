@@ -80,6 +80,7 @@ def train(
     stop: Event | None = None,
     enough: Event | None = None,
     ends: Sequence[int] = (),
+    rounds: int | None = None,
 ) -> Trained:
     """Train a model through all of its fusion's rounds.
 
@@ -106,6 +107,8 @@ def train(
         enough: when set, training ends as after its last epoch, with the best weights so far; a further round is left
             out.
         ends: epoch after which each round ends, where nothing is held out to choose it by; there are as many rounds.
+        rounds: number of rounds, where training goes on from a model that may have had no time for its second one; by
+            default the fusion's.
 
     Raises:
         Interrupted: `stop` was set.
@@ -118,7 +121,7 @@ def train(
     samples = make_samples(config, model, histories, objective)
     callback.message(_samples_in_words(config, model))
     sparse = uses_sparse_updates(config, loss, model.items, taught=teacher is not None)
-    rounds = len(ends) or (model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1)
+    rounds = len(ends) or rounds or (model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1)
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())
     tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint is not None else None)
     kept = under_prefix(KEPT, tensors or {})
