@@ -82,6 +82,22 @@ def test_with_fewer_items_than_components_the_rest_is_zero() -> None:
     assert (variance < 1e-6).sum() == 16
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"kind": "moe"}, {"kind": "whitening"}, {"kind": "whitening", "whitening": "pca"}]
+)
+def test_further_items_lie_where_the_adaptor_knows_the_others(settings: dict[str, str]) -> None:
+    few, values = ITEMS + 1, torch.cat([vectors(without=(0, 4)), 5 * vectors(without=(0, 3))[1:]])
+    before, after = awake(values[:few], **settings), awake(values, **settings)
+    state = before.state_dict()
+    after.continue_from(state)
+    torch.testing.assert_close(after.vectors[:few], state["vectors"], atol=1e-4, rtol=1e-4)
+    ones = torch.ones(few, 1)
+    rows = state["there"]
+    place = torch.linalg.lstsq(torch.cat([values[:few], ones], dim=1)[rows], state["vectors"][rows]).solution
+    expected = (torch.cat([values[few:], ones[1:]], dim=1) @ place) * after.there[few:].unsqueeze(1)
+    torch.testing.assert_close(after.vectors[few:], expected, atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["linear", "whitening", "moe"])
 def test_delta_is_the_formula_of_the_item_at_the_position(kind: str) -> None:
     fusion = awake(vectors(without=(0, 4)), kind=kind, experts=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -132,6 +133,23 @@ def test_a_run_that_had_no_time_for_round_2_goes_on_in_round_1():
     updated, _ = update(parent, AFTER, epochs=2)
     assert [(record["round"], record["epoch"]) for record in updated.history] == [(1, 1), (1, 2), (1, 3)]
     assert updated.facts["rounds"] == 1
+
+
+@pytest.mark.parametrize("names", [None, {f"i{n}": f"w{n}" for n in range(20)}], ids=["alone", "with names"])
+def test_vectors_of_new_items_lie_where_those_of_the_others_lay(names, tmp_path):
+    ids, file = [*(f"i{n}" for n in range(20)), *(f"fresh-{n}" for n in range(3))], tmp_path / "vectors.parquet"
+    values = np.random.default_rng(0).normal(2, [5, 3, 2, 1], (len(ids), 4)).astype(np.float32)
+    pl.DataFrame({"item_id": ids, "vector": values}).write_parquet(file)
+    whitened = (f"fusion.vectors={file}", "fusion.kind=whitening", "fusion.whitening=pca", "tokens.width=8")
+    with_names = {"tokens": ["alpha"], "item_names": names} if names else {}
+    parent = fitted(fusion="adapter", settings=(*SMALL, *whitened), **with_names)
+    updated, _ = update(parent, AFTER, epochs=1)
+    where, known = updated.model.fusion.vectors[1:].numpy(), len(parent.split.vocabulary)
+    given = values[[ids.index(item) for item in updated.split.vocabulary.item_ids]]
+    given = np.hstack([given, np.ones((len(given), 1))])
+    there = np.linalg.lstsq(given[:known], where[:known], rcond=None)[0]
+    np.testing.assert_allclose(given[known:] @ there, where[known:], atol=1e-4)
+    assert updated.facts["tables"] == parent.facts["tables"]
 
 
 def test_a_finished_update_is_shown_and_another_one_refused(parent, tmp_path):

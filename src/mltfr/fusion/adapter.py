@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +13,7 @@ from mltfr.fusion.adaptors import LinearAdaptor, MlpAdaptor, MoeAdaptor
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
 from mltfr.fusion.init import Seeded
 from mltfr.fusion.packing import corrected_positions, pack, unpack
-from mltfr.fusion.whitening import whiten
+from mltfr.fusion.whitening import onto, whiten
 
 NO_VECTORS = "it reads item vectors, but none are named. Give a Parquet or safetensors file with --item-vectors FILE"
 
@@ -81,6 +82,13 @@ class AdapterFusion(Fusion):
             else:
                 adaptor = (LinearAdaptor if config.kind == "linear" else MlpAdaptor)(width, hidden)
         self.adaptor = adaptor
+
+    def continue_from(self, state: Mapping[str, Tensor]) -> None:
+        """Put the vectors onto the axes and the scale of fewer items, by which a fitted adaptor knows them."""
+        before = state["vectors"].to(self.vectors)                              # [I' + 1, W]
+        both = self.there[: len(before)] & state["there"].to(self.there)        # [I' + 1]
+        affine = isinstance(self.adaptor, MlpAdaptor)                           # what is whitened has axes of its own
+        self.vectors.copy_(onto(self.vectors, before, both, affine) * self.there.unsqueeze(1))
 
     def forward(self, x: Tensor, mask: Tensor, items: Tensor | None = None) -> Tensor:
         """Return `delta` `[B, L, D]`.

@@ -138,6 +138,14 @@ class Fusion(nn.Module, ABC):
                 nothing.
         """
 
+    def continue_from(self, state: Mapping[str, Tensor]) -> None:
+        """Make what a fresh fusion has of items mean what it means in a fitted one, from which training goes on.
+
+        Args:
+            state: the fitted one's, for the first of the items that this one knows; its values then take the place of
+                this one's, but for further items.
+        """
+
     def set_progress(self, steps: int) -> None:
         """Say how many optimisation steps of the round are done; anneals what has to be annealed."""
 

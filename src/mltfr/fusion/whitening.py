@@ -32,3 +32,25 @@ def whiten(vectors: Tensor, there: Tensor, kind: Literal["zca", "pca"]) -> Tenso
     result = torch.zeros_like(vectors)
     result[there] = (centred @ (turn @ axes.T if kind == "zca" else turn)).to(vectors.dtype)
     return result
+
+
+def onto(vectors: Tensor, before: Tensor, both: Tensor, affine: bool) -> Tensor:  # [I, W], [I', W], [I'] -> [I, W]
+    """Return vectors where the first of them lay before: by the linear map, or the factor, that brings these there.
+
+    The map is that of least squares; it is zero along what these do not vary in.
+
+    Args:
+        vectors: item vectors.
+        before: what the first I' of them were.
+        both: bool, those of these by which to go.
+        affine: whether they were turned and moved; otherwise they were multiplied with a number.
+    """
+    now, then = vectors[: len(before)][both].double(), before[both].double()    # [i, W] each
+    if not len(now):
+        return vectors
+    if not affine:
+        return (vectors * ((now * then).sum() / now.square().sum().clamp(min=1e-30))).to(vectors.dtype)
+    centre, there = now.mean(0), then.mean(0)                                   # [W] each
+    centred = now - centre
+    turn = torch.linalg.pinv(centred.T @ centred, rtol=SMALLEST, hermitian=True) @ (centred.T @ (then - there))
+    return ((vectors.double() - centre) @ turn + there).to(vectors.dtype)

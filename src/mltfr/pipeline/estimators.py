@@ -28,6 +28,7 @@ from mltfr.pipeline.estimator import Estimator, Fit, Session
 from mltfr.pipeline.fitted import FittedModel
 from mltfr.pipeline.inputs import Tables
 from mltfr.pipeline.models import BLEND, WEIGHTS, BlendModel, NeuralModel
+from mltfr.prefixes import under_prefix
 from mltfr.storage.progress import Progress
 from mltfr.training import (
     Checkpoint,
@@ -191,6 +192,8 @@ class NeuralEstimator:
         model = build_model(config, items, tables.tokens, tables.item_vectors, tables.names)
         weights = before.state_dict()
         add_consensus(model, weights)
+        if model.fusion is not None:
+            model.fusion.continue_from(under_prefix("fusion", weights))
         model.load_state_dict(grown(weights, model.state_dict(), len(parent.split.vocabulary)))
         model.to(self.group.device).eval()
         samples = make_samples(config.training, model, data.train_histories(), build_objective(config, items))

@@ -178,13 +178,14 @@ def read_tables(
         FetchError: one cannot be fetched, or is missing while MLTFR_OFFLINE=1.
         DataError: the file of item vectors is not usable, or an item has no vector in it; or no table spells a name.
     """
-    if config.names.are_used and texts is None and not FUSIONS.get(config.fusion.name).cls.needs_tables:
-        return Tables([], None, {})  # nobody reads them again
     if texts is not None and BASELINES.find(config.backbone.name) is not None:
         words, of_names = run_name_words(config, texts, data.vocabulary, progress)
         return Tables([], None, {"tables": [], **of_names}, words=words)
-    tokens = load_run_tables(config, progress)
-    facts: dict[str, Any] = {"tables": describe(tokens)}
+    tokens: list[PreparedTable] = []
+    facts: dict[str, Any] = {}
+    if texts is not None or not config.names.are_used or FUSIONS.get(config.fusion.name).cls.needs_tables:
+        tokens = load_run_tables(config, progress)  # else names alone did, and nobody reads them again
+        facts["tables"] = describe(tokens)
     vectors = names = None
     if isinstance(config.fusion, AdapterConfig):
         found = read_item_features(Path(config.fusion.vectors), data.vocabulary, config.fusion.missing)
