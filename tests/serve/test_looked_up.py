@@ -32,6 +32,8 @@ def search() -> ItemSearch:
         ("star nothing", []),
         ("(.*", []),
         ("  ", ["b2", "e5", "d4", "c3", "a1"]),
+        ("\u00b4", ["b2", "e5", "d4", "c3", "a1"]),  # an accent without its letter: nothing is asked for yet
+        ("\uff33tar\u3000\u24cc\u24b6rs", ["a1"]),  # letters of other kinds
     ],
 )
 def test_search(search, query, found) -> None:

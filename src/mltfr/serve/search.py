@@ -57,7 +57,7 @@ class ItemSearch:
 
 def folded(text: str) -> str:
     """Return a text as it is compared: without case, accents and white space beyond one blank."""
-    text = " ".join(text.casefold().split())
-    if text.isascii():
-        return text
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    if not text.isascii():
+        letters = unicodedata.normalize("NFKD", text.casefold())  # an accent that stands alone leaves a blank there
+        text = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return " ".join(text.casefold().split())
