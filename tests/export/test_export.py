@@ -50,6 +50,13 @@ def test_ids_come_out_as_the_run_recommends_them(recommender: Recommender, onnx:
     assert {item for item, _ in everything} == set(vocabulary[-2:])  # fewer candidates than k
 
 
+def test_ids_that_are_numbers_stand_for_their_digits(onnx: Path) -> None:
+    model = ExportedModel(onnx)
+    model.items[1], model.codes = "7", {"7": 1, "8": 2}
+    assert model.recommend([[7], np.array([7])]) == model.recommend([["7"], ["7"]])
+    assert model.recommend([["7"]], exclude=[8]) == model.recommend([["7"]], exclude=["8"])
+
+
 def test_the_example_runs_without_mltfr(onnx: Path) -> None:
     text = printed(onnx, "mltfr", "torch")
     assert f"```text\n{text}```" in (onnx / "README.md").read_text()

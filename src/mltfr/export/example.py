@@ -42,26 +42,29 @@ class ExportedModel:
 
     def recommend(
         self,
-        histories: Iterable[Iterable[str]],
-        exclude: Iterable[str] = (),
+        histories: Iterable[Iterable[str | int]],
+        exclude: Iterable[str | int] = (),
         include_seen: bool | None = None,
         k: int | None = None,
     ) -> list[list[tuple[str, float]]]:
         """Return the best items of every history and their scores, best first.
 
         Args:
-            histories: item ids, oldest first; unknown ones are skipped, and without a known one the items that were
-                most frequent in training are returned.
+            histories: item ids, oldest first, as texts or whole numbers; unknown ones are skipped, and without a known
+                one the items that were most frequent in training are returned.
             exclude: item ids that may not be recommended.
             include_seen: whether items of a history may come again; by default as the run was evaluated.
             k: items of a list, at most as many as the model returns.
         """
-        coded = [[self.codes[item] for item in history if item in self.codes] for history in histories]
-        denied = [self.codes[item] for item in exclude if item in self.codes]
+        coded = [self._coded(history) for history in histories]
+        denied = self._coded(exclude)
         again = not self.remove_seen if include_seen is None else include_seen
         items, scores = self.answer(coded, [denied if again else denied + history for history in coded])
         pairs = [zip(*row, strict=True) for row in zip(items, scores, strict=True)]
         return [[(self.items[code], score) for code, score in row if code][:k] for row in pairs]
+
+    def _coded(self, ids: Iterable[str | int]) -> list[int]:
+        return [self.codes[item] for item in map(str, ids) if item in self.codes]
 
     def answer(self, histories: Sequence[list[int]], excluded: Sequence[list[int]]) -> tuple[Lists, list[list[float]]]:
         """Return the codes and scores of the best items, for codes; 0 where there are fewer than k candidates."""
