@@ -8,8 +8,10 @@ import shutil
 import pytest
 
 from mltfr.pipeline import load_artifact
+from mltfr.pipeline.score_difference import ScoreDifference
 from mltfr.search import run
-from mltfr.search.finish import _write_best, finish
+from mltfr.search.finish import Found, _write_best, finish
+from mltfr.search.rows import Row
 from mltfr.storage.progress import SILENT
 from support.small_search import search_here, write_log
 
@@ -46,3 +48,16 @@ def test_a_search_is_over_when_leaderboard_best_run_and_findings_are_there(searc
     assert again.rows[0].name == outcome.rows[0].name
     search_here(log, copy, preset="quick", trials=0, resume=True)
     assert len(ends) == 1
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "said"),
+    [(-0.3, 1e-9, "markov is better (val"), (-0.01, 0.7, "markov is within noise of it (val")],
+)
+def test_what_is_cheaper_is_said_to_be_better_where_it_is(difference, p, said):
+    """Trials of settings are chosen among each other: a baseline may be far above all of them."""
+    best = Row("trial 0", "trial", "finished", 0.2, "best", seconds=13.0, test=0.2)
+    cheap = Row("markov", "baseline", "finished", 0.2 - difference, "cells/markov", seconds=0.2)
+    against = ScoreDifference("markov", 0.2 - difference, difference, difference - 0.02, difference + 0.02, p)
+    found = Found(best, [cheap, best], "ndcg@10", None, cheap, against, 0.1)
+    assert found.lines[2].startswith(said)

@@ -45,7 +45,8 @@ class Found:
         rows: everything that was tried, best first.
         metric: what decided.
         blended: the blend that was tried, whether it is kept or not; None where none was.
-        cheap: a row that is cheaper and within noise of the best; None where there is none.
+        cheap: a row that is far cheaper than the best and not worse but for noise; None where there is none. It may be
+            better: trials are not chosen among baselines.
         difference: of the best and that row, user by user on validation.
         popularity: the test score of popularity.
     """
@@ -72,8 +73,9 @@ class Found:
                 "choice among many, later interactions, or both. Count on the test score."
             )
         if self.cheap is not None and self.difference is not None:
+            stands = "is better" if self.difference.worse else "is within noise of it"
             said.append(
-                f"{self.cheap.name} is within noise of it (validation {metric} {self.cheap.value:.4f}, difference "
+                f"{self.cheap.name} {stands} (validation {metric} {self.cheap.value:.4f}, difference "
                 f"{self.difference.difference:+.4f} a user, {self.difference}) and took "
                 f"{duration(self.cheap.seconds)} instead of {duration(best.seconds)}. It is recommended."
             )

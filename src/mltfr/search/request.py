@@ -55,8 +55,8 @@ class Outcome:
         lines: what there is to say, the verdict first; empty where it did not come to its end.
         failures: last errors by the names of rows.
         aborted: whether it ended because of one.
-        recommended: the run folder, relative to the search's, of a run that is far cheaper than the best one and within
-            noise of it; None where there is none.
+        recommended: the run folder, relative to the search's, of a run that is far cheaper than the best one and not
+            worse but for noise; None where there is none.
         refitted: the run folder, likewise, of what was refitted; None where nothing was.
     """
 
