@@ -11,7 +11,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from mltfr.errors import ConfigError
-from mltfr.pipeline import load_artifact
+from mltfr.pipeline import RunConfig, load_artifact
+from mltfr.search.check import check_values
 from mltfr.search.tune import parse_space, tune
 from mltfr.search.work import launch_here
 from mltfr.storage.child import Ended
@@ -178,6 +179,26 @@ def test_a_planted_optimum_is_found_within_30_trials_in_9_of_10_seeds():
             best = max(best, value)
         found += best > 0.9
     assert found >= 9
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"backbone.blocks": ("x", "y")}, "backbone.blocks = x: .*valid integer"),
+        ({"backbone.hidden": (32, 33)}, "backbone.hidden = 33: .*multiple of heads"),
+        ({"backbone.dropout": Range(low=0.1, high=2)}, "backbone.dropout = 2.0: .*less than 1"),
+        ({"training.learning_rate": (0.1, -1), "backbone.blocks": (1, 2)}, "training.learning_rate = -1: .*than 0"),
+        ({"backbone.blocks": Range(low=1, high=3)}, r"backbone.blocks = 1.76: .* as in backbone.blocks=1..3:int"),
+    ],
+)
+def test_a_value_that_no_trial_can_have_is_refused_before_anything_is_fitted(log, tmp_path, space, said):
+    with pytest.raises(ConfigError, match=f"^--vary: no trial can have {said}"):
+        tune(small_request(log, trials=4), tmp_path / "out", "sasrec", "none", space, launch=launch_here)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_value_that_works_with_another_of_another_setting_is_tried():
+    check_values(RunConfig.parse({"fusion": {"name": "none"}}), {"backbone.hidden": (33, 64), "backbone.heads": (1, 2)})
 
 
 def test_what_varies_is_read():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice, product
 
 from mltfr.config import flatten, merge
 from mltfr.errors import ConfigError
 from mltfr.evaluation.metrics import split_metric
 from mltfr.interactions import Split
 from mltfr.names.vectors import item_words
+from mltfr.pipeline import RunConfig
 from mltfr.pipeline.config import EvaluationConfig
 from mltfr.pipeline.inputs import split_log
 from mltfr.pipeline.names import read_names
@@ -18,7 +20,13 @@ from mltfr.search.inputs import SearchInputs
 from mltfr.search.request import Request
 from mltfr.study.cell import Cell
 from mltfr.study.data import open_log
-from mltfr.study.settings import is_among
+from mltfr.study.settings import is_among, with_settings
+from mltfr.study.space import Range, Value
+
+BESIDE = 200
+"""Combinations of the other settings' values, at most, in which a value that does not work as they are is tried."""
+INSIDE = 0.382
+"""Where a range is tried beside its ends: at no whole number where these are a few apart."""
 
 
 def check_request(request: Request, decided: Mapping[str, str]) -> None:
@@ -49,6 +57,28 @@ def check_request(request: Request, decided: Mapping[str, str]) -> None:
             f"--metric {request.metric} is not measured ({', '.join(measured)}). Choose one of these, or add it to "
             "evaluation.metrics or evaluation.cutoffs with --set."
         )
+
+
+def check_values(config: RunConfig, space: Mapping[str, Range | tuple[Value, ...]]) -> None:
+    """Check that a trial can have every value that is searched, be it with other values of the other settings.
+
+    Args:
+        config: the settings as they are.
+        space: settings with their choices or range.
+
+    Raises:
+        ConfigError: none can have one of them.
+    """
+    tried = {key: _values(choices) for key, choices in space.items()}
+    for key, values in tried.items():
+        others = [[(other, value) for value in tried[other]] for other in tried if other != key]
+        for value in values:
+            reason = _refusal(config, {key: value})
+            if reason is not None and not _works({key: value}, config, product(*others)):
+                of_range = isinstance(space[key], Range) and isinstance(value, float)
+                whole = of_range and _refusal(config, {key: round(float(value))}) is None
+                hint = f" Whole numbers are searched with :int, as in {key}=1..3:int." if whole else ""
+                raise ConfigError(f"--vary: no trial can have {key} = {value}: {reason}.{hint}")
 
 
 def check_inputs(inputs: SearchInputs, plan: Sequence[Cell], tokens: Sequence[str]) -> Split:
@@ -89,3 +119,29 @@ def check_inputs(inputs: SearchInputs, plan: Sequence[Cell], tokens: Sequence[st
     for cell in plan:
         inputs.tables(cell.config)
     return data
+
+
+def _values(choices: Range | tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the choices, or of a range the ends and a value between them."""
+    if not isinstance(choices, Range):
+        return choices
+    if choices.whole:
+        return int(choices.low), int(choices.high)
+    return choices.low, float(f"{choices.low + INSIDE * (choices.high - choices.low):.3g}"), choices.high
+
+
+def _refusal(config: RunConfig, settings: Mapping[str, Value]) -> str | None:
+    """Return why settings with some of them replaced do not fit together; None where they do."""
+    try:
+        with_settings(config, settings, "")
+    except ConfigError as error:
+        return str(error).removeprefix(": ").rstrip(".")
+    return None
+
+
+def _works(settings: Mapping[str, Value], config: RunConfig, beside: Iterable[tuple[tuple[str, Value], ...]]) -> bool:
+    """Return whether settings work with some values of the others; also where there are too many to try them all."""
+    combinations = list(islice(beside, BESIDE + 1))
+    return len(combinations) > BESIDE or any(
+        _refusal(config, {**settings, **dict(each)}) is None for each in combinations
+    )

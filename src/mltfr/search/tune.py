@@ -12,7 +12,7 @@ from typing import Any
 from mltfr.config import merge
 from mltfr.errors import ConfigError, shown
 from mltfr.search.arms import DATA
-from mltfr.search.check import check_request
+from mltfr.search.check import check_request, check_values
 from mltfr.search.journal import Journal
 from mltfr.search.request import Outcome, Request
 from mltfr.search.rows import TRIAL, Row, finished_row
@@ -21,6 +21,7 @@ from mltfr.search.work import Work
 from mltfr.study.cell import Cell
 from mltfr.study.config import StudyConfig
 from mltfr.study.launch import Launch, launch
+from mltfr.study.plan import make_plan
 from mltfr.study.space import Range, TuningConfig, Value
 from mltfr.study.tuning import GroupTuning
 
@@ -70,6 +71,7 @@ def tune(
     check_request(request, DECIDED)
     searched = tuning_config(request, space or SPACE)
     study = tuned_study(request, backbone, fusion, searched)
+    check_values(next(cell.config for cell in make_plan(study) if cell.is_trained), searched.space)
 
     def search(work: Work, plan: Sequence[Cell], baselines: Sequence[Cell], about: str) -> str:
         (cell,) = (cell for cell in plan if cell.is_trained)
