@@ -9,13 +9,21 @@ import torch
 from torch import Tensor
 
 from mltfr.backbones.sasrec import SASRec, SASRecConfig
+from mltfr.fusion import FUSIONS, FusionInputs
+from mltfr.fusion.base import Site
+from mltfr.item_vectors import ItemVectors
 from mltfr.losses import LOSSES, Loss
 from mltfr.model import SequentialModel
+from mltfr.name_path import NamePath
 from mltfr.objectives import Objective, ObjectiveConfig
+from mltfr.testing.toy import random_table
 from mltfr.training.batch import Batch
+from mltfr.training.config import TrainingConfig
+from mltfr.training.cuda_graphs import can_capture
 from mltfr.training.step import TrainingLoss
 
 ITEMS, HIDDEN = 20, 8
+TABLES = [random_table("alpha", 80, 12)]
 VIEW = torch.tensor([[0, 4, 5], [3, 3, 9]])
 
 
@@ -96,3 +104,25 @@ def test_there_is_none_in_evaluation() -> None:
     model.eval()
     assert torch.equal(model.scoring_matrix(), model.item_embedding.weight)
     assert torch.equal(model.encode(VIEW), step("bce", False, item_dropout=0.0)[1].eval().encode(VIEW))
+
+
+@pytest.mark.parametrize(
+    ("item_dropout", "named", "site", "captured"),
+    [(0.5, True, 0, False), (0.0, True, 0, True), (0.5, False, 0, True), (0.5, True, "items", True)],
+)
+def test_a_step_that_looks_items_up_with_their_names_is_no_graph(
+    item_dropout: float, named: bool, site: Site, captured: bool
+) -> None:
+    encoder, plugged = Watched(item_dropout), FUSIONS.get("mltfr")
+    model = SequentialModel(ITEMS, encoder, plugged.cls(plugged.config(), FusionInputs(HIDDEN, True, TABLES)), site)
+    if named:
+        model.names = NamePath(torch.ones(ITEMS + 1, 4), ITEMS + 1, HIDDEN)
+    entry = LOSSES.get("cross_entropy")
+    loss = TrainingLoss(model, entry.cls(entry.config(), torch.ones(ITEMS + 1)))
+    assert can_capture(loss, TrainingConfig(), torch.device("cuda")) is captured
+    looked_up: list[int] = []
+    vectors_of = ItemVectors._changed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ItemVectors, "_changed", lambda *a: looked_up.append(len(a[1])) or vectors_of(*a))
+        loss.train()(Batch(torch.tensor([[1, 2, 3]]), torch.tensor([[4]])))
+    assert all(rows == ITEMS + 1 for rows in looked_up) is captured

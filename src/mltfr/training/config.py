@@ -38,8 +38,9 @@ class AdvancedTrainingConfig(Config):
     mltfr-reference takes all samples, in batches, as published."""
     cuda_graphs: bool = True
     """Whether steps on a CUDA device are captured as CUDA graphs, one for each of a few shapes of batch, and replayed:
-    small models train several times faster. Not with `shards`, sparse item updates, a training objective, or a fusion
-    other than mltfr, random and shuffled."""
+    small models train several times faster. Not with `shards`, sparse item updates, a training objective, a teacher, a
+    fusion other than mltfr and its controls, or a fusion with a loss with negatives at the items, or with item dropout
+    beside additive names."""
     checkpoint_seconds: float = Field(60.0, ge=0)
     """Minimum time between two checkpoints within an epoch; one is always written after an epoch."""
 
