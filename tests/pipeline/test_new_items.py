@@ -158,6 +158,8 @@ def test_a_run_without_them_says_how_to_have_them(fits: Fits) -> None:
     ({"item_names": "n.csv", "overrides": ["names.control=bag-of-words"]}, "'bag-of-words' has no tables"),
     ({"item_names": "n.csv", "fusion": "adapter", "item_vectors": "v.parquet", "tokens": "made-up"},
      "reads a vector of every item"),
+    ({"item_names": "n.csv", "fusion": "mltfr", "tokens": "made-up", "overrides": ["training.keep_rounds=true"]},
+     r"a blend keeps no vectors of items that training has not seen\. Leave out --new-items"),
 ])  # fmt: skip
 def test_settings_that_do_not_go_together(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

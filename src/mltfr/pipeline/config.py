@@ -224,6 +224,12 @@ class RunConfig(Config):
                 f"fusion '{self.fusion.name}' reads a vector of every item, and items that training has not seen have "
                 "none. Leave out --new-items, or choose another fusion."
             )
+        two = FUSIONS.get(self.fusion.name).cls.rounds_of(self.fusion) > 1
+        if self.names.new_items and self.training.keep_rounds and two:
+            raise ValueError(
+                "training.keep_rounds makes the run a blend of two rounds, and a blend keeps no vectors of items that "
+                "training has not seen. Leave out --new-items, or set training.keep_rounds = false."
+            )
         return self
 
     @model_validator(mode="after")
