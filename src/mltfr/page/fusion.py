@@ -39,6 +39,8 @@ def fusion(fitted: FittedModel) -> Section:
         values = {name: [(one or {}).get(name) for one in shares] for name in names}
         note = "Means over training positions."
         figures.append(series_figure(fitted.history, "router", "Router share", values, note))
+    elif fitted.config.backbone.name == "blend":
+        absent.append("Router shares by epoch are with the runs that were blended; a blend is not trained.")
     else:
         absent.append(f"Fusion {fitted.config.fusions} logs no router shares.")
     found = look(fitted)

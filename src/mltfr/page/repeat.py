@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mltfr.config import flatten
+from mltfr.errors import word
+from mltfr.interactions.readers.frame import MEMORY
 from mltfr.page.content import Column, Section, Table
 from mltfr.pipeline import resolve
 from mltfr.pipeline.fitted import FittedModel
@@ -26,16 +29,19 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], fingerprint: str, q
         quotes: whether to show settings that may quote ids.
     """
     facts, source = fitted.facts, str(fitted.facts.get("source", "LOG"))
-    files = manifest["files"]
-    commands, paragraphs = [f"mltfr fit {source} --config RUN/config.toml --out AGAIN"], []
+    files, log = manifest["files"], _log(source)
+    commands, paragraphs = [f"mltfr fit {log} --config RUN/config.toml --out AGAIN"], []
     if REFIT in facts:
-        commands = [f"mltfr auto {source} --out SEARCH --resume --refit"]
+        commands = [f"mltfr auto {log} --out SEARCH --resume --refit"]
         paragraphs.append(
             "The run is a refit: the command of its search, with --resume --refit, makes it where it is missing."
         )
     elif fitted.config.backbone.name == "blend":
-        members = " ".join(one["run"] for one in facts.get("blend", {}).get("members", ()))
-        commands = [f"mltfr blend {members} --out AGAIN"]
+        told = facts.get("blend", {})
+        members = told.get("members", ())
+        given = ",".join(str(one["weight"]) for one in members) if told.get("weights") == "given" else ""
+        runs = " ".join(word(one["run"]) for one in members)
+        commands = [f"mltfr blend {runs}{f' --weights {given}' if given else ''} --out AGAIN"]
     elif facts.get("chain"):
         commands.append("mltfr update AGAIN NEW_ROWS --out UPDATED")
         paragraphs.append("The run is an update: it is repeated by the fit and then its updates, in their order.")
@@ -55,6 +61,12 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], fingerprint: str, q
         "repeat", "How to repeat it", tuple(paragraphs), tuple((n, v) for n, v in known if v), tables=tuple(tables),
         commands=tuple(commands),
     )  # fmt: skip
+
+
+def _log(source: str) -> str:
+    """Return a log as it stands in a command; `LOG` for what has no name there, or several."""
+    unnamed = source == MEMORY or re.fullmatch(r".+ and [\d,]+ more", source)
+    return "LOG" if unnamed else word(source)
 
 
 def _settings(fitted: FittedModel, quotes: bool) -> Table:
