@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mltfr.errors import ConfigError
 from mltfr.serve.keys import Keys, Rate
 from mltfr.serve.log import HELD, NAME, log, start_log, write_log
+from mltfr.serve.server import check_origins
 from support.service import KEY, client_of
 
 ASKED = {"histories": [["i3", "i9"]], "k": 3}
@@ -61,6 +62,19 @@ def test_keys_of_a_file_and_of_the_environment(tmp_path, monkeypatch) -> None:
         assert "schlüssel" not in str(error.value)
     with pytest.raises(ConfigError, match="cannot be read"):
         Keys.read(tmp_path / "nothing")
+
+
+def test_a_file_of_keys_may_begin_with_a_byte_order_mark(tmp_path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"# of the shop\n{KEY}\n", encoding="utf-8-sig")
+    assert Keys.read(path).who({b"x-api-key": KEY.encode()}) == 0
+
+
+def test_an_origin_that_no_browser_sends_is_refused() -> None:
+    check_origins(["https://shop.example", "http://127.0.0.1:3000", "http://[::1]:8080", "*", "null"])
+    for wrong in ("https://shop.example/", "https://shop.example/page", "shop.example", "https://Shop.example", ""):
+        with pytest.raises(ConfigError, match=r"^--cors '.*' is no origin\. Expected one as browsers send it"):
+            check_origins([wrong])
 
 
 def test_each_key_has_its_rate(run) -> None:

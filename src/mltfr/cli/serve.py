@@ -108,7 +108,7 @@ def serve(
     from mltfr.serve.keys import Keys
     from mltfr.serve.options import ServiceOptions
     from mltfr.serve.process import check_run, run_service
-    from mltfr.serve.server import check_address
+    from mltfr.serve.server import check_address, check_origins
 
     names = dict(item_names(add_names).table.iter_rows()) if add_names is not None else None
     if check:
@@ -116,6 +116,7 @@ def serve(
         return
     keys = Keys.read(api_key_file)
     check_address(host, keys, no_key)
+    check_origins(cors or [])
     options = ServiceOptions(
         max_batch=max_batch, queue=queue, timeout=timeout, max_body=max_body, max_k=max_k, max_histories=max_histories,
         interactions=max_interactions, rate=rate, drain=drain, grace=grace,

@@ -41,7 +41,7 @@ class Keys:
         if file is not None:
             source = str(file)
             try:
-                keys = [line.strip() for line in file.read_text("utf-8").splitlines()]
+                keys = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
             except (OSError, UnicodeError) as error:
                 raise ConfigError(f"{source}: cannot be read. Give a text file with one API key a line.") from error
             keys = [key for key in keys if key and not key.startswith("#")]

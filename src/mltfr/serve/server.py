@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
@@ -17,7 +18,7 @@ from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mltfr.errors import ConfigError, OutputError
+from mltfr.errors import ConfigError, OutputError, shown
 from mltfr.serve.keys import Keys
 from mltfr.serve.log import log, write_log
 from mltfr.serve.service import Service
@@ -38,6 +39,20 @@ def check_address(host: str, keys: Keys, open_to_all: bool) -> None:
         f"--host {host} lets others reach the service, and there is no API key. Set one (--api-key-file FILE, or the "
         "variable MLTFR_API_KEY), leave --host out, or say that none is needed: --no-key."
     )
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Refuse what no browser sends as an origin, which would let no page in.
+
+    Raises:
+        ConfigError: one has a path, capitals, or no scheme.
+    """
+    for origin in origins:
+        if origin not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+", origin):
+            raise ConfigError(
+                f"--cors {shown(origin)} is no origin. Expected one as browsers send it, in small letters and without "
+                "a path or a slash behind it, as in https://shop.example."
+            )
 
 
 def is_loopback(host: str) -> bool:
