@@ -14,6 +14,8 @@ from mltfr.errors import DataError, RunError
 from mltfr.pipeline import fit, load_artifact
 from mltfr.pipeline.update import update
 from mltfr.tokens import TokenStore, TokenTable
+from mltfr.tokens.prepare import ARITHMETIC
+from mltfr.tokens.table_files import digest_json
 from mltfr.training import Callback, Interrupted
 from mltfr.training.warm_start import grown
 from support.stopping import StopAt
@@ -133,6 +135,30 @@ def test_a_run_that_had_no_time_for_round_2_goes_on_in_round_1():
     updated, _ = update(parent, AFTER, epochs=2)
     assert [(record["round"], record["epoch"]) for record in updated.history] == [(1, 1), (1, 2), (1, 3)]
     assert updated.facts["rounds"] == 1
+
+
+def test_training_does_not_go_on_with_another_table_of_the_same_name():
+    def put(seed):
+        values = np.random.default_rng(seed).normal(size=(30, 10)).astype(np.float32)
+        TokenStore().put(TokenTable("replaced", values, tuple(f"w{n}" for n in range(30))))
+
+    put(1)
+    parent = fitted(fusion="mltfr", tokens=["replaced"], settings=MLTFR)
+    put(2)
+    with pytest.raises(RunError, match="fitted with another token table 'replaced' than the store has"):
+        update(parent, AFTER, epochs=1)
+    assert update(parent, AFTER)[0].metrics
+
+
+def test_a_table_that_another_machine_has_rounded_otherwise_is_the_same(monkeypatch):
+    parent = fitted(fusion="mltfr", tokens=["alpha"], settings=MLTFR)
+    (table,) = parent.facts["tables"]
+    provenance = TokenStore().provenance("alpha")
+    content = [provenance["sha256"], provenance["vocabulary_sha256"]]
+    key = digest_json({"arithmetic": ARITHMETIC, "content": content, **table["settings"]})
+    other = {**table, "sha256": "0" * 64, "fingerprint": digest_json([key, "0" * 64, table["vocabulary_sha256"]])}
+    monkeypatch.setitem(parent.facts, "tables", [other])
+    assert update(parent, AFTER, epochs=1)[0].facts["tables"] == [table]
 
 
 @pytest.mark.parametrize("names", [None, {f"i{n}": f"w{n}" for n in range(20)}], ids=["alone", "with names"])

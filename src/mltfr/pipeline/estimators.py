@@ -30,6 +30,8 @@ from mltfr.pipeline.inputs import Tables
 from mltfr.pipeline.models import BLEND, WEIGHTS, BlendModel, NeuralModel
 from mltfr.prefixes import under_prefix
 from mltfr.storage.progress import Progress
+from mltfr.tokens import TokenStore
+from mltfr.tokens.origin import is_made_from
 from mltfr.training import (
     Checkpoint,
     Interrupted,
@@ -183,8 +185,13 @@ class NeuralEstimator:
     def _warm_start(
         self, parent: FittedModel, data: Split, tables: Tables, shard: Shard | None, progress: Progress
     ) -> Checkpoint:
-        """Return the checkpoint from which training goes on from a fitted model; data may hold more items."""
+        """Return the checkpoint from which training goes on from a fitted model; data may hold more items.
+
+        Raises:
+            RunError: the token tables of the store are not those of the fit.
+        """
         config, items = self.config, len(data.vocabulary)
+        _check_same_tables(parent.facts, tables.facts)
         before = parent.model
         if isinstance(before, BlendModel):
             progress.message("training goes on from the last round's model alone, and the one before is left out")
@@ -233,6 +240,18 @@ class NeuralEstimator:
         )
         scorer = ModelScorer(model, model.item_embedding.weight.device)
         return dict(evaluate(scorer, data, "validation", protocol, progress=progress, shard=shard).metrics)
+
+
+def _check_same_tables(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Check that a fusion goes on with the token tables that it was trained on, by what a manifest says of both."""
+    store, fitted = TokenStore(), {table["name"]: table for table in before.get("tables", ())}
+    for table in now.get("tables", ()):
+        name, own = table["name"], fitted.get(table["name"], table)
+        if own["fingerprint"] != table["fingerprint"] and not is_made_from(own, store.provenance(name)):
+            raise RunError(
+                f"The run was fitted with another token table '{name}' than the store has, so that training cannot go "
+                "on. Import that one again, fit anew, or update without epochs."
+            )
 
 
 def make_estimator(config: RunConfig) -> Estimator:

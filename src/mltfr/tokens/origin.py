@@ -25,9 +25,20 @@ def origin_of(table: Mapping[str, Any], store: TokenStore) -> dict[str, Any] | N
         store: where the tables of this machine are.
     """
     for provenance in _candidates(str(table.get("name")), store):
-        if _fingerprint(table, [provenance.get("sha256"), provenance.get("vocabulary_sha256")]) == table["fingerprint"]:
+        if is_made_from(table, provenance):
             return provenance
     return None
+
+
+def is_made_from(table: Mapping[str, Any], provenance: Mapping[str, Any]) -> bool:
+    """Return whether a run's prepared table was made from a table of this provenance, on whatever machine.
+
+    Args:
+        table: what the run's manifest says of it, see `describe`.
+        provenance: what a store says of a table.
+    """
+    content = [provenance.get("sha256"), provenance.get("vocabulary_sha256")]
+    return _fingerprint(table, content) == table["fingerprint"]
 
 
 def _candidates(name: str, store: TokenStore) -> Iterator[dict[str, Any]]:
