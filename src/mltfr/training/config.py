@@ -34,8 +34,8 @@ class AdvancedTrainingConfig(Config):
     negatives, and no weight decay). auto is sparse where possible, from 100,000 items on."""
     fisher_examples: int = Field(2048, ge=1)
     """Maximum number of training samples from which the Fisher information is estimated between the rounds: one for 50
-    that round 1 has trained on, and at least 32; on a CPU that takes about a tenth of the round or less. Fusion
-    mltfr-reference takes all samples, in batches, as published."""
+    that round 1 has trained on (with `fusion.site = "items"`, one for 10 of its steps), and at least 32; on a CPU that
+    takes about a tenth of the round or less. Fusion mltfr-reference takes all samples, in batches, as published."""
     cuda_graphs: bool = True
     """Whether steps on a CUDA device are captured as CUDA graphs, one for each of a few shapes of batch, and replayed:
     small models train several times faster. Not with `shards`, sparse item updates, a training objective, a teacher, a
@@ -78,7 +78,8 @@ class TrainingConfig(Config):
     """Validation metric that chooses the best epoch: `hr`, `ndcg`, `mrr`, `recall`, `precision` or `map`, with any
     cutoff."""
     validation_examples: int | None = Field(None, ge=1)
-    """Validation examples used to choose the epoch, drawn once; all of them if not given."""
+    """Validation examples that choose the epoch (with `evaluation.average = "users"`, users), drawn once; all if not
+    given."""
     batch_size: int = Field(256, ge=1)
     """Samples in a batch; with windows it counts their targets, so that a batch has an eighth as many windows."""
     shards: int = Field(1, ge=1)
