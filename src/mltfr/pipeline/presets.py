@@ -13,7 +13,7 @@ from mltfr.config import flatten, load_toml, merge, parse_overrides, with_names
 from mltfr.config.registry import Registry, lookup
 from mltfr.errors import ConfigError, MltfrWarning, one_of, shown
 from mltfr.fusion import FUSIONS, Fusion
-from mltfr.names.config import NamesConfig
+from mltfr.names.config import OF_WORDS, NamesConfig
 from mltfr.pipeline.config import Preset, RunConfig
 from mltfr.pipeline.upgrade import refuse_former_names
 
@@ -22,6 +22,8 @@ DEFAULT = "default"
 REGISTRIES: dict[str, tuple[Registry[Any, Any], ...]] = {"backbone": (BACKBONES, BASELINES), "fusion": (FUSIONS,)}
 OF_TRAINING = ("loss", "objective", "training")
 """Settings that mean nothing to a baseline, but for the next one."""
+NO_WORDS = ("random", "bag-of-words")
+"""Controls of names that leave the words of items as they are."""
 JUDGED_BY = "training.metric"
 """The setting of training by which a baseline is judged too, see `RunConfig.judged_by`."""
 
@@ -152,11 +154,18 @@ def _check_kinds(settings: Settings) -> None:
 
 def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
     """Warn of flags and overrides that mean nothing to a baseline."""
-    given = [key for layer in layers for key in flatten(layer) if key != JUDGED_BY]
+    given = {key: value for layer in layers for key, value in flatten(layer).items() if key != JUDGED_BY}
     idle = [key for key in given if key.partition(".")[0] in OF_TRAINING]
+    idle += [key for key, value in given.items() if key.startswith("names.") and _tells_no_words(key, value)]
     if idle:
         text = f"the baseline '{baseline}' is fitted in one pass, so these have no meaning with it: {', '.join(idle)}."
         warnings.warn(text, MltfrWarning, stacklevel=3)
+
+
+def _tells_no_words(key: str, value: Any) -> bool:
+    """Return whether a setting of names does not say which words items have, which is all that a baseline reads."""
+    name = key.removeprefix("names.")
+    return name not in (*OF_WORDS, "use", "new_items", "control") or (name == "control" and value in NO_WORDS)
 
 
 def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:
