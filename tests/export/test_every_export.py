@@ -84,6 +84,7 @@ def test_bert4rec_with_cosines_answers_the_same_in_torch(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("traced_once")
 def test_a_blend_of_networks_answers_the_same(tmp_path: Path) -> None:
     """Of one that reads the longest history of a batch, and one that reads its whole window."""
     blend = Recommender.blend([fitted(), fitted("fmlp-rec")], [0.4, 0.6], callback=Callback())

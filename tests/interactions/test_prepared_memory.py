@@ -57,8 +57,8 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     sizes = [write_log(tmp_path / name, rows) for name, rows in (("small", 200_000), ("large", 800_000))]
     more = sizes[1] - sizes[0]
     small = peak(tmp_path / "small", tmp_path / "small-set")
-    tries = (tmp_path / f"large-set-{number}" for number in range(3))  # what an allocator keeps between pieces varies
-    large = min(peak(tmp_path / "large", folder) for folder in tries)
     assert more > 50e6
-    assert large - small < more / 3
+    peaks = (peak(tmp_path / "large", tmp_path / f"large-set-{number}") for number in range(3))
+    large = next((found for found in peaks if found - small < more / 3), None)  # what an allocator keeps varies
+    assert large is not None
     assert peak(tmp_path / "large") - large > more  # reading the log whole does take it
