@@ -122,7 +122,10 @@ def test_labels_that_read_alike_have_different_names():
     ({"trials": 3}, "unknown setting 'trials'"),
     ({"tuning": {"trials": 3, "space": {"training.epochs": [1, 2]}}}, "'training.epochs' may not be tuned"),
     ({"tuning": {"trials": 3, "space": {"fusion.name": ["a", "b"]}}}, "'fusion.name' may not be tuned"),
-    ({"tuning": {"trials": 3, "space": {"backbone.widht": [1, 2]}}}, "no cell of the study has a setting"),
+    ({"tuning": {"trials": 3, "space": {"backbone.widht": [1, 2]}}},
+     r"There is no setting 'backbone.widht' to search. .*See docs"),
+    ({"tuning": {"trials": 3, "space": {"backbone.hiden": [1, 2]}}}, r"Did you mean 'backbone.hidden'\?"),
+    ({"tuning": {"trials": 3, "space": {"fusion.dropout": [0.1, 0.2]}}}, "'fusion.dropout' has no value.*--set fusion"),
     ({"tuning": {"trials": 3, "space": {"backbone.dropout": [0.1]}}}, "at least two choices"),
     ({"tuning": {"trials": 3, "space": {"backbone.dropout": {"low": 0.5, "high": 0.1}}}}, "must lie below high"),
 ])  # fmt: skip

@@ -10,7 +10,7 @@ from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
 from mltfr.config import flatten, merge
 from mltfr.config.registry import Registry
-from mltfr.errors import ConfigError
+from mltfr.errors import ConfigError, did_you_mean
 from mltfr.fusion import FUSIONS
 from mltfr.names.config import NamesConfig
 from mltfr.pipeline import resolve
@@ -196,6 +196,15 @@ def _check_same(cells: list[Cell]) -> None:
 
 
 def _check_space(study: StudyConfig, cells: list[Cell]) -> None:
-    for key in study.tuning.space if study.tuning is not None else ():
-        if not any(flatten(cell.config.model_dump(mode="json")).get(key) is not None for cell in cells):
-            raise ConfigError(f"[tuning.space]: no cell of the study has a setting '{key}'. See docs/reference.md.")
+    space = study.tuning.space if study.tuning is not None else {}
+    known = [flatten(cell.config.model_dump(mode="json")) for cell in cells] if space else []
+    for key in space:
+        values = [settings[key] for settings in known if key in settings]
+        if not values:
+            meant = did_you_mean(key, {name for settings in known for name in settings})
+            raise ConfigError(f"There is no setting '{key}' to search.{meant} See docs/reference.md.")
+        if all(value is None for value in values):
+            raise ConfigError(
+                f"'{key}' has no value, and a search begins with the settings as they are. Give it one to begin with: "
+                f"in [settings] of a study, or with --set {key}=VALUE."
+            )
