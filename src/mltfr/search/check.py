@@ -23,7 +23,7 @@ from mltfr.study.data import open_log
 from mltfr.study.settings import is_among, with_settings
 from mltfr.study.space import Range, Value
 
-BESIDE = 200
+MOST_COMBINATIONS = 200
 """Combinations of the other settings' values, at most, in which a value that does not work as they are is tried."""
 INSIDE = 0.382
 """Where a range is tried beside its ends: at no whole number where these are a few apart."""
@@ -141,7 +141,7 @@ def _refusal(config: RunConfig, settings: Mapping[str, Value]) -> str | None:
 
 def _works(settings: Mapping[str, Value], config: RunConfig, beside: Iterable[tuple[tuple[str, Value], ...]]) -> bool:
     """Return whether settings work with some values of the others; also where there are too many to try them all."""
-    combinations = list(islice(beside, BESIDE + 1))
-    return len(combinations) > BESIDE or any(
+    combinations = list(islice(beside, MOST_COMBINATIONS + 1))
+    return len(combinations) > MOST_COMBINATIONS or any(
         _refusal(config, {**settings, **dict(each)}) is None for each in combinations
     )
