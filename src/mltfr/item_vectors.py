@@ -19,8 +19,8 @@ class ItemVectors:
     """The item vectors of one training step, or of a model whose weights stay as they are.
 
     They are the rows of an item embedding, or what a chain of changes makes of them. Whoever reads them within a step
-    reads the same ones: what is random in a change is drawn before. But a fusion that corrects items draws its dropout
-    and noise whenever it is asked: once with `whole`, else at every look-up.
+    reads the same ones, since what is random in a change is drawn before; but for the dropout and noise of a fusion
+    that corrects items, which are drawn at every look-up unless `whole`.
 
     Args:
         item_embedding: `[R, D]`, row 0 for padding; whatever else there is a row for has a code as well.

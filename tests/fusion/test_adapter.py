@@ -98,6 +98,14 @@ def test_further_items_lie_where_the_adaptor_knows_the_others(settings: dict[str
     torch.testing.assert_close(after.vectors[few:], expected, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["linear", "whitening"])
+def test_training_does_not_go_on_with_the_vectors_of_another_file(kind: str) -> None:
+    few, values = awake(vectors(), kind=kind), vectors()
+    for others in (torch.randn(values.shape, generator=torch.Generator().manual_seed(1)), values[:, :-1]):
+        with pytest.raises(ConfigError, match="does not hold the vectors that the run was fitted with"):
+            awake(others * (values != 0).any(1, keepdim=True), kind=kind).continue_from(few.state_dict())
+
+
 @pytest.mark.parametrize("kind", ["linear", "whitening", "moe"])
 def test_delta_is_the_formula_of_the_item_at_the_position(kind: str) -> None:
     fusion = awake(vectors(without=(0, 4)), kind=kind, experts=3)

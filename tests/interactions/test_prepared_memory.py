@@ -58,7 +58,8 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
     more = sizes[1] - sizes[0]
     small = peak(tmp_path / "small", tmp_path / "small-set")
     assert more > 50e6
-    peaks = (peak(tmp_path / "large", tmp_path / f"large-set-{number}") for number in range(3))
-    large = next((found for found in peaks if found - small < more / 3), None)  # what an allocator keeps varies
-    assert large is not None
-    assert peak(tmp_path / "large") - large > more  # reading the log whole does take it
+    large = [peak(tmp_path / "large", tmp_path / "large-set-0")]
+    while min(large) - small >= more / 3 and len(large) < 3:  # what an allocator keeps between pieces varies
+        large.append(peak(tmp_path / "large", tmp_path / f"large-set-{len(large)}"))
+    assert min(large) - small < more / 3
+    assert peak(tmp_path / "large") - min(large) > more  # reading the log whole does take it

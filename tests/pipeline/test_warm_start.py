@@ -145,7 +145,7 @@ def test_training_does_not_go_on_with_another_table_of_the_same_name():
     put(1)
     parent = fitted(fusion="mltfr", tokens=["replaced"], settings=MLTFR)
     put(2)
-    with pytest.raises(RunError, match="fitted with another token table 'replaced' than the store has"):
+    with pytest.raises(RunError, match="'replaced' in the store is not the one that the run was"):
         update(parent, AFTER, epochs=1)
     assert update(parent, AFTER)[0].metrics
 

@@ -72,7 +72,17 @@ def test_a_file_of_keys_may_begin_with_a_byte_order_mark(tmp_path) -> None:
 
 def test_an_origin_that_no_browser_sends_is_refused() -> None:
     check_origins(["https://shop.example", "http://127.0.0.1:3000", "http://[::1]:8080", "*", "null"])
-    for wrong in ("https://shop.example/", "https://shop.example/page", "shop.example", "https://Shop.example", ""):
+    check_origins(["chrome-extension://abcdef", "safari-web-extension://2A0A1F5A-0B", "capacitor://localhost"])
+    for wrong in (
+        "https://shop.example/",
+        "https://shop.example/page",
+        "shop.example",
+        "https://Shop.example",
+        "",
+        "https://*.shop.example",
+        "https://shop.example:443",
+        "https://a.example,b.example",
+    ):
         with pytest.raises(ConfigError, match=r"^--cors '.*' is no origin\. Expected one as browsers send it"):
             check_origins([wrong])
 

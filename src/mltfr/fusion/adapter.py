@@ -13,8 +13,10 @@ from mltfr.fusion.adaptors import LinearAdaptor, MlpAdaptor, MoeAdaptor
 from mltfr.fusion.base import Fusion, FusionConfig, FusionInputs, register_fusion
 from mltfr.fusion.init import Seeded
 from mltfr.fusion.packing import corrected_positions, pack, unpack
-from mltfr.fusion.whitening import onto, whiten
+from mltfr.fusion.whitening import map_onto, whiten
 
+OTHERS = 0.01
+"""Share of the vectors of a fit, by length, by which those of the same items may differ where training goes on."""
 NO_VECTORS = "it reads item vectors, but none are named. Give a Parquet or safetensors file with --item-vectors FILE"
 
 
@@ -69,7 +71,8 @@ class AdapterFusion(Fusion):
             raise ConfigError(f"fusion 'adapter': {NO_VECTORS}.")
         vectors = inputs.item_vectors.float()                                   # [I + 1, W]
         there = (vectors != 0).any(1)                                           # [I + 1]
-        if config.kind == "whitening":
+        self.whitened = config.kind == "whitening"
+        if self.whitened:
             vectors = whiten(vectors, there, config.whitening)
         square = vectors[there].square().mean() if there.any() else vectors.new_ones(())
         self.register_buffer("vectors", vectors / square.clamp(min=1e-30).sqrt())
@@ -84,11 +87,25 @@ class AdapterFusion(Fusion):
         self.adaptor = adaptor
 
     def continue_from(self, state: Mapping[str, Tensor]) -> None:
-        """Put the vectors onto the axes and the scale of fewer items, by which a fitted adaptor knows them."""
+        """Put the vectors onto the axes and the scale of fewer items, by which a fitted adaptor knows them.
+
+        Raises:
+            ConfigError: those of the fit were others.
+        """
         before = state["vectors"].to(self.vectors)                              # [I' + 1, W]
-        both = self.there[: len(before)] & state["there"].to(self.there)        # [I' + 1]
-        affine = isinstance(self.adaptor, MlpAdaptor)                           # what is whitened has axes of its own
-        self.vectors.copy_(onto(self.vectors, before, both, affine) * self.there.unsqueeze(1))
+        known = self.there[: len(before)] & state["there"].to(self.there)       # [I' + 1]
+        same = before.shape[1] == self.vectors.shape[1]
+        if same:
+            vectors = map_onto(self.vectors, before, known, affine=self.whitened)
+            wrong = (vectors[: len(before)] - before)[known]
+            same = bool(wrong.norm() <= OTHERS * before[known].norm())
+        if not same:
+            raise ConfigError(
+                "fusion 'adapter': the file of item vectors does not hold the vectors that the run was fitted with, so "
+                "that training cannot go on. Give the former file, with new items added, fit anew, or update without "
+                "epochs."
+            )
+        self.vectors.copy_(vectors * self.there.unsqueeze(1))
 
     def forward(self, x: Tensor, mask: Tensor, items: Tensor | None = None) -> Tensor:
         """Return `delta` `[B, L, D]`.

@@ -139,11 +139,14 @@ class Fusion(nn.Module, ABC):
         """
 
     def continue_from(self, state: Mapping[str, Tensor]) -> None:
-        """Make what a fresh fusion has of items mean what it means in a fitted one, from which training goes on.
+        """Bring what a new fusion holds of every item into the coordinates of a fitted one, before its weights come.
 
         Args:
-            state: the fitted one's, for the first of the items that this one knows; its values then take the place of
-                this one's, but for further items.
+            state: `state_dict` of the fitted fusion, whose items are the first ones here. Its rows are loaded then;
+                those of further items stay as they are set here.
+
+        Raises:
+            ConfigError: the two cannot be brought together.
         """
 
     def set_progress(self, steps: int) -> None:

@@ -34,7 +34,7 @@ def whiten(vectors: Tensor, there: Tensor, kind: Literal["zca", "pca"]) -> Tenso
     return result
 
 
-def onto(vectors: Tensor, before: Tensor, both: Tensor, affine: bool) -> Tensor:  # [I, W], [I', W], [I'] -> [I, W]
+def map_onto(vectors: Tensor, before: Tensor, known: Tensor, affine: bool) -> Tensor:  # [I, W], [I', W], [I'] -> [I, W]
     """Return vectors where the first of them lay before: by the linear map, or the factor, that brings these there.
 
     The map is that of least squares; it is zero along what these do not vary in.
@@ -42,15 +42,15 @@ def onto(vectors: Tensor, before: Tensor, both: Tensor, affine: bool) -> Tensor:
     Args:
         vectors: item vectors.
         before: what the first I' of them were.
-        both: bool, those of these by which to go.
-        affine: whether they were turned and moved; otherwise they were multiplied with a number.
+        known: bool, those of these by which to go.
+        affine: whether they were turned and moved; otherwise they were multiplied by a number.
     """
-    now, then = vectors[: len(before)][both].double(), before[both].double()    # [i, W] each
+    now, then = vectors[: len(before)][known].double(), before[known].double()  # [i, W] each
     if not len(now):
         return vectors
     if not affine:
         return (vectors * ((now * then).sum() / now.square().sum().clamp(min=1e-30))).to(vectors.dtype)
-    centre, there = now.mean(0), then.mean(0)                                   # [W] each
+    centre, centre_then = now.mean(0), then.mean(0)                             # [W] each
     centred = now - centre
-    turn = torch.linalg.pinv(centred.T @ centred, rtol=SMALLEST, hermitian=True) @ (centred.T @ (then - there))
-    return ((vectors.double() - centre) @ turn + there).to(vectors.dtype)
+    turn = torch.linalg.pinv(centred.T @ centred, rtol=SMALLEST, hermitian=True) @ (centred.T @ (then - centre_then))
+    return ((vectors.double() - centre) @ turn + centre_then).to(vectors.dtype)

@@ -29,10 +29,11 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], fingerprint: str, q
         quotes: whether to show settings that may quote ids.
     """
     facts, source = fitted.facts, str(fitted.facts.get("source", "LOG"))
-    files, log = manifest["files"], _log(source)
-    commands, paragraphs = [f"mltfr fit {log} --config RUN/config.toml --out AGAIN"], []
+    files, paragraphs = manifest["files"], list[str]()
+    sources = [*(str(run.get("source")) for run in facts.get("chain", ())), source]  # of the first run, then new rows
+    logs = [_log(each) for each in sources]
     if REFIT in facts:
-        commands = [f"mltfr auto {log} --out SEARCH --resume --refit"]
+        commands = [f"mltfr auto {logs[0]} --out SEARCH --resume --refit"]
         paragraphs.append(
             "The run is a refit: the command of its search, with --resume --refit, makes it where it is missing."
         )
@@ -42,9 +43,15 @@ def repeat(fitted: FittedModel, manifest: Mapping[str, Any], fingerprint: str, q
         given = ",".join(str(one["weight"]) for one in members) if told.get("weights") == "given" else ""
         runs = " ".join(word(one["run"]) for one in members)
         commands = [f"mltfr blend {runs}{f' --weights {given}' if given else ''} --out AGAIN"]
-    elif facts.get("chain"):
-        commands.append("mltfr update AGAIN NEW_ROWS --out UPDATED")
-        paragraphs.append("The run is an update: it is repeated by the fit and then its updates, in their order.")
+    else:
+        commands = [f"mltfr fit {logs[0]} --config RUN/config.toml --out AGAIN"]
+    if facts.get("chain"):
+        folders = ["AGAIN", *(f"UPDATED{number}" for number in range(1, len(logs)))]
+        commands += [f"mltfr update {folders[n]} {logs[n + 1]} --out {folders[n + 1]}" for n in range(len(logs) - 1)]
+        paragraphs.append(
+            "The run is an update: it is repeated by its first run and then its updates, in their order, with the "
+            "settings of that first run, and --epochs where an update trained on."
+        )
     paragraphs.append("With the same packages on the same machine the weights are the same to the bit.")
     known = [
         ("mltfr", str(facts.get("mltfr", ""))),

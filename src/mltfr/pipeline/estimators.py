@@ -249,8 +249,8 @@ def _check_same_tables(before: Mapping[str, Any], now: Mapping[str, Any]) -> Non
         name, own = table["name"], fitted.get(table["name"], table)
         if own["fingerprint"] != table["fingerprint"] and not is_made_from(own, store.provenance(name)):
             raise RunError(
-                f"The run was fitted with another token table '{name}' than the store has, so that training cannot go "
-                "on. Import that one again, fit anew, or update without epochs."
+                f"Token table '{name}' in the store is not the one that the run was fitted with, so that training "
+                "cannot go on. Import the former one under this name again, fit anew, or update without epochs."
             )
 
 

@@ -155,11 +155,12 @@ def _check_kinds(settings: Settings) -> None:
 def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
     """Warn of flags and overrides that mean nothing to a baseline."""
     given = {key: value for layer in layers for key, value in flatten(layer).items() if key != JUDGED_BY}
-    idle = [key for key in given if key.partition(".")[0] in OF_TRAINING]
-    idle += [key for key, value in given.items() if key.startswith("names.") and _tells_no_words(key, value)]
-    if idle:
-        text = f"the baseline '{baseline}' is fitted in one pass, so these have no meaning with it: {', '.join(idle)}."
-        warnings.warn(text, MltfrWarning, stacklevel=3)
+    of_training = [key for key in given if key.partition(".")[0] in OF_TRAINING]
+    of_names = [key for key, value in given.items() if key.startswith("names.") and _tells_no_words(key, value)]
+    for why, idle in (("is fitted in one pass", of_training), ("reads the words of names alone", of_names)):
+        if idle:
+            text = f"the baseline '{baseline}' {why}, so these have no meaning with it: {', '.join(idle)}."
+            warnings.warn(text, MltfrWarning, stacklevel=3)
 
 
 def _tells_no_words(key: str, value: Any) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, product
+from collections.abc import Mapping, Sequence
+
+from pydantic import ValidationError
 
 from mltfr.config import flatten, merge
 from mltfr.errors import ConfigError
@@ -23,10 +24,10 @@ from mltfr.study.data import open_log
 from mltfr.study.settings import is_among, with_settings
 from mltfr.study.space import Range, Value
 
-MOST_COMBINATIONS = 200
-"""Combinations of the other settings' values, at most, in which a value that does not work as they are is tried."""
-INSIDE = 0.382
-"""Where a range is tried beside its ends: at no whole number where these are a few apart."""
+INSIDE = 0.381966
+"""Where a range is tried between its ends: at no whole number, where these are whole and not a million apart."""
+WHOLE = "valid integer"
+"""What pydantic says of a number that should have been a whole one."""
 
 
 def check_request(request: Request, decided: Mapping[str, str]) -> None:
@@ -60,25 +61,25 @@ def check_request(request: Request, decided: Mapping[str, str]) -> None:
 
 
 def check_values(config: RunConfig, space: Mapping[str, Range | tuple[Value, ...]]) -> None:
-    """Check that a trial can have every value that is searched, be it with other values of the other settings.
+    """Check that every setting that is searched allows its values; whether they fit together, only trials tell.
 
     Args:
         config: the settings as they are.
         space: settings with their choices or range.
 
     Raises:
-        ConfigError: none can have one of them.
+        ConfigError: a setting does not allow a choice, an end of its range, or numbers that are not whole.
     """
-    tried = {key: _values(choices) for key, choices in space.items()}
-    for key, values in tried.items():
-        others = [[(other, value) for value in tried[other]] for other in tried if other != key]
-        for value in values:
-            reason = _refusal(config, {key: value})
-            if reason is not None and not _works({key: value}, config, product(*others)):
-                of_range = isinstance(space[key], Range) and isinstance(value, float)
-                whole = of_range and _refusal(config, {key: round(float(value))}) is None
+    for key, choices in space.items():
+        for value in _tried(choices):
+            try:
+                with_settings(config, {key: value}, "--vary")
+            except ConfigError as error:
+                if not _is_of_one_setting(error):  # it does not fit the others, which may vary as well
+                    continue
+                whole = isinstance(choices, Range) and WHOLE in str(error)
                 hint = f" Whole numbers are searched with :int, as in {key}=1..3:int." if whole else ""
-                raise ConfigError(f"--vary: no trial can have {key} = {value}: {reason}.{hint}")
+                raise ConfigError(f"{error}.{hint}") from error
 
 
 def check_inputs(inputs: SearchInputs, plan: Sequence[Cell], tokens: Sequence[str]) -> Split:
@@ -121,27 +122,21 @@ def check_inputs(inputs: SearchInputs, plan: Sequence[Cell], tokens: Sequence[st
     return data
 
 
-def _values(choices: Range | tuple[Value, ...]) -> tuple[Value, ...]:
-    """Return the choices, or of a range the ends and a value between them."""
+def _is_of_one_setting(error: ConfigError) -> bool:
+    """Return whether an error is about a value alone, and not about several settings, which a validator compares."""
+    report = error.__cause__
+    while isinstance(report, ValidationError):
+        compared = report.errors()[0].get("ctx", {}).get("error")
+        if compared is None:
+            return True
+        report = compared.__cause__
+    return False
+
+
+def _tried(choices: Range | tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return the choices; of a range the ends, and a number between them unless it is one of whole numbers."""
     if not isinstance(choices, Range):
         return choices
     if choices.whole:
         return int(choices.low), int(choices.high)
-    return choices.low, float(f"{choices.low + INSIDE * (choices.high - choices.low):.3g}"), choices.high
-
-
-def _refusal(config: RunConfig, settings: Mapping[str, Value]) -> str | None:
-    """Return why settings with some of them replaced do not fit together; None where they do."""
-    try:
-        with_settings(config, settings, "")
-    except ConfigError as error:
-        return str(error).removeprefix(": ").rstrip(".")
-    return None
-
-
-def _works(settings: Mapping[str, Value], config: RunConfig, beside: Iterable[tuple[tuple[str, Value], ...]]) -> bool:
-    """Return whether settings work with some values of the others; also where there are too many to try them all."""
-    combinations = list(islice(beside, MOST_COMBINATIONS + 1))
-    return len(combinations) > MOST_COMBINATIONS or any(
-        _refusal(config, {**settings, **dict(each)}) is None for each in combinations
-    )
+    return choices.low, choices.low + INSIDE * (choices.high - choices.low), choices.high

@@ -41,18 +41,29 @@ def check_address(host: str, keys: Keys, open_to_all: bool) -> None:
     )
 
 
+USUAL_PORTS = {"http": ":80", "https": ":443"}
+"""What browsers leave out of an origin."""
+
+
 def check_origins(origins: Sequence[str]) -> None:
     """Refuse what no browser sends as an origin, which would let no page in.
 
     Raises:
-        ConfigError: one has a path, capitals, or no scheme.
+        ConfigError: one has a path, capitals, a star, its scheme's usual port, or no scheme.
     """
     for origin in origins:
-        if origin not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+", origin):
+        if origin not in ("*", "null") and not _is_origin(origin):
             raise ConfigError(
-                f"--cors {shown(origin)} is no origin. Expected one as browsers send it, in small letters and without "
-                "a path or a slash behind it, as in https://shop.example."
+                f"--cors {shown(origin)} is no origin. Expected one as browsers send it, in small letters, without a "
+                "path, a slash behind it or the usual port, as in https://shop.example; or * for all pages."
             )
+
+
+def _is_origin(text: str) -> bool:
+    """Return whether a text is a scheme and a host as browsers write them: those of the web in small letters."""
+    scheme, _, host = text.partition("://")
+    as_written = scheme not in USUAL_PORTS or (host == host.lower() and not host.endswith(USUAL_PORTS[scheme]))
+    return as_written and bool(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s*,]+", text))
 
 
 def is_loopback(host: str) -> bool:

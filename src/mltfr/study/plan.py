@@ -19,7 +19,8 @@ from mltfr.study.cell import Cell, Group
 from mltfr.study.config import DEFAULT_TABLES, StudyConfig
 from mltfr.study.draws import check_draws, draws_of
 from mltfr.study.nameless import Instead, baselines_left_out, stand_ins, words_of
-from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without
+from mltfr.study.settings import OF_BACKBONES, OF_FUSIONS, OF_TABLES, check_only, check_without, is_among
+from mltfr.study.space import TUNABLE
 
 SHARED = ("loss", "training", "filters", "split", "evaluation")
 """Settings that all cells of one data set have in common, but for those that a backbone may set."""
@@ -201,7 +202,7 @@ def _check_space(study: StudyConfig, cells: list[Cell]) -> None:
     for key in space:
         values = [settings[key] for settings in known if key in settings]
         if not values:
-            meant = did_you_mean(key, {name for settings in known for name in settings})
+            meant = did_you_mean(key, {name for settings in known for name in settings if is_among(name, TUNABLE)})
             raise ConfigError(f"There is no setting '{key}' to search.{meant} See docs/reference.md.")
         if all(value is None for value in values):
             raise ConfigError(

@@ -39,8 +39,8 @@ class AdvancedTrainingConfig(Config):
     cuda_graphs: bool = True
     """Whether steps on a CUDA device are captured as CUDA graphs, one for each of a few shapes of batch, and replayed:
     small models train several times faster. Not with `shards`, sparse item updates, a training objective, a teacher, a
-    fusion other than mltfr and its controls, or a fusion with a loss with negatives at the items, or with item dropout
-    beside additive names."""
+    fusion other than mltfr and its controls, a fusion at the items together with a loss with negatives, or a fusion
+    together with item dropout and additive names."""
     checkpoint_seconds: float = Field(60.0, ge=0)
     """Minimum time between two checkpoints within an epoch; one is always written after an epoch."""
 

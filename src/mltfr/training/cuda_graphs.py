@@ -96,6 +96,6 @@ def can_capture(loss: TrainingLoss, config: TrainingConfig, device: torch.device
     enabled = config.advanced.cuda_graphs and config.shards == 1 and device.type == "cuda"
     alone = loss.objective is None and loss.teacher is None
     dropped = model.item_dropout.probability > 0 and not model.corrects_items
-    by_name = dropped and model.names is not None and fusion is not None and fusion.reads_item_vectors
-    looks_up = loss.by_lookup or by_name  # what asks with names, undropped, looks the different items of a batch up
-    return enabled and not looks_up and alone and (fusion is None or fusion.supports_cuda_graph)
+    # such a fusion asks with undropped vectors, which are made for the different items of a batch: their number varies
+    undropped = dropped and model.names is not None and fusion is not None and fusion.reads_item_vectors
+    return enabled and not loss.by_lookup and not undropped and alone and (fusion is None or fusion.supports_cuda_graph)

@@ -121,7 +121,10 @@ def train(
     samples = make_samples(config, model, histories, objective)
     callback.message(_samples_in_words(config, model))
     sparse = uses_sparse_updates(config, loss, model.items, taught=teacher is not None)
-    rounds = len(ends) or rounds or (model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1)
+    of_fusion = model.fusion.rounds if isinstance(model.fusion, TwoRoundFusion) else 1
+    if rounds is not None and rounds < of_fusion:
+        callback.message("training goes on in round 1, since the run had no time for round 2; a new fit has both")
+    rounds = len(ends) or rounds or of_fusion
     state = group.broadcast(checkpoint.state if checkpoint is not None else TrainerState())
     tensors = group.broadcast_tensors(checkpoint.tensors if checkpoint is not None else None)
     kept = under_prefix(KEPT, tensors or {})
