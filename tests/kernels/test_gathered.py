@@ -7,7 +7,7 @@ import torch
 from torch.func import vmap
 
 from mltfr.kernels import gathered, plain, plain_twins
-from mltfr.kernels.gathered import GatherIndex, gather_dot, gather_sum
+from mltfr.kernels.gathered import FEW_ROWS, GatherIndex, gather_dot, gather_sum, look_up_dot
 
 K, P, R, D = 3, 20, 7, 8
 
@@ -56,6 +56,31 @@ def test_more_positions_than_are_gathered_at_once(rows: torch.Tensor, monkeypatc
     index = GatherIndex(rows, R)
     torch.testing.assert_close(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
     torch.testing.assert_close(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("each", "items"), [(FEW_ROWS, 50), (FEW_ROWS + 1, 50), (FEW_ROWS + 1, 5_000)])
+def test_rows_that_are_looked_up_equal_the_plain_twin(each: int, items: int, sparse: bool) -> None:
+    torch.manual_seed(2)
+    codes = torch.randint(0, items, (P, each))
+    table = torch.nn.Embedding(items, D, dtype=torch.double, sparse=sparse)
+    query, weight = torch.randn(P, D, dtype=torch.double, requires_grad=True), torch.randn(P, each).double()
+    asked: list[torch.Tensor] = []
+
+    def lookup(rows: torch.Tensor) -> torch.Tensor:
+        asked.append(rows)
+        vectors: torch.Tensor = table(rows)
+        return vectors.sin()
+
+    results = []
+    for dot in (look_up_dot, plain.look_up_dot):
+        scores = dot(query, lookup, codes)
+        assert scores.shape == (P, each)
+        of_query, of_table = torch.autograd.grad((scores * weight).sum(), (query, table.weight))
+        results.append((scores, of_query, of_table.to_dense()))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert torch.equal(asked[0], codes.unique() if each > FEW_ROWS else codes)
 
 
 def test_no_positions() -> None:

@@ -1,4 +1,4 @@
-"""Products of positions with a few gathered rows of a table: `gather_dot` and `gather_sum`.
+"""Products of positions with a few gathered rows of a table: `gather_dot`, `gather_sum` and `look_up_dot`.
 
 On a CPU most of a fusion's time would go into gathered rows `[P, K, D]` and their gradients. The kernels never hold
 more than a few of them: sums of rows are `embedding_bag`, which adds weighted rows of a table without copying them;
@@ -9,7 +9,7 @@ the same and are used on other devices, inside `plain_twins()`, under autocast, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -26,6 +26,8 @@ POSITIONS_AT_ONCE = 512
 """Positions whose gathered rows stay in a processor's cache."""
 FEW_POSITIONS = 16
 """Positions up to which, without a gradient, the plain twins are faster."""
+FEW_ROWS = 32
+"""Rows of a position up to which looking each up is as fast as looking up the distinct ones of all positions."""
 
 
 class GatherIndex:
@@ -104,6 +106,20 @@ def gather_sum(weight: Tensor, table: Tensor, index: GatherIndex) -> Tensor:
     if _worthwhile(weight, table):
         return _GatherSum.apply(weight, table, index)  # type: ignore[no-untyped-call]
     return plain.gather_sum(weight, table, index.rows)
+
+
+def look_up_dot(query: Tensor, lookup: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """Return the dot products of every position with rows that a function looks up, `[P, K]`.
+
+    Args:
+        query: `[P, D]`.
+        lookup: vectors of rows, int64 `[...]` to `[..., D]`; asked for each distinct row once.
+        rows: the rows of every position, int64 `[P, K]`.
+    """
+    if rows.shape[1] <= FEW_ROWS or not use_kernels(query.device):
+        return plain.look_up_dot(query, lookup, rows)
+    distinct, places = torch.unique(rows, return_inverse=True)                  # [U], [P, K]
+    return gather_dot(query, lookup(distinct), GatherIndex(places, len(distinct))).squeeze(1)
 
 
 def _worthwhile(positions: Tensor, table: Tensor) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 
@@ -17,3 +19,8 @@ def gather_sum(weight: Tensor, table: Tensor, rows: Tensor) -> Tensor:
     heads = weight.shape[1]
     values = table[rows].view(*rows.shape, heads, table.shape[1] // heads).transpose(1, 2)  # [P, H, K, d]
     return (weight.unsqueeze(2) @ values).flatten(1)
+
+
+def look_up_dot(query: Tensor, lookup: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """Return `[P, K]`: the dot products of `query` `[P, D]` with what `lookup` returns for `rows` `[P, K]`."""
+    return (lookup(rows) @ query.unsqueeze(-1)).squeeze(-1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mltfr.errors import ConfigError
+from mltfr.kernels.gathered import look_up_dot
 from mltfr.losses.sampled import Lookup
 
 
@@ -67,8 +68,7 @@ def target_and_negative_scores(
         lookup: item vectors of codes.
     """
     codes = torch.cat([targets.unsqueeze(1), negatives], dim=1)       # [P, 1 + n]
-    vectors = lookup(codes)                                           # [P, 1 + n, D], one lookup, one gradient
-    scores = (vectors @ hidden.unsqueeze(-1)).squeeze(-1)             # [P, 1 + n]
+    scores = look_up_dot(hidden, lookup, codes)                       # [P, 1 + n], one lookup, one gradient
     return scores[:, 0], scores[:, 1:]
 
 
