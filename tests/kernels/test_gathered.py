@@ -52,7 +52,7 @@ def test_a_table_without_a_gradient_is_not_sorted(rows: torch.Tensor) -> None:
 
 def test_more_positions_than_are_gathered_at_once(rows: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     query, weight, table = inputs(2)
-    monkeypatch.setattr(gathered, "POSITIONS_AT_ONCE", 3)
+    monkeypatch.setattr(gathered, "NUMBERS_AT_ONCE", 3 * K * D)
     index = GatherIndex(rows, R)
     torch.testing.assert_close(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
     torch.testing.assert_close(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from mltfr.kernels import plain, use_kernels
 
-POSITIONS_AT_ONCE = 512
-"""Positions whose gathered rows stay in a processor's cache."""
+NUMBERS_AT_ONCE = 1 << 19
+"""Numbers of gathered rows that stay in a processor's cache."""
 FEW_POSITIONS = 16
 """Positions up to which, without a gradient, the plain twins are faster."""
 FEW_ROWS = 32
@@ -166,8 +166,9 @@ def _dot(query: Tensor, table: Tensor, index: GatherIndex, heads: int) -> Tensor
     keep = index.rows.shape[1]
     product = query.new_empty(len(query), heads, keep)                          # [P, H, K]
     ones = query.new_ones(query.shape[1] // heads)                              # [d]
-    for start in range(0, len(query), POSITIONS_AT_ONCE):
-        part = slice(start, start + POSITIONS_AT_ONCE)
+    at_once = max(1, NUMBERS_AT_ONCE // (keep * table.shape[1]))                # positions
+    for start in range(0, len(query), at_once):
+        part = slice(start, start + at_once)
         gathered = table.index_select(0, index.rows[part].T.flatten())          # [K * p, D]
         products = gathered.view(keep, -1, table.shape[1]).mul_(query[part])
         by_head = products.view(keep, -1, heads, len(ones)) @ ones        # [K, p, H], a sum, but vectorised
