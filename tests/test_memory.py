@@ -95,7 +95,14 @@ def test_sparse_updates_hold_no_gradient_of_the_table_and_chunks_few_logits():
     assert LARGE.needed < replace(LARGE, chunk=10**6).needed
     own, shared = replace(LARGE, negatives=512), replace(LARGE, negatives=512, shared_negatives=True)
     assert own.needed - shared.needed > 1_000_000_000  # each position looks its own up
+    few = replace(own, items=20_000)
+    once = replace(few, looks_up_once=True)
+    assert few.needed - once.needed > 1_000_000_000  # only scores and places are each position's own
+    assert replace(once, shared_negatives=True).needed == replace(few, shared_negatives=True).needed
     softmax = ("loss.name=sampled_softmax", "loss.negatives=32")
+    assert found(*softmax, "loss.shared=false").looks_up_once
+    for other in ("loss.negatives=31", "training.precision=bf16"):
+        assert not found(*softmax, "loss.shared=false", other).looks_up_once
     assert (found(*softmax).shared_negatives, found(*softmax, "loss.shared=false").shared_negatives) == (True, False)
     assert "--set loss.name=sampled_softmax --set loss.shared=true" in dict(own.suggestions())
     assert not [setting for setting, _ in shared.suggestions() if "loss.shared" in setting]
@@ -139,15 +146,16 @@ print(json.dumps({"peak": peak, "estimate": fitted.facts["estimate"]["peak_bytes
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize("updates", ["dense", "sparse"])
-def test_a_process_takes_what_was_estimated(updates):
-    overrides = [
-        "loss.name=sampled_softmax",
-        "backbone.hidden=256",
-        "backbone.max_length=20",
-        f"training.advanced.item_updates={updates}",
-        "training.validation_examples=200",
-    ]
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ("loss.name=sampled_softmax", "training.advanced.item_updates=dense"),
+        ("loss.name=sampled_softmax", "training.advanced.item_updates=sparse"),
+        ("loss.name=gbce", "loss.negatives=64"),
+    ],
+)
+def test_a_process_takes_what_was_estimated(loss):
+    overrides = [*loss, "backbone.hidden=256", "backbone.max_length=20", "training.validation_examples=200"]
     done = subprocess.run([sys.executable, "-c", PROCESS, *overrides], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout.splitlines()[-1])
     assert measured["estimate"] == pytest.approx(measured["peak"], rel=0.4)

@@ -16,6 +16,7 @@ from mltfr.storage.main_memory import available_memory, readable, used_memory
 FLOAT = 4
 ACTIVATIONS = 24  # floats kept per position, block and hidden unit (measured: 9 to 29, mostly 16), and their gradients
 LOOKUPS = 3  # copies of the item embeddings that a loss with negatives reads: forward, product, gradient
+SCORES, SORTED = 6, 28  # floats of a sampled score and its gradient; with the places of items looked up once (measured)
 DROPPED, UNIT = 3, 6  # copies of an item vector in item dropout and in cosines, and their gradients (measured: 3, 6)
 CORRECTED = 20  # the same where a fusion corrects item vectors, for each of its tables (measured: 18)
 VALIDATION_SCORES = 3 << 24  # a block of scores, its copy and the candidates left of it
@@ -43,6 +44,7 @@ class TrainingMemory:
         chunk: positions whose logits over all items exist at a time.
         sparse: whether a step updates only the item embeddings that it reads.
         by_lookup: whether a step changes only the item vectors that it reads, where it changes any.
+        looks_up_once: whether an item is looked up once, however many positions have it among negatives of their own.
         item_copies: copies of an item vector that a step makes where it changes item vectors; 0 where it does not.
         can_be_sparse: whether updates can be sparse with a loss with negatives: no weight decay.
         frequent_items: items with at least 5 interactions; 0 where a filter asks for that already.
@@ -63,6 +65,7 @@ class TrainingMemory:
     frequent_items: int
     device: torch.device
     by_lookup: bool = False
+    looks_up_once: bool = False
     item_copies: int = 0
 
     @property
@@ -77,7 +80,9 @@ class TrainingMemory:
         else:
             drawn = self.negatives * (1 if self.shared_negatives else self.targets)
             looked_up = min(self.positions + self.targets + drawn, 2 * self.items)
-            scores = FLOAT * (2 * LOOKUPS * self.targets * self.negatives + LOOKUPS * drawn * self.hidden)
+            once = self.looks_up_once and not self.shared_negatives
+            vectors, of_a_score = (min(drawn, self.items), SORTED) if once else (drawn, SCORES)
+            scores = FLOAT * (of_a_score * self.targets * self.negatives + LOOKUPS * vectors * self.hidden)
             gradient = FLOAT * looked_up * self.hidden if self.sparse else table
             changed = min(looked_up, self.items) if self.by_lookup else self.items
             backward = scores + gradient

@@ -16,6 +16,7 @@ from mltfr.fusion.init import Seeded
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shared_space import TokenMap, share_space
 from mltfr.interactions import Split
+from mltfr.kernels.gathered import FEW_ROWS
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import CORRECTED, DROPPED, MIN_INTERACTIONS, UNIT, TrainingMemory
 from mltfr.name_path import NamePath
@@ -150,6 +151,7 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         ConfigError: item updates that do not suit the loss, or a device that is not there.
     """
     items, training = len(split.vocabulary), config.training
+    device = make_device(training)
     loss, counts = build_loss(config, split.vocabulary.counts), split.vocabulary.counts
     backbone: Any = config.backbone
     length = min(backbone.max_length, int(split.train_length.max(initial=1)))
@@ -160,6 +162,7 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
     frequent = 0 if filtered else int((counts[1:] >= MIN_INTERACTIONS).sum())
     corrects, taught = config.fusion.site == "items", bool(config.distillation.teacher)
     sparse = uses_sparse_updates(training, loss, items, taught=taught)
+    negatives = getattr(loss, "negatives", 1)
     copies = DROPPED * (backbone.item_dropout > 0) + UNIT * (backbone.similarity == "cosine")
     return TrainingMemory(
         items=items,
@@ -168,13 +171,14 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         batch_size=training.batch_size,
         positions=training.samples_of_a_batch * length * views,
         targets=training.samples_of_a_batch * targets,
-        negatives=getattr(loss, "negatives", 1) if isinstance(loss, SampledLoss) else None,
+        negatives=negatives if isinstance(loss, SampledLoss) else None,
         shared_negatives=getattr(config.loss, "shared", False),
         chunk=getattr(loss, "chunk", training.samples_of_a_batch * length),
         sparse=sparse,
         can_be_sparse=training.weight_decay == 0,
         frequent_items=frequent,
-        device=make_device(training),
+        device=device,
         by_lookup=sparse or (corrects and isinstance(loss, SampledLoss) and not taught),
+        looks_up_once=device.type == "cpu" and training.precision == "32" and negatives >= FEW_ROWS,
         item_copies=copies + CORRECTED * max(1, len(config.tokens.tables)) * corrects,
     )
