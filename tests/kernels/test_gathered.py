@@ -7,7 +7,7 @@ import torch
 from torch.func import vmap
 
 from mltfr.kernels import gathered, plain, plain_twins
-from mltfr.kernels.gathered import FEW_ROWS, GatherIndex, gather_dot, gather_sum, look_up_dot
+from mltfr.kernels.gathered import ONE_BY_ONE, GatherIndex, gather_dot, gather_sum, look_up_dot
 
 K, P, R, D = 3, 20, 7, 8
 
@@ -50,16 +50,27 @@ def test_a_table_without_a_gradient_is_not_sorted(rows: torch.Tensor) -> None:
     assert weight.grad is not None
 
 
-def test_more_positions_than_are_gathered_at_once(rows: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("numbers", "positions"), [(3 * K * D, 3), (6 * K * D - 1, 5), (1, 1)])
+def test_more_positions_than_are_gathered_at_once(
+    rows: torch.Tensor, monkeypatch: pytest.MonkeyPatch, numbers: int, positions: int
+) -> None:
     query, weight, table = inputs(2)
-    monkeypatch.setattr(gathered, "NUMBERS_AT_ONCE", 3 * K * D)
-    index = GatherIndex(rows, R)
+    monkeypatch.setattr(gathered, "NUMBERS_AT_ONCE", numbers)
+    index, taken = GatherIndex(rows, R), []
+    select = torch.Tensor.index_select
+    monkeypatch.setattr(
+        torch.Tensor, "index_select", lambda self, axis, at: taken.append(len(at) // K) or select(self, axis, at)
+    )
+    gather_dot(query, table, index, 2)
+    assert max(taken) == positions
+    monkeypatch.undo()
+    monkeypatch.setattr(gathered, "NUMBERS_AT_ONCE", numbers)
     torch.testing.assert_close(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
     torch.testing.assert_close(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize(("each", "items"), [(FEW_ROWS, 50), (FEW_ROWS + 1, 50), (FEW_ROWS + 1, 5_000)])
+@pytest.mark.parametrize(("each", "items"), [(ONE_BY_ONE, 50), (ONE_BY_ONE + 1, 50), (ONE_BY_ONE + 1, 5_000)])
 def test_rows_that_are_looked_up_equal_the_plain_twin(each: int, items: int, sparse: bool) -> None:
     torch.manual_seed(2)
     codes = torch.randint(0, items, (P, each))
@@ -80,7 +91,7 @@ def test_rows_that_are_looked_up_equal_the_plain_twin(each: int, items: int, spa
         results.append((scores, of_query, of_table.to_dense()))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert torch.equal(asked[0], codes.unique() if each > FEW_ROWS else codes)
+    assert torch.equal(asked[0], codes.unique() if each > ONE_BY_ONE else codes)
 
 
 def test_no_positions() -> None:
@@ -93,6 +104,9 @@ def test_no_positions() -> None:
     assert total.shape == query.shape
     for gradient in torch.autograd.grad(dot.sum() + total.sum(), (query, table, weight)):
         assert (gradient == 0).all()
+    scores = look_up_dot(query, lambda rows: table[rows], torch.zeros(0, ONE_BY_ONE + 1, dtype=torch.long))
+    assert scores.shape == (0, ONE_BY_ONE + 1)
+    assert not torch.autograd.grad(scores.sum(), query)[0].numel()
 
 
 def test_in_half_precision_and_under_autocast_the_plain_twins_compute(rows: torch.Tensor) -> None:
@@ -101,7 +115,10 @@ def test_in_half_precision_and_under_autocast_the_plain_twins_compute(rows: torc
     assert torch.equal(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
     assert torch.equal(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
     query, weight, table = inputs(2, requires_grad=True)
+    many, asked = torch.zeros(P, ONE_BY_ONE + 1, dtype=torch.long), []
     with torch.autocast("cpu", dtype=torch.bfloat16):
+        look_up_dot(query, lambda rows: asked.append(rows) or table[rows], many)
+        assert asked[0] is many
         assert gather_dot(query, table, index, 2).dtype == gather_sum(weight, table, index).dtype == torch.bfloat16
 
 

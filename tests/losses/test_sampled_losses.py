@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding
 
 from mltfr.errors import ConfigError
+from mltfr.kernels import plain_twins
+from mltfr.kernels.gathered import ONE_BY_ONE
 from mltfr.losses import LOSSES
 from mltfr.losses.bce import BCE, BCEConfig
 from mltfr.losses.bpr import BPR, BPRConfig
@@ -213,3 +215,21 @@ def test_the_power_of_gbce_at_its_ends() -> None:
     assert power(calibration=1, negatives=13) == pytest.approx(13 / 39)     # the sampled share
     assert power(calibration=0.75, negatives=39) == pytest.approx(1)        # all negatives: nothing to undo
     assert power(calibration=0.75, negatives=500) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("negatives", "shape"), [(ONE_BY_ONE - 1, (30, ONE_BY_ONE)), (ONE_BY_ONE, (ITEMS,))])
+def test_many_negatives_look_each_item_up_once(negatives: int, shape: tuple[int, ...]) -> None:
+    hidden, targets, items = batch(30)
+    loss, asked = GBCE(GBCEConfig(negatives=negatives), COUNTS), []
+    hidden.requires_grad_()
+
+    def lookup(codes: Tensor) -> Tensor:
+        asked.append(codes.shape)
+        return embedding(codes, items)
+
+    torch.manual_seed(1)
+    ours = loss.by_lookup(hidden, targets, lookup)
+    torch.manual_seed(1)
+    with plain_twins():
+        torch.testing.assert_close(ours, loss.by_lookup(hidden, targets, lookup))
+    assert asked == [shape, (30, 1 + negatives)]

@@ -4,7 +4,8 @@ On a CPU most of a fusion's time would go into gathered rows `[P, K, D]` and the
 more than a few of them: sums of rows are `embedding_bag`, which adds weighted rows of a table without copying them;
 heads are bags of their own over the table cut into `R * H` shorter rows. (It takes the quick way for tensors without
 a gradient only, so they are detached.) The plain twins, functions of the same names in `mltfr.kernels.plain`, compute
-the same and are used on other devices, inside `plain_twins()`, under autocast, and for a few positions.
+the same and are used on other devices, inside `plain_twins()`, under autocast, and for a few positions or looked-up
+rows.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NUMBERS_AT_ONCE = 1 << 19
 """Numbers of gathered rows that stay in a processor's cache."""
 FEW_POSITIONS = 16
 """Positions up to which, without a gradient, the plain twins are faster."""
-FEW_ROWS = 32
+ONE_BY_ONE = 32
 """Rows of a position up to which looking each up is as fast as looking up the distinct ones of all positions."""
 
 
@@ -113,10 +114,11 @@ def look_up_dot(query: Tensor, lookup: Callable[[Tensor], Tensor], rows: Tensor)
 
     Args:
         query: `[P, D]`.
-        lookup: vectors of rows, int64 `[...]` to `[..., D]`; asked for each distinct row once.
+        lookup: vectors of rows, int64 `[...]` to `[..., D]`, each row's by itself; where positions have more than 32
+            rows, it is asked for each distinct one once.
         rows: the rows of every position, int64 `[P, K]`.
     """
-    if rows.shape[1] <= FEW_ROWS or not use_kernels(query.device):
+    if rows.shape[1] <= ONE_BY_ONE or not len(rows) or not _worthwhile(query, query):
         return plain.look_up_dot(query, lookup, rows)
     distinct, places = torch.unique(rows, return_inverse=True)                  # [U], [P, K]
     return gather_dot(query, lookup(distinct), GatherIndex(places, len(distinct))).squeeze(1)

@@ -16,7 +16,7 @@ from mltfr.fusion.init import Seeded
 from mltfr.fusion.mltfr import MltfrFusion
 from mltfr.fusion.mltfr.shared_space import TokenMap, share_space
 from mltfr.interactions import Split
-from mltfr.kernels.gathered import FEW_ROWS
+from mltfr.kernels.gathered import ONE_BY_ONE
 from mltfr.losses import LOSSES, Loss, SampledLoss
 from mltfr.memory import CORRECTED, DROPPED, MIN_INTERACTIONS, UNIT, TrainingMemory
 from mltfr.name_path import NamePath
@@ -179,6 +179,6 @@ def training_memory(config: RunConfig, split: Split) -> TrainingMemory:
         frequent_items=frequent,
         device=device,
         by_lookup=sparse or (corrects and isinstance(loss, SampledLoss) and not taught),
-        looks_up_once=device.type == "cpu" and training.precision == "32" and negatives >= FEW_ROWS,
+        looks_up_once=device.type == "cpu" and training.precision == "32" and 1 + negatives > ONE_BY_ONE,
         item_copies=copies + CORRECTED * max(1, len(config.tokens.tables)) * corrects,
     )
