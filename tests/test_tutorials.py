@@ -20,6 +20,12 @@ def masked(text: str) -> list[str]:
     return [re.sub(r"[\s─┬┴┼═╪╡╞]+", " ", re.sub(r"\b[iu]?\d[\d.,]*", "0", line)) for line in text.splitlines()]
 
 
+def first_lines(text: str) -> list[str]:
+    """Return four masked lines; below the head of a comparison sorted, since another processor may swap near scores."""
+    head, *rows = masked(text)[:4] or [""]
+    return [head, *(sorted(rows) if head.startswith("run ndcg@") else rows)]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_own_home")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -29,8 +35,7 @@ def test_a_tutorial_prints_what_its_page_says(script: Path, tmp_path: Path, monk
     begun = time.process_time()
     said = tutorial_pages.run(script, tmp_path)
     kept = json.loads(tutorial_pages.PRINTED.read_text("utf-8"))[script.stem]
-    # sorted: which of two near scores is the higher one, and its row the upper one, another processor decides too
-    assert [sorted(masked(text)[:4]) for text in said] == [sorted(masked(text)[:4]) for text in kept]
+    assert [first_lines(text) for text in said] == [first_lines(text) for text in kept]
     assert [len(masked(text)) for text in said] == pytest.approx([len(masked(text)) for text in kept], abs=2)
     assert time.process_time() - begun < 120
 

@@ -56,15 +56,11 @@ def test_more_positions_than_are_gathered_at_once(
 ) -> None:
     query, weight, table = inputs(2)
     monkeypatch.setattr(gathered, "NUMBERS_AT_ONCE", numbers)
-    index, taken = GatherIndex(rows, R), []
-    select = torch.Tensor.index_select
-    monkeypatch.setattr(
-        torch.Tensor, "index_select", lambda self, axis, at: taken.append(len(at) // K) or select(self, axis, at)
-    )
-    gather_dot(query, table, index, 2)
+    index, taken, select = GatherIndex(rows, R), [], torch.Tensor.index_select
+    with monkeypatch.context() as watched:
+        watched.setattr(torch.Tensor, "index_select", lambda *given: taken.append(len(given[2]) // K) or select(*given))
+        gather_dot(query, table, index, 2)
     assert max(taken) == positions
-    monkeypatch.undo()
-    monkeypatch.setattr(gathered, "NUMBERS_AT_ONCE", numbers)
     torch.testing.assert_close(gather_dot(query, table, index, 2), plain.gather_dot(query, table, rows, 2))
     torch.testing.assert_close(gather_sum(weight, table, index), plain.gather_sum(weight, table, rows))
 
