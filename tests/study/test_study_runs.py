@@ -91,6 +91,20 @@ def test_a_study_runs_part_by_part(tmp_path, reports):
     assert set(pl.read_parquet(out / "results.parquet")["fusion"]) == {"none", "mltfr"}
 
 
+def test_the_study_file_tells_of_data_sets_of_earlier_parts(tmp_path, reports):
+    other = {"name": "synthetic", "synthetic": {"users": 60, "items": 30, "topics": 3}}
+    file = write(tmp_path, baselines=["popularity"], data__other=other)
+
+    def data_sets(out, only, resume):
+        run_study(file, out, resume=resume, jobs=1, launch=LaunchedHere(), only=["backbone=popularity", *only])
+        return [line for line in (out / "study.toml").read_text().splitlines() if line.startswith("# Data set ")]
+
+    whole = data_sets(tmp_path / "whole", [], resume=False)
+    assert [line.split()[3] for line in whole] == ["made-up:", "other:"]
+    assert data_sets(tmp_path / "parts", ["data=other"], resume=False) == whole[1:]
+    assert data_sets(tmp_path / "parts", ["data=made-up"], resume=True) == whole
+
+
 @pytest.mark.slow
 def test_a_failing_cell_is_told_and_the_others_go_on(tmp_path, reports, monkeypatch, capsys):
     bad = {"fusion": {"name": "mltfr", "site": 1}}

@@ -19,6 +19,9 @@ from mltfr.study.results import read_run
 from mltfr.study.tuning import GroupTuning
 from mltfr.version import __version__
 
+RUN_BY = "# Run by mltfr"
+"""What the comments on a study file begin with."""
+
 
 def notes_on(
     study: StudyConfig,
@@ -76,22 +79,29 @@ def samples_notes(folder: StudyFolder, cells: Iterable[Cell]) -> list[str]:
     ]
 
 
-def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: StudyInputs) -> str:
-    """Return the study file's text, followed by comments on what it came to."""
-    lines = [
-        "",
-        f"# Run by mltfr {__version__} with torch {torch.__version__}. {len(cells)} cells:",
-        *(f"#   {cell.name}" for cell in cells),
-        *(
-            f"# Data set {label}: {inputs.interactions[label]} interactions, SHA-256 {fingerprint}"
-            for label, fingerprint in inputs.fingerprints.items()
-        ),
-        *(
-            f"# Data set {label}, {window}: validation from {borders['split']['validation_from']}, test from "
+def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: StudyInputs, before: str = "") -> str:
+    """Return the study file's text, followed by comments on what it came to.
+
+    Args:
+        file: the study file.
+        study: what it says.
+        cells: all its cells.
+        inputs: the data sets that are open.
+        before: what this returned for the folder the last time; what it says of the other data sets still stands.
+    """
+    said_before = before[before.rfind(RUN_BY) :].splitlines() if RUN_BY in before else []
+    lines = ["", f"{RUN_BY} {__version__} with torch {torch.__version__}. {len(cells)} cells:"]
+    lines += [f"#   {cell.name}" for cell in cells]
+    for label in study.data:
+        about = f"# Data set {label}"
+        if label not in inputs.fingerprints:
+            lines += [line for line in said_before if line.startswith((f"{about}:", f"{about},"))]
+            continue
+        lines.append(f"{about}: {inputs.interactions[label]} interactions, SHA-256 {inputs.fingerprints[label]}")
+        lines += [
+            f"{about}, {window}: validation from {borders['split']['validation_from']}, test from "
             f"{borders['split']['test_from']} to {borders['filters']['until']}"
-            for label, windows in inputs.windows.items()
-            for window, borders in zip(study.data[label].windows, windows, strict=True)
-        ),
-        "# The complete settings of every cell stand in its config.toml.",
-    ]
+            for window, borders in zip(study.data[label].windows, inputs.windows.get(label, ()), strict=False)
+        ]
+    lines.append("# The complete settings of every cell stand in its config.toml.")
     return file.read_text(encoding="utf-8").rstrip("\n") + "\n" + "\n".join(lines) + "\n"

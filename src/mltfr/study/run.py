@@ -106,7 +106,9 @@ def run_study(
         schedule.trials = {group: tuning.left for group, tuning in tunings.items()}
         kept = {cell.name for cell in plan} if study.keep_runs else needed(plan)
         _mark_finished(schedule, folder, inputs, tunings, kept)
-        write_text(folder.path / STUDY, resolved(file, study, plan, inputs))
+        copy = folder.path / STUDY
+        before = copy.read_text(encoding="utf-8") if copy.exists() else ""
+        write_text(copy, resolved(file, study, plan, inputs, before))
         if schedule.waiting():
             make_trackers(name for cell in cells for name in cell.config.trackers)  # what is missing is told once
             for outlook in look_ahead(study, plan, inputs.fingerprints, folder, progress):
