@@ -20,7 +20,8 @@ from support.walks import write_log
 SMALL = ("--set", "backbone.hidden=16", "--set", "backbone.max_length=10", "--set", "training.batch_size=32",
          "--set", "tokens.width=8", "--set", "names.scale=0.5",
          "--set", "names.components=variance")  # fmt: skip
-NONE = ("--fusion", "none", "--tokens", "alpha,beta", *SMALL, "--epochs", "2")
+TABLES = ("--set", "names.read=tables")
+NONE = ("--fusion", "none", "--tokens", "alpha,beta", *TABLES, *SMALL, "--epochs", "2")
 WORDS = [f"{letter}{pair}{n}" for n, (letter, pair) in enumerate(zip("abcdefghijkl", "xyzuvwabcdxy", strict=True))]
 """The first words of the tables of the tests."""
 
@@ -139,15 +140,30 @@ def test_a_prepared_set_gives_the_run_of_its_log(folder: Path, store: Path, tmp_
     assert weights(tmp_path / "run") == weights(folder / "run")
 
 
-@pytest.mark.parametrize("control", ["random", "permuted", "bag-of-words"])
-def test_controls_of_names_are_settings(folder: Path, store: Path, tmp_path: Path, control: str) -> None:
-    fit(folder, store, tmp_path / control, "--set", f"names.control={control}")
-    assert weights(tmp_path / control) != weights(folder / "run")
-    lines = (folder / "run/config.toml").read_text().splitlines()
-    others = (tmp_path / control / "config.toml").read_text().splitlines()
-    assert [pair for pair in zip(lines, others, strict=True) if len(set(pair)) > 1] == [
-        ('control = "none"', f'control = "{control}"')
-    ]
+@pytest.mark.parametrize(("setting", "before", "value"), [
+    ("control", "none", "random"), ("control", "none", "permuted"), ("read", "tables", "words"),
+])  # fmt: skip
+def test_what_names_are_read_as_is_a_setting(
+    folder: Path, store: Path, tmp_path: Path, setting: str, before: str, value: str
+) -> None:
+    fit(folder, store, tmp_path / value, "--set", f"names.{setting}={value}")
+    assert weights(tmp_path / value) != weights(folder / "run")
+    before_it, with_it = (
+        tomllib.loads((run / "config.toml").read_text()) for run in (folder / "run", tmp_path / value)
+    )
+    assert before_it["names"].pop(setting) == before
+    assert with_it["names"].pop(setting) == value
+    if value == "words":
+        assert (before_it["tokens"].pop("tables"), with_it["tokens"].pop("tables")) == (["alpha", "beta"], [])
+    assert with_it == before_it
+
+
+def test_words_need_no_table(folder: Path, tmp_path: Path) -> None:
+    command = ("fit", folder / "log.csv", "--out", tmp_path / "run", "--item-names", names(folder), "--fusion", "none")
+    said = run(*command, *SMALL, "--epochs", "1", home=tmp_path / "no store here").stderr
+    assert "names of names.csv (title): 24 of 25 items have one" in said
+    assert "of the words are one token" not in said
+    assert (manifest(tmp_path / "run")["tables"], manifest(tmp_path / "run")["names"]["tables"]) == ([], [])
 
 
 def test_names_stand_beside_a_fusion(folder: Path, store: Path, tmp_path: Path) -> None:
@@ -208,9 +224,5 @@ def test_new_items_are_candidates_when_they_are_asked_for(folder: Path, store: P
     assert "fresh" not in answers[()]
     similar = run("similar", tmp_path / "run", "fresh", "-k", 3, "--new-items", "--json", home=store).stdout
     assert len(json.loads(similar)) == 3
-    assert "does not occur in the training data" in refused(
-        tmp_path, store, "similar", tmp_path / "run", "fresh"
-    )
-    assert "Fit it with their names" in refused(
-        tmp_path, store, "similar", folder / "run", "i1", "--new-items"
-    )
+    assert "does not occur in the training data" in refused(tmp_path, store, "similar", tmp_path / "run", "fresh")
+    assert "Fit it with their names" in refused(tmp_path, store, "similar", folder / "run", "i1", "--new-items")

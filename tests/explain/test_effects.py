@@ -228,7 +228,7 @@ def test_a_fusion_at_the_items_tells_its_tables_and_no_tokens() -> None:
 
 def test_names_have_an_effect_where_they_stay() -> None:
     names = pl.DataFrame({"item_id": [f"i{n}" for n in range(20)], "title": [f"w{n % 5} w{n % 3}" for n in range(20)]})
-    more = ("names.use=additive", "names.control=bag-of-words", "names.dimensions=4")
+    more = ("names.use=additive", "names.dimensions=4")
     recommender = fit("none", "sasrec", *more, item_names=names)
     each = recommender.explain(["u1"], k=1)[0]
     (effect,) = each.effects

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from mltfr.names import bag_of_words as bag_file
 from mltfr.names import space as space_file
-from mltfr.names.bag_of_words import bag_of_words
+from mltfr.names import word_space as word_file
 from mltfr.names.space import TablePart, name_space
+from mltfr.names.word_space import word_space
 
 ITEMS = 40
 
@@ -79,19 +79,22 @@ def test_a_token_lies_where_a_name_of_it_alone_lies() -> None:
 
 
 @pytest.mark.parametrize(("items", "words"), [(60, 12), (12, 60), (60, 50)])
-def test_the_bag_of_words_is_an_svd(monkeypatch: pytest.MonkeyPatch, items: int, words: int) -> None:
-    monkeypatch.setattr(bag_file, "DENSE", 20)
+def test_words_are_read_by_an_svd(monkeypatch: pytest.MonkeyPatch, items: int, words: int) -> None:
+    monkeypatch.setattr(word_file, "DENSE", 20)
     rng = np.random.default_rng(1)
     weights = rng.random((items, words)) * (rng.random((items, words)) < 0.3)
     weights[0] = 0
-    found, kept = bag_of_words(csr_array(weights.astype(np.float32)), 4)
+    monkeypatch.setattr(word_file, "CHUNK", 7)
+    matrix = csr_array(weights.astype(np.float32))
+    space = word_space(matrix, 4)
+    found = space.vectors(matrix)
     rows = weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-30)
     left, values, _ = np.linalg.svd(rows, full_matrices=False)
     expected = (left * values)[:, :4]
     there = weights.any(1)
-    assert kept == pytest.approx(np.square(expected).sum() / there.sum(), rel=1e-4)
+    assert space.kept == pytest.approx(np.square(expected).sum() / there.sum(), rel=1e-4)
     expected = (expected - expected[there].mean(0)) * there[:, None]
     expected /= np.sqrt(np.square(expected[there]).mean())
     assert (found[0] == 0).all()
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=2e-3)
-    assert np.array_equal(bag_of_words(csr_array(weights.astype(np.float32)), 4)[0], found)
+    assert np.array_equal(word_space(matrix, 4).vectors(matrix), found)

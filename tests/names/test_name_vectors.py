@@ -25,6 +25,7 @@ IDS = ("a", "b", "c", "d", "e", "f", "nameless", "odd")
 TEXTS = {"a": "red shoe", "b": "Crimson boot!", "c": "blue hat", "d": "navy cap", "e": "red shoe", "f": "blue shoe",
          "odd": "qqqq", "elsewhere": "red red red"}  # fmt: skip
 VOCABULARY = Vocabulary(IDS, np.array([0, 9, 1, 1, 1, 9, 1, 1, 1]))
+READ_BY_TABLES = NamesConfig(file="memory", read="tables")
 HISTORIES = Histories.from_sequences([[1, 2, 5], [3, 4, 6], [7, 8]])
 
 
@@ -35,8 +36,8 @@ def table(name: str = "t", seed: int = 0) -> tuple[PreparedTable, Spelling]:
 
 
 def vectors(*, dimensions: int = 3, seed: int = 0, **settings: Any) -> NameVectors:
-    given = {"file": "memory", "components": "variance", "scale": 1.0, "first_direction": "keep", **settings}
-    config = NamesConfig.parse(given)
+    given = {"file": "memory", "read": "tables", "components": "variance", "scale": 1.0, "first_direction": "keep"}
+    config = NamesConfig.parse(given | settings)
     tables = [table("t"), table("u", 1)]
     found, spellings = [t for t, _ in tables], {t.name: s for t, s in tables}
     return name_vectors(item_texts(TEXTS), VOCABULARY, HISTORIES, config, dimensions, found, spellings, seed)
@@ -60,10 +61,9 @@ def test_names_of_one_meaning_are_near_and_of_one_text_the_same() -> None:
 
 
 def test_names_of_items_that_training_does_not_know_decide_nothing() -> None:
-    config = NamesConfig(file="memory")
     (one, spelling), texts = table(), {key: value for key, value in TEXTS.items() if key != "elsewhere"}
     fewer, more = (
-        name_vectors(item_texts(each), VOCABULARY, HISTORIES, config, 3, [one], {"t": spelling}).vectors
+        name_vectors(item_texts(each), VOCABULARY, HISTORIES, READ_BY_TABLES, 3, [one], {"t": spelling}).vectors
         for each in (texts, TEXTS)
     )
     assert np.array_equal(fewer, more)
@@ -89,10 +89,10 @@ def test_names_that_are_no_words_are_doubted() -> None:
     one, _ = table()
     letters = Spelling.of((n, Token(TokenKind.WORD, w)) for n, w in enumerate("abcdefgh"))
     texts = item_texts({"a": "abc def", "b": "hgf a"})
-    found = name_vectors(texts, VOCABULARY, HISTORIES, NamesConfig(file="memory"), 2, [one], {"t": letters}).coverage
+    found = name_vectors(texts, VOCABULARY, HISTORIES, READ_BY_TABLES, 2, [one], {"t": letters}).coverage
     assert found.doubt is None
     texts = item_texts({"a": "abc def", "b": "hgf"})
-    found = name_vectors(texts, VOCABULARY, HISTORIES, NamesConfig(file="memory"), 2, [one], {"t": letters}).coverage
+    found = name_vectors(texts, VOCABULARY, HISTORIES, READ_BY_TABLES, 2, [one], {"t": letters}).coverage
     assert found.doubt is not None
     assert "only 0% of the words in these names are words of a token table (others: abc, def, hgf)" in found.doubt
 
@@ -107,13 +107,24 @@ def test_permuted_names_are_those_of_other_items() -> None:
     assert not control.vectors[7].any()  # who has no name gets none
 
 
-def test_a_bag_of_words_knows_no_meaning() -> None:
-    found = vectors(control="bag-of-words", dimensions=8)
+def test_words_have_no_meaning_without_tables() -> None:
+    found = vectors(read="words", dimensions=8)
     near = cosines(found)
     assert near[0, 4] == pytest.approx(1, abs=1e-4)
     assert near[0, 1] < 0.3
     assert found.coverage.tables == ()
     assert found.vectors[8].any()  # its word is a word here
+
+
+def test_new_items_lie_where_known_ones_of_the_same_words_do() -> None:
+    config = NamesConfig(file="memory", read="words", new_items=True, components="variance", scale=1.0)
+    texts = item_texts({**TEXTS, "unsaid": "word", "again": "Shoe red", "half": "navy word"})
+    new = name_vectors(texts, VOCABULARY, HISTORIES, config, 8).new
+    assert new is not None
+    assert set(new.item_ids) == {"elsewhere", "again", "half"}  # no word of the other is a word of training
+    placed = dict(zip(new.item_ids, new.new, strict=True))
+    np.testing.assert_allclose(placed["again"], new.known[0], atol=1e-5)
+    assert placed["half"] @ new.known[3] > 0.5 * np.square(new.known[3]).sum()
 
 
 def test_the_scale_follows_how_often_an_item_occurs() -> None:
@@ -128,15 +139,13 @@ def test_the_scale_follows_how_often_an_item_occurs() -> None:
 def test_names_that_no_table_spells() -> None:
     one, spelling = table()
     with pytest.raises(DataError, match="no token table can spell a word of these names"):
-        name_vectors(
-            item_texts({"a": "zz"}), VOCABULARY, HISTORIES, NamesConfig(file="memory"), 2, [one], {"t": spelling}
-        )
+        name_vectors(item_texts({"a": "zz"}), VOCABULARY, HISTORIES, READ_BY_TABLES, 2, [one], {"t": spelling})
 
 
-@pytest.mark.parametrize("control", ["none", "bag-of-words"])
-def test_names_without_a_word(control: str) -> None:
+@pytest.mark.parametrize("read", ["words", "tables"])
+def test_names_without_a_word(read: str) -> None:
     one, spelling = table()
-    config = NamesConfig.parse({"file": "memory", "control": control})
+    config = NamesConfig.parse({"file": "memory", "read": read})
     texts = item_texts({"a": "<br>", "b": "!!!", "elsewhere": "red shoe"})
     with pytest.raises(DataError, match="no name of an item of the log has a letter or a digit"):
         name_vectors(texts, VOCABULARY, HISTORIES, config, 2, [one], {"t": spelling})
@@ -149,5 +158,5 @@ def test_a_name_is_the_sum_of_its_tokens_places(components: str) -> None:
     tables = [table("t")[0], table("u", 1)[0]]
     places = sum(one.vectors.astype(np.float64) @ found.space.maps[one.name] + found.space.offset(one.name)
                  for one in tables)  # fmt: skip
-    both = (places[WORDS.index("navy")] + places[WORDS.index("cap")]) / 2           # words of one name each
+    both = (places[WORDS.index("navy")] + places[WORDS.index("cap")]) / 2  # words of one name each
     np.testing.assert_allclose(found.vectors[4], both, atol=1e-4)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mltfr.names import words as words_file
-from mltfr.names.words import words_of
+from mltfr.names.words import known, words_of
 
 TEXTS = pl.Series(["Toy Story (1995)", None, "The toy's story_line, TOY", "???", "東京タワー Café"])
 
@@ -30,6 +30,14 @@ def test_a_word_of_many_items_weighs_less() -> None:
     np.testing.assert_allclose(weights[0], [expected[word] * (word != "hat") for word in found.words], rtol=1e-6)
     assert weights[2].max() > 0
     assert found.weighted(idf=False) is found.has
+
+
+def test_words_of_other_items_as_far_as_they_are_known() -> None:
+    mine, others = words_of(pl.Series(["red shoe", "blue"])), words_of(pl.Series(["blue hat", "hat", None, "shoe red"]))
+    found = known(mine.words, others.words, others.has).toarray()
+    assert found.shape == (4, 3)
+    rows = [{word for word, weight in zip(mine.words, row, strict=True) if weight} for row in found]
+    assert rows == [{"blue"}, set(), set(), {"red", "shoe"}]
 
 
 def test_no_names() -> None:

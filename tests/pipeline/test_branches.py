@@ -128,7 +128,7 @@ def test_a_control_says_what_it_brings(fusion: str) -> None:
 
 
 def test_names_are_known_to_the_verdict_of_a_run_and_of_a_blend(fitted: Recommender) -> None:
-    named = fit("none", "names.control=bag-of-words", item_names=NAMES)
+    named = fit("none", item_names=NAMES)
     assert (named.fitted.verdict.named, fitted.fitted.verdict.named) == (True, False)
     assert line_of(named.fitted.verdict) == ""  # what names bring, no control of one run says
     blend = Recommender.blend([fitted, named], callback=Callback())

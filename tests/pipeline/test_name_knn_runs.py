@@ -94,7 +94,7 @@ def test_it_is_blended_with_a_run_without_names(tmp_path: Path, neighbours: Reco
 
 
 def test_it_stands_beside_runs_with_names(monkeypatch: pytest.MonkeyPatch, neighbours: Recommender) -> None:
-    more = {"fusion": "none", "epochs": 1, "settings": {"names.control": "bag-of-words", "backbone.hidden": 8}}
+    more = {"fusion": "none", "epochs": 1, "settings": {"backbone.hidden": 8}}
     found = fit("sasrec", **more)
     assert list(found.metrics["baselines"]) == ["popularity", "markov", "item-knn", "name-knn"]
     own = found.metrics["baselines"]["name-knn"]["test"]

@@ -89,11 +89,12 @@ def test_the_null_space_needs_room() -> None:
 
 def test_default_tables_are_those_of_mltfr_and_none_where_no_names_are_read() -> None:
     tables = resolve().tokens.tables
-    assert resolve(fusion="none", item_names="names.csv").tokens.tables == tables
+    read = "names.read=tables"
+    assert resolve(fusion="none", item_names="names.csv", overrides=[read]).tokens.tables == tables
+    assert resolve(fusion="none", item_names="names.csv").tokens.tables == ()
     assert resolve(fusion="none", item_names="names.csv", name_columns="a, b").names.columns == ("a", "b")
     assert Recommender(fusion="none", item_names="names.csv", name_columns=["a"]).config.names.columns == ("a",)
-    for off in ("names.use=none", "names.control=bag-of-words"):
-        assert resolve(fusion="none", item_names="names.csv", overrides=[off]).tokens.tables == ()
+    assert resolve(fusion="none", item_names="names.csv", overrides=[read, "names.use=none"]).tokens.tables == ()
     assert resolve(fusion="none").tokens.tables == ()
 
 
@@ -123,36 +124,38 @@ def log(seed: int = 0) -> tuple[InteractionLog, dict[str, str]]:
     return as_log(rows), texts
 
 
-@pytest.fixture
-def scores() -> dict[str, float]:
+@pytest.fixture(params=["words", "tables"])
+def scores(request: pytest.FixtureRequest) -> dict[str, float]:
     TokenStore().put(synthetic_table(WORDS, "made-up"))
     found, texts = log()
     settings: dict[str, Any] = {"backbone.hidden": 32, "backbone.max_length": 8, "tokens.width": 24, "names.scale": 0.3,
-                                "evaluation.baselines": False}  # fmt: skip
+                                "evaluation.baselines": False, "names.read": request.param}  # fmt: skip
+    tokens = "made-up" if request.param == "tables" else None
 
     def score(**more: Any) -> float:
         recommender = Recommender(
-            "sasrec", "none", tokens="made-up", item_names=texts, epochs=4, settings={**settings, **more}
+            "sasrec", "none", tokens=tokens, item_names=texts, epochs=4, settings={**settings, **more}
         ).fit(found, callback=Callback())
         return float(recommender.metrics["validation"]["metrics"]["ndcg@10"])
 
-    uses, kinds = ("none", "additive"), ("none", "permuted")
-    return {f"use {use}": score(**{"names.use": use}) for use in uses} | {
-        f"control {kind}": score(**{"names.control": kind}) for kind in kinds
+    bare = Recommender("sasrec", "none", epochs=4, settings=settings).fit(found, callback=Callback())
+    arms = {"start": {}, "additive": {"names.use": "additive"}, "permuted": {"names.control": "permuted"}}
+    return {"bare": float(bare.metrics["validation"]["metrics"]["ndcg@10"])} | {
+        arm: score(**more) for arm, more in arms.items()
     }
 
 
 def test_names_help_where_they_say_something_and_those_of_other_items_do_not(scores: dict[str, float]) -> None:
-    assert scores["control none"] > 2 * scores["use none"]
-    assert scores["use additive"] > 2 * scores["use none"]
-    assert scores["control permuted"] < 1.2 * scores["use none"]
+    assert scores["start"] > 2 * scores["bare"]
+    assert scores["additive"] > 2 * scores["bare"]
+    assert scores["permuted"] < 1.2 * scores["bare"]
 
 
 def test_ids_are_names_where_they_are_words() -> None:
     TokenStore().put(synthetic_table(WORDS, "made-up"))
     found, texts = log()
     ids = pl.col("item_id").replace({item: f"{text.replace(' ', '_')}/{item}" for item, text in texts.items()})
-    settings = {"backbone.hidden": 16, "tokens.width": 24, "evaluation.baselines": False}
+    settings = {"backbone.hidden": 16, "tokens.width": 24, "evaluation.baselines": False, "names.read": "tables"}
     recommender = Recommender("sasrec", "none", "made-up", item_names="ids", epochs=1, settings=settings)
     coverage = recommender.fit(found.frame.with_columns(ids), callback=Callback()).metrics["names"]
     assert recommender.config.names.file == "ids"
@@ -162,14 +165,13 @@ def test_ids_are_names_where_they_are_words() -> None:
 
 
 def test_a_name_is_read_before_the_split_and_test_items_are_known_by_name_only() -> None:
-    TokenStore().put(synthetic_table(WORDS, "made-up"))
     found, texts = log()
     table = pl.DataFrame({"item_id": list(texts), "name": list(texts.values())})
-    settings = {"backbone.hidden": 16, "tokens.width": 24}
-    one = Recommender("sasrec", "none", "made-up", item_names=table, epochs=1, settings=settings)
+    settings = {"backbone.hidden": 16}
+    one = Recommender("sasrec", "none", item_names=table, epochs=1, settings=settings)
     one.fit(found, callback=Callback())
     known = set(one.fitted.split.vocabulary.item_ids)
-    other = Recommender("sasrec", "none", "made-up", epochs=1, settings=settings,
+    other = Recommender("sasrec", "none", epochs=1, settings=settings,
                         item_names=table.filter(pl.col("item_id").is_in(known)))  # fmt: skip
     other.fit(found, callback=Callback())
     first, second = (fitted.fitted.model.state_dict() for fitted in (one, other))

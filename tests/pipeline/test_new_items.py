@@ -20,15 +20,14 @@ from mltfr.inference import RecommendationSpec
 from mltfr.interactions import InteractionLog
 from mltfr.pipeline import load_inference_model, resolve
 from mltfr.pipeline.build import build_model
-from mltfr.tokens import TokenStore
-from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
+from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_words
 from mltfr.training import Callback
 from support.walks import as_log
 
 WORDS = SyntheticConfig(tokens=200, width=24, clusters=12, seed=3)
 TOPICS, ITEMS, HELD = 8, 160, 10
 """Topics, items, and every which one of them is in no training history."""
-SETTINGS = {"backbone.hidden": 24, "backbone.max_length": 8, "tokens.width": 24, "names.scale": 0.5,
+SETTINGS = {"backbone.hidden": 24, "backbone.max_length": 8, "names.scale": 0.5, "names.read": "words",
             "evaluation.baselines": False}  # fmt: skip
 
 
@@ -70,11 +69,10 @@ class Fits:
 
 @pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> Fits:
-    TokenStore().put(synthetic_table(WORDS, "made-up"))
     (log, texts), folder = data(), tmp_path_factory.mktemp("runs")
 
     def fit(name: str, **more: Any) -> Recommender:
-        made = Recommender("sasrec", "none", tokens="made-up", item_names=texts, epochs=3, settings=SETTINGS, **more)
+        made = Recommender("sasrec", "none", item_names=texts, epochs=3, settings=SETTINGS, **more)
         return made.fit(log, folder / name, callback=Callback())
 
     return Fits(fit("new", new_items=True), fit("plain"), folder, log, texts)
@@ -155,7 +153,7 @@ def test_a_run_without_them_says_how_to_have_them(fits: Fits) -> None:
 
 @pytest.mark.parametrize(("given", "message"), [
     ({}, "no names are given"), ({"item_names": "ids"}, "the ids of the log's own items are read"),
-    ({"item_names": "n.csv", "overrides": ["names.control=bag-of-words"]}, "'bag-of-words' has no tables"),
+    ({"item_names": "n.csv", "overrides": ["names.use=none"]}, "names.use = 'none' reads none"),
     ({"item_names": "n.csv", "fusion": "adapter", "item_vectors": "v.parquet", "tokens": "made-up"},
      "reads a vector of every item"),
     ({"item_names": "n.csv", "fusion": "mltfr", "tokens": "made-up", "overrides": ["training.keep_rounds=true"]},

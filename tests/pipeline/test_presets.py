@@ -249,13 +249,36 @@ def test_settings_that_mean_nothing_to_a_baseline_are_said():
         resolve(backbone="ease", epochs=3)
 
 
-@pytest.mark.parametrize("idle", ["names.control=random", "names.scale=3"])
+@pytest.mark.parametrize("idle", [["names.read=tables", "names.control=random"], ["names.scale=3"]])
 def test_settings_of_names_that_change_no_words_are_said_beside_a_baseline_of_words(idle):
-    with pytest.warns(MltfrWarning, match=f"these have no meaning with it: {idle.partition('=')[0]}\\."):
-        resolve(backbone="name-knn", item_names="n.csv", overrides=[idle])
+    told = ", ".join(setting.partition("=")[0] for setting in idle)
+    with pytest.warns(MltfrWarning, match=f"these have no meaning with it: {told}\\."):
+        resolve(backbone="name-knn", item_names="n.csv", overrides=idle)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         resolve(backbone="name-knn", item_names="n.csv", overrides=["names.control=permuted", "names.idf=false"])
+
+
+@pytest.mark.parametrize(("given", "why"), [
+    ({"fusion": "none"}, "fusion 'none' reads none. Leave --tokens out, or read them with --fusion mltfr."),
+    ({"fusion": "none", "item_names": "n.csv"}, "names are read as words. .* or names with --set names.read=tables"),
+])  # fmt: skip
+def test_token_tables_that_nothing_reads_are_said(given, why):
+    with pytest.warns(MltfrWarning, match=why):
+        assert resolve(tokens=["a", "b"], **given).tokens.tables == ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resolve(tokens=[], **given) == resolve(**given)
+        assert resolve(tokens=["a"], item_names="n.csv").tokens.tables == ("a",)
+
+
+def test_new_items_are_read_by_tables_unless_they_are_not():
+    def reads(**given):
+        return resolve(fusion="none", item_names="n.csv", **given).tokens.tables != ()
+
+    assert (reads(), reads(new_items=True)) == (False, True)
+    assert reads(overrides=["names.read=tables"])
+    assert not reads(new_items=True, overrides=["names.read=words"])
 
 
 def test_what_a_baseline_is_judged_by_has_a_meaning():

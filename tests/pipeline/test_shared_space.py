@@ -20,7 +20,8 @@ from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, syn
 from mltfr.tokens.spelling import load_spellings
 
 ITEMS = 60
-SMALL = ("backbone.hidden=16", "tokens.width=12", "fusion.filter.shortlist=70", "fusion.filter.keep=4")
+SMALL = ("names.read=tables", "backbone.hidden=16", "tokens.width=12", "fusion.filter.shortlist=70",
+         "fusion.filter.keep=4")  # fmt: skip
 
 
 def settings(*more: str) -> RunConfig:
@@ -82,7 +83,7 @@ def test_without_it_tokens_lie_anywhere(read: tuple[list[PreparedTable], NameVec
 
 def test_a_fresh_model_is_its_bare_backbone_with_names(read: tuple[list[PreparedTable], NameVectors]) -> None:
     tables, names = read
-    bare = build_model(resolve(fusion="none", tokens="one,two", item_names="names.csv", overrides=SMALL[:2]), ITEMS, [],
+    bare = build_model(resolve(fusion="none", tokens="one,two", item_names="names.csv", overrides=SMALL[:3]), ITEMS, [],
                        names=names).eval()  # fmt: skip
     fresh = build_model(settings(), ITEMS, tables, names=names).eval()
     items = torch.tensor([[0, 3, 1, 2, 6], [1, 5, 4, 4, 2]])
@@ -90,6 +91,6 @@ def test_a_fresh_model_is_its_bare_backbone_with_names(read: tuple[list[Prepared
 
 
 def test_what_has_no_tokens_among_names_is_refused() -> None:
-    for more in (["fusion=none"], ["names.control=bag-of-words"], ["names.use=none"]):
+    for more in (["fusion=none"], ["names.read=words"], ["names.use=none"]):
         with pytest.raises(ConfigError, match=r"names\.shared_space puts tokens where names put them"):
-            resolve(item_names="names.csv", overrides=["names.shared_space=true", *more])
+            resolve(item_names="names.csv", overrides=["names.read=tables", "names.shared_space=true", *more])

@@ -42,6 +42,20 @@ def test_a_run_of_before_does_what_it_did() -> None:
     assert upgraded["fusion"]["filter"] == {**before, **then}
 
 
+def test_names_were_read_by_tables_but_for_a_control() -> None:
+    names = {"file": "names.csv", "control": "random"}
+    assert RunConfig.parse(upgrade_settings(former(names=names))).names.read == "tables"
+    upgraded = upgrade_settings(former(names={**names, "control": "bag-of-words"}))["names"]
+    assert (upgraded["read"], upgraded["control"]) == ("words", "none")
+    complete = resolve(item_names="names.csv", fusion="none").model_dump(mode="json")
+    assert upgrade_settings(complete)["names"]["read"] == "auto"
+
+
+def test_the_former_name_of_words_is_told() -> None:
+    with pytest.raises(ConfigError, match="control 'bag-of-words' is now read = 'words'"):
+        resolve(item_names="names.csv", fusion="none", overrides=["names.control=bag-of-words"])
+
+
 @pytest.mark.parametrize(
     ("fusion", "control", "name"),
     [

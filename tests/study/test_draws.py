@@ -61,13 +61,14 @@ def test_the_real_one_differs_in_the_vectors_alone() -> None:
 
 
 def test_names_are_drawn_as_tables_are() -> None:
-    named = {"names": {"file": "ids"}}
+    ids = {"file": "ids", "read": "tables"}
+    named = {"names": ids}
     fusions = {
         "none": {}, "names": {"fusion": {"name": "none"}, **named},
-        "random": {"fusion": {"name": "none"}, "names": {"file": "ids", "control": "random"}},
-        "both": {"fusion": {"name": "random"}, "names": {"file": "ids", "control": "permuted"}},
+        "random": {"fusion": {"name": "none"}, "names": {**ids, "control": "random"}},
+        "both": {"fusion": {"name": "random"}, "names": {**ids, "control": "permuted"}},
         "mltfr": {"fusion": {"name": "mltfr"}, **named},
-        "bag": {"fusion": {"name": "none"}, "names": {"file": "ids", "control": "bag-of-words"}},
+        "bag": {"fusion": {"name": "none"}, "names": {"file": "ids", "read": "words"}},
     }  # fmt: skip
     cells = plan(fusions=fusions, draws=2)
     drawn = {cell.group.fusion: real_cell(cell, cells).group.fusion for cell in cells if cell.group.draw}

@@ -23,6 +23,7 @@ settings.names.file = "names.csv"
 file = "log.csv"
 [settings]
 tokens.tables = ["synthetic"]
+names.read = "tables"
 [backbones.sasrec]
 [fusions.none]
 names.use = "none"

@@ -18,9 +18,9 @@ from support.small_study import write
 
 ARMS = {
     "none": {"names": {"use": "none"}},
-    "named": {"fusion": {"name": "none"}},
-    "random-rows": {"fusion": {"name": "none"}, "names": {"control": "random"}},
-    "words": {"fusion": {"name": "none"}, "names": {"control": "bag-of-words"}},
+    "named": {"fusion": {"name": "none"}, "names": {"read": "tables"}},
+    "random-rows": {"fusion": {"name": "none"}, "names": {"read": "tables", "control": "random"}},
+    "words": {"fusion": {"name": "none"}},
 }
 
 

@@ -59,10 +59,12 @@ def test_worth_has_every_arm_and_its_controls():
     study = load_study(FOLDER / "worth.toml")
     cells = {(cell.group.data, cell.label): cell for cell in make_plan(study) if cell.seed == 0}
     names = cells["beauty", "names"].config
-    controls = {"names-random": "random", "names-permuted": "permuted", "bag-of-words": "bag-of-words"}
+    assert names.names.read == "tables"
+    controls = {"names-random": {"control": "random"}, "names-permuted": {"control": "permuted"},
+                "bag-of-words": {"read": "words"}}  # fmt: skip
     for label, control in controls.items():
         own = cells["beauty", label].config
-        assert own.names == names.names.model_copy(update={"control": control})
+        assert own.names == names.names.model_copy(update=control)
         assert (own.backbone, own.fusion, own.training, own.loss) == (
             names.backbone, names.fusion, names.training, names.loss
         )  # fmt: skip

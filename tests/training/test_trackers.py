@@ -159,7 +159,7 @@ def test_neither_paths_nor_conditions_on_rows_are_sent(name: str, sent: Sent, tm
     _write(log := tmp_path / "log.csv")
     names = tmp_path / "names.csv"
     names.write_text("item_id,title\n" + "".join(f"i{n},word{n}\n" for n in range(11)))
-    settings = {"filters.where": "user_id != u5", "names.file": str(names), "names.control": "bag-of-words"}
+    settings = {"filters.where": "user_id != u5", "names.file": str(names)}
     settings["trackers"] = [] if name == "callback" else [name]  # type: ignore[assignment]
     callback = Callbacks([MLflowTracker()]) if name == "callback" else Callback()
     Recommender(config=SETTINGS, settings=settings).fit(log, tmp_path / "mine", callback=callback)

@@ -57,8 +57,8 @@ def fit(
     tokens: Annotated[
         str | None,
         typer.Option(
-            help="Token tables, separated by commas, that the fusion and --item-names read; see `mltfr tokens list`. "
-            "Missing ones are fetched.",
+            help="Token tables, separated by commas, that the fusion reads, and names with names.read=tables; see "
+            "`mltfr tokens list`. Missing ones are fetched.",
             show_default="smollm2-135m,wordllama,minilm-l6",
         ),
     ] = None,
@@ -77,9 +77,8 @@ def fit(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What the items are called, read with the token tables, with any backbone and fusion, or by the "
-            "baseline name-knn: CSV, TSV, JSON Lines, Parquet or RecBole .item with item_id and columns of words; or "
-            "`ids`, where ids are words.",
+            help="What the items are called, for any backbone and fusion, or for the baseline name-knn: CSV, TSV, "
+            "JSON Lines, Parquet or RecBole .item with item_id and columns of words; or `ids`, where ids are words.",
             show_default=False,
         ),
     ] = None,

@@ -34,7 +34,10 @@ def tune(
     name_columns: NameColumns = None,
     tokens: Annotated[
         str | None,
-        typer.Option(help="Token tables of the fusion and the names, separated by commas.", show_default="the usual"),
+        typer.Option(
+            help="Token tables of the fusion, and of names with names.read=tables, separated by commas.",
+            show_default="the usual",
+        ),
     ] = None,
     metric: Annotated[str, typer.Option(help="Validation metric that decides.")] = "ndcg@10",
     config: Settings = None,
@@ -70,7 +73,5 @@ def tune(
         threads=threads, jobs=1, on_error=on_error,
     )  # fmt: skip
     with stoppable(to_resume(out)) as stop:
-        outcome = search(
-            request, out, backbone, fusion, parse_space(vary or []), resume=resume, stop=stop, began=began
-        )
+        outcome = search(request, out, backbone, fusion, parse_space(vary or []), resume=resume, stop=stop, began=began)
     show(outcome, metric, out)

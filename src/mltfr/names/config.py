@@ -16,7 +16,7 @@ MEMORY = "memory"
 OF_WORDS = ("file", "columns", "idf")
 """The settings that say which words items have, and what these weigh: all that a baseline reads of names."""
 
-NameControl = Literal["none", "random", "permuted", "bag-of-words"]
+NameControl = Literal["none", "random", "permuted"]
 
 
 class NamesConfig(Config):
@@ -30,6 +30,10 @@ class NamesConfig(Config):
     use: Literal["start", "additive", "none"] = "start"
     """What names are used for: `start`, item embeddings begin with the vectors of their names; `additive`, these are
     added to the item vectors throughout, by a linear map that is learned; `none`, nothing."""
+    read: Literal["auto", "words", "tables"] = "auto"
+    """What a name is read as: `words`, by the words that it shares with other names (latent semantic analysis), without
+    any table; `tables`, by the rows of its tokens in the token tables, so that words of one meaning are alike; `auto`,
+    `tables` with `new_items`, else `words`."""
     components: Literal["agreement", "variance"] = "agreement"
     """Which components of the names are used: `agreement`, those in which consecutive items of the training histories
     are alike, each as large as that is beyond chance; `variance`, those along which names differ most."""
@@ -44,7 +48,8 @@ class NamesConfig(Config):
     idf: bool = True
     """Whether a word weighs the less the more items have it (inverse document frequency)."""
     first_direction: Literal["remove", "keep"] = "remove"
-    """Whether the direction that all names of a table share most is removed from them (SIF, Arora et al. 2017)."""
+    """Whether, with `read = "tables"`, the direction that all names of a table share most is removed from them (SIF,
+    Arora et al. 2017)."""
     whiten: bool = False
     """Whether, with `variance`, all components get the same variance (WhitenRec, Zhang et al. 2024)."""
     rate_factor: float = Field(1.0, ge=0)
@@ -53,20 +58,27 @@ class NamesConfig(Config):
     """Whether, with `additive`, items with a name learn only in the directions that their names leave free: those
     behind the first `dimensions` (AlphaFuse, Hu et al. 2025)."""
     shared_space: bool = False
-    """Whether, with fusion mltfr, the filters' projections and the experts' adapters begin as the map that made the
-    names' vectors, so that tokens and items lie in one space from the first step."""
+    """Whether, with `read = "tables"` and fusion mltfr, the filters' projections and the experts' adapters begin as the
+    map that made the names' vectors, so that tokens and items lie in one space from the first step."""
     new_items: bool = False
     """Whether items of the file that training has not seen get vectors, after training, from their names, so that they
     can be asked for (`mltfr recommend --new-items`). `--new-items` sets it."""
     control: NameControl = "none"
-    """What names are replaced with, to see what they are worth: `random`, the same words with random rows of each
-    table's mean and covariance; `permuted`, the names of other items; `bag-of-words`, the SVD of the matrix of items
-    and words, without tables. Drawn from `tokens.control_seed`."""
+    """What names are replaced with, to see what they are worth: `permuted`, the names of other items; with `read =
+    "tables"` also `random`, the same words with random rows of each table's mean and covariance. Drawn from
+    `tokens.control_seed`."""
 
     @field_validator("columns", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("control", mode="before")
+    @classmethod
+    def _is_read_now(cls, value: object) -> object:
+        if value == "bag-of-words":
+            raise ValueError("control 'bag-of-words' is now read = 'words'. Leave the control out")
+        return value
 
     @model_validator(mode="after")
     def _columns_are_of_a_file(self) -> Self:
@@ -86,19 +98,33 @@ class NamesConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _random_rows_are_of_tables(self) -> Self:
+        if self.control == "random" and not self.by_tables:
+            raise ValueError(
+                "control 'random' replaces the rows of token tables, but names are read as words. Set read = 'tables', "
+                "or control = 'permuted'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _new_items_have_names(self) -> Self:
-        if self.new_items and (not self.read_tables or self.file == IDS):
+        if self.new_items and (not self.are_used or self.file == IDS):
             if not self.file:
                 why = "no names are given"
             elif self.file == IDS:
                 why = "the ids of the log's own items are read, and no others"
             else:
-                why = "names.use = 'none' reads none" if self.use == "none" else f"'{self.control}' has no tables"
+                why = "names.use = 'none' reads none"
             raise ValueError(
-                f"new_items gives vectors to items of which only a name is known, read with token tables, but {why}. "
-                "Give --item-names FILE, or leave out --new-items"
+                f"new_items gives vectors to items of which only a name is known, but {why}. Give --item-names FILE, "
+                "or leave out --new-items"
             )
         return self
+
+    @property
+    def by_tables(self) -> bool:
+        """Whether a name is read as `tables`, not as `words`."""
+        return self.read == "tables" or (self.read == "auto" and self.new_items)
 
     @property
     def are_used(self) -> bool:
@@ -108,4 +134,4 @@ class NamesConfig(Config):
     @property
     def read_tables(self) -> bool:
         """Whether token tables are needed for them."""
-        return self.are_used and self.control != "bag-of-words"
+        return self.are_used and self.by_tables

@@ -18,14 +18,14 @@ from mltfr.interactions.histories import Histories
 from mltfr.interactions.item_names import NAME
 from mltfr.interactions.raw import ITEM
 from mltfr.names.agreement import Agreement, agreement
-from mltfr.names.bag_of_words import bag_of_words
 from mltfr.names.config import NamesConfig
 from mltfr.names.coverage import EXAMPLES, NameCoverage, TableCoverage
 from mltfr.names.new_items import NewNames
 from mltfr.names.scale import item_scales
 from mltfr.names.space import NameSpace, TablePart, name_space
 from mltfr.names.texts import ItemTexts
-from mltfr.names.words import ItemWords, under, words_of
+from mltfr.names.word_space import WordSpace, word_space
+from mltfr.names.words import ItemWords, known, under, words_of
 from mltfr.tokens.spelling import Spelling
 from mltfr.tokens.table import PreparedTable
 
@@ -41,7 +41,7 @@ class NameVectors:
         vectors: float32 `[I + 1, D]`, each on the scale of its item; zero at padding and where there is no name.
         coverage: how far the names reach.
         kept: share of the names' variance that the principal components keep.
-        space: the space that they lie in; None for the bag of words, which has no tokens in it.
+        space: the space that they lie in with the tokens; None where the words themselves are read.
         agreement: the directions that are used; None where these are the components of most variance.
         new: the names of items that training has not seen, where they are candidates; None where they are not.
     """
@@ -72,7 +72,7 @@ def name_vectors(
         histories: the training histories.
         config: settings.
         dimensions: number of components D.
-        tables: the prepared tables; none are needed for the bag of words.
+        tables: the prepared tables, where names are read with them.
         spellings: how each of them spells words, by name.
         seed: seed of the order of permuted names.
 
@@ -80,40 +80,40 @@ def name_vectors(
         DataError: no item has a name with a word in it, or no table spells a word of any.
     """
     words = item_words(texts, vocabulary, config, seed)
-    spelled = sorted((spellings or {}).items()) if config.control != "bag-of-words" else []
+    spelled = sorted((spellings or {}).items()) if config.by_tables else []
     coverage = coverage_of(texts, vocabulary, words, [TableCoverage.of(name, each, words) for name, each in spelled])
-    weights, space, agreeing, new = words.weighted(config.idf), None, None, None
+    weights, agreeing, new = words.weighted(config.idf), None, None
     agree = config.components == "agreement"
     width, whiten = (READ, False) if agree else (dimensions, config.whiten)
-    if config.control == "bag-of-words":
-        vectors, kept = bag_of_words(weights, width, whiten)
-    else:
-        vectors_of = {table.name: table for table in tables}
-
-        def read(words: ItemWords, weights: csr_array) -> list[TablePart]:
-            return [_part(vectors_of[name], spelling, words, weights) for name, spelling in spelled]
-
-        parts = read(words, weights)
+    space: NameSpace | WordSpace
+    if config.by_tables:
+        parts = _parts(spelled, tables, words, weights)
         if not any(part.weights.nnz for part in parts):
             raise DataError(f"{texts.source}: no token table can spell a word of these names. Choose other --tokens.")
         space = name_space(parts, width, config.first_direction == "remove", whiten)
-        vectors, kept = space.vectors(parts), space.kept
-        if config.new_items:
-            others = texts.beside(vocabulary)
-            of_others = words_of(others[NAME])
-            by_training = of_others.weighted(config.idf, among=words)
-            placed = space.vectors(read(of_others, by_training))
-            said = np.any(placed, axis=1)                                            # [N]
-            beside = under(words.words, of_others.words, weights, by_training[np.flatnonzero(said)])
-            new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said], beside)
+        vectors = space.vectors(parts)
+    else:
+        space = word_space(weights, width, whiten)
+        vectors = space.vectors(weights)
+    if config.new_items:
+        others = texts.beside(vocabulary)
+        of_others = words_of(others[NAME])
+        by_training = of_others.weighted(config.idf, among=words)
+        if isinstance(space, NameSpace):
+            placed = space.vectors(_parts(spelled, tables, of_others, by_training))
+        else:
+            placed = space.vectors(known(words.words, of_others.words, by_training))
+        said = np.any(placed, axis=1)                                                # [N]
+        beside = under(words.words, of_others.words, weights, by_training[np.flatnonzero(said)])
+        new = NewNames(tuple(others[ITEM].filter(pl.Series(said))), vectors, placed[said], beside)
     if agree:
         there = np.any(vectors, axis=1)                                              # [I]
         agreeing = agreement(vectors, there, histories, dimensions)
         vectors = agreeing.vectors(vectors) * there[:, None]
-        space = space.onto(agreeing) if space is not None else None
+        space = space.onto(agreeing) if isinstance(space, NameSpace) else space
     vectors = np.concatenate([np.zeros((1, dimensions), np.float32), vectors])      # [I + 1, D]
     vectors *= item_scales(config, vocabulary.counts)[:, None]
-    return NameVectors(vectors, coverage, kept, space, agreeing, new)
+    return NameVectors(vectors, coverage, space.kept, space if isinstance(space, NameSpace) else None, agreeing, new)
 
 
 def item_words(texts: ItemTexts, vocabulary: Vocabulary, config: NamesConfig, seed: int = 0) -> ItemWords:
@@ -133,6 +133,14 @@ def item_words(texts: ItemTexts, vocabulary: Vocabulary, config: NamesConfig, se
     if not words.words:
         raise DataError(f"{texts.source}: no name of an item of the log has a letter or a digit. Give names in words.")
     return words
+
+
+def _parts(
+    spelled: Sequence[tuple[str, Spelling]], tables: Sequence[PreparedTable], words: ItemWords, weights: csr_array
+) -> list[TablePart]:
+    """Return what every table says of names, by the weights of their words `[I, U]`."""
+    of = {table.name: table for table in tables}
+    return [_part(of[name], spelling, words, weights) for name, spelling in spelled]
 
 
 def _part(table: PreparedTable, spelling: Spelling, words: ItemWords, weights: csr_array) -> TablePart:

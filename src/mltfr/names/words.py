@@ -102,6 +102,22 @@ def under(words: Sequence[str], others: Sequence[str], weights: csr_array, of_ot
     return csr_array(vstack([wide, csr_array((of_others.data, columns[of_others.indices], of_others.indptr), shape)]))
 
 
+def known(words: Sequence[str], others: Sequence[str], of_others: csr_array) -> csr_array:
+    """Return the word weights of other items, as far as they are of these words, `[N, U]`.
+
+    Args:
+        words: these words.
+        others: the words of the other items.
+        of_others: `[N, W]`.
+    """
+    codes = {word: code for code, word in enumerate(words)}
+    columns = np.fromiter((codes.get(word, -1) for word in others), np.int64, len(others))
+    found = of_others.tocoo()
+    columns, rows = columns[found.col], found.row
+    there = columns >= 0
+    return csr_array((found.data[there], (rows[there], columns[there])), (of_others.shape[0], len(codes)))
+
+
 def normal(word: str) -> str:
     """Return a word as it is compared: its letters in one form (NFKC), without case."""
     return word.casefold() if word.isascii() else unicodedata.normalize("NFKC", word).casefold()

@@ -255,12 +255,12 @@ class RunConfig(Config):
         if self.names.read_tables and not self.tokens.tables and BACKBONES.find(self.backbone.name):
             raise ValueError(
                 "names are read with token tables, but tokens.tables is empty. Name some (see `mltfr tokens list`), or "
-                "set names.control = 'bag-of-words', which reads none."
+                "set names.read = 'words', which reads none."
             )
         if self.names.shared_space and not (self.names.read_tables and isinstance(self.fusion, MltfrConfig)):
             raise ValueError(
-                "names.shared_space puts tokens where names put them, so it needs --item-names, read with token "
-                "tables, and fusion 'mltfr'. Leave it out, or give these."
+                "names.shared_space puts tokens where names put them, so it needs --item-names, names.read = 'tables' "
+                "and fusion 'mltfr'. Leave it out, or give these."
             )
         hidden = getattr(self.backbone, "hidden", None)
         most = None if hidden is None else hidden - self.names.null_space

@@ -22,8 +22,6 @@ DEFAULT = "default"
 REGISTRIES: dict[str, tuple[Registry[Any, Any], ...]] = {"backbone": (BACKBONES, BASELINES), "fusion": (FUSIONS,)}
 OF_TRAINING = ("loss", "objective", "training")
 """Settings that mean nothing to a baseline, but for the next one."""
-NO_WORDS = ("random", "bag-of-words")
-"""Controls of names that leave the words of items as they are."""
 JUDGED_BY = "training.metric"
 """The setting of training by which a baseline is judged too, see `RunConfig.judged_by`."""
 
@@ -129,9 +127,12 @@ def resolve(
                 f"{flag} is read by fusion '{fusion_of_flag}', but the fusion is '{reader}'. "
                 f"Add --fusion {fusion_of_flag}, or leave {flag} out."
             )
-    named = NamesConfig.parse(values.get("names", {}), f"{where}: names").read_tables and BACKBONES.find(name)
-    if tokens is None and not FUSIONS.get(reader).cls.needs_tables and not named:
+    names_of = NamesConfig.parse(values.get("names", {}), f"{where}: names")
+    trained = BACKBONES.find(name) is not None  # tables given to a baseline are refused by `RunConfig`
+    if not (FUSIONS.get(reader).cls.needs_tables or (names_of.read_tables and trained)) and (trained or tokens is None):
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
+        if tokens:
+            _say_that_tables_are_idle(reader, names_of)
     refuse_former_names(values, where)
     config = RunConfig.parse(values, where)
     if FUSIONS.get(config.fusion.name).cls.rounds_of(config.fusion) == 1:
@@ -163,10 +164,21 @@ def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
             warnings.warn(text, MltfrWarning, stacklevel=3)
 
 
+def _say_that_tables_are_idle(fusion: str, names: NamesConfig) -> None:
+    """Warn that the tables of `--tokens` are read by nothing."""
+    how = ", and names are read as words" if names.are_used else ""
+    or_names = ", or names with --set names.read=tables" if names.are_used else ""
+    text = (
+        f"--tokens: no token table is read, since fusion '{fusion}' reads none{how}. Leave --tokens out, or read them "
+        f"with --fusion mltfr{or_names}."
+    )
+    warnings.warn(text, MltfrWarning, stacklevel=3)
+
+
 def _tells_no_words(key: str, value: Any) -> bool:
     """Return whether a setting of names does not say which words items have, which is all that a baseline reads."""
     name = key.removeprefix("names.")
-    return name not in (*OF_WORDS, "use", "new_items", "control") or (name == "control" and value in NO_WORDS)
+    return name not in (*OF_WORDS, "use", "new_items", "control") or (name == "control" and value == "random")
 
 
 def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:

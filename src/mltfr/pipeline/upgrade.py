@@ -55,6 +55,10 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     control = upgraded.get("tokens", {}).pop("control", "none")
     if control != "none":
         fusion["name"] = _control_of(fusion["name"], control)
+    names = upgraded.get("names", {})
+    if "control" in names and "read" not in names:
+        is_bag = names["control"] == "bag-of-words"
+        names |= {"read": "words", "control": "none"} if is_bag else {"read": "tables"}
     if "members" in backbone:  # a blend's
         backbone["members"] = [upgrade_settings(member) for member in backbone["members"]]
     return upgraded

@@ -80,9 +80,9 @@ def search_study(request: Request) -> StudyConfig:
     bare = {"fusion": {"name": "none"}}
     fusions: dict[str, Any] = {BARE: {**bare, "names": {"use": "none"}}}
     if named:
-        fusions[WORDS] = {**bare, "names": {"control": "bag-of-words"}}
+        fusions[WORDS] = {**bare, "names": {"read": "words"}}
     if named and tokens:
-        fusions[NAMES] = {**bare, **tables}
+        fusions[NAMES] = {**bare, **tables, "names": {"read": "tables"}}
     if tokens and preset.mltfr:
         fusions[TABLES] = {**tables, "names": {"use": "none"}}
     baselines = [entry.name for entry in BASELINES if _takes_part(entry.name, preset, named)]

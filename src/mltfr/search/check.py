@@ -103,7 +103,8 @@ def check_inputs(inputs: SearchInputs, plan: Sequence[Cell], tokens: Sequence[st
     if tokens and not any(cell.config.tokens.tables for cell in plan if cell.is_trained):
         raise ConfigError(
             f"--tokens {','.join(tokens)}: nothing that this search tries reads token tables. Leave it out, or let "
-            "something read them: --item-names FILE, or in `mltfr auto` another --preset, in `mltfr tune` a --fusion."
+            "something read them: in `mltfr auto` --item-names FILE or another --preset, in `mltfr tune` a --fusion or "
+            "--set names.read=tables."
         )
     config, data, _ = split_log(config, open_log(inputs.study.data[DATA], config.filters))
     if not len(data.validation):
