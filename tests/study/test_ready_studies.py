@@ -11,6 +11,7 @@ from mltfr.study import load_study, make_plan
 
 FOLDER = Path(__file__).parents[2] / "studies"
 FILES = sorted(FOLDER.glob("*.toml"))
+DONE = sorted(FOLDER.parent.glob("benchmarks/results/studies/*/study.toml"))
 
 
 def labels(name, axis):
@@ -32,6 +33,12 @@ def test_it_plans(file):
     assert f"mltfr study studies/{file.name} --out " in head
     for label, data in study.data.items():
         assert data.name is not None or f"--data {label}=" in head, "the command in its head does not run"
+
+
+@pytest.mark.parametrize("file", DONE, ids=lambda path: path.parent.name)
+def test_a_study_of_the_results_can_be_run_again(file):
+    study = load_study(file)
+    assert {cell.group.fusion for cell in make_plan(study) if not cell.baseline} == {*study.fusions, *study.blends}
 
 
 def test_main_has_every_backbone():
