@@ -60,7 +60,7 @@ print(sorted(later.evaluate().metrics)[:4])
 # ## Names
 #
 # The words of the titles find neighbours without any training: `name-knn`. For a network, `item_names=` lets its items
-# begin with vectors of their words; that needs token tables, and is left to the [how-to](../how-to/names.md).
+# begin with vectors of their words; that is left to the [how-to](../how-to/names.md).
 
 # %%
 words = Recommender(backbone="name-knn", item_names="titles.csv").fit(log)

@@ -127,6 +127,16 @@ def test_new_items_lie_where_known_ones_of_the_same_words_do() -> None:
     assert placed["half"] @ new.known[3] > 0.5 * np.square(new.known[3]).sum()
 
 
+@pytest.mark.parametrize("components", ["agreement", "variance"])
+def test_names_that_all_say_the_same_tell_no_new_item_apart(components: str) -> None:
+    config = NamesConfig.parse({"file": "memory", "read": "words", "new_items": True, "components": components})
+    texts = item_texts({**dict.fromkeys(IDS, "red shoe"), "new": "shoe hat"})
+    with pytest.raises(DataError, match="all names say the same, so they tell no new item apart"):
+        name_vectors(texts, VOCABULARY, HISTORIES, config, 3)
+    plain = name_vectors(texts, VOCABULARY, HISTORIES, config.model_copy(update={"new_items": False}), 3)
+    assert not plain.vectors.any()
+
+
 def test_the_scale_follows_how_often_an_item_occurs() -> None:
     assert item_scales(NamesConfig(scale=0.3), np.array([0, 1, 100])) == pytest.approx(0.3)
     config = NamesConfig(scale=0.3, scale_half=10)

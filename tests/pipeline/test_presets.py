@@ -257,6 +257,9 @@ def test_settings_of_names_that_change_no_words_are_said_beside_a_baseline_of_wo
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         resolve(backbone="name-knn", item_names="n.csv", overrides=["names.control=permuted", "names.idf=false"])
+        resolve(fusion="none", overrides=["names.control=random"])  # no names, nothing to replace
+    with pytest.raises(ConfigError, match=r"but names are read as words\. Set names\.read = 'tables'"):
+        resolve(fusion="none", item_names="n.csv", overrides=["names.control=random"])
 
 
 @pytest.mark.parametrize(("given", "why"), [
@@ -266,19 +269,12 @@ def test_settings_of_names_that_change_no_words_are_said_beside_a_baseline_of_wo
 def test_token_tables_that_nothing_reads_are_said(given, why):
     with pytest.warns(MltfrWarning, match=why):
         assert resolve(tokens=["a", "b"], **given).tokens.tables == ()
+    with pytest.warns(MltfrWarning, match=why):
+        resolve(overrides=['tokens.tables=["a"]'], **given)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert resolve(tokens=[], **given) == resolve(**given)
         assert resolve(tokens=["a"], item_names="n.csv").tokens.tables == ("a",)
-
-
-def test_new_items_are_read_by_tables_unless_they_are_not():
-    def reads(**given):
-        return resolve(fusion="none", item_names="n.csv", **given).tokens.tables != ()
-
-    assert (reads(), reads(new_items=True)) == (False, True)
-    assert reads(overrides=["names.read=tables"])
-    assert not reads(new_items=True, overrides=["names.read=words"])
 
 
 def test_what_a_baseline_is_judged_by_has_a_meaning():

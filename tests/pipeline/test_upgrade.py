@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mltfr.errors import ConfigError
@@ -43,12 +45,23 @@ def test_a_run_of_before_does_what_it_did() -> None:
 
 
 def test_names_were_read_by_tables_but_for_a_control() -> None:
-    names = {"file": "names.csv", "control": "random"}
+    names: dict[str, object] = {"file": "names.csv", "control": "random"}
     assert RunConfig.parse(upgrade_settings(former(names=names))).names.read == "tables"
     upgraded = upgrade_settings(former(names={**names, "control": "bag-of-words"}))["names"]
     assert (upgraded["read"], upgraded["control"]) == ("words", "none")
     complete = resolve(item_names="names.csv", fusion="none").model_dump(mode="json")
     assert upgrade_settings(complete)["names"]["read"] == "auto"
+
+
+@pytest.mark.parametrize("given", [
+    {"fusion": "none"}, {"backbone": "item-knn"}, {"backbone": "name-knn", "item_names": "names.csv"},
+    {"fusion": "none", "item_names": "names.csv", "overrides": ["names.use=none"]},
+])  # fmt: skip
+def test_a_run_of_before_without_names_in_it_goes_on_as_it_was_begun(given: dict[str, Any]) -> None:
+    now = resolve(**given)
+    before = now.model_dump(mode="json")
+    del before["names"]["read"]
+    assert RunConfig.parse(upgrade_settings(before)).deciding() == now.deciding()
 
 
 def test_the_former_name_of_words_is_told() -> None:

@@ -98,15 +98,6 @@ class NamesConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _random_rows_are_of_tables(self) -> Self:
-        if self.control == "random" and not self.by_tables:
-            raise ValueError(
-                "control 'random' replaces the rows of token tables, but names are read as words. Set read = 'tables', "
-                "or control = 'permuted'"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _new_items_have_names(self) -> Self:
         if self.new_items and (not self.are_used or self.file == IDS):
             if not self.file:

@@ -84,7 +84,7 @@ class NameCoverage:
         words: words of all names, one for every item that has it.
         different: different words.
         shared: different words that two items or more have.
-        tables: how far the vocabulary of every table reaches; none for the bag of words.
+        tables: how far the vocabulary of every table reaches; none where names are read as words.
     """
 
     source: str

@@ -25,7 +25,7 @@ class WordSpace:
         mean: `[k]`, of the items on the first singular vectors.
         singular: `[U, k]`, these singular vectors; there are D or fewer.
         basis: `[k, D]`, which scales and orders what is projected.
-        kept: share of the variance that the components keep.
+        kept: share of the items' squared lengths that the singular vectors keep.
     """
 
     mean: Matrix
@@ -37,8 +37,9 @@ class WordSpace:
         """Return vectors `[N, D]` of items by the weights of their words `[N, U]`; zero where they have none."""
         rows = _of_length_one(weights)
         found = np.zeros((rows.shape[0], self.basis.shape[1]), np.float32)
-        for chunk, there in _chunks(rows):
-            found[chunk] = (rows[chunk] @ self.singular - self.mean) * there[:, None] @ self.basis
+        for chunk, some in _chunks(rows):
+            there = np.diff(some.indptr) > 0
+            found[chunk] = (some @ self.singular - self.mean) * there[:, None] @ self.basis
         return found
 
 
@@ -55,13 +56,16 @@ def word_space(weights: csr_array, dimensions: int, whiten: bool = False) -> Wor
     """
     rows = _of_length_one(weights)
     singular = _right_singular(rows, dimensions)
-    named, total, squares = 0, *np.zeros((2, singular.shape[1]))  # [k]
-    for chunk, there in _chunks(rows):
-        places = rows[chunk] @ singular
-        named, total, squares = named + there.sum(), total + places.sum(axis=0), squares + np.square(places).sum(axis=0)
+    named = (np.diff(rows.indptr) > 0).sum()
+    total, squares = np.zeros((2, singular.shape[1]))                               # [k]
+    for _, some in _chunks(rows):
+        places = some @ singular
+        total += places.sum(axis=0)
+        squares += np.square(places).sum(axis=0)
     mean, kept = total / named, float(squares.sum()) / named
-    variances = squares / named - np.square(mean)
-    basis, _ = components(variances, np.eye(len(variances)), dimensions, whiten)  # [k, D]
+    variances = squares / named - np.square(mean)                                   # [k]
+    variances[variances < SMALLEST * squares / named] = 0                           # noise of the difference
+    basis, _ = components(variances, np.eye(len(variances)), dimensions, whiten)    # [k, D]
     return WordSpace(mean, singular, basis, kept)
 
 
@@ -71,11 +75,11 @@ def _of_length_one(weights: csr_array) -> csr_array:
     return csr_array(diags_array(1 / np.maximum(lengths, np.finfo(np.float32).tiny)) @ weights.astype(np.float64))
 
 
-def _chunks(rows: csr_array) -> Iterator[tuple[slice, npt.NDArray[np.bool_]]]:
-    """Yield some rows after others, and which of them are not empty; copies of all would be larger than the model."""
+def _chunks(rows: csr_array) -> Iterator[tuple[slice, csr_array]]:
+    """Yield some rows after others, and where they stand; what is made of all would be larger than the model."""
     for start in range(0, rows.shape[0], CHUNK):
         chunk = slice(start, start + CHUNK)
-        yield chunk, np.diff(rows[chunk].indptr) > 0
+        yield chunk, rows[chunk]
 
 
 def _right_singular(rows: csr_array, dimensions: int) -> Matrix:  # [I, U] -> [U, k]

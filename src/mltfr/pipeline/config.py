@@ -86,7 +86,7 @@ class RunConfig(Config):
     tokens: TokensConfig = TokensConfig()
     """Token tables, and how they are prepared."""
     names: NamesConfig = NamesConfig()
-    """Names of the items, which token tables can read."""
+    """Names of the items, which networks can begin with."""
     backbone: Annotated[
         SerializeAsAny[BackboneConfig | BaselineConfig | BlendConfig], component(BACKBONES, BASELINES)
     ] = (
@@ -256,6 +256,12 @@ class RunConfig(Config):
             raise ValueError(
                 "names are read with token tables, but tokens.tables is empty. Name some (see `mltfr tokens list`), or "
                 "set names.read = 'words', which reads none."
+            )
+        by_words = self.names.are_used and not self.names.by_tables and BACKBONES.find(self.backbone.name)
+        if self.names.control == "random" and by_words:
+            raise ValueError(
+                "names.control = 'random' replaces the rows of token tables, but names are read as words. Set "
+                "names.read = 'tables', or names.control = 'permuted'."
             )
         if self.names.shared_space and not (self.names.read_tables and isinstance(self.fusion, MltfrConfig)):
             raise ValueError(

@@ -131,7 +131,7 @@ def resolve(
     trained = BACKBONES.find(name) is not None  # tables given to a baseline are refused by `RunConfig`
     if not (FUSIONS.get(reader).cls.needs_tables or (names_of.read_tables and trained)) and (trained or tokens is None):
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
-        if tokens:
+        if trained and any(layer.get("tokens", {}).get("tables") for layer in above):
             _say_that_tables_are_idle(reader, names_of)
     refuse_former_names(values, where)
     config = RunConfig.parse(values, where)
@@ -165,12 +165,12 @@ def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
 
 
 def _say_that_tables_are_idle(fusion: str, names: NamesConfig) -> None:
-    """Warn that the tables of `--tokens` are read by nothing."""
+    """Warn that token tables were named, and nothing reads them."""
     how = ", and names are read as words" if names.are_used else ""
     or_names = ", or names with --set names.read=tables" if names.are_used else ""
     text = (
-        f"--tokens: no token table is read, since fusion '{fusion}' reads none{how}. Leave --tokens out, or read them "
-        f"with --fusion mltfr{or_names}."
+        f"no token table is read, since fusion '{fusion}' reads none{how}. Leave --tokens out, or read them with "
+        f"--fusion mltfr{or_names}."
     )
     warnings.warn(text, MltfrWarning, stacklevel=3)
 

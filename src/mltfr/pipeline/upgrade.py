@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mltfr.backbones import BACKBONES
 from mltfr.errors import ConfigError
 from mltfr.fusion import FUSIONS
 from mltfr.training.config import REMOVED_SETTINGS, AdvancedTrainingConfig
@@ -56,9 +57,11 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if control != "none":
         fusion["name"] = _control_of(fusion["name"], control)
     names = upgraded.get("names", {})
-    if "control" in names and "read" not in names:
-        is_bag = names["control"] == "bag-of-words"
-        names |= {"read": "words", "control": "none"} if is_bag else {"read": "tables"}
+    if "control" in names and "read" not in names:  # one is said of names that something begins with
+        begin = names.get("file") and names.get("use") != "none" and BACKBONES.find(backbone.get("name", ""))
+        read = "words" if names["control"] == "bag-of-words" else "tables"
+        names |= {"control": "none"} if read == "words" else {}
+        names |= {"read": read} if begin else {}
     if "members" in backbone:  # a blend's
         backbone["members"] = [upgrade_settings(member) for member in backbone["members"]]
     return upgraded

@@ -98,10 +98,11 @@ def resolved(file: Path, study: StudyConfig, cells: Sequence[Cell], inputs: Stud
             lines += [line for line in said_before if line.startswith((f"{about}:", f"{about},"))]
             continue
         lines.append(f"{about}: {inputs.interactions[label]} interactions, SHA-256 {inputs.fingerprints[label]}")
-        lines += [
-            f"{about}, {window}: validation from {borders['split']['validation_from']}, test from "
-            f"{borders['split']['test_from']} to {borders['filters']['until']}"
-            for window, borders in zip(study.data[label].windows, inputs.windows.get(label, ()), strict=False)
-        ]
+        if label in inputs.windows:
+            lines += [
+                f"{about}, {window}: validation from {borders['split']['validation_from']}, test from "
+                f"{borders['split']['test_from']} to {borders['filters']['until']}"
+                for window, borders in zip(study.data[label].windows, inputs.windows[label], strict=True)
+            ]
     lines.append("# The complete settings of every cell stand in its config.toml.")
     return file.read_text(encoding="utf-8").rstrip("\n") + "\n" + "\n".join(lines) + "\n"
