@@ -17,7 +17,7 @@ from mltfr.serve.keys import Keys
 from mltfr.serve.loaded import LoadedRun
 from mltfr.serve.options import ServiceOptions
 from mltfr.serve.service import Service
-from support.browser import chromium
+from support.browser import UNREAD, chromium
 from support.service import KEY
 
 pytestmark = pytest.mark.slow
@@ -190,6 +190,22 @@ def test_a_known_user_is_loaded(browser, address, named) -> None:
         assert window.ids("history") == [split.vocabulary.item_ids[code - 1] for code in reversed(codes)]
         window.page.get_by_role("button", name="Clear").click()
         assert window.ids("history") == []
+
+
+def test_an_answer_that_is_overtaken_or_cut_off(browser, address, named) -> None:
+    first, second, third = named.fitted.split.vocabulary.item_ids[4:7]
+    with shown(browser, address) as window:
+        window.page.locator("#popular > li").first.wait_for()
+        window.page.evaluate(UNREAD, False)
+        window.search_and_add(first)
+        window.page.wait_for_function("() => window.reading")
+        window.search_and_add(second)
+        window.page.locator("#own button[aria-expanded]").first.wait_for()
+        assert not window.page.locator("#problem").is_visible()
+        window.page.evaluate(UNREAD, True)
+        window.search_and_add(third)
+        window.page.get_by_text("The answer of the service broke off.").wait_for()
+        assert window.heard == []
 
 
 def test_new_items_are_found_and_recommended_as_such(browser, with_new) -> None:

@@ -60,7 +60,13 @@ async function ask(path, document, purpose) {
     if (stop.signal.aborted) throw error;
     throw { detail: "The service cannot be reached." };
   }
-  const found = await answer.json().catch(() => ({}));
+  let found = {};
+  try {
+    found = await answer.json();
+  } catch (error) {
+    if (stop.signal.aborted) throw error; // while it was read
+    if (answer.ok) throw { detail: "The answer of the service broke off." };
+  }
   if (answer.ok) return found;
   const after = answer.headers.get("Retry-After");
   const later = after ? ` Try again in ${counted(after, "second")}.` : "";
