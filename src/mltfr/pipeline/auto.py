@@ -25,19 +25,20 @@ def settle(config: RunConfig, data: Split) -> RunConfig:
         config: every setting.
         data: the split log.
     """
-    if not isinstance(config.backbone, BackboneConfig):
+    network = config.backbone
+    if not isinstance(network, BackboneConfig):
         return config
     if config.names.are_used:
         read = "tables" if config.names.by_tables else "words"
         config = config.model_copy(update={"names": config.names.model_copy(update={"read": read})})
     if config.training.samples != "auto":
         return config
-    backbone = BACKBONES.get(config.backbone.name).cls
+    backbone = BACKBONES.get(network.name).cls
     if backbone.uses_mask_token:
         return config
     fits = backbone.is_causal and not config.fusion.knows_later_items and config.objective.name == "none"
     fits = fits and not config.training.empty_prefix
-    windows = fits and mean_prefix(data.train_length, config.backbone.max_length) > LONG_PREFIX
+    windows = fits and mean_prefix(data.train_length, network.max_length) > LONG_PREFIX
     training = config.training.model_copy(update={"samples": "windows" if windows else "prefixes"})
     return config.model_copy(update={"training": training})
 
