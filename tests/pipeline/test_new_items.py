@@ -20,14 +20,15 @@ from mltfr.inference import RecommendationSpec
 from mltfr.interactions import InteractionLog
 from mltfr.pipeline import load_inference_model, resolve
 from mltfr.pipeline.build import build_model
-from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_words
+from mltfr.tokens import TokenStore
+from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
 from mltfr.training import Callback
 from support.walks import as_log
 
 WORDS = SyntheticConfig(tokens=200, width=24, clusters=12, seed=3)
 TOPICS, ITEMS, HELD = 8, 160, 10
 """Topics, items, and every which one of them is in no training history."""
-SETTINGS = {"backbone.hidden": 24, "backbone.max_length": 8, "names.scale": 0.5, "names.read": "words",
+SETTINGS = {"backbone.hidden": 24, "backbone.max_length": 8, "tokens.width": 24, "names.scale": 0.5,
             "evaluation.baselines": False}  # fmt: skip
 
 
@@ -67,12 +68,15 @@ class Fits:
     texts: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> Fits:
+@pytest.fixture(scope="module", params=["tables", "words"])
+def fits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fits:
+    TokenStore().put(synthetic_table(WORDS, "made-up"))
+    given = {"tokens": "made-up" if request.param == "tables" else None,
+             "settings": {**SETTINGS, "names.read": request.param}}  # fmt: skip
     (log, texts), folder = data(), tmp_path_factory.mktemp("runs")
 
     def fit(name: str, **more: Any) -> Recommender:
-        made = Recommender("sasrec", "none", item_names=texts, epochs=3, settings=SETTINGS, **more)
+        made = Recommender("sasrec", "none", item_names=texts, epochs=3, **given, **more)
         return made.fit(log, folder / name, callback=Callback())
 
     return Fits(fit("new", new_items=True), fit("plain"), folder, log, texts)

@@ -17,7 +17,8 @@ from mltfr.interactions import InteractionLog
 from mltfr.pipeline import resolve
 from mltfr.pipeline.compare import compare_runs
 from mltfr.pipeline.new_item_rows import RANDOM, VECTORS, WORDS
-from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_words
+from mltfr.tokens import TokenStore
+from mltfr.tokens.sources.synthetic import SyntheticConfig, synthetic_table, synthetic_words
 from mltfr.training import Callback
 from support.walks import as_log
 
@@ -43,7 +44,8 @@ def data() -> tuple[InteractionLog, dict[str, str]]:
 def fit(
     texts: dict[str, str], log: InteractionLog, out: Path | None = None, more: Mapping[str, Any] = MappingProxyType({})
 ) -> Recommender:
-    given: dict[str, Any] = {"item_names": texts, "new_items": True, "settings": SETTINGS | more}
+    TokenStore().put(synthetic_table(MADE_UP, "made-up"))
+    given: dict[str, Any] = {"tokens": "made-up", "item_names": texts, "new_items": True, "settings": SETTINGS | more}
     made = Recommender("sasrec", "none", epochs=3, **given)
     return made.fit(log, out, callback=Callback())
 

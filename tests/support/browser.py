@@ -15,6 +15,18 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+UNREAD = """(cut) => {
+  const fetched = window.fetch;
+  window.fetch = async (url, how) => {
+    const answer = await fetched(url, how);
+    if (url !== "v1/recommend") return answer;
+    Object.assign(window, { fetch: fetched, reading: true });
+    const never = (reject) => (how.signal.onabort = () => reject(how.signal.reason));
+    answer.json = () => new Promise((_, reject) => (cut ? reject(new SyntaxError()) : never(reject)));
+    return answer;
+  };
+}"""
+"""Makes the next recommendations an answer that is cut off, or is not read before a newer request."""
 
 
 @dataclass
@@ -62,16 +74,3 @@ def opened(browser: Any, path: Path, **context: Any) -> Iterator[Opened]:
         yield found
     finally:
         within.close()
-
-UNREAD = """(cut) => {
-  const fetched = window.fetch;
-  window.fetch = async (url, how) => {
-    const answer = await fetched(url, how);
-    if (url !== "v1/recommend") return answer;
-    Object.assign(window, { fetch: fetched, reading: true });
-    const never = (reject) => (how.signal.onabort = () => reject(how.signal.reason));
-    answer.json = () => new Promise((_, reject) => (cut ? reject(new SyntaxError()) : never(reject)));
-    return answer;
-  };
-}"""
-"""Makes the next recommendations an answer that is cut off, or is not read before a newer request."""

@@ -95,10 +95,10 @@ def name_vectors(
     else:
         space = word_space(weights, width, whiten)
         vectors = space.vectors(weights)
-    if config.new_items and not vectors.any():
-        same = "all names say the same, so they tell no new item apart. Leave out --new-items."
-        raise DataError(f"{texts.source}: {same}")
     if config.new_items:
+        if not vectors.any():
+            same = "all names say the same, so they tell no new item apart. Leave out --new-items."
+            raise DataError(f"{texts.source}: {same}")
         others = texts.beside(vocabulary)
         of_others = words_of(others[NAME])
         by_training = of_others.weighted(config.idf, among=words)
