@@ -190,6 +190,12 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path, monkeypatch: pytest.M
         (["--host", "::"], "--api-key-file"),
         (["--host", "999.1.1.1", "--no-key"], "--host"),
         (["--api-key-file", tmp_path / "nothing"], "one API key a line"),
+        (["--check", "--host", "0.0.0.0"], "--no-key"),
+        (["--check", "--cors", "https://shop.example/"], "--cors"),
+        (["--check", "--api-key-file", tmp_path / "nothing"], "one API key a line"),
+        *(([option, "inf"], f"'{option}': inf is no number") for option in ("--timeout", "--rate", "--drain")),
+        (["--grace", "inf"], "Give a finite one"),
+        (["--timeout", "nan"], "--timeout"),
     ):
         done = run("serve", RUNS / "bare", *arguments, check=False)
         assert done.returncode == 2

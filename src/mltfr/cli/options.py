@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from json import dumps
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -114,6 +115,17 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def finite(value: float | None) -> float | None:
+    """Return an option's number; `nan` and `inf` are within every range, and nothing can be done with them.
+
+    Raises:
+        BadParameter: it is one of these.
+    """
+    if value is not None and not isfinite(value):
+        raise typer.BadParameter(f"{value} is no number to count with. Give a finite one, as in 2.5.")
+    return value
 
 
 def with_options(settings: list[str] | None, where: list[str] | None, reading: Reading) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mltfr.cli.options import AddNames, Run
+from mltfr.cli.options import AddNames, Run, finite
 from mltfr.cli.output import say
 
 
@@ -20,7 +20,8 @@ def serve(
     api_key_file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Text file with the API keys, one a line; without it, the variable MLTFR_API_KEY.",
+            metavar="FILE",
+            help="Text file with the API keys, one a line; without it, the variable MLTFR_API_KEY.",
             show_default=False,
         ),
     ] = None,
@@ -34,15 +35,19 @@ def serve(
     add_names: AddNames = None,
     onnx: Annotated[
         bool,
-        typer.Option("--onnx", help="Compute small requests by onnxruntime, a lone one in a third of the time; "
-                     "the start takes half a minute. Needs mltfr[export]."),
+        typer.Option(
+            "--onnx",
+            help="Compute small requests by onnxruntime, a lone one in a third of the time; "
+            "the start takes half a minute. Needs mltfr[export].",
+        ),
     ] = False,
     max_batch: Annotated[
         int, typer.Option(min=1, help="Histories that go through the model together; 8 at most with --onnx.")
     ] = 64,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are refused (503).")] = 1024,
     timeout: Annotated[
-        float, typer.Option(min=0.01, help="Seconds until a request is given up (504).", show_default="2")
+        float,
+        typer.Option(min=0.01, callback=finite, help="Seconds until a request is given up (504).", show_default="2"),
     ] = 2.0,
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a request's body (413).")] = 1 << 20,
     max_k: Annotated[int, typer.Option(min=1, help="Items of one list.")] = 1000,
@@ -52,8 +57,12 @@ def serve(
     ] = 100_000,
     rate: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Requests a second of every API key (429); no limit if not given.",
-                     show_default=False),
+        typer.Option(
+            min=0.01,
+            callback=finite,
+            show_default=False,
+            help="Requests a second of every API key (429); no limit if not given.",
+        ),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of one computation.", show_default="the cores")
@@ -61,22 +70,31 @@ def serve(
     drain: Annotated[
         float,
         typer.Option(
-            min=0, help="Seconds that requests are still taken after SIGTERM, while not ready.", show_default="1"
+            min=0,
+            callback=finite,
+            help="Seconds that requests are still taken after SIGTERM, while not ready.",
+            show_default="1",
         ),
     ] = 1.0,
     grace: Annotated[
         float,
-        typer.Option(min=0, help="Seconds that accepted requests may take after that.", show_default="30"),
+        typer.Option(
+            min=0, callback=finite, help="Seconds that accepted requests may take after that.", show_default="30"
+        ),
     ] = 30.0,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Origin whose pages may ask, as in https://shop.example; may come several "
-                     "times.", show_default=False),
+        typer.Option(
+            metavar="ORIGIN",
+            help="Origin whose pages may ask, as in https://shop.example; may come several times.",
+            show_default=False,
+        ),
     ] = None,
     metrics_port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Offer /metrics at a port of its own, and not at --port.",
-                     show_default=False),
+        typer.Option(
+            min=1, max=65535, help="Offer /metrics at a port of its own, and not at --port.", show_default=False
+        ),
     ] = None,
     no_page: Annotated[bool, typer.Option("--no-page", help="Offer no page for people at /.")] = False,
     root_path: Annotated[str, typer.Option(help="Path under which a proxy offers the service.")] = "",
@@ -111,12 +129,12 @@ def serve(
     from mltfr.serve.server import check_address, check_origins
 
     names = dict(item_names(add_names).table.iter_rows()) if add_names is not None else None
-    if check:
-        say(check_run(run, names, onnx))
-        return
     keys = Keys.read(api_key_file)
     check_address(host, keys, no_key)
     check_origins(cors or [])
+    if check:
+        say(check_run(run, names, onnx))
+        return
     options = ServiceOptions(
         max_batch=max_batch, queue=queue, timeout=timeout, max_body=max_body, max_k=max_k, max_histories=max_histories,
         interactions=max_interactions, rate=rate, drain=drain, grace=grace,
