@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 import pytest
 
-from mltfr.interactions import Histories
+from mltfr.interactions import Histories, Split
+from mltfr.serve.answers import asked_of
 from mltfr.serve.interactions import NewInteractions
 from support.service import client_of
 
@@ -47,17 +49,57 @@ def test_the_oldest_give_way(run) -> None:
         assert "mltfr_new_interactions_dropped_total 2.0" in client.get("/metrics").text
 
 
+def grown(before: Split, *items: str) -> Split:
+    """Return a later log, in which the first user has chosen some items more."""
+    histories = [history.tolist() for history in before.histories]
+    histories[0] += [before.vocabulary.codes[item] for item in items]
+    return replace(before, histories=Histories.from_sequences(histories), train_length=np.array(before.train_length))
+
+
 def test_what_a_later_run_knows_is_dropped(run) -> None:
     before = run.fitted.split
-    grown = [history.tolist() for history in before.histories]
-    codes = before.vocabulary.codes
-    grown[0] += [codes["i1"], codes["i2"]]
-    after = replace(before, histories=Histories.from_sequences(grown), train_length=np.array(before.train_length))
+    after = grown(before, "i1", "i2")
     newer = NewInteractions(100)
     first, second = before.user_ids[:2]
     newer.add([(first, "i1"), (first, "i2"), (first, "i3"), (second, "i4"), ("stranger", "i5")])
-    assert newer.follow(before, before) == 0
-    assert newer.follow(before, after) == 2
+    assert newer.drop(newer.held_by(before, before)) == 0
+    assert newer.drop(newer.held_by(before, after)) == 2
     assert {user: newer.of(user) for user in (first, second, "stranger")} == {
         first: ("i3",), second: ("i4",), "stranger": ("i5",)}  # fmt: skip
     assert len(newer) == 3
+
+
+def test_what_comes_and_gives_way_meanwhile_is_not_dropped(run) -> None:
+    before = run.fitted.split
+    newer, first = NewInteractions(3), before.user_ids[0]
+    newer.add([(first, "i1"), (first, "i2"), (first, "i3")])
+    held = newer.held_by(before, grown(before, "i1", "i2"))
+    assert newer.add([(first, "i4")]) == 1
+    assert newer.drop(held) == 1
+    assert newer.of(first) == ("i3", "i4")
+    assert len(newer) == 2
+
+
+def test_a_run_does_not_change_between_a_history_and_what_was_sent_since(run, monkeypatch) -> None:
+    user, items = run.fitted.split.user_ids[0], run.fitted.split.vocabulary.item_ids
+    history = [items[code - 1] for code in run.fitted.split.histories[0]]
+    later = replace(run, fingerprint="later", fitted=replace(run.fitted, split=grown(run.fitted.split, "i1", "i2")))
+    with client_of(run) as client:
+        switching = Thread(target=client.service.switch, args=(later,))
+
+        def slow(*given: object) -> object:
+            if switching.ident is None:
+                switching.start()
+                switching.join(0.2)  # it has the time to go through, and must not
+            return asked_of(*given)
+
+        monkeypatch.setattr("mltfr.serve.service.asked_of", slow)
+        client.post("/v1/interactions", sent((user, "i1"), (user, "i2")))
+        first = client.recommend(users=[user], k=25, include_seen=False)
+        switching.join(20)
+        second = client.recommend(users=[user], k=25, include_seen=False)
+        assert (first["run"], second["run"]) == (run.fingerprint, "later")
+        for answer in (first, second):
+            found = {each["item_id"] for each in answer["results"][0]["items"]}
+            assert not found & {"i1", "i2", *history}
+        assert len(client.service.interactions) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -17,7 +18,7 @@ from mltfr.serve.trial import try_run
 from mltfr.storage.files import sha256
 from mltfr.storage.folder import MANIFEST
 from mltfr.storage.sealed import sealed
-from support.service import RUNS, client_of
+from support.service import RUNS, Client, client_of
 
 RELOADS = 20
 HISTORY = ["i3", "i9", "i4"]
@@ -131,18 +132,59 @@ def test_a_large_run_is_tried_by_a_sample(run, monkeypatch) -> None:
     assert try_run(run).examples == 20
 
 
-def test_a_folder_is_watched(folder: Path) -> None:
+def until_it_serves(client: Client, name: str) -> None:
+    """Wait until a service answers with a run, for some seconds at most."""
+    expected, until = LoadedRun.load(RUNS / name).fingerprint, monotonic() + 20
+    while client.service.run.fingerprint != expected and monotonic() < until:
+        sleep(0.02)
+    assert client.service.run.fingerprint == expected
+
+
+@pytest.fixture
+def watched(folder: Path) -> Iterator[Client]:
     with client_of(LoadedRun.load(folder)) as client:
         reloader = Reloader(client.service, folder)
         reloader.watch(0.02)
-        before = client.service.run.fingerprint
         sleep(0.1)
-        put("mltfr", folder)
-        until = monotonic() + 20
-        while client.service.run.fingerprint == before and monotonic() < until:
-            sleep(0.02)
+        yield client
         reloader.stop()
-        assert client.service.run.fingerprint != before
+
+
+def test_a_folder_is_watched(folder: Path, watched: Client) -> None:
+    put("mltfr", folder)
+    until_it_serves(watched, "mltfr")
+    sleep(0.1)
+    assert outcomes(watched) == {"switched": 1}
+
+
+def test_a_run_that_is_copied_manifest_first_is_taken_when_it_is_whole(folder: Path, watched: Client) -> None:
+    folder.unlink()
+    folder.mkdir()
+    rest = [path for path in (RUNS / "mltfr").iterdir() if path.name != MANIFEST]
+    shutil.copy(RUNS / "mltfr" / MANIFEST, folder)
+    until = monotonic() + 20
+    while not outcomes(watched) and monotonic() < until:
+        sleep(0.02)
+    assert outcomes(watched) == {"refused": 1}
+    for path in rest:
+        shutil.copy(path, folder)
+    until_it_serves(watched, "mltfr")
+
+
+def test_a_run_that_comes_while_the_first_one_is_made_ready_is_taken(folder: Path) -> None:
+    run = LoadedRun.load(folder)
+    put("mltfr", folder)
+    with client_of(run) as client:
+        reloader = Reloader(client.service, folder)
+        reloader.watch(0.02)
+        until_it_serves(client, "mltfr")
+        reloader.stop()
+
+
+def test_a_run_keeps_its_name_when_the_link_leads_elsewhere(folder: Path) -> None:
+    with client_of(LoadedRun.load(folder)) as client:
+        put("mltfr", folder)
+        assert client.get("/v1/info").json()["name"] == "bare"
 
 
 def test_a_run_is_warm_before_it_answers(monkeypatch) -> None:

@@ -39,7 +39,7 @@ def about(run: LoadedRun) -> dict[str, Any]:
     score = {name: metrics[name] for name in ("metrics", "zero_branch", "verdict") if name in metrics}
     return {
         "run": run.fingerprint,
-        "name": run.folder.resolve().name,
+        "name": run.folder.name,
         "title": config.title,
         "preset": config.preset,
         "backbone": config.backbone.name,

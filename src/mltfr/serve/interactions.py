@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 
 from mltfr.interactions import Split
@@ -51,33 +50,47 @@ class NewInteractions:
         with self._lock:
             return tuple(self._of.get(user, ()))
 
-    def follow(self, before: Split, after: Split) -> int:
-        """Drop what another run has in its histories already; return how many.
+    def held_by(self, before: Split, after: Split) -> dict[str, tuple[Sequence[str], int]]:
+        """Return of every user what was sent, and how many of its first ones another run has in its histories already.
 
         Where a user's history has grown, it ends in the first ones that were sent, as far as training knows of them:
-        as many as its end repeats are dropped.
+        as many as its end repeats are held. Others may add meanwhile, and wait for nothing.
 
         Args:
             before: the log of the run until now.
             after: that of the next one.
         """
+        with self._lock:
+            sent = {user: tuple(items) for user, items in self._of.items()}
+        counts = ((user, items, _repeated(user, items, before, after)) for user, items in sent.items())
+        return {user: (items, count) for user, items, count in counts if count}
+
+    def drop(self, held: Mapping[str, tuple[Sequence[str], int]]) -> int:
+        """Drop what another run holds, see `held_by`; return how many there still were."""
         dropped = 0
         with self._lock:
-            for user in list(self._of):
-                if (row := after.rows.get(user)) is None:
+            for user, (items, count) in held.items():
+                now = tuple(self._of.get(user, ()))
+                gone = next(
+                    n for n in range(len(items) + 1) if now[: len(items) - n] == items[n:]
+                )  # gave way meanwhile
+                if (still := count - gone) <= 0 or not now:
                     continue
-                old = before.rows.get(user)
-                length = len(after.histories[row])
-                grown = length - (0 if old is None else len(before.histories[old]))
-                items = self._of[user]
-                end = after.histories[row][max(0, length - len(items)) :].tolist()
-                codes = after.vocabulary.encode(items).tolist()
-                for known in range(min(grown, len(items), len(end)), 0, -1):
-                    if end[-known:] == codes[:known]:
-                        self._of[user] = deque(islice(items, known, None))
-                        self._count -= known
-                        dropped += known
-                        break
+                self._of[user] = deque(now[still:])
+                self._count -= still
+                dropped += still
                 if not self._of[user]:
                     del self._of[user]
         return dropped
+
+
+def _repeated(user: str, items: Sequence[str], before: Split, after: Split) -> int:
+    """Return how many of the first ones that were sent the end of a user's history in the next run repeats."""
+    if (row := after.rows.get(user)) is None:
+        return 0
+    old = before.rows.get(user)
+    length = len(after.histories[row])
+    grown = length - (0 if old is None else len(before.histories[old]))
+    end = after.histories[row][max(0, length - len(items)) :].tolist()
+    codes = after.vocabulary.encode(items).tolist()
+    return next((n for n in range(min(grown, len(items), len(end)), 0, -1) if end[-n:] == codes[:n]), 0)

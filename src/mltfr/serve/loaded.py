@@ -87,7 +87,7 @@ class LoadedRun:
         """Read a run folder, after checking every file.
 
         Args:
-            folder: the run folder.
+            folder: the run folder, or a link to it, which may lead elsewhere from now on.
             names: names of items that are put beside their ids, by id.
             onnx: whether small requests are computed by onnxruntime.
 
@@ -97,6 +97,7 @@ class LoadedRun:
             ConfigError: with `onnx`, torch is too old.
             MissingExtraError: with `onnx`, the extra `export` is not installed.
         """
+        folder = folder.resolve() if folder.exists() else folder
         before = run_fingerprint(folder) if (folder / MANIFEST).is_file() else None
         fitted = load_artifact(folder)
         graph = GraphSearch.of(folder, fitted) if onnx else None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 from mltfr.batch.users import run_fingerprint
 from mltfr.errors import MltfrError
+from mltfr.pipeline.artifact import FILES
+from mltfr.pipeline.new_items import FILE as NEW_ITEMS
+from mltfr.pipeline.new_items import WORDS
 from mltfr.serve.loaded import LoadedRun
 from mltfr.serve.log import log, log_fault
 from mltfr.serve.service import Service
@@ -51,11 +55,10 @@ class Reloader:
         with self._lock:
             outcome = "refused"
             try:
-                folder = self.folder.resolve()  # a link may lead elsewhere while the files are read
-                if run_fingerprint(folder).startswith(self.service.run.fingerprint):
+                if self._is_served():
                     outcome = "unchanged"
                 else:
-                    run = LoadedRun.load(folder, self.names, self.onnx)
+                    run = LoadedRun.load(self.folder, self.names, self.onnx)
                     run.warm_up(self.page)
                     passed = try_run(run)
                     self.service.switch(run)
@@ -71,7 +74,10 @@ class Reloader:
             return outcome
 
     def watch(self, seconds: float = 2.0) -> None:
-        """Reload whenever the folder's manifest is another one, which is looked at every so often; until `stop`."""
+        """Reload whenever the run's files are others, which are looked at every so often; until `stop`.
+
+        They are read when two looks find the same: whoever copies a run there is through, or is tried again later.
+        """
         Thread(target=self._watch, args=(seconds,), name="watch", daemon=True).start()
 
     def stop(self) -> None:
@@ -80,15 +86,27 @@ class Reloader:
 
     def _watch(self, seconds: float) -> None:
         before = self._seen()
+        tried = before if self._is_served() else ()  # another run may have come while this one was made ready
         while not self._stop.wait(seconds):
             now = self._seen()
-            if now is not None and now != before:  # a manifest is written last: without one, the run is being replaced
-                before = now
+            if now and now == before and now != tried:
+                tried = now
                 self.reload()
+            before = now
 
-    def _seen(self) -> tuple[int, int, int] | None:
+    def _is_served(self) -> bool:
+        """Return whether the folder holds the run that answers."""
         try:
-            found = (self.folder / MANIFEST).stat()
+            return run_fingerprint(self.folder).startswith(self.service.run.fingerprint)
         except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+            return False
+
+    def _seen(self) -> tuple[tuple[str, int, int, int], ...]:
+        """Return which files of a run there are; none without a manifest, while the run is being replaced."""
+        folder = self.folder.resolve()
+        found = []
+        for name in (MANIFEST, *FILES, NEW_ITEMS, WORDS):
+            with suppress(OSError):
+                file = (folder / name).stat()
+                found.append((name, file.st_ino, file.st_mtime_ns, file.st_size))
+        return tuple(found) if found and found[0][0] == MANIFEST else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable, Sequence
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -52,6 +52,7 @@ class Service:
         self.metrics.queued.set_function(lambda: len(self.queue))
         self.metrics.interactions.set_function(lambda: len(self.interactions))
         self._run = run
+        self._answering = Lock()  # held for a batch: a run changes between two, together with what is kept beside it
         self.metrics.show(run)
         self._thread = Thread(target=self._work, name="inference", daemon=True)
 
@@ -82,8 +83,10 @@ class Service:
 
     def switch(self, run: LoadedRun) -> None:
         """Let another run answer what is taken from the queue from now on."""
-        dropped = self.interactions.follow(self._run.fitted.split, run.fitted.split)
-        self._run = run
+        held = self.interactions.held_by(self._run.fitted.split, run.fitted.split)
+        with self._answering:
+            dropped = self.interactions.drop(held)
+            self._run = run
         self.metrics.show(run)
         log(logging.INFO, "run switched", run=run.fingerprint, interactions_dropped=dropped)
 
@@ -123,10 +126,11 @@ class Service:
 
     def _work(self) -> None:
         while jobs := self.queue.take(self._run.together(self.options.max_batch)):
-            run, begun = self._run, monotonic()
+            begun = monotonic()
             outcomes: dict[Job, Outcome] = {}
             try:
-                self._answer(jobs, run, outcomes)
+                with self._answering:
+                    self._answer(jobs, self._run, outcomes)
             except Exception as error:
                 log_fault("inference failed", error)
             for job in jobs:
