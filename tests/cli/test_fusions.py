@@ -74,6 +74,15 @@ def test_a_run_scores_without_tables_and_files(name: str, runs: dict[str, Path],
     assert json.loads(done.stdout)["metrics"] == document["metrics"]
 
 
+@pytest.mark.parametrize("name", ["mltfr-reference", "random-reference", "shuffled-reference"])
+def test_a_run_whose_weights_lack_its_tables_finds_them_again(name: str, folder: Path, store: Path) -> None:
+    """They are compared with what the run's manifest says, which of a control is said of the table that it replaces."""
+    given = ("--fusion", name, *TABLES, *SMALL, "--epochs", "2", "--no-baselines")
+    run("fit", folder / "log.csv", "--out", folder / name, *given, home=store)
+    document = json.loads(run("evaluate", folder / name, "--json", home=store).stdout)
+    assert document["users"] == json.loads((folder / name / "metrics.json").read_text())["users"]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_saved_config_repeats_the_run(name: str, runs: dict[str, Path], folder: Path, store: Path) -> None:
     again = folder / f"{name}-again"

@@ -18,6 +18,7 @@ from mltfr.pipeline.estimators import make_estimator
 from mltfr.pipeline.inputs import Tables, load_run_tables, placeholder_tables
 from mltfr.pipeline.models import BLEND, BlendModel, Model
 from mltfr.storage.folder import MANIFEST, damaged
+from mltfr.tokens import describe
 
 WEIGHTS = "weights.safetensors"
 REMEDY = "Fit the recommender again."
@@ -62,6 +63,6 @@ def _tables(folder: Path, config: RunConfig, facts: Mapping[str, Any], items: in
     if FUSIONS.get(config.fusion.name).cls.tables_in_state:
         return tables
     tokens = load_run_tables(config)
-    if [table.fingerprint for table in tokens] != fingerprints:
+    if [table["fingerprint"] for table in describe(tokens)] != fingerprints:
         raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
     return Tables(tokens, tables.item_vectors, {})
