@@ -29,12 +29,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory: pytest.TempPathFactory, runs: Path, store: Path) -> Path:
-    """Return a folder with the runs `blend`, `updated`, `one-table`, `random` and `item-knn` of the same log."""
+    """Return a folder with the runs `blend`, `updated`, `one-table`, `random`, `item-knn` and `name-knn` of one log."""
     folder = tmp_path_factory.mktemp("page-kinds")
     newer = [f"somebody-u{n % 20},thing-i{5 + n % 17},{99 + n}" for n in range(60)]
     (folder / "newer.csv").write_text("\n".join(["user_id,item_id,timestamp", *newer]) + "\n")
     fit = ("fit", runs / "log.csv", "--out")
     run(*fit, folder / "item-knn", "--backbone", "item-knn", home=store)
+    run(*fit, folder / "name-knn", "--backbone", "name-knn", "--item-names", "ids", home=store)
     run("blend", runs / "mltfr", folder / "item-knn", "--out", folder / "blend", home=store)
     run("update", runs / "mltfr", folder / "newer.csv", "--out", folder / "updated", "--epochs", "1", home=store)
     run(*fit, folder / "one-table", "--tokens", "alpha", *SMALL, "--epochs", "1", home=store)

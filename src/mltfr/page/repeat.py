@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mltfr.baselines import BASELINES
 from mltfr.config import flatten
 from mltfr.errors import word
 from mltfr.interactions.readers.frame import MEMORY
+from mltfr.names.config import IDS, NamesConfig
 from mltfr.page.content import Column, Section, Table
 from mltfr.pipeline import resolve
 from mltfr.pipeline.fitted import FittedModel
@@ -79,7 +81,10 @@ def _log(source: str) -> str:
 def _settings(fitted: FittedModel, quotes: bool) -> Table:
     """Return the settings that differ from the default ones of the same backbone and fusion."""
     config = fitted.config
-    plain = flatten(resolve(backbone=config.backbone.name).model_dump(mode="json"))
+    entry = BASELINES.find(config.backbone.name)
+    names = IDS if entry is not None and entry.cls.reads_names else None  # by default it has none, and is refused
+    plain = flatten(resolve(backbone=config.backbone.name, item_names=names).model_dump(mode="json"))
+    plain["names.file"] = NamesConfig().file
     own = flatten(settings_to_share(config, with_users=True).model_dump(mode="json"))
     rows = []
     for key, value in own.items():
