@@ -71,10 +71,19 @@ def test_what_torch_cannot_trace_is_padded(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fusion", ["mltfr", "constant", "direct", "capacity-history"])
-def test_other_fusions_and_sites_answer_the_same(fusion: str, tmp_path: Path) -> None:
-    site = {"fusion": {"site": "items"}} if fusion in ("mltfr", "direct") else {}
-    same(fitted("sasrec", fusion, site), tmp_path / "exported", "torch")
+@pytest.mark.parametrize(
+    ("backbone", "fusion", "site"),
+    [
+        ("sasrec", "mltfr", "items"),
+        ("sasrec", "constant", 0),
+        ("sasrec", "direct", "items"),
+        ("sasrec", "capacity-history", 0),
+        ("bert4rec", "direct", 0),
+        ("bert4rec", "external", 0),
+    ],
+)
+def test_other_fusions_and_sites_answer_the_same(backbone: str, fusion: str, site: int | str, tmp_path: Path) -> None:
+    same(fitted(backbone, fusion, {"fusion": {"site": site}}), tmp_path / "exported", "torch")
 
 
 def test_bert4rec_with_cosines_answers_the_same_in_torch(tmp_path: Path) -> None:

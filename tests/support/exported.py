@@ -12,12 +12,15 @@ import torch
 
 from mltfr import Recommender
 from mltfr.interactions.synthetic import SyntheticConfig, synthetic
+from mltfr.tokens.sources.synthetic import SyntheticConfig as SyntheticTable
+from mltfr.tokens.sources.synthetic import synthetic_words
 from mltfr.training import Callback
 
 FUSION: dict[str, dict[str, Any]] = {
     "mltfr": {"filter": {"shortlist": 16, "keep": 4}},
     "capacity-history": {"filter": {"shortlist": 16, "keep": 4}},
     "direct": {"layers": [16, 8]},
+    "external": {"words": list(synthetic_words(SyntheticTable()).words[:3]), "neighbours": 2},
 }
 WINDOW = 6
 BLOCKED = """
