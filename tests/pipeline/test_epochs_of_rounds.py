@@ -46,7 +46,6 @@ def test_epochs_that_round_1_cannot_have_are_said(epochs, given, rounds, said):
 
 @pytest.mark.parametrize(("epochs", "given"), [
     (20, {"overrides": ["training.first_round_epochs=10"]}),
-    (20, {"overrides": ["training.first_round_epochs=15"], "fusion": "none"}),    # has no round 1
     (20, {"file": {"training": {"first_round_epochs": 15}}}),                     # flags win over a file
     (None, {}),
 ])  # fmt: skip

@@ -256,7 +256,6 @@ def test_settings_of_names_that_change_no_words_are_said_beside_a_baseline_of_wo
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         resolve(backbone="name-knn", item_names="n.csv", overrides=["names.control=permuted", "names.idf=false"])
-        resolve(fusion="none", overrides=["names.control=random"])  # no names, nothing to replace
     with pytest.raises(ConfigError, match=r"but names are read as words\. Set names\.read = 'tables'"):
         resolve(fusion="none", item_names="n.csv", overrides=["names.control=random"])
 

@@ -9,21 +9,18 @@ from typing import Any, get_args
 
 from mltfr.backbones import BACKBONES
 from mltfr.baselines import BASELINES
-from mltfr.config import flatten, load_toml, merge, parse_overrides, with_names
+from mltfr.config import load_toml, merge, parse_overrides, with_names
 from mltfr.config.registry import Registry, lookup
 from mltfr.errors import ConfigError, MltfrWarning, one_of, shown
 from mltfr.fusion import FUSIONS, Fusion
-from mltfr.names.config import OF_WORDS, NamesConfig
+from mltfr.names.config import NamesConfig
 from mltfr.pipeline.config import Preset, RunConfig
+from mltfr.pipeline.idle import say_that_tables_are_idle, say_what_is_idle, say_what_is_idle_to_a_baseline
 from mltfr.pipeline.upgrade import refuse_former_names
 
 FOLDER = Path(__file__).with_name("presets")
 DEFAULT = "default"
 REGISTRIES: dict[str, tuple[Registry[Any, Any], ...]] = {"backbone": (BACKBONES, BASELINES), "fusion": (FUSIONS,)}
-OF_TRAINING = ("loss", "objective", "training")
-"""Settings that mean nothing to a baseline, but for the next one."""
-JUDGED_BY = "training.metric"
-"""The setting of training by which a baseline is judged too, see `RunConfig.judged_by`."""
 
 Settings = dict[str, Any]
 
@@ -116,7 +113,7 @@ def resolve(
     given = merge(in_file, *above, share=_share)
     if not BACKBONES.find(name):
         given.setdefault("fusion", {"name": "none"})
-        _say_what_is_idle(name, above)
+        say_what_is_idle_to_a_baseline(name, above)
     base = merge(base, of_backbones.get(name, {}))
     base["backbone"]["name"] = name
     values = merge(base, {"preset": chosen}, given, share=_share)
@@ -132,9 +129,11 @@ def resolve(
     if not (FUSIONS.get(reader).cls.needs_tables or (names_of.read_tables and trained)) and (trained or tokens is None):
         values = merge(values, {"tokens": {"tables": []}})  # nothing reads them
         if trained and any(layer.get("tokens", {}).get("tables") for layer in above):
-            _say_that_tables_are_idle(reader, names_of)
+            say_that_tables_are_idle(reader, names_of)
     refuse_former_names(values, where)
     config = RunConfig.parse(values, where)
+    if trained:
+        say_what_is_idle(config, above)
     if FUSIONS.get(config.fusion.name).cls.rounds_of(config.fusion) == 1:
         return config
     overridden = above[-1].get("training", {})
@@ -151,34 +150,6 @@ def _check_kinds(settings: Settings) -> None:
         known = any(registry.find(name) for registry in REGISTRIES[kind])  # baselines are imported on use
         if not known and any(registry.find(name) for registry in REGISTRIES[other]):
             raise ConfigError(f"'{name}' is a {other}, and no {kind}: give it as --{other} {name}.")
-
-
-def _say_what_is_idle(baseline: str, layers: Iterable[Settings]) -> None:
-    """Warn of flags and overrides that mean nothing to a baseline."""
-    given = {key: value for layer in layers for key, value in flatten(layer).items() if key != JUDGED_BY}
-    of_training = [key for key in given if key.partition(".")[0] in OF_TRAINING]
-    of_names = [key for key, value in given.items() if key.startswith("names.") and _tells_no_words(key, value)]
-    for why, idle in (("is fitted in one pass", of_training), ("reads the words of names alone", of_names)):
-        if idle:
-            text = f"the baseline '{baseline}' {why}, so these have no meaning with it: {', '.join(idle)}."
-            warnings.warn(text, MltfrWarning, stacklevel=3)
-
-
-def _say_that_tables_are_idle(fusion: str, names: NamesConfig) -> None:
-    """Warn that token tables were named, and nothing reads them."""
-    how = ", and names are read as words" if names.are_used else ""
-    or_names = ", or names with --set names.read=tables" if names.are_used else ""
-    text = (
-        f"no token table is read, since fusion '{fusion}' reads none{how}. Leave --tokens out, or read them with "
-        f"--fusion mltfr{or_names}."
-    )
-    warnings.warn(text, MltfrWarning, stacklevel=3)
-
-
-def _tells_no_words(key: str, value: Any) -> bool:
-    """Return whether a setting of names does not say which words items have, which is all that a baseline reads."""
-    name = key.removeprefix("names.")
-    return name not in (*OF_WORDS, "use", "new_items", "control") or (name == "control" and value == "random")
 
 
 def _with_epochs(config: RunConfig, epochs: int) -> RunConfig:
