@@ -33,7 +33,7 @@ from mltfr.cli.similar import similar
 from mltfr.cli.study import study
 from mltfr.cli.tune import tune
 from mltfr.cli.update import update
-from mltfr.errors import MltfrError, MltfrWarning
+from mltfr.errors import ConfigError, MltfrError, MltfrWarning
 from mltfr.threads import short_waits
 from mltfr.version import __version__, commit
 
@@ -47,6 +47,18 @@ ALIKE = {
 
 
 class _Group(typer.core.TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is asked for; refuse empty texts beside it, which a path takes for this folder."""
+        name, command, more = super().resolve_command(ctx, args)
+        for place, text in enumerate(() if ctx.resilient_parsing else more):
+            option, is_given, value = text.partition("=") if text.startswith("--") else ("", "=", text)
+            if is_given and not value.strip():
+                before = more[place - 1] if place else ""
+                what = option or (before if re.fullmatch(r"--?[a-z][a-z-]*", before) else "an argument")
+                where = f"See: {ctx.command_path} {name} --help"
+                raise ConfigError(f"{what} is an empty text. Give a value, or leave it out. {where}")
+        return name, command, more
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
