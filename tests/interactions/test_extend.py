@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltfr.errors import DataError
+from mltfr.errors import DataError, MltfrWarning
 from mltfr.interactions import (
     UNKNOWN,
     FilterConfig,
@@ -61,6 +64,26 @@ def test_every_new_row_with_something_before_it_is_an_example():
     assert (new.rows, new.not_later, new.filtered, new.interactions) == (5, 0, 0, 5)
     assert (new.users, new.new_users, new.unknown_items, new.of_unknown_items, new.without_history) == (3, 1, 1, 1, 1)
     assert new.timed
+
+
+@pytest.mark.parametrize(("known", "found", "said"), [
+    (("1", "2"), ("1.0", "2.0"), "'1.0' here, '1' in the run's log. Write them alike."),
+    (("1.0", "2.0"), ("1", "2"), "'1' here, '1.0' in the run's log"),
+    (("001", "002"), ("1", "2"), "'1' here, '001' in the run's log"),
+    (("i1", "i2"), ("I1", "I2"), "'I1' here, 'i1' in the run's log"),
+    (("i1", "i2"), ("j1", "j2"), "are ids written as in the run's log?"),
+])  # fmt: skip
+def test_ids_that_are_written_otherwise_are_shown(known, found, said):
+    old = [(f"u{n % 3}", known[n // 3 % 2], n) for n in range(9)]
+    with_items = [(f"u{n % 3}", found[n // 3 % 2], 20 + n) for n in range(9)]
+    _, new = after(old, with_items)
+    assert said in str(new)
+    assert "otherwise" not in new.to_json()
+    as_users = [(user, item, time) for item, user, time in old]
+    _, new = after(as_users, [(user, item, time) for item, user, time in with_items])
+    assert (said in str(new)) == ("Write" in said or "here" in said)
+    with pytest.warns(MltfrWarning, match=re.escape(said)) if "here" in said else nullcontext():
+        new.warn()
 
 
 def test_what_is_training_stays():

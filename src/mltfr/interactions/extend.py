@@ -15,7 +15,7 @@ from mltfr.interactions.filters import FilterConfig, apply_filters
 from mltfr.interactions.histories import UNKNOWN, Histories
 from mltfr.interactions.last_time import LastTime
 from mltfr.interactions.log import InteractionLog, Ints, places_among
-from mltfr.interactions.new_rows import NewRows
+from mltfr.interactions.new_rows import NewRows, written_otherwise
 from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits.assemble import TrainingItems
 from mltfr.interactions.splits.lengths import SplitLengths
@@ -128,6 +128,7 @@ def extend(
         without_history=without,
         timed=timed,
         not_applied=tuple(name for name in DO_NOT if getattr(filters, name)),
+        otherwise=_otherwise(data, kept, rows, codes),
     )
     if train and not all(map(len, held_out)):
         raise DataError(
@@ -199,6 +200,16 @@ def _new_items(vocabulary: Vocabulary, rows: _Rows, trained: Mask) -> tuple[Ints
     found, behind = training.codes()
     codes = np.where(rows.code > 0, rows.code, np.where(behind > 0, behind + len(vocabulary), UNKNOWN))  # [J]
     return found, codes.astype(np.int32)[rows.item]
+
+
+def _otherwise(data: Split, log: InteractionLog, rows: _Rows, codes: Codes) -> tuple[str, str] | None:
+    """Return an id that seems to be a known one, written otherwise, where no item or no user is known; else None."""
+    found = None
+    if len(codes) and (codes == UNKNOWN).all():
+        found = written_otherwise(log.grouped.item_ids, data.vocabulary.item_ids)
+    if found is None and len(rows.user) and rows.user.min() >= len(data.user_ids):
+        found = written_otherwise(rows.new_users, data.user_ids)
+    return found
 
 
 def _known(histories: Histories) -> Histories:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mltfr.errors import MltfrWarning
+from mltfr.errors import MltfrWarning, shown
 
 STRANGERS = "Training has seen none of their items: are ids written as in the run's log?"
+
+
+def written_otherwise(found: Iterable[str], known: Iterable[str]) -> tuple[str, str] | None:
+    """Return an id and the known one that it seems to be, written otherwise, as `4.0`, `04` or `U4` for 4 and u4.
+
+    Args:
+        found: ids that are not known.
+        known: those that are.
+    """
+    plain = {_plain(text): text for text in known}
+    return next(((text, plain[_plain(text)]) for text in found if _plain(text) in plain), None)
+
+
+def _plain(text: str) -> str:
+    """Return an id without what programs change when they write it: case, leading zeros, a fraction of zero."""
+    return re.sub(r"^0+(?=\d+$)", "", re.sub(r"(?<=\d)\.0+$", "", text.casefold()))
 
 
 @dataclass(frozen=True)
@@ -29,6 +47,8 @@ class NewRows:
         without_history: rows that are no examples, since nothing of their user lies before them.
         timed: whether their times could be held against the run's last time.
         not_applied: filters of the run that new rows need not meet.
+        otherwise: where no item, or no user, is known: such an id and the known one that it seems to be. It stays out
+            of documents, which hold no ids.
     """
 
     source: str
@@ -44,14 +64,15 @@ class NewRows:
     without_history: int
     timed: bool
     not_applied: tuple[str, ...] = ()
+    otherwise: tuple[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as documents keep them."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "otherwise"}
 
     def warn(self) -> None:
         """Warn of rows that were left out, or mean nothing to the run."""
-        if self.not_later or self.filtered or self.interactions == self.of_unknown_items:
+        if self.not_later or self.filtered or self.otherwise or self.interactions == self.of_unknown_items:
             warnings.warn(str(self), MltfrWarning, stacklevel=3)
 
     def __str__(self) -> str:
@@ -81,4 +102,7 @@ class NewRows:
         if self.not_applied:
             parts.append(f"{', '.join(self.not_applied)}: not asked of new rows (they chose what was trained on)")
         said = f"{self.source}: {'; '.join(parts)}."
+        if self.otherwise is not None:
+            here, there = map(shown, self.otherwise)
+            return f"{said} Ids seem to be written otherwise: {here} here, {there} in the run's log. Write them alike."
         return f"{said} {STRANGERS}" if 0 < self.interactions == self.of_unknown_items else said
