@@ -64,6 +64,24 @@ def test_places_without_a_log(tmp_path: Path, store: Path) -> None:
     assert "no column 'user'. The file has 'user_id', 'item_id'" in fit("log.csv", "--user-column", "user")
 
 
+@pytest.mark.parametrize(("words", "what", "command"), [
+    (("fit", "", "--out", "run"), "an argument", "fit"),
+    (("fit", "log.csv", "--out", ""), "--out", "fit"),
+    (("fit", "log.csv", "--out="), "--out", "fit"),
+    (("fit", "log.csv", "--out", "run", "--user-column", " "), "--user-column", "fit"),
+    (("fit", "log.csv", "--out", "run", "--item-names", ""), "--item-names", "fit"),
+    (("data", "describe", ""), "an argument", "data"),
+    (("recommend", "run", "--out", "-", "-k", ""), "-k", "recommend"),
+])  # fmt: skip
+def test_an_empty_text_is_neither_this_folder_nor_nothing(
+    words: tuple[str, ...], what: str, command: str, tmp_path: Path, store: Path
+) -> None:
+    write_log(tmp_path / "log.csv")
+    said = refused(tmp_path, store, *words)
+    assert said == f"{what} is an empty text. Give a value, or leave it out. See: mltfr {command} --help"
+    assert not (tmp_path / "run").exists()
+
+
 # --- settings
 
 SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -91,6 +109,9 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "no key": (("--set", "=3"), r"'=3' is not KEY=VALUE"),
     "two dots": (("--set", "training..epochs=3"), r"'training..epochs=3' is not KEY=VALUE"),
     "a value and a table": (("--set", "seed.x=3"), r"seed: .*valid integer, got \{'x': 3\}"),
+    "no list": (("--set", "evaluation.metrics=hr,ndcg"), r"metrics: expected a list, as in \['hr', 'ndcg'\], got"),
+    "more than a table": (("--set", "fusion.filter.shortlist=99", "--set", "fusion.filter.keep=99"),
+                          r"keep is 99, but token table 'alpha' has 40 tokens. Lower fusion.filter.keep, or leave the"),
     "two lines": (("--set", "seed=1\ntraining = 2"), r"seed: .*got '1\\ntraining = 2'"),
     "fusion's site": (("--set", "fusion.site=7"), r"fusion.site is 7, but the backbone has blocks 0 to 1. Lower it"),
     "heads": (("--set", "backbone.heads=3"), r"hidden is 16 and heads is 3"),

@@ -56,7 +56,10 @@ class TokenFilterConfig(Config):
         if self.granularity == "sequence" and self.query == "exponential":
             raise ValueError(EXPONENTIAL_PER_SEQUENCE)
         if self.keep > self.shortlist:
-            raise ValueError(f"keep is {self.keep}, more than the shortlist's {self.shortlist} tokens")
+            raise ValueError(
+                f"keep is {self.keep}, more than the shortlist's {self.shortlist} tokens. Lower filter.keep, or raise "
+                "filter.shortlist"
+            )
         return self
 
 

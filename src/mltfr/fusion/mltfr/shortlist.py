@@ -43,7 +43,10 @@ class Shortlist(nn.Module):
         super().__init__()
         tokens = table.shape[0]
         if keep > tokens:
-            raise ConfigError(f"keep is {keep}, but token table '{table.name}' has {tokens} tokens.")
+            raise ConfigError(
+                f"keep is {keep}, but token table '{table.name}' has {tokens} tokens. Lower fusion.filter.keep, or "
+                "leave the table out of tokens.tables."
+            )
         self.table, self.keep = table, keep
         size = min(size, tokens)
         ids = np.arange(size, dtype=np.int64) * tokens // size                  # [M]
