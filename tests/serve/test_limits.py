@@ -48,6 +48,12 @@ def test_a_field_that_is_not_what_it_should_be(client: Client, change: dict) -> 
     assert len(document["detail"]) < 300
 
 
+def test_a_blank_key_of_histories_is_said_as_every_blank_id(client: Client) -> None:
+    answer = client.post("/v1/recommend", {"histories": {" ": ["i3"]}})
+    detail = problem(answer, 422)["detail"]
+    assert detail.endswith("expected an id: a text that is not blank, or a whole number up to 9.2e18.")
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [

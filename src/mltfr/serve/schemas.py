@@ -38,7 +38,8 @@ def _text(value: Any) -> str:
 
 NOT_BLANK = "[^" + "".join(f"\\u{ord(letter):04x}" for letter in WHITE_SPACE) + "]"
 """Pattern of what is more than white space; what `\\S` is differs from language to language."""
-Text = Annotated[str, Field(strict=True, pattern=NOT_BLANK)]
+Key = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "pattern": NOT_BLANK})]
+"""An id where JSON has texts only."""
 Id = Annotated[
     str,
     PlainValidator(_text),
@@ -54,7 +55,7 @@ Id = Annotated[
 """An id: a text that is not blank, or a whole number, which stands for its digits."""
 Histories = Annotated[
     Annotated[list[list[Id]], Field(min_length=1), Tag(AS_LIST)]
-    | Annotated[dict[Text, list[Id]], Field(min_length=1), Tag(BY_ID)],
+    | Annotated[dict[Key, list[Id]], Field(min_length=1), Tag(BY_ID)],
     Discriminator(lambda value: BY_ID if isinstance(value, dict) else AS_LIST),
 ]
 K = Annotated[int, Field(strict=True, ge=1, description="Items of every list, at most.")]
