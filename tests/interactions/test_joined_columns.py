@@ -92,6 +92,12 @@ def test_columns_that_are_not_there(tmp_path):
         load_interactions(path, item_column="artist,track")
 
 
+@pytest.mark.parametrize("item", ["artist,artist", "artist,user", "artist,time", "track,artist,track"])
+def test_a_column_is_read_once(item):
+    with pytest.raises(DataError, match=rf"must be different columns, got user, {', '.join(item.split(','))}, time"):
+        load_interactions(TABLE, item_column=item)
+
+
 def test_the_command_line(tmp_path):
     path = written(tmp_path, "csv")
     asked = ["--item-column", "artist,track"]

@@ -111,9 +111,10 @@ class Columns:
                 f"(in Python {role}_column=){_example(len(names))}."
             )
         found = {USER: user, ITEM: item, TIME: timestamp}
-        if len(set(found.values())) < 3:
+        read = [name for name in (user, item, *parts, timestamp) if name is not None]
+        if len(set(read)) < len(read):
             raise DataError(
-                f"{source}: user, item and timestamp must be different columns, got {user}, {item}, {timestamp}. "
+                f"{source}: user, item and timestamp must be different columns, got {', '.join(read)}. "
                 "Name them with --user-column, --item-column and --timestamp-column."
             )
         found |= {part(number): name for number, name in enumerate(parts, start=2)}
