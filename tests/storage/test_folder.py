@@ -3,7 +3,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +138,30 @@ def test_an_entry_that_is_none_matches_nothing(tmp_path: Path, entry: object) ->
     (tmp_path / "a").write_text("content")
     assert not is_intact(tmp_path / "a", entry)
     assert is_intact(tmp_path / "a", describe_file(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "a.txt"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    folder: Path, form: FolderFormat, name: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *how: object, **more: object) -> Any:
+        if path.name == name:
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+    def read(path: Path, **how: object) -> str:
+        with refuse(path, **how) as file:
+            return file.read()
+
+    monkeypatch.setattr(Path, "read_text", read)
+    expected = f"{folder / name}: cannot be read ({os.strerror(number)}). Check the disk and the permissions."
+    with pytest.raises(form.error, match=f"^{re.escape(expected)}$"):
+        form.read_manifest(folder)
 
 
 def test_damage_of_a_library_is_one_line_and_other_errors_pass(tmp_path: Path) -> None:

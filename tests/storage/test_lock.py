@@ -220,3 +220,9 @@ def test_a_process_that_was_forked_holds_no_lock(tmp_path: Path) -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_link_that_leads_to_itself_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to("run")
+    with pytest.raises(OutputError, match=r"run: cannot be made"), locked(tmp_path / "run"):
+        pass

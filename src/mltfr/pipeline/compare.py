@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 
 from mltfr.errors import ConfigError
@@ -53,7 +54,7 @@ def names_of(folders: Sequence[Path]) -> dict[str, Path]:
     Raises:
         ConfigError: one is given twice.
     """
-    paths = [folder.resolve() for folder in folders]
+    paths = [Path(realpath(folder)) for folder in folders]
     twice = [folder for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]
     if twice:
         raise ConfigError(f"{twice[0]}: given twice. Name each run once.")

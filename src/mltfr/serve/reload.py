@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from os.path import realpath
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -103,7 +104,7 @@ class Reloader:
 
     def _seen(self) -> tuple[tuple[str, int, int, int], ...]:
         """Return which files of a run there are; none without a manifest, while the run is being replaced."""
-        folder = self.folder.resolve()
+        folder = Path(realpath(self.folder))  # of a link that leads to itself too
         found = []
         for name in (MANIFEST, *FILES, NEW_ITEMS, WORDS):
             with suppress(OSError):

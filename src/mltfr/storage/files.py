@@ -217,7 +217,7 @@ def output_errors(where: Path, remedy: str = "") -> Iterator[None]:
     except MltfrError:
         raise
     except Exception as error:
-        number = _os_error(error)
+        number = os_error(error)
         if number in _FULL:
             told = os.strerror(number)
             tail = remedy or "Nothing was written; free some space."
@@ -268,7 +268,7 @@ def check_new(
         raise error(f"{folder}: is not empty and not {what}. Choose another --out.")
 
 
-def _os_error(error: Exception) -> int:
+def os_error(error: Exception) -> int:
     """Return the operating system's number of an error, 0 if it has none.
 
     Polars and safetensors have it in the text only ("No space left on device (os error 28)"), numpy not at all

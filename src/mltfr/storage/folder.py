@@ -5,6 +5,8 @@ The manifest is written last: a folder without one is not finished.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import MltfrError
-from mltfr.storage.files import flush, output_errors, read_json, sha256, write_json
+from mltfr.storage.files import flush, os_error, output_errors, read_json, sha256, write_json
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.version import __version__
 
@@ -21,6 +23,8 @@ DAMAGE: tuple[type[Exception], ...] = (
     OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError, MemoryError, EOFError,
 )  # fmt: skip
 """Errors that reading a damaged file causes."""
+REFUSED = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+"""What the operating system says where it does not let a file be read, whatever that holds."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,9 @@ class FolderFormat:
                 raise self.error(f"{folder / name}: missing from the {self.name}'s manifest. {remedy}")
             if not (folder / name).is_file():
                 raise self.error(f"{folder / name}: missing, though the manifest lists it. {remedy}")
-            if not is_intact(folder / name, listed[name]):
+            with damaged(folder / name, self.error, remedy):
+                intact = _is_listed(folder / name, listed[name])
+            if not intact:
                 raise self.error(f"{folder / name}: damaged (its checksum differs from the manifest's). {remedy}")
         return manifest
 
@@ -121,19 +127,17 @@ def is_intact(path: Path, entry: Any) -> bool:
         entry: its SHA-256, or what `describe_file` returned.
     """
     try:
-        if isinstance(entry, str):
-            return sha256(path) == entry
-        return bool(path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"])
+        return _is_listed(path, entry)
     except (OSError, KeyError, TypeError):
         return False
 
 
 @contextmanager
 def damaged(path: Path, error: type[MltfrError], remedy: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn whatever reading a damaged file causes into one line.
+    """Turn whatever reading a damaged file causes into one line; a file that may not be read is not called damaged.
 
     Args:
-        path: the file that is read.
+        path: the file, or folder, that is read.
         error: what is raised.
         remedy: what to do.
         also: errors of the reading library, beside `DAMAGE`.
@@ -144,5 +148,14 @@ def damaged(path: Path, error: type[MltfrError], remedy: str, also: tuple[type[E
     try:
         yield
     except (*DAMAGE, *also) as caught:
+        if (number := os_error(caught)) in REFUSED:
+            where, told = getattr(caught, "filename", None) or path, os.strerror(number)
+            raise error(f"{where}: cannot be read ({told}). Check the disk and the permissions.") from caught
         reason = f"it lacks {caught}" if isinstance(caught, KeyError) else " ".join(str(caught).split())[:200]
         raise error(f"{path}: damaged, or of another version ({reason}). {remedy}") from caught
+
+
+def _is_listed(path: Path, entry: Any) -> bool:
+    if isinstance(entry, str):
+        return sha256(path) == entry
+    return bool(path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"])

@@ -92,7 +92,7 @@ def naming_the_holder(folder: Path) -> Iterator[None]:
 
 
 def _key(folder: Path) -> tuple[int, Path]:
-    return os.getpid(), folder.resolve()  # a process that was forked holds no lock
+    return os.getpid(), Path(os.path.realpath(folder))  # a process that was forked holds no lock
 
 
 def _acquire(folder: Path, timeout: float, remedy: str) -> BaseFileLock:
