@@ -125,6 +125,22 @@ def test_nothing_is_said_of_ids_that_are_written_alike(ids: list[str]) -> None:
     assert said.notes == ()
 
 
+def test_ids_that_look_like_missing_values_are_said_and_kept(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text("user_id,item_id\nu1,nan\nu1,NULL\nu1,nano\nNone,i1\nNone,i2\nNone,nano\n")
+    for read in (load_interactions, lambda file: prepare(file, tmp_path / "set")):
+        with pytest.warns(MltfrWarning) as said:
+            read(file)
+        assert [str(warning.message).partition(": ")[2] for warning in said] == [
+            f"values of {column} look like missing ones, and are kept as ids: {count}, as {first!r}. Leave these rows "
+            "out of the file if that is what they are."
+            for column, count, first in (("user_id", 3, "None"), ("item_id", 2, "nan"))
+        ]
+    with pytest.warns(MltfrWarning):
+        log = load_interactions(file)
+    assert set(log.frame["item_id"]) == {"nan", "NULL", "nano", "i1", "i2"}
+
+
 SPACED = "user_id,item_id,timestamp\nu1,i1 ,1\nu1,i2,2\nu1,i3,3\n u2,i1,4\nu2 ,i2,5\nu2,i3,6\n"
 NOTE = (
     "white space was stripped off values of {}: {}, as in {!r}; "

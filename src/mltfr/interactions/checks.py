@@ -11,7 +11,7 @@ import polars as pl
 
 from mltfr.errors import DataError
 from mltfr.interactions.columns import part
-from mltfr.interactions.ids import DecimalIds, Strip
+from mltfr.interactions.ids import DecimalIds, MissingTexts, Strip
 from mltfr.interactions.raw import ITEM, ROW, TIME, USER, RawTable, Rejected
 from mltfr.interactions.timestamps import (
     CORRECT,
@@ -68,11 +68,13 @@ class RowChecks:
         self.stripped = {column: Strip(f"values of {column}") for column in (USER, ITEM)}
         self.stripped_parts = Strip("the parts of item_id")
         self.decimal = {column: DecimalIds(f"values of {column}") for column in (USER, ITEM)}
+        self.missing = {column: MissingTexts(f"values of {column}") for column in (USER, ITEM)}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the ids, and what looks odd in them."""
-        told: tuple[Strip | DecimalIds, ...] = (*self.stripped.values(), self.stripped_parts, *self.decimal.values())
+        strips = (*self.stripped.values(), self.stripped_parts)
+        told: tuple[Strip | DecimalIds | MissingTexts, ...] = (*strips, *self.decimal.values(), *self.missing.values())
         return tuple(note for each in told for note in each.notes)
 
     @property
@@ -91,6 +93,7 @@ class RowChecks:
         for column in (USER, ITEM):
             blank = self.stripped[column].look(piece[column])
             self.decimal[column].look(piece[column])
+            self.missing[column].look(piece[column])
             piece = self.rejected[column].drop(piece, blank, partial(_empty, column))
         return piece, self.reader.look(piece[TIME]) if TIME in piece.columns else None
 

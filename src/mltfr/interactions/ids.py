@@ -26,6 +26,8 @@ _LONGEST = 10**38
 _NOT_WHOLE, _CONVERT = "not a whole number", "convert the column"
 _FIRST = 1_000
 """Ids of a piece that are searched for whole numbers, where none is decimal."""
+_MISSING = [form for word in ("nan", "null", "none", "na", "n/a", "<na>", "nat", "undefined")
+            for form in (word, word.upper(), word.capitalize())] + ["NaN", "NaT"]  # fmt: skip
 _ODD = r"^\s|\s$|^$"  # faster than to strip a clean column
 
 
@@ -131,6 +133,34 @@ class DecimalIds:
             return ()
         whole = self.decimal.removesuffix(".0")
         return (f"{self.name} are written like {self.decimal!r} and like {whole!r}, which are different ids.",)
+
+
+class MissingTexts:
+    """Notices ids of one column, over all its pieces, that programs write where a value is missing; they stay ids.
+
+    Args:
+        name: what they are called in the note ("values of user_id").
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self.example = ""
+
+    def look(self, ids: pl.Series) -> None:
+        """Take a piece into account."""
+        found = ids.filter(ids.is_in(_MISSING).fill_null(False))
+        if len(found):
+            self.example = self.example or found[0]
+            self.count += len(found)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """That there are some, two sentences; nothing if there are none."""
+        if not self.count:
+            return ()
+        note = f"{self.name} look like missing ones, and are kept as ids: {self.count:,}, as {self.example!r}."
+        return (f"{note} Leave these rows out of the file if that is what they are.",)
 
 
 class Strip:
