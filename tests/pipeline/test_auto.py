@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import polars as pl
 import pytest
@@ -105,6 +107,15 @@ def test_a_run_says_what_it_came_to_and_is_repeated_by_it(tmp_path):
 
 def test_nothing_is_chosen_where_items_are_masked():
     assert chosen(log(70), backbone="bert4rec") == ("auto", 256)
+
+
+@pytest.mark.parametrize(("samples", "size"), [("prefixes", 256), ("positions", 256), ("windows", 64)])
+def test_a_batch_of_masked_histories_is_divided_by_the_targets_of_windows_alone(samples, size):
+    asked = (f"training.samples={samples}", "training.advanced.window_targets=4")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert chosen(log(70), *asked, backbone="bert4rec") == (samples, size)
+    assert len(said) == (size == 256)  # what changes the batch is not told to have no meaning
 
 
 def test_a_recommender_chooses_anew_for_another_log():

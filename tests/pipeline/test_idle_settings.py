@@ -27,7 +27,7 @@ TABLES = {**NAMED, "tokens": "a,b", "overrides": ["names.read=tables"]}
     ({"tokens": "a,b", "overrides": ["tokens.prepare=raw"]}, "tokens.width=8", "leaves tables as they are shipped"),
     ({"fusion": "none"}, "distillation.top=5", "there is no teacher. Add --teacher RUN"),
     ({"fusion": "none"}, "training.mask_ratio=0.5", "'sasrec' is not trained by masking"),
-    ({"fusion": "none", "backbone": "bert4rec"}, "training.samples=windows", "'bert4rec' is trained by masking"),
+    ({"fusion": "none", "backbone": "bert4rec"}, "training.samples=positions", "'bert4rec' is trained by masking"),
     ({"fusion": "none", "overrides": ["training.samples=positions"]}, "training.advanced.window_targets=3", "not 'win"),
     ({"fusion": "none"}, "training.keep_rounds=true", "there is one round only. Two has fusion 'mltfr'"),
     ({"fusion": "none"}, "backbone.temperature=0.1", "backbone.similarity is 'dot'. Set it to 'cosine'"),
@@ -56,3 +56,4 @@ def test_settings_that_mean_something_are_not_said():
         resolve(**NAMED, overrides=["names.first_direction=remove", "names.use=additive", "names.rate_factor=2"])
         resolve(overrides=["training.keep_rounds=true", "training.first_round_epochs=3", "backbone.dropout=0.1"])
         resolve(fusion="random", overrides=["tokens.control_seed=3"])
+        resolve(fusion="none", backbone="bert4rec", overrides=["training.empty_prefix=true"])  # refused by the fit

@@ -25,7 +25,8 @@ OF_ROUNDS = (
     "training.first_round_epochs", "training.second_round", "training.keep_rounds", "training.advanced.fisher_examples",
 )  # fmt: skip
 OF_MASKS = ("training.mask_ratio", "training.mask_last")
-OF_SAMPLES = ("training.samples", "training.empty_prefix", "training.advanced.window_targets")
+OF_SAMPLES = ("training.samples", "training.advanced.window_targets")
+"""Settings of samples that mean nothing to masked histories, but for windows: a batch is divided by their targets."""
 
 Reason = tuple[bool, tuple[str, ...], str]
 """Whether settings mean nothing; which, where `names.` is all settings of that table; and why, with what to do."""
@@ -68,7 +69,7 @@ def _reasons(config: RunConfig) -> Iterator[Reason]:
     yield no_control, ("tokens.control_seed",), "nothing is replaced by a control"
     yield not config.distillation.teacher, ("distillation.",), "there is no teacher. Add --teacher RUN"
     masked = f"backbone '{config.backbone.name}' is trained by masking"
-    yield backbone.uses_mask_token, OF_SAMPLES, masked
+    yield backbone.uses_mask_token and training.samples != "windows", OF_SAMPLES, masked
     yield not backbone.uses_mask_token, OF_MASKS, masked.replace("is trained", "is not trained")
     fixed = training.samples in ("prefixes", "positions")
     yield fixed, ("training.advanced.window_targets",), f"training.samples is '{training.samples}', not 'windows'"

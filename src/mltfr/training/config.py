@@ -81,7 +81,8 @@ class TrainingConfig(Config):
     """Validation examples that choose the epoch (with `evaluation.average = "users"`, users), drawn once; all if not
     given."""
     batch_size: int = Field(256, ge=1)
-    """Samples in a batch; with windows it counts their targets, so that a batch has an eighth as many windows."""
+    """Samples in a batch; with `samples = "windows"` it counts their targets, so that a batch has an eighth as many:
+    of windows, and with a mask token of masked histories."""
     shards: int = Field(1, ge=1)
     """Shards of every batch, each with random numbers of its own: with more than one, the result does not depend on
     how many processes share them (their number must divide this), and a step's memory is that of one shard. A
