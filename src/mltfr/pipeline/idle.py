@@ -7,9 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mltfr.backbones import BACKBONES
+from mltfr.config import Config
 from mltfr.config.dotted import flatten
 from mltfr.errors import MltfrWarning
-from mltfr.fusion import FUSIONS
+from mltfr.fusion import FUSIONS, TwoRoundFusion
+from mltfr.fusion.adapter import AdapterConfig
+from mltfr.fusion.mltfr import MltfrConfig, MltfrFusion
+from mltfr.fusion.mltfr.config import TokenFilterConfig
+from mltfr.losses.distillation import DistillationConfig
+from mltfr.losses.sampled_softmax import SampledSoftmaxConfig
 from mltfr.names.config import OF_WORDS, NamesConfig
 from mltfr.pipeline.config import RunConfig
 
@@ -17,10 +23,8 @@ OF_TRAINING = ("loss", "objective", "training")
 """Settings that mean nothing to a baseline, but for the next one."""
 JUDGED_BY = "training.metric"
 """The setting of training by which a baseline is judged too, see `RunConfig.judged_by`."""
-OF_NO_NAMES = ("names.file", "names.columns", "names.use", "names.new_items")
-"""Settings of names that decide whether there are any, or are refused where there are none."""
 OF_STATIC = ("granularity", "keep", "shortlist")
-"""Settings of a filter that says which tokens there are without one."""
+"""Settings of a filter that say which tokens there are without one, and how many these may be."""
 OF_ROUNDS = (
     "training.first_round_epochs", "training.second_round", "training.keep_rounds", "training.advanced.fisher_examples",
 )  # fmt: skip
@@ -29,7 +33,7 @@ OF_SAMPLES = ("training.samples", "training.advanced.window_targets")
 """Settings of samples that mean nothing to masked histories, but for windows: a batch is divided by their targets."""
 
 Reason = tuple[bool, tuple[str, ...], str]
-"""Whether settings mean nothing; which, where `names.` is all settings of that table; and why, with what to do."""
+"""Whether settings mean nothing; which; and why, with what to do."""
 
 
 def say_what_is_idle(config: RunConfig, layers: Iterable[Mapping[str, Any]]) -> None:
@@ -41,7 +45,7 @@ def say_what_is_idle(config: RunConfig, layers: Iterable[Mapping[str, Any]]) -> 
     """
     asked = dict.fromkeys(key for layer in layers for key in flatten(layer) if _is_no_default(config, key))
     for is_so, keys, why in _reasons(config):
-        idle = [key for key in asked if key.startswith(keys) and key not in OF_NO_NAMES] if is_so else []
+        idle = [key for key in asked if key in keys] if is_so else []
         for key in idle:
             del asked[key]
         if idle:
@@ -53,8 +57,11 @@ def _reasons(config: RunConfig) -> Iterator[Reason]:
     """Yield what can be idle, and why; the first reason that holds for a setting is told."""
     names, training, loss = config.names, config.training, config.loss
     fusion, backbone = config.fusion, BACKBONES.get(config.backbone.name).cls
-    no_names = "names.use = 'none' reads none" if names.file else "no names are given. Add --item-names FILE"
-    yield not names.are_used, ("names.",), no_names
+    corrects = FUSIONS.get(fusion.name).cls
+    unread = names.use == "none"
+    no_names = "names.use = 'none' reads none" if unread else "no names are given. Add --item-names FILE"
+    of_names = _keys("names", NamesConfig, *(("file", "use") if unread else ()))  # those say that none are read
+    yield not names.are_used, of_names, no_names
     by_words = "names are read as words. Set names.read=tables for it"
     yield not names.by_tables, ("names.first_direction",), by_words
     yield names.components != "variance", ("names.whiten",), "names.components is not 'variance'. Set it so"
@@ -65,29 +72,40 @@ def _reasons(config: RunConfig) -> Iterator[Reason]:
     yield config.tokens.prepare == "raw", ("tokens.width", "tokens.align"), raw
     yield tables == 1, ("tokens.align",), "there is one token table only"
     controlled = names.are_used and names.control != "none"
-    no_control = not controlled and FUSIONS.get(fusion.name).cls.control == "none"
+    no_control = not controlled and corrects.control == "none"
     yield no_control, ("tokens.control_seed",), "nothing is replaced by a control"
-    yield not config.distillation.teacher, ("distillation.",), "there is no teacher. Add --teacher RUN"
+    of_teacher = _keys("distillation", DistillationConfig)
+    yield not config.distillation.teacher, of_teacher, "there is no teacher. Add --teacher RUN"
     masked = f"backbone '{config.backbone.name}' is trained by masking"
     yield backbone.uses_mask_token and training.samples != "windows", OF_SAMPLES, masked
     yield not backbone.uses_mask_token, OF_MASKS, masked.replace("is trained", "is not trained")
     fixed = training.samples in ("prefixes", "positions")
     yield fixed, ("training.advanced.window_targets",), f"training.samples is '{training.samples}', not 'windows'"
-    one_round = FUSIONS.get(fusion.name).cls.rounds_of(fusion) == 1
-    yield one_round, OF_ROUNDS, "there is one round only. Two has fusion 'mltfr' with a consensus_weight above 0"
+    one_round = f"there is one round only, with fusion '{fusion.name}' as it is set. Two has, for one, fusion 'mltfr'"
+    yield corrects.rounds_of(fusion) == 1, OF_ROUNDS, f"{one_round} with a consensus_weight above 0"
+    by_batch = issubclass(corrects, TwoRoundFusion) and corrects.fisher_estimator == "batch"
+    yield by_batch, ("training.advanced.fisher_examples",), f"fusion '{fusion.name}' takes all training samples"
     similarity = getattr(config.backbone, "similarity", None)
     yield similarity == "dot", ("backbone.temperature",), "backbone.similarity is 'dot'. Set it to 'cosine'"
-    kind = getattr(fusion, "kind", None)
-    yield kind in ("linear", "moe"), ("fusion.whitening",), f"fusion.kind is '{kind}', not 'whitening'"
-    yield kind in ("linear", "whitening"), ("fusion.experts", "fusion.dropout"), f"fusion.kind is '{kind}', not 'moe'"
-    if (filter_ := getattr(fusion, "filter", None)) is not None:
-        static = filter_.granularity == "static"
-        others = tuple(f"fusion.filter.{name}" for name in type(filter_).model_fields if name not in OF_STATIC)
-        yield static, others, "fusion.filter.granularity = 'static' filters nothing"
-        yield filter_.query == "mean", ("fusion.filter.query_decay",), "fusion.filter.query is not 'exponential'"
-        yield filter_.noise == 0, ("fusion.filter.noise_steps",), "fusion.filter.noise is 0"
-    uniform = getattr(loss, "sampling", None) == "uniform"
+    if isinstance(fusion, AdapterConfig):
+        of_moe, kind = ("fusion.experts", "fusion.dropout"), fusion.kind
+        yield kind != "whitening", ("fusion.whitening",), f"fusion.kind is '{kind}', not 'whitening'"
+        yield kind != "moe", of_moe, f"fusion.kind is '{kind}', not 'moe'"
+    if isinstance(fusion, MltfrConfig) and issubclass(corrects, MltfrFusion):  # a capacity control has no filter
+        asks = () if backbone.is_causal else ("query",)  # what a bidirectional backbone refuses, it refuses here too
+        of_filter = _keys("fusion.filter", TokenFilterConfig, *OF_STATIC, *asks)
+        static = fusion.filter.granularity == "static"
+        yield static, of_filter, "fusion.filter.granularity = 'static' filters nothing"
+        not_decaying = "fusion.filter.query is not 'exponential'"
+        yield fusion.filter.query == "mean", ("fusion.filter.query_decay",), not_decaying
+        yield fusion.filter.noise == 0, ("fusion.filter.noise_steps",), "fusion.filter.noise is 0"
+    uniform = isinstance(loss, SampledSoftmaxConfig) and loss.sampling == "uniform"
     yield uniform, ("loss.alpha",), "loss.sampling is 'uniform'. Set it to 'popularity'"
+
+
+def _keys(table: str, settings: type[Config], *others: str) -> tuple[str, ...]:
+    """Return the keys of a table's settings, without some."""
+    return tuple(f"{table}.{name}" for name in settings.model_fields if name not in others)
 
 
 def _is_no_default(config: RunConfig, key: str) -> bool:
