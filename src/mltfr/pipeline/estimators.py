@@ -168,8 +168,6 @@ class NeuralEstimator:
             both = self._blend_rounds(trained, model, data, tables, session.callback)
             facts[BLEND] = both.facts([{"run": "round 1"}, {"run": "round 2"}])
             return Fit(both.model, facts, trained.history)
-        if config.training.keep_rounds:
-            session.callback.message("training.keep_rounds: there is one round only, so nothing is blended")
         return Fit(model, facts, trained.history)
 
     def _blend_rounds(
