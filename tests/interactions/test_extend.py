@@ -86,6 +86,32 @@ def test_ids_that_are_written_otherwise_are_shown(known, found, said):
         new.warn()
 
 
+def test_items_that_are_written_otherwise_are_told_where_they_are_trained_on():
+    log = as_log([(f"u{n % 3}", str(1 + n // 3 % 2), n) for n in range(9)])
+    later = as_log([(f"u{n % 3}", f"{1 + n // 3 % 2}.0", 20 + n) for n in range(30)])
+    _, new = extend(split(log), later, ALL, LastTime.of(log), train=True)
+    assert new.new_items == 2
+    with pytest.warns(MltfrWarning, match=r"Ids of items seem to be written otherwise: '1\.0' here, '1' in the run's"):
+        new.warn()
+
+
+def test_a_few_ids_that_are_alike_by_chance_are_not_told():
+    old = [(f"u{n % 3}", f"aB{n // 3}", n) for n in range(12)]
+    _, new = after(old, [("u1", "Ab0", 20), ("u1", "Ab1", 21), ("u2", "c1", 22), ("u2", "c2", 23)])
+    assert new.otherwise == {"items": ("Ab0", "aB0")}
+    _, new = after(old, [("u1", "Ab0", 20), ("u1", "c0", 21), ("u2", "c1", 22), ("u2", "c2", 23)])
+    assert not new.otherwise
+    assert "are ids written as in the run's log?" in str(new)
+
+
+def test_strangers_among_items_are_told_beside_users_that_are_written_otherwise():
+    _, new = after(OLD, [("A", "x9", 7), ("B", "y9", 8)])
+    assert re.search("are ids written as in the run's log.* Ids of users seem .* 'A' here, 'a' in the run's", str(new))
+    _, new = after(OLD, [("A", "X", 7), ("B", "Y", 8)])
+    assert re.search("Ids of items seem .* 'X' here.* Ids of users seem .* 'A' here", str(new))
+    assert "are ids written" not in str(new)
+
+
 def test_what_is_training_stays():
     log = as_log(OLD)
     before = split(log)

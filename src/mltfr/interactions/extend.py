@@ -128,7 +128,7 @@ def extend(
         without_history=without,
         timed=timed,
         not_applied=tuple(name for name in DO_NOT if getattr(filters, name)),
-        otherwise=_otherwise(data, kept, rows, codes),
+        otherwise=_otherwise(data, kept, rows),
     )
     if train and not all(map(len, held_out)):
         raise DataError(
@@ -202,14 +202,14 @@ def _new_items(vocabulary: Vocabulary, rows: _Rows, trained: Mask) -> tuple[Ints
     return found, codes.astype(np.int32)[rows.item]
 
 
-def _otherwise(data: Split, log: InteractionLog, rows: _Rows, codes: Codes) -> tuple[str, str] | None:
-    """Return an id that seems to be a known one, written otherwise, where no item or no user is known; else None."""
-    found = None
-    if len(codes) and (codes == UNKNOWN).all():
-        found = written_otherwise(log.grouped.item_ids, data.vocabulary.item_ids)
-    if found is None and len(rows.user) and rows.user.min() >= len(data.user_ids):
-        found = written_otherwise(rows.new_users, data.user_ids)
-    return found
+def _otherwise(data: Split, log: InteractionLog, rows: _Rows) -> dict[str, tuple[str, str]]:
+    """Return an id that seems to be a known one, written otherwise, where no item is known, and where no user is."""
+    found = {}
+    if len(rows.item) and not rows.code[rows.item].any():
+        found["items"] = written_otherwise(log.grouped.item_ids, data.vocabulary.item_ids)
+    if len(rows.user) and rows.user.min() >= len(data.user_ids):
+        found["users"] = written_otherwise(rows.new_users, data.user_ids)
+    return {kind: pair for kind, pair in found.items() if pair is not None}
 
 
 def _known(histories: Histories) -> Histories:

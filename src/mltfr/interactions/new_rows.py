@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mltfr.errors import MltfrWarning, shown
@@ -16,12 +16,16 @@ STRANGERS = "Training has seen none of their items: are ids written as in the ru
 def written_otherwise(found: Iterable[str], known: Iterable[str]) -> tuple[str, str] | None:
     """Return an id and the known one that it seems to be, written otherwise, as `4.0`, `04` or `U4` for 4 and u4.
 
+    None where fewer than half of the ids seem to be known ones: among many, some are alike by chance.
+
     Args:
         found: ids that are not known.
         known: those that are.
     """
     plain = {_plain(text): text for text in known}
-    return next(((text, plain[_plain(text)]) for text in found if _plain(text) in plain), None)
+    strangers = {text: plain.get(_plain(text)) for text in found}
+    twins = [(text, twin) for text, twin in strangers.items() if twin is not None]
+    return twins[0] if twins and 2 * len(twins) >= len(strangers) else None
 
 
 def _plain(text: str) -> str:
@@ -47,8 +51,8 @@ class NewRows:
         without_history: rows that are no examples, since nothing of their user lies before them.
         timed: whether their times could be held against the run's last time.
         not_applied: filters of the run that new rows need not meet.
-        otherwise: where no item, or no user, is known: such an id and the known one that it seems to be. It stays out
-            of documents, which hold no ids.
+        otherwise: of `items`, where none is known, and of `users`: an id and the known one that it seems to be. It
+            stays out of documents, which hold no ids.
     """
 
     source: str
@@ -64,7 +68,7 @@ class NewRows:
     without_history: int
     timed: bool
     not_applied: tuple[str, ...] = ()
-    otherwise: tuple[str, str] | None = None
+    otherwise: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as documents keep them."""
@@ -101,8 +105,12 @@ class NewRows:
             parts.append("without times to compare, all are taken to be later than the run's")
         if self.not_applied:
             parts.append(f"{', '.join(self.not_applied)}: not asked of new rows (they chose what was trained on)")
-        said = f"{self.source}: {'; '.join(parts)}."
-        if self.otherwise is not None:
-            here, there = map(shown, self.otherwise)
-            return f"{said} Ids seem to be written otherwise: {here} here, {there} in the run's log. Write them alike."
-        return f"{said} {STRANGERS}" if 0 < self.interactions == self.of_unknown_items else said
+        said = [f"{self.source}: {'; '.join(parts)}."]
+        if 0 < self.interactions == self.of_unknown_items and "items" not in self.otherwise:
+            said.append(STRANGERS)
+        said += [
+            f"Ids of {kind} seem to be written otherwise: {shown(here)} here, {shown(there)} in the run's log. Write "
+            "them alike."
+            for kind, (here, there) in self.otherwise.items()
+        ]
+        return " ".join(said)
