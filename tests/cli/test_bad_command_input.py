@@ -70,7 +70,11 @@ def test_places_without_a_log(tmp_path: Path, store: Path) -> None:
     (("fit", "log.csv", "--out="), "--out", "fit"),
     (("fit", "log.csv", "--out", "run", "--user-column", " "), "--user-column", "fit"),
     (("fit", "log.csv", "--out", "run", "--item-names", ""), "--item-names", "fit"),
-    (("data", "describe", ""), "an argument", "data"),
+    (("fit", "--resume", "", "--out", "run"), "an argument", "fit"),
+    (("evaluate", "--json", ""), "an argument", "evaluate"),
+    (("tune", "log.csv", "--out", "run", "--tokens", ""), "--tokens", "tune"),
+    (("data", "describe", ""), "an argument", "data describe"),
+    (("tokens", "show", "alpha", "--near", ""), "--near", "tokens show"),
     (("recommend", "run", "--out", "-", "-k", ""), "-k", "recommend"),
 ])  # fmt: skip
 def test_an_empty_text_is_neither_this_folder_nor_nothing(
@@ -80,6 +84,16 @@ def test_an_empty_text_is_neither_this_folder_nor_nothing(
     said = refused(tmp_path, store, *words)
     assert said == f"{what} is an empty text. Give a value, or leave it out. See: mltfr {command} --help"
     assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_text_that_means_something_is_taken(tmp_path: Path, store: Path) -> None:
+    write_log(tmp_path / "log.csv")
+    run = tmp_path / "run"
+    assert "run: no such folder" in refused(tmp_path, store, "serve", run, "--root-path", "")
+    assert "run: no such folder" in refused(tmp_path, store, "serve", run, "--root-path=")
+    said = refused(tmp_path, store, "fit", tmp_path / "log.csv", "--out", run, "--fusion", "mltfr", "--tokens", "")
+    assert "tokens.tables is empty" in said
+    assert "'--json' does not take a value" in refused(tmp_path, store, "evaluate", run, "--json=")
 
 
 # --- settings

@@ -44,19 +44,16 @@ ALIKE = {
     "download": "pull",
 }  # fmt: skip
 """Commands of other programs, and those here that do the same."""
+MAY_BE_EMPTY = ("mltfr fit --tokens",)
+"""Options for which an empty text means something: no token tables, whatever a file of settings names."""
 
 
 class _Group(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is asked for; refuse empty texts beside it, which a path takes for this folder."""
         name, command, more = super().resolve_command(ctx, args)
-        for place, text in enumerate(() if ctx.resilient_parsing else more):
-            option, is_given, value = text.partition("=") if text.startswith("--") else ("", "=", text)
-            if is_given and not value.strip():
-                before = more[place - 1] if place else ""
-                what = option or (before if re.fullmatch(r"--?[a-z][a-z-]*", before) else "an argument")
-                where = f"See: {ctx.command_path} {name} --help"
-                raise ConfigError(f"{what} is an empty text. Give a value, or leave it out. {where}")
+        if not ctx.resilient_parsing:
+            _refuse_empty(f"{ctx.command_path} {name}", command, more)
         return name, command, more
 
     def invoke(self, ctx: Any) -> Any:
@@ -64,6 +61,26 @@ class _Group(typer.core.TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:  # some versions of Typer turn it into a silent exit
             raise typer.Abort from None
+
+
+def _refuse_empty(path: str, command: Any, words: list[str]) -> None:
+    """Raise a ConfigError if one of a command's words is an empty text, unless that is what an option means by it."""
+    while words and (inner := getattr(command, "commands", {}).get(words[0])) is not None:
+        path, command, words = f"{path} {words[0]}", inner, words[1:]
+    of_value = {
+        option: parameter.default == "" or f"{path} {option}" in MAY_BE_EMPTY
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not (parameter.is_flag or parameter.count)
+        for option in parameter.opts
+    }
+    before = ""
+    for word in words:
+        joined = word.startswith("--") and "=" in word
+        option, _, value = word.partition("=") if joined else (before, "", word)
+        if not value.strip() and not of_value.get(option, joined):  # Click says of `--json=` that it takes none
+            what = option if option in of_value else "an argument"
+            raise ConfigError(f"{what} is an empty text. Give a value, or leave it out. See: {path} --help")
+        before = word
 
 
 app = typer.Typer(
