@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mltfr.errors import DataError, OutputError, RunError
+from mltfr.interactions.prepared import load_prepared
+from mltfr.pipeline.artifact import read_manifest as read_run
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged, describe_file, is_intact
 from mltfr.version import __version__
 from support.manifests import change_sealed
@@ -141,9 +143,15 @@ def test_an_entry_that_is_none_matches_nothing(tmp_path: Path, entry: object) ->
 
 
 @pytest.mark.parametrize("name", [MANIFEST, "a.txt"])
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+@pytest.mark.parametrize(("number", "remedy"), [
+    (errno.EACCES, "Check the disk and the permissions."),
+    (errno.EIO, "Check the disk and the permissions."),
+    (errno.EMFILE, "Raise the limit of open files (ulimit -n)."),
+    (errno.ENFILE, "Raise the limit of open files (ulimit -n)."),
+    (errno.ENOMEM, "Memory is short: end other programs, or take a machine with more."),
+])  # fmt: skip
 def test_a_file_that_may_not_be_read_is_not_called_damaged(
-    folder: Path, form: FolderFormat, name: str, number: int, monkeypatch: pytest.MonkeyPatch
+    folder: Path, form: FolderFormat, name: str, number: int, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = Path.open
 
@@ -159,9 +167,34 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
             return file.read()
 
     monkeypatch.setattr(Path, "read_text", read)
-    expected = f"{folder / name}: cannot be read ({os.strerror(number)}). Check the disk and the permissions."
+    expected = f"{folder / name}: cannot be read ({os.strerror(number)}). {remedy}"
     with pytest.raises(form.error, match=f"^{re.escape(expected)}$"):
         form.read_manifest(folder)
+
+
+def test_memory_that_is_short_is_not_called_damage(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"x: cannot be read .*Memory is short"), damaged(tmp_path / "x", RunError, ""):
+        raise MemoryError
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_folder_that_may_not_be_searched_is_one_line(
+    folder: Path, form: FolderFormat, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = Path.stat
+
+    def refuse(path: Path, **how: bool) -> os.stat_result:
+        if path.parent == folder:
+            raise OSError(number, os.strerror(number), str(path))
+        return looked(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    expected = f"{folder / 'a.txt'}: cannot be read ({os.strerror(number)}). Check the disk and the permissions."
+    with pytest.raises(form.error, match=f"^{re.escape(expected)}$"):
+        form.read_manifest(folder)
+    for read, error in ((read_run, RunError), (load_prepared, DataError)):
+        with pytest.raises(error, match=r"manifest\.json: cannot be read .*Check the disk"):
+            read(folder)
 
 
 def test_damage_of_a_library_is_one_line_and_other_errors_pass(tmp_path: Path) -> None:

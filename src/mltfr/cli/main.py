@@ -150,9 +150,10 @@ def main() -> None:
         code = _drop_stdout(1)
     except OSError as error:
         from mltfr.storage.files import completed
+        from mltfr.storage.refusals import advice
 
         where = f"{completed(error.filename)}: " if error.filename else ""
-        code = _drop_stdout(_fail(f"{where}{error.strerror or error}. Check the disk and the permissions.", 2))
+        code = _drop_stdout(_fail(f"{where}{error.strerror or error}. {advice(error.errno or 0)}", 2))
     sys.exit(code)
 
 

@@ -33,6 +33,7 @@ from mltfr.interactions.split import Examples, Split
 from mltfr.interactions.splits import SplitConfig
 from mltfr.interactions.splits.assemble import make_vocabulary
 from mltfr.storage.folder import MANIFEST, FolderFormat, damaged
+from mltfr.storage.refusals import has_file
 
 ITEMS, OFFSETS = "items.npy", "offsets.npy"
 TRAINING_ITEMS, TRAINING_LENGTHS = "training_items.npy", "training_lengths.npy"
@@ -133,7 +134,7 @@ def load_prepared(folder: Path) -> PreparedSet:
         DataError: the set is not finished, of another format, or a file is missing or damaged.
     """
     remedy = AGAIN.format(folder=folder)
-    if not (folder / MANIFEST).is_file():
+    if not has_file(folder / MANIFEST, DataError):
         raise DataError(f"{folder}: this prepared set is not finished. {remedy}")
     manifest = PREPARED.read_manifest(folder)
     with damaged(folder, DataError, remedy, (ConfigError, pl.exceptions.PolarsError)):

@@ -56,6 +56,7 @@ from mltfr.storage.files import (
 )
 from mltfr.storage.folder import MANIFEST, FolderFormat
 from mltfr.storage.lock import locked, naming_the_holder
+from mltfr.storage.refusals import has_file
 from mltfr.training.checkpoint import STATE, Checkpoints, plain_tensors
 
 CONFIG, METRICS = "config.toml", "metrics.json"
@@ -205,12 +206,11 @@ def read_manifest(folder: Path, names: Iterable[str] | None = None) -> dict[str,
     Raises:
         RunError: there is no finished run, it is of another format, or a file is missing or damaged.
     """
-    if not folder.exists():
-        raise RunError(f"{folder}: no such folder. Make one: mltfr fit FILE --out {word(folder)}")
-    if folder.is_file():
-        log = word(folder)
-        raise RunError(f"{folder}: is a file, and no run folder. To fit a run to it: mltfr fit {log} --out RUN")
-    if not (folder / MANIFEST).is_file():
+    if not has_file(folder / MANIFEST, RunError):
+        if not folder.exists():
+            raise RunError(f"{folder}: no such folder. Make one: mltfr fit FILE --out {word(folder)}")
+        if folder.is_file():
+            raise RunError(f"{folder}: is a file, and no run folder. Fit one to it: mltfr fit {word(folder)} --out RUN")
         if (folder / CHECKPOINT).is_dir():
             raise RunError(f"{folder}: this run was interrupted. Finish it: mltfr fit ... --resume.")
         raise RunError(f"{folder}: not a run folder ({MANIFEST} is missing). Give a folder of mltfr fit.")

@@ -5,8 +5,6 @@ The manifest is written last: a folder without one is not finished.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mltfr.errors import MltfrError
-from mltfr.storage.files import flush, os_error, output_errors, read_json, sha256, write_json
+from mltfr.storage.files import flush, output_errors, read_json, sha256, write_json
+from mltfr.storage.refusals import has_file, tell_refusal
 from mltfr.storage.sealed import sealed, unsealed
 from mltfr.version import __version__
 
@@ -23,8 +22,6 @@ DAMAGE: tuple[type[Exception], ...] = (
     OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError, MemoryError, EOFError,
 )  # fmt: skip
 """Errors that reading a damaged file causes."""
-REFUSED = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
-"""What the operating system says where it does not let a file be read, whatever that holds."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ class FolderFormat:
         for name in self.files if files is None else files:
             if name not in listed:
                 raise self.error(f"{folder / name}: missing from the {self.name}'s manifest. {remedy}")
-            if not (folder / name).is_file():
+            if not has_file(folder / name, self.error):
                 raise self.error(f"{folder / name}: missing, though the manifest lists it. {remedy}")
             with damaged(folder / name, self.error, remedy):
                 intact = _is_listed(folder / name, listed[name])
@@ -148,9 +145,7 @@ def damaged(path: Path, error: type[MltfrError], remedy: str, also: tuple[type[E
     try:
         yield
     except (*DAMAGE, *also) as caught:
-        if (number := os_error(caught)) in REFUSED:
-            where, told = getattr(caught, "filename", None) or path, os.strerror(number)
-            raise error(f"{where}: cannot be read ({told}). Check the disk and the permissions.") from caught
+        tell_refusal(path, caught, error)
         reason = f"it lacks {caught}" if isinstance(caught, KeyError) else " ".join(str(caught).split())[:200]
         raise error(f"{path}: damaged, or of another version ({reason}). {remedy}") from caught
 
