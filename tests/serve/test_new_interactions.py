@@ -80,6 +80,19 @@ def test_what_comes_and_gives_way_meanwhile_is_not_dropped(run) -> None:
     assert len(newer) == 2
 
 
+def test_what_gave_way_is_counted_where_an_item_comes_again(run) -> None:
+    before = run.fitted.split
+    newer, first = NewInteractions(3), before.user_ids[0]
+    newer.add([(first, "i1")] * 3)
+    for came, dropped, left in ((1, 1, 2), (4, 0, 3), (0, 2, 1)):
+        newer.add([(first, "i1")] * (3 - len(newer)))
+        held = newer.held_by(before, grown(before, "i1", "i1"))
+        assert held == {first: 2}
+        newer.add([(first, "i1")] * came)
+        assert newer.drop(held) == dropped
+        assert len(newer) == len(newer.of(first)) == left
+
+
 def test_a_run_does_not_change_between_a_history_and_what_was_sent_since(run, monkeypatch) -> None:
     user, items = run.fitted.split.user_ids[0], run.fitted.split.vocabulary.item_ids
     history = [items[code - 1] for code in run.fitted.split.histories[0]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 
@@ -19,6 +19,7 @@ class NewInteractions:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._of: OrderedDict[str, deque[str]] = OrderedDict()  # those who were quiet the longest first
+        self._gone: Counter[str] | None = None  # between `held_by` and `drop`: of every user, how many gave way
         self._count = 0
         self._lock = Lock()
 
@@ -39,6 +40,8 @@ class NewInteractions:
             while self._count > self.limit:
                 first = next(iter(self._of))
                 self._of[first].popleft()
+                if self._gone is not None:
+                    self._gone[first] += 1
                 self._count -= 1
                 dropped += 1
                 if not self._of[first]:
@@ -50,11 +53,12 @@ class NewInteractions:
         with self._lock:
             return tuple(self._of.get(user, ()))
 
-    def held_by(self, before: Split, after: Split) -> dict[str, tuple[Sequence[str], int]]:
-        """Return of every user what was sent, and how many of its first ones another run has in its histories already.
+    def held_by(self, before: Split, after: Split) -> dict[str, int]:
+        """Return of every user how many of the first ones that were sent another run has in its histories already.
 
         Where a user's history has grown, it ends in the first ones that were sent, as far as training knows of them:
-        as many as its end repeats are held. Others may add meanwhile, and wait for nothing.
+        as many as its end repeats are held. Others may add until `drop`, and wait for nothing: what gives way
+        meanwhile is counted.
 
         Args:
             before: the log of the run until now.
@@ -62,24 +66,24 @@ class NewInteractions:
         """
         with self._lock:
             sent = {user: tuple(items) for user, items in self._of.items()}
-        counts = ((user, items, _repeated(user, items, before, after)) for user, items in sent.items())
-        return {user: (items, count) for user, items, count in counts if count}
+            self._gone = Counter()
+        counts = ((user, _repeated(user, items, before, after)) for user, items in sent.items())
+        return {user: count for user, count in counts if count}
 
-    def drop(self, held: Mapping[str, tuple[Sequence[str], int]]) -> int:
-        """Drop what another run holds, see `held_by`; return how many there still were."""
+    def drop(self, held: Mapping[str, int]) -> int:
+        """Drop what another run holds, as the last `held_by` said; return how many there still were."""
         dropped = 0
         with self._lock:
-            for user, (items, count) in held.items():
-                now = tuple(self._of.get(user, ()))
-                gone = next(
-                    n for n in range(len(items) + 1) if now[: len(items) - n] == items[n:]
-                )  # gave way meanwhile
-                if (still := count - gone) <= 0 or not now:
+            gone, self._gone = self._gone or Counter(), None
+            for user, count in held.items():
+                if (still := count - gone[user]) <= 0:
                     continue
-                self._of[user] = deque(now[still:])
+                now = self._of[user]
+                for _ in range(still):
+                    now.popleft()
                 self._count -= still
                 dropped += still
-                if not self._of[user]:
+                if not now:
                     del self._of[user]
         return dropped
 
