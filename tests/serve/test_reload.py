@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from mltfr.errors import RunError
 from mltfr.inference.eight_bit import EightBitVectors
 from mltfr.serve.loaded import LoadedRun
 from mltfr.serve.reload import Reloader
@@ -35,6 +38,18 @@ def put(name: str, link: Path) -> None:
 def folder(tmp_path: Path) -> Path:
     put("bare", tmp_path / "run")
     return tmp_path / "run"
+
+
+def test_a_run_that_may_not_be_read_is_no_traceback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path / MANIFEST))
+
+    monkeypatch.setattr("mltfr.serve.loaded.run_fingerprint", refuse)
+    with pytest.raises(RunError, match=r"manifest\.json: cannot be read .* Check the disk and the permissions"):
+        LoadedRun.load(folder)
+    (folder.parent / "loop").symlink_to(folder.parent / "loop")
+    with pytest.raises(RunError, match="loop: no such folder"):
+        LoadedRun.load(folder.parent / "loop")
 
 
 def outcomes(client) -> dict[str, float]:

@@ -63,6 +63,7 @@ def _tables(folder: Path, config: RunConfig, facts: Mapping[str, Any], items: in
     if FUSIONS.get(config.fusion.name).cls.tables_in_state:
         return tables
     tokens = load_run_tables(config)
+    # a control's manifest says which table its vectors replace, those of runs before this comparison too
     if [table["fingerprint"] for table in describe(tokens)] != fingerprints:
         raise RunError(f"{folder}: was fitted with other token tables than those in the store. Fit it again.")
     return Tables(tokens, tables.item_vectors, {})

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from os.path import realpath
 from pathlib import Path
 from time import time
 
@@ -20,10 +21,12 @@ from mltfr.inference.top_k import TopK
 from mltfr.interactions import History
 from mltfr.pipeline.artifact import load_artifact
 from mltfr.pipeline.fitted import FittedModel
+from mltfr.pipeline.restore import damage
 from mltfr.serve.graph import MAX_HISTORIES, GraphSearch
 from mltfr.serve.log import log
 from mltfr.serve.search import ItemSearch
 from mltfr.storage.folder import MANIFEST
+from mltfr.storage.refusals import has_file
 
 ALONE = (
     "Preset `reference`: as published, scores depend on the batch and on noise drawn at evaluation. "
@@ -97,11 +100,13 @@ class LoadedRun:
             ConfigError: with `onnx`, torch is too old.
             MissingExtraError: with `onnx`, the extra `export` is not installed.
         """
-        folder = folder.resolve() if folder.exists() else folder
-        before = run_fingerprint(folder) if (folder / MANIFEST).is_file() else None
+        folder = Path(realpath(folder))  # of a link that leads to itself too
+        with damage(folder / MANIFEST):
+            before = run_fingerprint(folder) if has_file(folder / MANIFEST, RunError) else None
         fitted = load_artifact(folder)
         graph = GraphSearch.of(folder, fitted) if onnx else None
-        fingerprint = run_fingerprint(folder)
+        with damage(folder / MANIFEST):
+            fingerprint = run_fingerprint(folder)
         if fingerprint != before:
             raise RunError(f"{folder}: another run was written there while it was loaded. Start again, or reload.")
         return cls(folder, fingerprint[:32], fitted, names or {}, graph)

@@ -77,7 +77,8 @@ class Reloader:
     def watch(self, seconds: float = 2.0) -> None:
         """Reload whenever the run's files are others, which are looked at every so often; until `stop`.
 
-        They are read when two looks find the same: whoever copies a run there is through, or is tried again later.
+        They are read when two looks find the same. A copy that pauses for longer is refused as damaged or unfinished,
+        and tried again when its files have changed and rest.
         """
         Thread(target=self._watch, args=(seconds,), name="watch", daemon=True).start()
 

@@ -82,7 +82,11 @@ class Service:
             self._thread.join()
 
     def switch(self, run: LoadedRun) -> None:
-        """Let another run answer what is taken from the queue from now on."""
+        """Let another run answer what is taken from the queue from now on, between two answers.
+
+        What users chose since the training and the other run holds already is dropped from memory at the same moment,
+        so that no answer reads it twice or misses it; the rest stays.
+        """
         held = self.interactions.held_by(self._run.fitted.split, run.fitted.split)
         with self._answering:
             dropped = self.interactions.drop(held)
