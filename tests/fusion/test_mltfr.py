@@ -235,7 +235,7 @@ def test_stability_does_not_count_padding() -> None:
     ("settings", "message"),
     [
         ({"filter": {"keep": 1}}, "filter.keep: Input should be greater than or equal to 2, got 1"),
-        ({"filter": {"keep": 9, "shortlist": 8}}, "more than the shortlist's 8 tokens. Lower filter.keep, or raise"),
+        ({"filter": {"keep": 9, "shortlist": 8}}, "more than the shortlist's 8 tokens. Lower fusion.filter.keep, or"),
         ({"filter": {"kep": 9}}, "unknown setting 'filter.kep'. Did you mean 'keep'?"),
     ],
 )

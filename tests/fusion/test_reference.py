@@ -111,7 +111,7 @@ def test_group_is_the_largest_of_one_width_unless_named() -> None:
 def test_settings_that_do_not_fit() -> None:
     with pytest.raises(ConfigError, match="heads is 3, not a divisor"):
         build(heads=3)
-    with pytest.raises(ConfigError, match="keep is 31, but 'a' has 30 tokens"):
+    with pytest.raises(ConfigError, match=r"keep is 31, but token table 'a' has 30 tokens\. Lower fusion\.keep"):
         build(keep=31)
 
 

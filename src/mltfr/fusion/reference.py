@@ -149,7 +149,10 @@ class ReferenceFusion(TwoRoundFusion):
         check_heads(config.heads, inputs.hidden)
         for table in tables:
             if config.keep > table.shape[0]:
-                raise ConfigError(f"keep is {config.keep}, but '{table.name}' has {table.shape[0]} tokens.")
+                raise ConfigError(
+                    f"keep is {config.keep}, but token table '{table.name}' has {table.shape[0]} tokens. Lower "
+                    "fusion.keep, or leave the table out of tokens.tables."
+                )
         self.config = config
         self.hidden = inputs.hidden
         self.rounds = self.rounds_of(config)

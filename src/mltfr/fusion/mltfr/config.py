@@ -57,8 +57,8 @@ class TokenFilterConfig(Config):
             raise ValueError(EXPONENTIAL_PER_SEQUENCE)
         if self.keep > self.shortlist:
             raise ValueError(
-                f"keep is {self.keep}, more than the shortlist's {self.shortlist} tokens. Lower filter.keep, or raise "
-                "filter.shortlist"
+                f"keep is {self.keep}, more than the shortlist's {self.shortlist} tokens. Lower fusion.filter.keep, or "
+                "raise fusion.filter.shortlist"
             )
         return self
 
