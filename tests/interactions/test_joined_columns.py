@@ -98,6 +98,19 @@ def test_a_column_is_read_once(item):
         load_interactions(TABLE, item_column=item)
 
 
+def test_a_part_that_is_taken_for_the_time_can_be_had():
+    table = TABLE.rename({"time": "second"}).with_columns(date=pl.col("disc"))
+    with pytest.raises(
+        DataError, match=r"got user, artist, date, date\. 'date' is taken for .* --timestamp-column, or r"
+    ):
+        load_interactions(table, item_column="artist,date")
+    log = load_interactions(table, item_column="artist,date", timestamp_column="second")
+    assert load_interactions(table.rename({"date": "day"}), item_column="artist,day").fingerprint() != log.fingerprint()
+    assert log.frame["item_id"][0] == "AC\\|DC|1"
+    with pytest.raises(DataError, match=r"got user, artist, artist, second\. Name them with --user-column"):
+        load_interactions(table, item_column="artist,artist", timestamp_column="second")
+
+
 def test_the_command_line(tmp_path):
     path = written(tmp_path, "csv")
     asked = ["--item-column", "artist,track"]

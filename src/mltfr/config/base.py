@@ -56,7 +56,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{key}: is a table of settings, as in `[{key}]`, got {shown(given)}.{names}{more}"
     if kind in ("tuple_type", "list_type"):
         parts = [part.strip() for part in given.split(",")] if isinstance(given, str) else [given]
-        return f"{key}: expected a list, as in [{', '.join(map(shown, parts[:3]))}], got {shown(given)}{more}"
+        return f"{key}: expected a list, as in [{', '.join(map(shown, parts))}], got {shown(given)}{more}"
     if kind == "string_pattern_mismatch" and (field := _field_at(model, path)) is not None and field.examples:
         return f"{key}: expected one like {', '.join(map(str, field.examples))}, got {shown(given)}{more}"
     meant = did_you_mean(str(given), re.findall(r"'([^']*)'", context["expected"])) if kind == "literal_error" else ""

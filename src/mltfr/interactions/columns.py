@@ -113,9 +113,14 @@ class Columns:
         found = {USER: user, ITEM: item, TIME: timestamp}
         read = [name for name in (user, item, *parts, timestamp) if name is not None]
         if len(set(read)) < len(read):
+            remedy = "Name them with --user-column, --item-column and --timestamp-column."
+            if self.timestamp is None and timestamp in read[:-1]:
+                remedy = (
+                    f"'{timestamp}' is taken for the timestamp by its name. Name another column with "
+                    "--timestamp-column, or rename this one."
+                )
             raise DataError(
-                f"{source}: user, item and timestamp must be different columns, got {', '.join(read)}. "
-                "Name them with --user-column, --item-column and --timestamp-column."
+                f"{source}: user, item and timestamp must be different columns, got {', '.join(read)}. {remedy}"
             )
         found |= {part(number): name for number, name in enumerate(parts, start=2)}
         for name in self.where.columns if self.where is not None else ():
