@@ -45,7 +45,7 @@ class CrossAttention(nn.Module):
         return self.dropout(self.output(read))
 
     def _by_head(self, rows: Tensor) -> Tensor:  # [S, D] -> [H, S, d]
-        return rows.unflatten(-1, (self.heads, -1)).transpose(0, 1)
+        return rows.view(-1, self.heads, rows.shape[-1] // self.heads).transpose(0, 1)
 
 
 def check_heads(heads: int, hidden: int) -> None:
