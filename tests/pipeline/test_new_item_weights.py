@@ -13,10 +13,13 @@ from mltfr.baselines.name_knn import NameKNN
 from mltfr.evaluation import evaluate
 from mltfr.inference.new_items_blend import NewItemsBlend
 from mltfr.interactions import Examples, Split, SplitConfig, split
+from mltfr.names.new_items import REGULARISATIONS, NewNames, names_to_vectors
+from mltfr.pipeline import new_items as module
 from mltfr.pipeline import resolve
 from mltfr.pipeline.build import build_model
 from mltfr.pipeline.models import NeuralModel
-from mltfr.pipeline.new_item_weights import FACTORS, weigh
+from mltfr.pipeline.new_item_weights import FACTORS, WEIGHTS, Weighed, weigh
+from mltfr.pipeline.new_items import learn_new_items
 from support.walks import as_log
 
 ITEMS, NEW, HIDDEN, TOPICS = 40, 6, 8, 5
@@ -63,26 +66,28 @@ def test_the_numbers_are_those_of_ranking_by_hand(case: Case) -> None:
     protocol = resolve(fusion="none").evaluation.protocol(data.method)
     words, scorer = topics(data), model.with_items(new).scorer()
     found = weigh(model, new, as_new, words, data, protocol)
-    blend = NewItemsBlend([scorer, words], [1 - found.weight, found.weight], ITEMS, 1.0)
-    gains, examples = np.zeros((2, len(FACTORS))), data.validation
+    blends = [NewItemsBlend([scorer, words], [1 - weight, weight], ITEMS, 1.0) for weight in WEIGHTS]
+    gains, examples = np.zeros((2, len(WEIGHTS), len(FACTORS))), data.validation
     alone = evaluate(model.scorer(), data, "validation", protocol).metrics["ndcg@10"]
     assert found.alone == pytest.approx(alone, abs=1e-6)
     for user, cut, target in zip(examples.user, examples.cut, data.targets(examples), strict=True):
         history, own = data.histories[user][:cut], scorer.vectors[target].clone()
         for kind, vector in enumerate((own, as_new[target - 1])):
             scorer.vectors[target] = vector  # the history is read as it was
-            once = blend.scores(blend.queries([history]), 1, ITEMS + NEW + 1)[0].numpy()
-            once[history - 1] = 0
-            for number, factor in enumerate(FACTORS):
-                scores = once * np.where(np.arange(ITEMS + NEW) < ITEMS, 1, factor)
-                asked = once[target - 1] * (factor if kind else 1)
-                scores[target - 1] = 0
-                rank = int((scores > asked).sum())
-                gains[kind, number] += (rank < 10) / np.log2(rank + 2) / len(examples)
+            for n, blend in enumerate(blends):
+                once = blend.scores(blend.queries([history]), 1, ITEMS + NEW + 1)[0].numpy()
+                once[history - 1] = 0
+                for number, factor in enumerate(FACTORS):
+                    scores = once * np.where(np.arange(ITEMS + NEW) < ITEMS, 1, factor)
+                    asked = once[target - 1] * (factor if kind else 1)
+                    scores[target - 1] = 0
+                    rank = int((scores > asked).sum())
+                    gains[kind, n, number] += (rank < 10) / np.log2(rank + 2) / len(examples)
         scorer.vectors[target] = own
-    number = FACTORS.tolist().index(found.factor)
-    assert (found.known, found.as_new) == pytest.approx((gains[0, number], gains[1, number]), abs=1e-6)
-    assert number == int(np.argmax(2 * gains.prod(0) / gains.sum(0)))
+    chosen = WEIGHTS.index(found.weight), FACTORS.tolist().index(found.factor)
+    assert (found.known, found.as_new) == pytest.approx(tuple(gains[:, *chosen]), abs=1e-6)
+    harmonic = 2 * gains.prod(0) / gains.sum(0)
+    assert found.harmonic == pytest.approx(harmonic[chosen]) == harmonic.max()
 
 
 def test_without_validation_nothing_is_chosen(case: Case) -> None:
@@ -90,3 +95,25 @@ def test_without_validation_nothing_is_chosen(case: Case) -> None:
     none = replace(data, validation=Examples(np.zeros(0, np.int64), np.zeros(0, np.int64)))
     found = weigh(model, new, as_new, topics(data), none, resolve(fusion="none").evaluation.protocol(data.method))
     assert (found.weight, found.factor, found.as_new) == (0.5, 1.0, None)
+
+
+def test_the_map_is_taken_that_finds_most(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data, *_ = case
+    rng = np.random.default_rng(2)
+    names = rng.normal(size=(ITEMS + NEW, 3)).astype(np.float32)
+    new = NewNames(tuple(f"n{n}" for n in range(NEW)), names[:ITEMS], names[ITEMS:], csr_array(np.eye(ITEMS + NEW)))
+    protocol = resolve(fusion="none").evaluation.protocol(data.method)
+    for best in REGULARISATIONS:
+        found = {each: Weighed(0.2, 2.0, 0.1, 0.2 if each == best else 0.1, 0.3) for each in REGULARISATIONS}
+        turns = iter(found.values())
+        monkeypatch.setattr(module, "weigh", lambda *_, turns=turns: next(turns))
+        items, facts = learn_new_items(model, new, data, protocol)
+        assert facts["new_items"]["regularisation"] == best
+        vectors, counts = model.trained_vectors().numpy(), data.vocabulary.counts[1:]
+        (wanted,) = names_to_vectors(new.known, vectors, counts, [best])
+        np.testing.assert_allclose(items.vectors, wanted.vectors(new.new))
+    nothing = replace(data, validation=Examples(np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    monkeypatch.undo()
+    explained = [each.explained for each in names_to_vectors(new.known, vectors, counts)]
+    facts = learn_new_items(model, new, nothing, protocol)[1]["new_items"]  # without validation: what predicts best
+    assert facts["regularisation"] == REGULARISATIONS[int(np.argmax(explained))]

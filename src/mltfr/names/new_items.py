@@ -7,17 +7,19 @@ known of an item, with the mean free, and one regularisation for all components:
     X = w^(1/2) (t - t_mean) = U diag(s) V'                          t_mean, y_mean: weighted by w
     W = V diag(s / (s^2 + lambda)) U' w^(1/2) (y - y_mean)           b = y_mean - W' t_mean
 
-lambda is the one under which items are best predicted from the others (leave-one-out, for which ridge regression has a
-closed form: Allen, "The relationship between variable selection and data augmentation", 1974):
+The vector that item i would have if it were new is known without a further regression (leave-one-out: Allen, "The
+relationship between variable selection and data augmentation", 1974):
 
-    error(lambda) = sum_i w_i |r_i / (1 - h_i)|^2                    r_i residuals, h_i = w_i / sum w + sum_k u_ik^2 g_k
+    as_new_i = y_i - r_i / (1 - h_i)                                 r_i residuals, h_i = w_i / sum w + sum_k u_ik^2 g_k
                                                                      g_k = s_k^2 / (s_k^2 + lambda)
 
-and y_i - r_i / (1 - h_i) is the vector that item i would have if it were new.
+There is a map for every lambda. The one that finds new items best is taken (`pipeline/new_item_weights.py`), not that
+which predicts vectors best: with less lambda vectors are longer, and long ones come before everything else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +28,8 @@ from scipy.sparse import csr_array
 
 Matrix = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
-GRID = np.logspace(-4, 4, 33)
-"""Regularisations that are tried, in units of the mean of the squared singular values."""
+REGULARISATIONS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Those that are tried, in units of the mean of the squared singular values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +94,19 @@ class NamesToVectors:
         return (names @ self.weights + self.mean).astype(np.float32)
 
 
-def names_to_vectors(names: Vectors, vectors: Vectors, counts: npt.NDArray[np.int64]) -> NamesToVectors:
-    """Return the map from names to trained vectors, by the items that have both.
+def names_to_vectors(
+    names: Vectors,
+    vectors: Vectors,
+    counts: npt.NDArray[np.int64],
+    regularisations: Sequence[float] = REGULARISATIONS,
+) -> Iterator[NamesToVectors]:
+    """Yield the map from names to trained vectors, by the items that have both, for one regularisation after another.
 
     Args:
         names: `[I, R]`; zero where there is no name.
         vectors: `[I, D]`, trained.
         counts: training interactions of these items, `[I]`.
+        regularisations: lambda, in units of the mean of the squared singular values.
 
     Raises:
         ValueError: no item has a name.
@@ -114,16 +122,12 @@ def names_to_vectors(names: Vectors, vectors: Vectors, counts: npt.NDArray[np.in
     target = root * (y - y_mean)                                                    # [I', D]
     on_axes, squares, unit = u.T @ target, np.square(s), max(float(np.square(s).mean()), np.finfo(np.float64).tiny)
     own, total = np.square(u), float(np.square(target).sum())                       # [I', K]
-
-    def left_out(regularisation: float) -> Matrix:  # -> [I', D], r_i / (1 - h_i)
+    for regularisation in regularisations:
         gain = squares / (squares + regularisation * unit)                          # [K]
         leverage = weights / weights.sum() + own @ gain                             # [I']
-        return np.asarray((target - u @ (gain[:, None] * on_axes)) / np.maximum(1 - leverage, 1e-9)[:, None])
-
-    errors = [float(np.square(left_out(each)).sum()) for each in GRID]
-    best = int(np.argmin(errors))
-    weight = v.T @ ((s / (squares + GRID[best] * unit))[:, None] * on_axes)         # [R, D]
-    mean, explained = y_mean - t_mean @ weight, 1 - errors[best] / total if total > 0 else 0.0
-    as_new = (names @ weight + mean).astype(np.float32)                             # [I, D]
-    as_new[there] = y - left_out(GRID[best]) / root
-    return NamesToVectors(weight, mean, float(GRID[best]), explained, as_new)
+        left_out = (target - u @ (gain[:, None] * on_axes)) / np.maximum(1 - leverage, 1e-9)[:, None]  # r / (1 - h)
+        weight = v.T @ ((s / (squares + regularisation * unit))[:, None] * on_axes)                    # [R, D]
+        mean, explained = y_mean - t_mean @ weight, 1 - float(np.square(left_out).sum()) / total if total > 0 else 0.0
+        as_new = (names @ weight + mean).astype(np.float32)                         # [I, D]
+        as_new[there] = y - left_out / root
+        yield NamesToVectors(weight, mean, regularisation, explained, as_new)

@@ -1,10 +1,9 @@
 """How much words count for new items, and how far these are put before known ones: two numbers, from validation.
 
 Every validation target is asked for twice: as it is, and as if it were new, its own vector replaced by the one that the
-other items' names predict. With p the probabilities that a member of the blend gives items,
+other items' names predict. Of the scores ((1 - w) p_network + w p_words) f^[new],
 
-    w = argmax sum_n log(sum_m w_m p_m(target as new))     over the validation examples, see `mixture_weights`
-    f = argmax 2 a b / (a + b)                             a: NDCG@10 of targets as they are, b: of targets as new
+    w, f = argmax 2 a b / (a + b)                          a: NDCG@10 of targets as they are, b: of targets as new
 
 where new items are candidates for both. The harmonic mean of the accuracies on known and on new classes is the measure
 of generalised zero-shot learning (Xian et al., "Zero-shot learning: the good, the bad and the ugly", CVPR 2017).
@@ -12,8 +11,8 @@ of generalised zero-shot learning (Xian et al., "Zero-shot learning: the good, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -23,16 +22,17 @@ from mltfr.baselines.matrices import row_blocks
 from mltfr.baselines.name_knn import NameKNN
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.evaluation.asked import asked_targets
-from mltfr.evaluation.mixture import mixture_weights
 from mltfr.interactions import Split, evenly_spaced
 from mltfr.interactions.collate import known_items
 from mltfr.pipeline.models import NeuralModel
 
-EXAMPLES = 4096
+EXAMPLES = 2048
 """Validation examples that are looked at, at most, evenly spaced."""
 FIRST = 10
 """How many items count as found."""
-FACTORS = np.geomspace(0.25, 16, 13)
+WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+"""Weights of the words that are tried."""
+FACTORS = np.geomspace(0.25, 64, 17)
 """Factors that are tried, a half power of two apart."""
 
 
@@ -53,6 +53,11 @@ class Weighed:
     known: float | None = None
     as_new: float | None = None
     alone: float | None = None
+
+    @property
+    def harmonic(self) -> float:
+        """The harmonic mean of a and b; 0 without examples."""
+        return 2 / (1 / self.known + 1 / self.as_new) if self.known and self.as_new else 0.0
 
 
 def weigh(
@@ -77,33 +82,24 @@ def weigh(
     at = [at[n] for n in evenly_spaced(len(at), EXAMPLES)]
     network = model.with_items(torch.cat([new, as_new])).scorer()
 
-    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
-        """Yield places of targets, those that are no candidates, and probabilities: the network's twice, the words'."""
+    gains, alone = np.zeros((len(WEIGHTS), 2, len(FACTORS))), 0.0
+    with torch.inference_mode():
         for block in row_blocks(len(at), items + known):
             some = [histories[n] for n in at[block]]
             row, target = torch.arange(len(some)), torch.from_numpy(asked.targets[at[block]].astype(np.int64) - 1)
             scores = network.scores(network.queries(some), 1, items + known + 1).cpu()   # [B, I + N + I]
             plain, replaced = scores[:, :items].clone(), scores[:, :items]
             replaced[row, target] = scores[row, items + target]
+            plain, replaced = plain.softmax(1), replaced.softmax(1)
             by_words = words.probabilities(words.scores(words.queries(some), 1, items + 1))
             seen = torch.zeros(len(some), items, dtype=torch.bool)
             if protocol.remove_seen:
                 of, codes = known_items(some)
                 seen[torch.from_numpy(of), torch.from_numpy(codes.astype(np.int64) - 1)] = True
-            yield target, seen, plain.softmax(1), replaced.softmax(1), by_words
-
-    with torch.inference_mode():
-        of_targets = [
-            torch.stack([each.gather(1, target[:, None])[:, 0] for each in (replaced, by_words)], dim=1)
-            for target, _, _, replaced, by_words in batches()
-        ]
-        weight = float(mixture_weights(torch.cat(of_targets).double().numpy())[1])
-        gains, alone = np.zeros((2, len(FACTORS))), 0.0
-        for target, seen, plain, replaced, by_words in batches():
             better = (plain > plain.gather(1, target[:, None])) & ~seen              # [B, I + N]
             alone += float(_gains(better[:, :known].sum(1)).sum())
-            for kind, member in enumerate((plain, replaced)):
-                mixed = ((1 - weight) * member + weight * by_words).masked_fill_(seen, 0)
+            for (n, weight), (kind, member) in product(enumerate(WEIGHTS), enumerate((plain, replaced))):
+                mixed = torch.lerp(member, by_words, weight).masked_fill_(seen, 0)
                 own = mixed.gather(1, target[:, None])                               # [B, 1]
                 mixed.scatter_(1, target[:, None], 0)
                 old = mixed[:, :known].topk(min(FIRST, known)).values                # [B, FIRST]
@@ -111,11 +107,13 @@ def weigh(
                 for number, factor in enumerate(FACTORS):
                     score = own * factor if kind else own
                     above = (old > score).sum(1) + (factor * others > score).sum(1)  # [B]
-                    gains[kind, number] += _gains(above).sum()
-    of_known, of_new = gains / len(at)
+                    gains[n, kind, number] += float(_gains(above).sum())
+    of_known, of_new = gains.swapaxes(0, 1) / len(at)                                # [weights, factors] each
     harmonic = 2 * of_known * of_new / np.maximum(of_known + of_new, 1e-12)
-    best = int(np.argmax(harmonic)) if harmonic.any() else int(np.argmin(np.abs(np.log(FACTORS))))
-    return Weighed(weight, float(FACTORS[best]), float(of_known[best]), float(of_new[best]), alone / len(at))
+    nearest = np.abs(np.log(FACTORS)) + np.abs(np.array(WEIGHTS) - 0.5)[:, None]     # to equal weights and no factor
+    best = np.unravel_index(np.argmax(harmonic) if harmonic.any() else np.argmin(nearest), harmonic.shape)
+    weight, factor = WEIGHTS[best[0]], float(FACTORS[best[1]])
+    return Weighed(weight, factor, float(of_known[best]), float(of_new[best]), alone / len(at))
 
 
 def _gains(above: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from mltfr.errors import ConfigError
 from mltfr.evaluation import EvaluationProtocol
 from mltfr.interactions import Split, Vocabulary
 from mltfr.interactions.consistency import check_ids
-from mltfr.names.new_items import NewItems, NewNames, names_to_vectors
+from mltfr.names.new_items import REGULARISATIONS, NamesToVectors, NewItems, NewNames, names_to_vectors
 from mltfr.pipeline.models import Model, NeuralModel, NewItemsModel
-from mltfr.pipeline.new_item_weights import weigh
+from mltfr.pipeline.new_item_weights import Weighed, weigh
 from mltfr.storage.progress import SILENT, Progress
 
 FILE = "new_items.parquet"
@@ -36,36 +35,44 @@ def learn_new_items(
     Args:
         model: the trained network.
         names: the names of its items, and of the others.
-        data: the split, on whose validation examples it is chosen how much words count.
+        data: the split, on whose validation examples it is chosen how far names tell vectors, and words count.
         protocol: how these are asked.
         progress: told how many there are, what names say of trained vectors, and what was chosen.
     """
     if not isinstance(model, NeuralModel):
         raise TypeError("only a network has item vectors")
-    found = names_to_vectors(names.known, model.trained_vectors().float().cpu().numpy(), data.vocabulary.counts[1:])
-    vectors = found.vectors(names.new)
+    words, trained = NameKNN.of_words(names.words), model.trained_vectors().float().cpu().numpy()
+
+    def judged(found: NamesToVectors) -> tuple[NamesToVectors, Weighed]:
+        progress.advance()
+        if not names.item_ids:
+            return found, Weighed(0.5, 1.0)
+        tensors = torch.from_numpy(found.vectors(names.new)), torch.from_numpy(found.as_new)
+        return found, weigh(model, *tensors, words, data, protocol)
+
+    progress.start("placing new items", total=len(REGULARISATIONS))
+    maps = names_to_vectors(names.known, trained, data.vocabulary.counts[1:], REGULARISATIONS)
+    found, weighed = max(map(judged, maps), key=lambda each: (each[1].harmonic, each[0].explained))
+    new = NewItems(names.item_ids, found.vectors(names.new), names.words, weighed.weight, weighed.factor)
     progress.message(
-        f"new items: {len(names.item_ids):,} that training has not seen get vectors from their names, which explain "
+        f"new items: {len(new):,} that training has not seen get vectors from their names, which explain "
         f"{max(0.0, found.explained):.0%} of those of other items"
     )
     facts: dict[str, Any] = {
-        "items": len(names.item_ids),
+        "items": len(new),
         "regularisation": found.regularisation,
         "explained": round(found.explained, 4),
+        "weight": new.weight,
+        "factor": new.factor,
     }
-    new = NewItems(names.item_ids, vectors, names.words, 0.5, 1.0)
     if len(new):
-        tensors = torch.from_numpy(vectors), torch.from_numpy(found.as_new)
-        weighed = weigh(model, *tensors, NameKNN.of_words(names.words), data, protocol)
-        new = replace(new, weight=weighed.weight, factor=weighed.factor)
-        if weighed.as_new is not None:
-            progress.message(
-                f"new items: their words weigh {new.weight:.2f} beside the network, and their scores are multiplied by "
-                f"{new.factor:.2g}; validation ndcg@10 {weighed.as_new:.4f} for targets taken as new, "
-                f"{weighed.known:.4f} for these as they are, {weighed.alone:.4f} without new items"
-            )
         facts["validation"] = {"as_new": weighed.as_new, "known": weighed.known, "without": weighed.alone}
-    facts |= {"weight": new.weight, "factor": new.factor}
+    if weighed.as_new is not None:
+        progress.message(
+            f"new items: their words weigh {new.weight:.2f} beside the network, and their scores are multiplied by "
+            f"{new.factor:.2g}; validation ndcg@10 {weighed.as_new:.4f} for targets taken as new, "
+            f"{weighed.known:.4f} for these as they are, {weighed.alone:.4f} without new items"
+        )
     return new, {"new_items": facts}
 
 
