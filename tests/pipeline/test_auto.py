@@ -1,4 +1,4 @@
-"""What "auto" comes to on a log, in `training.samples` and `names.read`."""
+"""What `training.samples = "auto"` comes to on a log."""
 
 from __future__ import annotations
 
@@ -46,16 +46,6 @@ def test_short_histories_are_trained_on_prefixes_and_long_ones_on_windows_with_a
     assert chosen(log(70), "training.batch_size=64", "training.advanced.window_targets=4") == ("windows", 16)
     assert chosen(log(70), "training.batch_size=4") == ("windows", 1)
     assert chosen(log(70), "backbone.max_length=10") == ("prefixes", 256)
-
-
-def test_names_are_words_or_for_new_items_tables():
-    def read(*overrides, fusion="none", **flags):
-        return split_log(resolve(fusion=fusion, overrides=overrides, **flags), log(10))[0].names.read
-
-    assert (read(), read(item_names="n.csv"), read("names.use=none", item_names="n.csv")) == ("auto", "words", "auto")
-    assert read(item_names="n.csv", new_items=True) == "tables"
-    assert read("names.read=words", item_names="n.csv", new_items=True) == "words"
-    assert read(backbone="name-knn", item_names="n.csv") == "auto"
 
 
 def test_an_empty_prefix_is_a_prefix():

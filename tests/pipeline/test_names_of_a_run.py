@@ -92,9 +92,9 @@ def test_default_tables_are_those_of_mltfr_and_none_where_no_names_are_read() ->
     read = "names.read=tables"
     assert resolve(fusion="none", item_names="names.csv", overrides=[read]).tokens.tables == tables
     assert resolve(fusion="none", item_names="names.csv").tokens.tables == ()
-    assert resolve(fusion="none", item_names="names.csv", new_items=True).tokens.tables == tables
-    words = resolve(fusion="none", item_names="names.csv", new_items=True, overrides=["names.read=words"])
-    assert words.tokens.tables == ()
+    assert resolve(fusion="none", item_names="names.csv", new_items=True).tokens.tables == ()
+    new = resolve(fusion="none", item_names="names.csv", new_items=True, overrides=[read])
+    assert new.tokens.tables == tables
     assert resolve(fusion="none", item_names="names.csv", name_columns="a, b").names.columns == ("a", "b")
     assert Recommender(fusion="none", item_names="names.csv", name_columns=["a"]).config.names.columns == ("a",)
     assert resolve(fusion="none", item_names="names.csv", overrides=[read, "names.use=none"]).tokens.tables == ()

@@ -50,7 +50,9 @@ def test_names_were_read_by_tables_but_for_a_control() -> None:
     upgraded = upgrade_settings(former(names={**names, "control": "bag-of-words"}))["names"]
     assert (upgraded["read"], upgraded["control"]) == ("words", "none")
     complete = resolve(item_names="names.csv", fusion="none").model_dump(mode="json")
-    assert upgrade_settings(complete)["names"]["read"] == "auto"
+    assert upgrade_settings(complete) == complete
+    complete["names"]["read"] = "auto"
+    assert upgrade_settings(complete)["names"]["read"] == "words"
 
 
 @pytest.mark.parametrize("given", [

@@ -30,10 +30,9 @@ class NamesConfig(Config):
     use: Literal["start", "additive", "none"] = "start"
     """What names are used for: `start`, item embeddings begin with the vectors of their names; `additive`, these are
     added to the item vectors throughout, by a linear map that is learned; `none`, nothing."""
-    read: Literal["auto", "words", "tables"] = "auto"
+    read: Literal["words", "tables"] = "words"
     """What a name is read as: `words`, by the words that it shares with other names (latent semantic analysis), without
-    any table; `tables`, by the rows of its tokens in the token tables, so that words of one meaning are alike; `auto`,
-    `tables` with `new_items`, else `words`."""
+    any table; `tables`, by the rows of its tokens in the token tables, so that words of one meaning are alike."""
     components: Literal["agreement", "variance"] = "agreement"
     """Which components of the names are used: `agreement`, those in which consecutive items of the training histories
     are alike, each as large as that is beyond chance; `variance`, those along which names differ most."""
@@ -115,7 +114,7 @@ class NamesConfig(Config):
     @property
     def by_tables(self) -> bool:
         """Whether a name is read as `tables`, not as `words`."""
-        return self.read == "tables" or (self.read == "auto" and self.new_items)
+        return self.read == "tables"
 
     @property
     def are_used(self) -> bool:

@@ -14,7 +14,7 @@ LONG_PREFIX = 16.0
 
 
 def settle(config: RunConfig, data: Split) -> RunConfig:
-    """Return the settings with `names.read` and, for this log, `training.samples`, where they leave these to "auto".
+    """Return the settings with `training.samples` for this log, where they leave these to "auto".
 
     Windows take the place of prefixes where a prefix would read many items, since then they cost several times less
     and score as well. A backbone or fusion that would see its targets there is trained on prefixes, and so is a
@@ -26,12 +26,7 @@ def settle(config: RunConfig, data: Split) -> RunConfig:
         data: the split log.
     """
     network = config.backbone
-    if not isinstance(network, BackboneConfig):
-        return config
-    if config.names.are_used:
-        read = "tables" if config.names.by_tables else "words"
-        config = config.model_copy(update={"names": config.names.model_copy(update={"read": read})})
-    if config.training.samples != "auto":
+    if not isinstance(network, BackboneConfig) or config.training.samples != "auto":
         return config
     backbone = BACKBONES.get(network.name).cls
     if backbone.uses_mask_token:

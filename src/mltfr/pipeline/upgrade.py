@@ -62,6 +62,8 @@ def upgrade_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         read = "words" if names["control"] == "bag-of-words" else "tables"
         names |= {"control": "none"} if read == "words" else {}
         names |= {"read": read} if begin else {}
+    if names.get("read") == "auto":  # where nothing begins with names
+        names["read"] = "words"
     if "members" in backbone:  # a blend's
         backbone["members"] = [upgrade_settings(member) for member in backbone["members"]]
     return upgraded
