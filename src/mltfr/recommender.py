@@ -267,8 +267,8 @@ class Recommender(Shareable):
     ) -> pl.DataFrame:
         """Return the k items that are most similar to an item as rows `similar_to, rank, item_id, similarity`.
 
-        A network's similarity is the cosine of the item vectors, that of name-knn the cosine of the names' words, a
-        blend's the mean of these, with new items too, and that of item-knn and the two EASE the weight; of baselines
+        A network's similarity is the cosine of the item vectors, that of name-knn, and with new items, the cosine of
+        the names' words, a blend's the mean of these, and that of item-knn and the two EASE the weight; of baselines
         there may be fewer than k. Equally similar items come in the order in which training saw them first.
 
         Args:

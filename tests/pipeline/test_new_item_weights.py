@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from mltfr.baselines.name_knn import NameKNN
 from mltfr.evaluation import evaluate
@@ -60,9 +61,10 @@ def test_words_count_as_far_as_they_help(case: Case) -> None:
     assert other < helping - 0.2
 
 
-def test_the_numbers_are_those_of_ranking_by_hand(case: Case) -> None:
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_numbers_are_those_of_ranking_by_hand(case: Case, count: int) -> None:
     model, data, new, as_new = case
-    data = replace(data, validation=Examples(data.validation.user[:40], data.validation.cut[:40]))
+    data = replace(data, validation=Examples(data.validation.user[:count], data.validation.cut[:count]))
     protocol = resolve(fusion="none").evaluation.protocol(data.method)
     words, scorer = topics(data), model.with_items(new).scorer()
     found = weigh(model, new, as_new, words, data, protocol)
@@ -86,8 +88,25 @@ def test_the_numbers_are_those_of_ranking_by_hand(case: Case) -> None:
         scorer.vectors[target] = own
     chosen = WEIGHTS.index(found.weight), FACTORS.tolist().index(found.factor)
     assert (found.known, found.as_new) == pytest.approx(tuple(gains[:, *chosen]), abs=1e-6)
-    harmonic = 2 * gains.prod(0) / gains.sum(0)
-    assert found.harmonic == pytest.approx(harmonic[chosen]) == harmonic.max()
+    harmonic = 2 * gains.prod(0) / np.maximum(gains.sum(0), 1e-12)
+    assert found.harmonic == pytest.approx(harmonic[chosen])
+    plain = np.abs(np.log(FACTORS)) + np.abs(np.array(WEIGHTS) - 0.5)[:, None]
+    as_good = harmonic > harmonic.max() - 1e-9
+    assert count > 1 or as_good.sum() > 1
+    assert plain[chosen] == plain[as_good].min()  # of equal ones the plainest
+
+
+def test_targets_without_a_name_could_not_be_new(case: Case) -> None:
+    model, data, new, as_new = case
+    protocol = resolve(fusion="none").evaluation.protocol(data.method)
+    words = csr_array(np.eye(TOPICS, dtype=np.float32)[[int(item[1:]) % TOPICS for item in data.vocabulary.item_ids]])
+    words.data[words.indices == 0] = 0
+    words.eliminate_zeros()
+    some = NameKNN.of_words(csr_array(vstack([words, words[-NEW:]])))
+    named = [n for n, target in enumerate(data.targets(data.validation)) if some.named[target - 1]]
+    assert 0 < len(named) < len(data.validation)
+    without = replace(data, validation=Examples(data.validation.user[named], data.validation.cut[named]))
+    assert weigh(model, new, as_new, some, data, protocol) == weigh(model, new, as_new, some, without, protocol)
 
 
 def test_without_validation_nothing_is_chosen(case: Case) -> None:
@@ -103,17 +122,22 @@ def test_the_map_is_taken_that_finds_most(case: Case, monkeypatch: pytest.Monkey
     names = rng.normal(size=(ITEMS + NEW, 3)).astype(np.float32)
     new = NewNames(tuple(f"n{n}" for n in range(NEW)), names[:ITEMS], names[ITEMS:], csr_array(np.eye(ITEMS + NEW)))
     protocol = resolve(fusion="none").evaluation.protocol(data.method)
+    vectors, counts = model.trained_vectors().numpy(), data.vocabulary.counts[1:]
+    maps = dict(zip(REGULARISATIONS, names_to_vectors(new.known, vectors, counts), strict=True))
     for best in REGULARISATIONS:
-        found = {each: Weighed(0.2, 2.0, 0.1, 0.2 if each == best else 0.1, 0.3) for each in REGULARISATIONS}
-        turns = iter(found.values())
-        monkeypatch.setattr(module, "weigh", lambda *_, turns=turns: next(turns))
+        turns = iter(maps.items())
+
+        def answer(_: object, placed: torch.Tensor, *others: object, turns: Any = turns, best: float = best) -> Weighed:
+            regularisation, found = next(turns)
+            np.testing.assert_allclose(placed, found.vectors(new.new))
+            return Weighed(regularisation / 2000, regularisation, 0.1, 0.2 if regularisation == best else 0.1, 0.3)
+
+        monkeypatch.setattr(module, "weigh", answer)
         items, facts = learn_new_items(model, new, data, protocol)
-        assert facts["new_items"]["regularisation"] == best
-        vectors, counts = model.trained_vectors().numpy(), data.vocabulary.counts[1:]
-        (wanted,) = names_to_vectors(new.known, vectors, counts, [best])
-        np.testing.assert_allclose(items.vectors, wanted.vectors(new.new))
+        assert facts["new_items"]["regularisation"] == items.factor == 2000 * items.weight == best
+        np.testing.assert_allclose(items.vectors, maps[best].vectors(new.new))
     nothing = replace(data, validation=Examples(np.zeros(0, np.int64), np.zeros(0, np.int64)))
     monkeypatch.undo()
-    explained = [each.explained for each in names_to_vectors(new.known, vectors, counts)]
+    explained = [found.explained for found in maps.values()]
     facts = learn_new_items(model, new, nothing, protocol)[1]["new_items"]  # without validation: what predicts best
     assert facts["regularisation"] == REGULARISATIONS[int(np.argmax(explained))]

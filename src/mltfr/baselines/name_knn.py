@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 from scipy.sparse import csr_array, diags_array
@@ -44,6 +45,8 @@ class NameKNN(Neighbours):
     def __init__(self, config: NameKNNConfig, state: Mapping[str, Tensor]) -> None:
         super().__init__(config, state, config.recent)                   # the matrix is that of words, [I, U]
         self._by_word = csr_array(self._weights.T)                       # [U, I]
+        self.named: npt.NDArray[np.bool_] = np.diff(self._weights.indptr) > 0
+        """Which items have a word, `[I]`."""
 
     @classmethod
     def state_of(

@@ -37,7 +37,7 @@ def similar(
     Usually: `mltfr similar runs/mine ITEM`
 
     Items come in the order in which they are given. The similarity is the cosine of the item vectors, with name-knn
-    that of the names' words, of a blend, and with --new-items, the mean of these, and with the baselines item-knn,
+    and with --new-items that of the names' words, of a blend the mean of these, and with the baselines item-knn,
     ease and ease-recent the weight. Items that training has not seen are left out without --new-items.
     """  # fmt: skip
     from mltfr.cli.files import STDOUT, check_output, read_ids, write_frame

@@ -13,8 +13,9 @@ relationship between variable selection and data augmentation", 1974):
     as_new_i = y_i - r_i / (1 - h_i)                                 r_i residuals, h_i = w_i / sum w + sum_k u_ik^2 g_k
                                                                      g_k = s_k^2 / (s_k^2 + lambda)
 
-There is a map for every lambda. The one that finds new items best is taken (`pipeline/new_item_weights.py`), not that
-which predicts vectors best: with less lambda vectors are longer, and long ones come before everything else.
+There is a map for every lambda. The one that finds most of known and of new items is taken
+(`pipeline/new_item_weights.py`), which need not be the one that predicts vectors best: the less lambda, the longer the
+vectors, and the further scores of new items lie apart.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def names_to_vectors(
         regularisations: lambda, in units of the mean of the squared singular values.
 
     Raises:
-        ValueError: no item has a name.
+        ValueError: no item has a name; with the first map.
     """
     there = (names != 0).any(axis=1) & (counts > 0)
     if not there.any():
@@ -121,10 +122,10 @@ def names_to_vectors(
     u, s, v = np.linalg.svd(root * (t - t_mean), full_matrices=False)               # [I', K], [K], [K, R]
     target = root * (y - y_mean)                                                    # [I', D]
     on_axes, squares, unit = u.T @ target, np.square(s), max(float(np.square(s).mean()), np.finfo(np.float64).tiny)
-    own, total = np.square(u), float(np.square(target).sum())                       # [I', K]
+    total = float(np.square(target).sum())
     for regularisation in regularisations:
         gain = squares / (squares + regularisation * unit)                          # [K]
-        leverage = weights / weights.sum() + own @ gain                             # [I']
+        leverage = weights / weights.sum() + np.einsum("ik,ik,k->i", u, u, gain)    # [I'], without a copy of u
         left_out = (target - u @ (gain[:, None] * on_axes)) / np.maximum(1 - leverage, 1e-9)[:, None]  # r / (1 - h)
         weight = v.T @ ((s / (squares + regularisation * unit))[:, None] * on_axes)                    # [R, D]
         mean, explained = y_mean - t_mean @ weight, 1 - float(np.square(left_out).sum()) / total if total > 0 else 0.0

@@ -204,5 +204,9 @@ class NewItemsModel(BlendModel):
         super().__init__([network, words], torch.tensor([1 - weight, weight], dtype=torch.float64))
         self.known, self.factor = known, factor
 
+    def item_similarity(self, codes: Tensor) -> Tensor:
+        """Return the cosines of words, `[N, I]`: predicted vectors are like each other, whatever they are of."""
+        return self.members[1].item_similarity(codes)
+
     def _blend(self, scorers: Sequence[ProbabilityScorer]) -> ProbabilityScorer:
         return NewItemsBlend(scorers, self.weights.tolist(), self.known, self.factor)

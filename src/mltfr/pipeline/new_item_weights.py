@@ -1,4 +1,4 @@
-"""How much words count for new items, and how far these are put before known ones: two numbers, from validation.
+"""How much words count for new items, and what their scores are multiplied with: two numbers, from validation.
 
 Every validation target is asked for twice: as it is, and as if it were new, its own vector replaced by the one that the
 other items' names predict. Of the scores ((1 - w) p_network + w p_words) f^[new],
@@ -26,8 +26,8 @@ from mltfr.interactions import Split, evenly_spaced
 from mltfr.interactions.collate import known_items
 from mltfr.pipeline.models import NeuralModel
 
-EXAMPLES = 2048
-"""Validation examples that are looked at, at most, evenly spaced."""
+MOST, LEAST, CELLS = 2048, 256, 30_000_000
+"""Validation examples that are looked at, evenly spaced: as many as give so many scores, but no more and no less."""
 FIRST = 10
 """How many items count as found."""
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
@@ -76,10 +76,11 @@ def weigh(
     known, items = model.items, words.items
     asked = asked_targets(data, "validation", protocol)
     histories = asked.histories(data, asked.group)
-    at = [n for n, code in enumerate(asked.targets) if code > 0 and not (protocol.remove_seen and code in histories[n])]
+    at = [n for n, code in enumerate(asked.targets) if code > 0 and words.named[code - 1]]
+    at = [n for n in at if not (protocol.remove_seen and asked.targets[n] in histories[n])]
     if not at:
         return Weighed(0.5, 1.0)
-    at = [at[n] for n in evenly_spaced(len(at), EXAMPLES)]
+    at = [at[n] for n in evenly_spaced(len(at), min(MOST, max(LEAST, CELLS // items)))]
     network = model.with_items(torch.cat([new, as_new])).scorer()
 
     gains, alone = np.zeros((len(WEIGHTS), 2, len(FACTORS))), 0.0
@@ -111,7 +112,7 @@ def weigh(
     of_known, of_new = gains.swapaxes(0, 1) / len(at)                                # [weights, factors] each
     harmonic = 2 * of_known * of_new / np.maximum(of_known + of_new, 1e-12)
     nearest = np.abs(np.log(FACTORS)) + np.abs(np.array(WEIGHTS) - 0.5)[:, None]     # to equal weights and no factor
-    best = np.unravel_index(np.argmax(harmonic) if harmonic.any() else np.argmin(nearest), harmonic.shape)
+    best = np.unravel_index(np.argmin(np.where(harmonic < harmonic.max(), np.inf, nearest)), harmonic.shape)
     weight, factor = WEIGHTS[best[0]], float(FACTORS[best[1]])
     return Weighed(weight, factor, float(of_known[best]), float(of_new[best]), alone / len(at))
 

@@ -44,11 +44,10 @@ def learn_new_items(
     words, trained = NameKNN.of_words(names.words), model.trained_vectors().float().cpu().numpy()
 
     def judged(found: NamesToVectors) -> tuple[NamesToVectors, Weighed]:
-        progress.advance()
-        if not names.item_ids:
-            return found, Weighed(0.5, 1.0)
         tensors = torch.from_numpy(found.vectors(names.new)), torch.from_numpy(found.as_new)
-        return found, weigh(model, *tensors, words, data, protocol)
+        weighed = weigh(model, *tensors, words, data, protocol) if names.item_ids else Weighed(0.5, 1.0)
+        progress.advance()
+        return found, weighed
 
     progress.start("placing new items", total=len(REGULARISATIONS))
     maps = names_to_vectors(names.known, trained, data.vocabulary.counts[1:], REGULARISATIONS)
