@@ -70,7 +70,7 @@ def runs(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
         tables, bare = fitted(folder, TABLES), fitted(folder, BARE)
         reference = fitted(folder, REFERENCE)
         ease = fitted(folder, {"backbone": {"name": "ease"}})
-        named = fitted(folder, {**BARE, "names": {"file": str(names), "new_items": True}})
+        named = fitted(folder, {**BARE, "names": {"file": str(names), "read": "tables", "new_items": True}})
         blend = Recommender.blend([tables, ease], callback=Callback())
         with pytest.warns(MltfrWarning):
             updated = fitted(folder, BARE).update(write_log(folder, 10_000_000), callback=Callback())

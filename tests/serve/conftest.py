@@ -34,7 +34,7 @@ def with_new() -> LoadedRun:
     """Return a small run that knows an item which training has not seen, `new-1`; only to be read."""
     run = LoadedRun.load(RUNS / "bare")
     vector = run.fitted.model.trained_vectors()[4].numpy()
-    words = csr_array(np.ones((26, 1), np.float32))
+    words = csr_array(np.eye(2, dtype=np.float32)[[int(n in (4, 25)) for n in range(26)]])  # one word with that item
     new = NewItems(("new-1",), np.stack([vector]), words, 0.0, 1.0)
     run = replace(run, fitted=replace(run.fitted, new_items=new), names={"new-1": "A <b>new</b> thing"})
     run.warm_up()
