@@ -135,8 +135,8 @@ class DecimalIds:
         return (f"{self.name} are written like {self.decimal!r} and like {whole!r}, which are different ids.",)
 
 
-class MissingTexts:
-    """Notices ids of one column, over all its pieces, that programs write where a value is missing; they stay ids.
+class _Noticed:
+    """Counts the ids of one column that something is said of, over all its pieces, and keeps the first one.
 
     Args:
         name: what they are called in the note ("values of user_id").
@@ -147,12 +147,19 @@ class MissingTexts:
         self.count = 0
         self.example = ""
 
-    def look(self, ids: pl.Series) -> None:
-        """Take a piece into account."""
-        found = ids.filter(ids.is_in(_MISSING).fill_null(False))
+    def _add(self, found: pl.Series) -> None:
+        """Count the ids that were found in a piece."""
         if len(found):
             self.example = self.example or found[0]
             self.count += len(found)
+
+
+class MissingTexts(_Noticed):
+    """Notices ids of one column that programs write where a value is missing; they stay ids."""
+
+    def look(self, ids: pl.Series) -> None:
+        """Take a piece into account."""
+        self._add(ids.filter(ids.is_in(_MISSING).fill_null(False)))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -163,19 +170,14 @@ class MissingTexts:
         return (f"{note} Leave these rows out of the file if that is what they are.",)
 
 
-class Strip:
+class Strip(_Noticed):
     """Strips white space off the ids of one column, over all its pieces, and remembers what it did.
 
     Every piece goes through `look`; when all have, every piece goes through `strip`, which sees ids that become one.
-
-    Args:
-        name: what they are called in the note ("values of user_id").
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.count = 0
-        self.example = ""
+        super().__init__(name)
         self._raw: list[pl.Series] = []    # distinct ids with white space around them
         self._both: list[pl.Series] = []   # distinct ids that occur with it and without
         self._known: pl.Series | None = None
@@ -189,9 +191,8 @@ class Strip:
         given = ids.gather(rows)
         blank = (given.str.strip_chars() == "").fill_null(True)
         raw = given.filter(~blank)
+        self._add(raw)
         if len(raw):
-            self.example = self.example or raw[0]
-            self.count += len(raw)
             self._raw.append(raw.unique(maintain_order=True))
         return pl.repeat(False, len(ids), eager=True).scatter(rows.filter(blank), True)
 

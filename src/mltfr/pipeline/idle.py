@@ -76,9 +76,9 @@ def _reasons(config: RunConfig) -> Iterator[Reason]:
     yield no_control, ("tokens.control_seed",), "nothing is replaced by a control"
     of_teacher = _keys("distillation", DistillationConfig)
     yield not config.distillation.teacher, of_teacher, "there is no teacher. Add --teacher RUN"
-    masked = f"backbone '{config.backbone.name}' is trained by masking"
-    yield backbone.uses_mask_token and training.samples != "windows", OF_SAMPLES, masked
-    yield not backbone.uses_mask_token, OF_MASKS, masked.replace("is trained", "is not trained")
+    masks, of_backbone = backbone.uses_mask_token, f"backbone '{config.backbone.name}'"
+    yield masks and training.samples != "windows", OF_SAMPLES, f"{of_backbone} is trained by masking"
+    yield not masks, OF_MASKS, f"{of_backbone} is not trained by masking"
     fixed = training.samples in ("prefixes", "positions")
     yield fixed, ("training.advanced.window_targets",), f"training.samples is '{training.samples}', not 'windows'"
     one_round = f"there is one round only, with fusion '{fusion.name}' as it is set. Two has, for one, fusion 'mltfr'"

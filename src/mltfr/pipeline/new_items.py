@@ -50,7 +50,7 @@ def learn_new_items(
         return found, weighed
 
     progress.start("placing new items", total=len(REGULARISATIONS))
-    maps = names_to_vectors(names.known, trained, data.vocabulary.counts[1:], REGULARISATIONS)
+    maps = names_to_vectors(names.known, trained, data.vocabulary.counts[1:])
     found, weighed = max(map(judged, maps), key=lambda each: (each[1].harmonic, each[0].explained))
     new = NewItems(names.item_ids, found.vectors(names.new), names.words, weighed.weight, weighed.factor)
     progress.message(
