@@ -93,14 +93,14 @@ def weigh(
             replaced[row, target] = scores[row, items + target]
             plain, replaced = plain.softmax(1), replaced.softmax(1)
             by_words = words.probabilities(words.scores(words.queries(some), 1, items + 1))
-            seen = torch.zeros(len(some), items, dtype=torch.bool)
             if protocol.remove_seen:
                 of, codes = known_items(some)
-                seen[torch.from_numpy(of), torch.from_numpy(codes.astype(np.int64) - 1)] = True
-            better = (plain > plain.gather(1, target[:, None])) & ~seen              # [B, I + N]
+                for each in (plain, replaced, by_words):
+                    each[torch.from_numpy(of), torch.from_numpy(codes.astype(np.int64) - 1)] = 0
+            better = plain > plain.gather(1, target[:, None])                        # [B, I + N]
             alone += float(_gains(better[:, :known].sum(1)).sum())
             for (n, weight), (kind, member) in product(enumerate(WEIGHTS), enumerate((plain, replaced))):
-                mixed = torch.lerp(member, by_words, weight).masked_fill_(seen, 0)
+                mixed = torch.lerp(member, by_words, weight)
                 own = mixed.gather(1, target[:, None])                               # [B, 1]
                 mixed.scatter_(1, target[:, None], 0)
                 old = mixed[:, :known].topk(min(FIRST, known)).values                # [B, FIRST]
